@@ -1,1 +1,96 @@
-export {};
+export { StreamExecutionEnvironment } from './api/stream-execution-environment.js';
+export type { EnvironmentOptions, ExecuteOptions } from './api/stream-execution-environment.js';
+export { DataStream } from './api/data-stream.js';
+export { DataStreamSink } from './api/data-stream-sink.js';
+export { KeyedStream } from './api/keyed-stream.js';
+export { WindowedStream } from './api/windowed-stream.js';
+export type { JobClient } from './api/job-client.js';
+
+export { OutputTag } from './functions/functions.js';
+export type {
+  AggregateFunction,
+  Collector,
+  FilterFunction,
+  FlatMapFunction,
+  KeyedProcessContext,
+  KeyedProcessFunction,
+  KeyedProcessFunctionFactory,
+  KeyedRuntimeContext,
+  KeySelector,
+  MapFunction,
+  OnTimerContext,
+  ProcessContext,
+  ProcessFunction,
+  ProcessFunctionFactory,
+  ProcessWindowFunction,
+  ReduceFunction,
+  RuntimeContext,
+  TimeContext,
+  TimeDomain,
+  TimerService,
+  TypeGuard,
+  WindowContext,
+} from './functions/functions.js';
+
+export { ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor } from './state/state.js';
+export type { KeyedStateStore, ListState, MapState, ValueState } from './state/state.js';
+export { DEFAULT_MAX_PARALLELISM, keyGroupOf } from './state/key-groups.js';
+export type { KeyValue } from './state/canonical-encoding.js';
+
+export { SlidingEventTimeWindows, TumblingEventTimeWindows } from './windows/windows.js';
+export type { TimeWindow, WindowAssigner } from './windows/windows.js';
+
+export { MAX_WATERMARK, MIN_TIMESTAMP, WatermarkStrategy } from './time/watermark-strategy.js';
+export type {
+  TimestampAssigner,
+  WatermarkEmission,
+  WatermarkGenerator,
+  WatermarkOutput,
+} from './time/watermark-strategy.js';
+export { sleep, systemClock } from './time/clock.js';
+export type { Cancel, Clock } from './time/clock.js';
+
+export type {
+  Boundedness,
+  PollStatus,
+  ReaderOutput,
+  Source,
+  SourceReader,
+  SourceReaderContext,
+  SourceSplit,
+  SplitEnumerator,
+  SplitEnumeratorContext,
+} from './connectors/source.js';
+export type {
+  CommitRequest,
+  Committer,
+  CommitterContext,
+  Sink,
+  SinkContext,
+  SinkWriteContext,
+  SinkWriter,
+  SinkWriterContext,
+} from './connectors/sink.js';
+export type { FunctionContext, SinkFunction, SourceCollector, SourceFunction } from './connectors/classic.js';
+export type { PrintTarget } from './connectors/print-sink.js';
+
+export type { CheckpointConfig } from './runtime/job-options.js';
+export type { CheckpointStatistics, JobExecutionResult, JobSnapshot, OperatorResult } from './runtime/job-result.js';
+export { silentLogger } from './runtime/logger.js';
+export type { LogFields, Logger } from './runtime/logger.js';
+export type { PlanDescription } from './plan/execution-plan.js';
+
+export { FileCheckpointStorage } from './checkpoint/file-checkpoint-storage.js';
+export type { FileCheckpointStorageOptions } from './checkpoint/file-checkpoint-storage.js';
+export type { CheckpointData, CheckpointStorage, StateBlob } from './checkpoint/checkpoint-storage.js';
+
+export {
+  CheckpointError,
+  InvariantError,
+  JobCancelledError,
+  OperatorError,
+  StreamConfigError,
+  StreamError,
+  StreamRecordError,
+} from './errors.js';
+export type { StreamErrorCode, StreamErrorDetails } from './errors.js';

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { StreamConfigError } from '../errors.js';
+import { ClassicSource } from '../connectors/classic-source.js';
+import type { SourceFunction } from '../connectors/classic.js';
+import { CollectionSource } from '../connectors/collection-source.js';
+import type { PrintTarget } from '../connectors/print-sink.js';
+import type { Source, SourceSplit } from '../connectors/source.js';
+import { StreamGraph, type AnySource } from '../graph/stream-graph.js';
+import { describePlan, explainPlan, type ExecutionPlan, type PlanDescription } from '../plan/execution-plan.js';
+import { createExecutionPlan } from '../plan/planner.js';
+import type { CheckpointConfig } from '../runtime/job-options.js';
+import type { JobExecutionResult } from '../runtime/job-result.js';
+import { LocalJob } from '../runtime/local-job.js';
+import { silentLogger, type Logger } from '../runtime/logger.js';
+import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
+import { systemClock, type Clock } from '../time/clock.js';
+import { WatermarkStrategy } from '../time/watermark-strategy.js';
+import { DataStream } from './data-stream.js';
+import type { JobClient } from './job-client.js';
+import type { StreamScope } from './stream-scope.js';
+
+export interface EnvironmentOptions {
+  /** Subtasks per operator, unless an operator sets its own; 1 unless told. */
+  readonly parallelism?: number;
+  /** Number of key groups; 128 unless told. Cannot change once a job has state. */
+  readonly maxParallelism?: number;
+  /** Time between periodic watermarks in milliseconds; 200 unless told. */
+  readonly autoWatermarkIntervalMs?: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** Where `print()` writes to; standard output unless told. */
+  readonly printTarget?: PrintTarget;
+  /** Makes the identity of a job's lineage, at its first start; a random UUID unless told. */
+  readonly createJobId?: () => string;
+}
+
+export interface ExecuteOptions {
+  /** Cancels the job when aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Where a program begins: sources, settings, execution.
+ *
+ * @example
+ * const env = StreamExecutionEnvironment.getExecutionEnvironment();
+ * env.fromCollection([1, 2, 3]).map((n) => n * 2).print();
+ * await env.execute('doubles');
+ */
+export class StreamExecutionEnvironment {
+  readonly #options: EnvironmentOptions;
+  readonly #scope: StreamScope;
+  #checkpointing: CheckpointConfig | undefined;
+
+  private constructor(options: EnvironmentOptions) {
+    this.#options = options;
+    this.#scope = { graph: new StreamGraph(), printTarget: options.printTarget ?? process.stdout };
+  }
+
+  /** A new environment: one per program. */
+  static getExecutionEnvironment(options: EnvironmentOptions = {}): StreamExecutionEnvironment {
+    return new StreamExecutionEnvironment(options);
+  }
+
+  /** A stream of what `source` reads, with timestamps and watermarks by `watermarks`. */
+  fromSource<T, SplitT extends SourceSplit, EnumStateT>(
+    source: Source<T, SplitT, EnumStateT>,
+    watermarks: WatermarkStrategy<T>,
+    name: string,
+  ): DataStream<T> {
+    return this.#addSource(source, watermarks, name);
+  }
+
+  /** The same, also for a function with `collect` (the small contract). Without watermarks unless given. */
+  addSource<T>(source: SourceFunction<T>, watermarks?: WatermarkStrategy<T>): DataStream<T>;
+  addSource<T, SplitT extends SourceSplit, EnumStateT>(
+    source: Source<T, SplitT, EnumStateT>,
+    watermarks?: WatermarkStrategy<T>,
+  ): DataStream<T>;
+  addSource<T, SplitT extends SourceSplit, EnumStateT>(
+    source: Source<T, SplitT, EnumStateT> | SourceFunction<T>,
+    watermarks: WatermarkStrategy<T> = WatermarkStrategy.noWatermarks<T>(),
+  ): DataStream<T> {
+    if ('createReader' in source) return this.#addSource(source, watermarks, 'Source');
+    return this.#addSource(new ClassicSource(source), watermarks, 'Source', 1);
+  }
+
+  /** A bounded stream of the elements, in order. */
+  fromCollection<T>(elements: readonly T[]): DataStream<T> {
+    return this.#addSource(new CollectionSource(elements), WatermarkStrategy.noWatermarks<T>(), 'Collection', 1);
+  }
+
+  /** Takes checkpoints, and starts from the newest one where there is one. */
+  enableCheckpointing(config: CheckpointConfig): this {
+    if (!(config.intervalMs > 0)) {
+      throw new StreamConfigError(`The checkpoint interval must be more than 0 milliseconds, got ${config.intervalMs}`);
+    }
+    this.#checkpointing = config;
+    return this;
+  }
+
+  /** The plan as text. */
+  explain(): string {
+    return explainPlan(this.#plan());
+  }
+
+  /** The plan as data, for tools. */
+  getExecutionPlan(): PlanDescription {
+    return describePlan(this.#plan());
+  }
+
+  /**
+   * Runs the program to its end.
+   *
+   * @throws StreamConfigError for a program that cannot run; OperatorError for what a function, source or sink threw;
+   *   CheckpointError for checkpoints that cannot be trusted or written; JobCancelledError after `signal`
+   */
+  async execute(jobName: string, options: ExecuteOptions = {}): Promise<JobExecutionResult> {
+    return this.executeAsync(jobName, options).result;
+  }
+
+  /** Starts the program, and returns at once. */
+  executeAsync(jobName: string, options: ExecuteOptions = {}): JobClient {
+    const job = new LocalJob({
+      jobName,
+      plan: this.#plan(),
+      clock: this.#options.clock ?? systemClock,
+      logger: this.#options.logger ?? silentLogger,
+      watermarkIntervalMs: this.#options.autoWatermarkIntervalMs ?? 200,
+      checkpointing: this.#checkpointing,
+      createJobId: this.#options.createJobId ?? randomUUID,
+      signal: options.signal,
+    });
+    return { snapshot: () => job.snapshot(), cancel: (reason) => job.cancel(reason), result: job.run() };
+  }
+
+  #plan(): ExecutionPlan {
+    return createExecutionPlan(this.#scope.graph, {
+      parallelism: this.#options.parallelism ?? 1,
+      maxParallelism: this.#options.maxParallelism ?? DEFAULT_MAX_PARALLELISM,
+    });
+  }
+
+  #addSource<T, SplitT extends SourceSplit, EnumStateT>(
+    source: Source<T, SplitT, EnumStateT>,
+    watermarks: WatermarkStrategy<T>,
+    name: string,
+    parallelismLimit?: number,
+  ): DataStream<T> {
+    const node = this.#scope.graph.add({
+      name,
+      spec: { kind: 'source', source: source as unknown as AnySource, watermarks: watermarks as WatermarkStrategy<unknown> },
+      inputs: [],
+      ...(parallelismLimit === undefined ? {} : { parallelismLimit }),
+    });
+    return new DataStream<T>(this.#scope, node);
+  }
+}

@@ -1,0 +1,48 @@
+import type { SinkFunction } from './classic.js';
+import type { Sink, SinkWriteContext, SinkWriter, SinkWriterContext } from './sink.js';
+
+/** Adapts a `SinkFunction` to a sink without a committer. */
+export class ClassicSink<T> implements Sink<T> {
+  readonly #function: SinkFunction<T>;
+
+  constructor(sinkFunction: SinkFunction<T>) {
+    this.#function = sinkFunction;
+  }
+
+  async createWriter(context: SinkWriterContext): Promise<SinkWriter<T>> {
+    const { subtaskIndex, parallelism, clock, logger, signal } = context;
+    await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, signal });
+    return new ClassicWriter(this.#function);
+  }
+}
+
+class ClassicWriter<T> implements SinkWriter<T> {
+  readonly #function: SinkFunction<T>;
+  #pending: Promise<void>[] = [];
+
+  constructor(sinkFunction: SinkFunction<T>) {
+    this.#function = sinkFunction;
+  }
+
+  write(value: T, context: SinkWriteContext): void {
+    const emitted = this.#function.emit(value, context);
+    if (emitted === undefined) return;
+    // Its rejection is reported by `backPressure` or `flush`; until then it must not count as unhandled.
+    emitted.catch(() => undefined);
+    this.#pending.push(emitted);
+  }
+
+  backPressure(): Promise<void> | undefined {
+    return this.#pending.length === 0 ? undefined : this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = [];
+    await Promise.all(pending);
+  }
+
+  close(): void | Promise<void> {
+    return this.#function.close?.();
+  }
+}

@@ -1,0 +1,131 @@
+import type { SourceFunction } from './classic.js';
+import type {
+  Boundedness,
+  PollStatus,
+  ReaderOutput,
+  Source,
+  SourceReader,
+  SourceReaderContext,
+  SourceSplit,
+  SplitEnumerator,
+  SplitEnumeratorContext,
+} from './source.js';
+
+/** The whole source is one split; its position is what the function says. */
+interface ClassicSplit extends SourceSplit {
+  /** Absent before the first record. */
+  readonly position?: unknown;
+}
+
+/** Adapts a `SourceFunction` to a source with one reader. */
+export class ClassicSource<T> implements Source<T, ClassicSplit, boolean> {
+  readonly boundedness: Boundedness = 'bounded';
+  readonly #function: SourceFunction<T>;
+
+  constructor(sourceFunction: SourceFunction<T>) {
+    this.#function = sourceFunction;
+  }
+
+  createEnumerator(
+    context: SplitEnumeratorContext<ClassicSplit>,
+    isAssigned = false,
+  ): SplitEnumerator<ClassicSplit, boolean> {
+    let isUnassigned = !isAssigned;
+    return {
+      start: () => undefined,
+      handleSplitRequest(subtaskIndex) {
+        if (isUnassigned) context.assignSplit({ splitId: 'classic' }, subtaskIndex);
+        isUnassigned = false;
+        context.signalNoMoreSplits(subtaskIndex);
+      },
+      addSplitsBack: () => undefined, // the parallelism is always 1
+      snapshotState: () => !isUnassigned,
+    };
+  }
+
+  createReader(context: SourceReaderContext): SourceReader<T, ClassicSplit> {
+    return new ClassicReader(this.#function, context);
+  }
+}
+
+class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
+  readonly #function: SourceFunction<T>;
+  readonly #context: SourceReaderContext;
+  #split: ClassicSplit | undefined;
+  #noMoreSplits = false;
+  #isOpen = false;
+  #pending: Promise<void> | undefined;
+  #onAvailable: (() => void) | undefined;
+  /** What `collect` emitted, in its turn or later; handed on by the next poll. */
+  readonly #buffer: { value: T; timestamp: number | undefined }[] = [];
+  #isExhausted = false;
+
+  constructor(sourceFunction: SourceFunction<T>, context: SourceReaderContext) {
+    this.#function = sourceFunction;
+    this.#context = context;
+  }
+
+  start(): void {
+    if (this.#split === undefined) this.#context.requestSplit();
+  }
+
+  pollNext(output: ReaderOutput<T>): PollStatus {
+    for (const { value, timestamp } of this.#buffer.splice(0)) output.collect(value, timestamp);
+    if (this.#pending !== undefined) return 'wait';
+    if (this.#split === undefined) return this.#noMoreSplits ? 'end' : 'wait';
+    if (this.#isExhausted) {
+      this.#split = undefined;
+      return 'more';
+    }
+    if (!this.#isOpen) {
+      this.#pending = this.#open(this.#split);
+      return 'wait';
+    }
+    const collected = this.#function.collect({
+      collect: (value, timestamp) => void this.#buffer.push({ value, timestamp }),
+    });
+    if (typeof collected === 'boolean') {
+      this.#isExhausted = !collected;
+      for (const { value, timestamp } of this.#buffer.splice(0)) output.collect(value, timestamp);
+      return 'more';
+    }
+    this.#pending = collected.then((hasMore) => {
+      this.#isExhausted = !hasMore;
+      this.#pending = undefined;
+    });
+    return 'wait';
+  }
+
+  async #open(split: ClassicSplit): Promise<void> {
+    const { subtaskIndex, parallelism, clock, logger, signal } = this.#context;
+    await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, signal });
+    if (split.position !== undefined) this.#function.restoreState?.(split.position);
+    this.#isOpen = true;
+    this.#pending = undefined;
+  }
+
+  isAvailable(): Promise<void> {
+    return this.#pending ?? new Promise((resolve) => (this.#onAvailable = resolve));
+  }
+
+  addSplits(splits: readonly ClassicSplit[]): void {
+    this.#split = splits[0];
+    this.#onAvailable?.();
+  }
+
+  notifyNoMoreSplits(): void {
+    this.#noMoreSplits = true;
+    this.#onAvailable?.();
+  }
+
+  snapshotState(checkpointId: number): readonly ClassicSplit[] {
+    if (this.#split === undefined) return [];
+    if (!this.#isOpen) return [this.#split];
+    const position = this.#function.snapshotState?.(checkpointId);
+    return [{ splitId: 'classic', ...(position === undefined ? {} : { position }) }];
+  }
+
+  close(): void | Promise<void> {
+    return this.#function.close?.();
+  }
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../time/clock.js';
+import type { Logger } from '../runtime/logger.js';
+import type { SinkWriteContext } from './sink.js';
+
+export interface FunctionContext {
+  readonly subtaskIndex: number;
+  readonly parallelism: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborted when the job ends, for whatever reason. */
+  readonly signal: AbortSignal;
+}
+
+export interface SourceCollector<T> {
+  /** `timestamp` is the event time in epoch milliseconds, if known. */
+  collect(value: T, timestamp?: number): void;
+}
+
+/**
+ * The small contract of a source, for twenty lines of code: `open`, `collect` until it says `false`, `close`.
+ * It runs with parallelism 1. Without `snapshotState` a restart begins at the start: at-least-once.
+ *
+ * @example
+ * let n = 0;
+ * env.addSource<number>({ collect: (out) => { out.collect(n++); return n < 100; } })
+ */
+export interface SourceFunction<T> {
+  open?(context: FunctionContext): void | Promise<void>;
+  /**
+   * Called again and again: hands over the next few records, and returns `false` after the last one. Emit a batch per
+   * call; a promise costs far more than a record. Back-pressure: not called while downstream is full.
+   */
+  collect(out: SourceCollector<T>): boolean | Promise<boolean>;
+  /** The position, as plain data: what `restoreState` gets after a restart. Called between two `collect`s. */
+  snapshotState?(checkpointId: number): unknown;
+  /** Called after `open` and before `collect`, where there is a checkpoint to restore. */
+  restoreState?(state: unknown): void;
+  close?(): void | Promise<void>;
+}
+
+/**
+ * The small contract of a sink: `open`, `emit` per record, `close`. At-least-once: a checkpoint waits until every promise
+ * that `emit` has returned is resolved.
+ *
+ * @example
+ * env.addSource(…).addSink({ emit: (value) => { console.log(value); } })
+ */
+export interface SinkFunction<T> {
+  open?(context: FunctionContext): void | Promise<void>;
+  /** A promise is awaited before the next batch, not before the next record. */
+  emit(value: T, context: SinkWriteContext): void | Promise<void>;
+  close?(): void | Promise<void>;
+}

@@ -1,0 +1,28 @@
+import { describeValue } from '../runtime/describe-value.js';
+import type { Sink, SinkWriter, SinkWriterContext } from './sink.js';
+
+/** Where `print()` writes to. `process.stdout` fits. */
+export interface PrintTarget {
+  write(text: string): unknown;
+}
+
+/** Prints each record on a line of its own: strings as they are, everything else as JSON. For looking, not for data. */
+export class PrintSink<T> implements Sink<T> {
+  readonly #prefix: string;
+  readonly #target: PrintTarget;
+
+  constructor(prefix: string, target: PrintTarget) {
+    this.#prefix = prefix;
+    this.#target = target;
+  }
+
+  createWriter(context: SinkWriterContext): SinkWriter<T> {
+    const subtask = context.parallelism > 1 ? `${context.subtaskIndex + 1}> ` : '';
+    const prefix = this.#prefix === '' ? subtask : `${this.#prefix}:${subtask === '' ? '> ' : subtask}`;
+    return {
+      write: (value) => void this.#target.write(`${prefix}${typeof value === 'string' ? value : describeValue(value)}\n`),
+      flush: () => undefined,
+      close: () => undefined,
+    };
+  }
+}

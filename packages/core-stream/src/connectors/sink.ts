@@ -1,0 +1,95 @@
+import type { Clock } from '../time/clock.js';
+import type { Logger } from '../runtime/logger.js';
+
+/**
+ * A sink in Flink's shape: parallel writers, and, where it takes part in exactly-once, a committer.
+ *
+ * Life of a record: `write` → `prepareCommit` at the barrier → the committables become part of the checkpoint → the
+ * checkpoint is durable → `commit`. After a crash the committables of the restored checkpoint are committed again, so
+ * `commit` must be safe to repeat.
+ *
+ * @typeParam T records
+ * @typeParam CommT committables: plain data (see `StateValue`) that names what is to be committed
+ * @typeParam WriterStateT what a writer stores in a checkpoint besides committables
+ */
+export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
+  /** One per subtask. `restored` holds the writer states of the checkpoint that is restored, redistributed. */
+  createWriter(
+    context: SinkWriterContext,
+    restored: readonly WriterStateT[],
+  ): SinkWriter<T, CommT, WriterStateT> | Promise<SinkWriter<T, CommT, WriterStateT>>;
+  /** One per job, made before the writers. Without it the sink is at-least-once: `flush` at each barrier. */
+  createCommitter?(context: CommitterContext): Committer<CommT> | Promise<Committer<CommT>>;
+}
+
+export interface SinkContext {
+  readonly jobName: string;
+  /** Names the job's lineage: made at its first start, kept in its checkpoints, the same after every restore. */
+  readonly jobId: string;
+  readonly operatorUid: string;
+  readonly parallelism: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborted when the job ends, for whatever reason. */
+  readonly signal: AbortSignal;
+}
+
+export interface SinkWriterContext extends SinkContext {
+  readonly subtaskIndex: number;
+}
+
+export type CommitterContext = SinkContext;
+
+/** About the record being written. One object is reused for all calls. */
+export interface SinkWriteContext {
+  /** Event time in epoch milliseconds; `undefined` where the record has none. */
+  readonly timestamp: number | undefined;
+  readonly currentWatermark: number;
+}
+
+export interface SinkWriter<T, CommT = unknown, WriterStateT = unknown> {
+  /** Takes one record. Synchronous: buffer here, wait in `backPressure` or `flush`. A thrown error fails the job. */
+  write(value: T, context: SinkWriteContext): void;
+  /** Asked after each batch: a promise makes the subtask stop until it resolves; its rejection fails the job. */
+  backPressure?(): Promise<void> | undefined;
+  /** At every barrier and at the end of input: everything written so far leaves the writer's buffers. */
+  flush(endOfInput: boolean): void | Promise<void>;
+  /**
+   * At the barrier, after `flush`: what this writer has that checkpoint `checkpointId` shall commit. It must be durable
+   * when the promise resolves. Nothing is written meanwhile. Required where the sink has a committer.
+   */
+  prepareCommit?(checkpointId: number): readonly CommT[] | Promise<readonly CommT[]>;
+  /** At the barrier, after `prepareCommit`. */
+  snapshotState?(checkpointId: number): readonly WriterStateT[];
+  /** Called once, also after a failure. Must not make anything visible. */
+  close(): void | Promise<void>;
+}
+
+/** One committable and where it came from: the same after every restore. */
+export interface CommitRequest<CommT> {
+  readonly checkpointId: number;
+  readonly subtaskIndex: number;
+  readonly committable: CommT;
+}
+
+/**
+ * Makes prepared data visible, once its checkpoint is durable.
+ *
+ * A commit that is not acknowledged may still have happened: `commit` has to find out, and must be safe to repeat with the
+ * same requests by another process.
+ */
+export interface Committer<CommT> {
+  /**
+   * Called once, before the writers are made and before the first `commit`, with everything that the restored checkpoint
+   * has not committed (empty on a fresh start). What earlier runs prepared and is not in `pending` will never be
+   * committed and can be removed. The runtime then calls `commit` with `pending` itself.
+   */
+  recover?(pending: readonly CommitRequest<CommT>[]): void | Promise<void>;
+  /**
+   * Commits one checkpoint's requests, ordered by subtask. Resolves when all of them are visible; a rejection fails
+   * the job, and the restored job tries again.
+   */
+  commit(requests: readonly CommitRequest<CommT>[]): Promise<void>;
+  /** Called once, after the last commit or after a failure. */
+  close?(): void | Promise<void>;
+}

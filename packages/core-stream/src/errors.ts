@@ -1,0 +1,69 @@
+/** Every code that an error of this package can carry. */
+export type StreamErrorCode =
+  | 'MILLRACE_CONFIG'
+  | 'MILLRACE_RECORD'
+  | 'MILLRACE_OPERATOR'
+  | 'MILLRACE_CHECKPOINT'
+  | 'MILLRACE_CANCELLED'
+  | 'MILLRACE_INVARIANT';
+
+export type StreamErrorDetails = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface StreamErrorOptions {
+  readonly cause?: unknown;
+  readonly details?: StreamErrorDetails;
+}
+
+/** Base of every error that this package throws. The message says what failed, the value seen, and the next step. */
+export abstract class StreamError extends Error {
+  abstract readonly code: StreamErrorCode;
+  /** Whether running the same thing again can succeed. */
+  abstract readonly retryable: boolean;
+  readonly details: StreamErrorDetails;
+
+  constructor(message: string, options: StreamErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.details = options.details ?? {};
+  }
+
+  static is(error: unknown): error is StreamError {
+    return error instanceof StreamError;
+  }
+}
+
+/** The program or its configuration is wrong; nothing has been processed. */
+export class StreamConfigError extends StreamError {
+  override readonly code = 'MILLRACE_CONFIG';
+  override readonly retryable = false;
+}
+
+/** A record cannot be processed, for example because it has no timestamp. */
+export class StreamRecordError extends StreamError {
+  override readonly code = 'MILLRACE_RECORD';
+  override readonly retryable = false;
+}
+
+/** An operator, source or sink failed; `cause` is what it threw, `details` say which operator and subtask. */
+export class OperatorError extends StreamError {
+  override readonly code = 'MILLRACE_OPERATOR';
+  override readonly retryable = true;
+}
+
+/** A checkpoint cannot be written, read or trusted. */
+export class CheckpointError extends StreamError {
+  override readonly code = 'MILLRACE_CHECKPOINT';
+  override readonly retryable = false;
+}
+
+/** The job was cancelled by its owner. */
+export class JobCancelledError extends StreamError {
+  override readonly code = 'MILLRACE_CANCELLED';
+  override readonly retryable = true;
+}
+
+/** A bug in Millrace: an invariant does not hold. `details.invariant` is its number. */
+export class InvariantError extends StreamError {
+  override readonly code = 'MILLRACE_INVARIANT';
+  override readonly retryable = false;
+}

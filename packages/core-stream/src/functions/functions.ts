@@ -1,0 +1,138 @@
+import type { Clock } from '../time/clock.js';
+import type { Logger } from '../runtime/logger.js';
+import type { KeyedStateStore } from '../state/state.js';
+import type { TimeWindow } from '../windows/windows.js';
+
+/** Takes what a function emits. The record's timestamp is set by the operator. */
+export interface Collector<T> {
+  collect(value: T): void;
+}
+
+/** Names a side output, and carries the type of its records. */
+export class OutputTag<T> {
+  readonly id: string;
+  /** Reads `T` back from the type only; never set. */
+  declare readonly recordType?: T;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+export type MapFunction<T, R> = (value: T) => R;
+export type FlatMapFunction<T, R> = (value: T, out: Collector<R>) => void;
+export type FilterFunction<T> = (value: T) => boolean;
+export type TypeGuard<T, S extends T> = (value: T) => value is S;
+/** Must give the same key for the same record, always. Keys are plain data. */
+export type KeySelector<T, K> = (value: T) => K;
+/** Combines two records into one. Must not depend on the order of combination. */
+export type ReduceFunction<T> = (a: T, b: T) => T;
+
+/** Aggregates records one at a time into an accumulator, which is plain data. */
+export interface AggregateFunction<T, ACC, R> {
+  createAccumulator(): ACC;
+  /** Returns the accumulator with `value` added: a new one, or the same one changed. */
+  add(value: T, accumulator: ACC): ACC;
+  getResult(accumulator: ACC): R;
+  /** Combines two accumulators. */
+  merge(a: ACC, b: ACC): ACC;
+}
+
+/** About the subtask that a function runs in. */
+export interface RuntimeContext {
+  readonly operatorName: string;
+  readonly subtaskIndex: number;
+  readonly parallelism: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The same for functions of a keyed stream: also gives their state. */
+export interface KeyedRuntimeContext extends RuntimeContext, KeyedStateStore {}
+
+export interface TimeContext {
+  /** The time that has been reached: no earlier record is expected. */
+  readonly currentWatermark: number;
+  /** Epoch milliseconds of the engine's clock. */
+  currentProcessingTime(): number;
+}
+
+/** One object is reused for all records: read it while the call lasts. */
+export interface ProcessContext extends TimeContext {
+  /** The record's event time in epoch milliseconds; `undefined` where it has none. */
+  readonly timestamp: number | undefined;
+  output<S>(tag: OutputTag<S>, value: S): void;
+}
+
+export interface TimerService extends TimeContext {
+  /** A timer at or below the current watermark fires at once, after the current record. */
+  registerEventTimeTimer(timestamp: number): void;
+  registerProcessingTimeTimer(timestamp: number): void;
+  deleteEventTimeTimer(timestamp: number): void;
+  deleteProcessingTimeTimer(timestamp: number): void;
+}
+
+export interface KeyedProcessContext<K> extends ProcessContext {
+  readonly currentKey: K;
+  readonly timers: TimerService;
+}
+
+export type TimeDomain = 'event-time' | 'processing-time';
+
+export interface OnTimerContext<K> extends KeyedProcessContext<K> {
+  readonly timeDomain: TimeDomain;
+}
+
+/** Sees every record of a stream, and can emit any number of records, also to side outputs. */
+export interface ProcessFunction<T, R> {
+  processElement(value: T, context: ProcessContext, out: Collector<R>): void;
+  /** Called once, before the first record. */
+  open?(context: RuntimeContext): void | Promise<void>;
+  /** Called once, also after a failure. */
+  close?(): void | Promise<void>;
+}
+
+/** Sees every record of a keyed stream, with the key's state and timers. */
+export interface KeyedProcessFunction<K, T, R> {
+  processElement(value: T, context: KeyedProcessContext<K>, out: Collector<R>): void;
+  /** Called when a timer that this function has set fires, with the timer's key as the current one. */
+  onTimer?(timestamp: number, context: OnTimerContext<K>, out: Collector<R>): void;
+  /** Called once, before the first record. */
+  open?(context: KeyedRuntimeContext): void | Promise<void>;
+  /** Called once, also after a failure. */
+  close?(): void | Promise<void>;
+}
+
+/**
+ * Makes the function of one subtask. Functions with state handles or fields are made once per subtask, so that no two
+ * subtasks share them: `() => new CountFunction()`, or an object literal that closes over its handles:
+ *
+ * @example
+ * stream.keyBy((e) => e.user).process((context) => {
+ *   const count = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
+ *   return {
+ *     processElement(event, _context, out) {
+ *       count.update((count.value() ?? 0) + 1);
+ *       out.collect({ user: event.user, count: count.value() });
+ *     },
+ *   };
+ * })
+ */
+export type ProcessFunctionFactory<T, R> = (context: RuntimeContext) => ProcessFunction<T, R>;
+export type KeyedProcessFunctionFactory<K, T, R> = (context: KeyedRuntimeContext) => KeyedProcessFunction<K, T, R>;
+
+export interface WindowContext extends TimeContext {
+  readonly window: TimeWindow;
+  output<S>(tag: OutputTag<S>, value: S): void;
+}
+
+/**
+ * Called once per key and window when the window closes. `elements` are the window's records in order of arrival, or the
+ * one result where a reduce or aggregate runs before it. Emitted records have the timestamp `window.end − 1`.
+ */
+export type ProcessWindowFunction<T, R, K> = (
+  key: K,
+  context: WindowContext,
+  elements: Iterable<T>,
+  out: Collector<R>,
+) => void;

@@ -1,0 +1,63 @@
+/**
+ * The program as data: nodes and edges, with user functions referenced by node, never called.
+ *
+ * Building it has no side effects. `plan/` turns it into an execution plan; `runtime/` runs that.
+ */
+import type { Sink } from '../connectors/sink.js';
+import type { Source, SourceSplit } from '../connectors/source.js';
+import type { KeySelector } from '../functions/functions.js';
+import type { OperatorFactory } from '../operators/operator.js';
+import type { WatermarkStrategy } from '../time/watermark-strategy.js';
+
+/** Record types end at the graph's edge: `DataStream<T>` carries them, nodes do not. */
+export type AnySource = Source<unknown, SourceSplit>;
+export type AnySink = Sink<unknown>;
+export type AnyKeySelector = KeySelector<unknown, unknown>;
+
+/** How records get from the subtasks of one node to those of the next. */
+export type Partitioning =
+  | { readonly type: 'forward' }
+  | { readonly type: 'rebalance' }
+  | { readonly type: 'hash'; readonly keySelector: AnyKeySelector };
+
+export interface StreamEdge {
+  readonly sourceId: number;
+  /** `undefined`: partitioning is chosen by the planner (forward where the parallelism is equal, else rebalance). */
+  readonly partitioning: Partitioning | undefined;
+  /** The id of the side output that this edge reads; the main output otherwise. */
+  readonly outputTag: string | undefined;
+}
+
+export type NodeSpec =
+  | { readonly kind: 'source'; readonly source: AnySource; readonly watermarks: WatermarkStrategy<unknown> }
+  | { readonly kind: 'operator'; readonly type: string; readonly factory: OperatorFactory; readonly keySelector?: AnyKeySelector }
+  | { readonly kind: 'sink'; readonly sink: AnySink };
+
+export interface StreamNode {
+  readonly id: number;
+  readonly spec: NodeSpec;
+  readonly inputs: readonly StreamEdge[];
+  /** What a person reads in plans and metrics. */
+  name: string;
+  /** By which state is found again; generated from the node's place in the graph where the program sets none. */
+  uid: string | undefined;
+  parallelism: number | undefined;
+  /** The highest parallelism that the node can have, whatever the environment says. */
+  readonly parallelismLimit: number | undefined;
+}
+
+export class StreamGraph {
+  readonly nodes: StreamNode[] = [];
+
+  add(node: Omit<StreamNode, 'id' | 'uid' | 'parallelism' | 'parallelismLimit'> & { readonly parallelismLimit?: number }): StreamNode {
+    const added: StreamNode = {
+      uid: undefined,
+      parallelism: undefined,
+      ...node,
+      parallelismLimit: node.parallelismLimit,
+      id: this.nodes.length + 1,
+    };
+    this.nodes.push(added);
+    return added;
+  }
+}

@@ -1,0 +1,17 @@
+import type { FlatMapFunction } from '../functions/functions.js';
+import type { OperatorFactory } from './operator.js';
+import { TimestampedCollector } from './timestamped-collector.js';
+
+export function flatMapOperator(flatMap: FlatMapFunction<unknown, unknown>): OperatorFactory {
+  return (_context, output) => {
+    const collector = new TimestampedCollector(output);
+    return {
+      processElement(value, timestamp) {
+        collector.timestamp = timestamp;
+        flatMap(value, collector);
+      },
+      processWatermark: (timestamp) => output.emitWatermark(timestamp),
+      processIdle: (isIdle) => output.emitIdle(isIdle),
+    };
+  };
+}

@@ -1,0 +1,107 @@
+import { StreamConfigError } from '../errors.js';
+import type { Partitioning, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.js';
+import type { ChainEdge, ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from './execution-plan.js';
+
+export interface PlannerOptions {
+  readonly parallelism: number;
+  readonly maxParallelism: number;
+}
+
+/**
+ * Validates the graph, settles parallelism, uids and partitioning, and puts one-to-one neighbours into chains.
+ *
+ * @throws StreamConfigError `MILLRACE_CONFIG` for a graph that cannot run: no source, a source nobody reads, a uid used
+ *   twice, a parallelism above the maximum
+ */
+export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions): ExecutionPlan {
+  validate(graph);
+  const nodes = graph.nodes.map((node) => planNode(node, options));
+  requireUniqueUids(nodes);
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+
+  const chainEdges: ChainEdge[] = [];
+  const channelEdges: ChannelEdge[] = [];
+  /** Node → the head of its chain. */
+  const headOf = new Map<number, number>();
+  for (const node of graph.nodes) {
+    const target = byId.get(node.id)!;
+    const edges = node.inputs.map((edge) => ({ edge, partitioning: resolve(edge, byId.get(edge.sourceId)!, target) }));
+    const only = edges.length === 1 ? edges[0] : undefined;
+    if (only !== undefined && isChainable(only.partitioning, byId.get(only.edge.sourceId)!, target)) {
+      chainEdges.push({ from: only.edge.sourceId, to: node.id, outputTag: only.edge.outputTag });
+      headOf.set(node.id, headOf.get(only.edge.sourceId)!);
+    } else {
+      for (const { edge, partitioning } of edges) {
+        channelEdges.push({ from: edge.sourceId, to: node.id, outputTag: edge.outputTag, partitioning });
+      }
+      headOf.set(node.id, node.id);
+    }
+  }
+
+  const vertices: PlanVertex[] = [];
+  for (const head of nodes.filter((node) => headOf.get(node.id) === node.id)) {
+    const members = nodes.filter((node) => headOf.get(node.id) === head.id);
+    vertices.push({
+      id: vertices.length + 1,
+      name: members.map((node) => node.name).join(' → '),
+      parallelism: head.parallelism,
+      nodes: members,
+      chainEdges: chainEdges.filter((edge) => headOf.get(edge.from) === head.id),
+    });
+  }
+  return { maxParallelism: options.maxParallelism, vertices, channelEdges };
+}
+
+function validate(graph: StreamGraph): void {
+  if (!graph.nodes.some((node) => node.spec.kind === 'source')) {
+    throw new StreamConfigError('The program has no source. Start with env.fromSource, env.addSource or env.fromCollection.');
+  }
+  const read = new Set(graph.nodes.flatMap((node) => node.inputs.map((edge) => edge.sourceId)));
+  const loose = graph.nodes.find((node) => node.spec.kind !== 'sink' && !read.has(node.id));
+  if (loose !== undefined) {
+    throw new StreamConfigError(
+      `Nothing reads the output of '${loose.name}'. End every stream in a sink (sinkTo, addSink, print), or remove it.`,
+      { details: { node: loose.name } },
+    );
+  }
+}
+
+function planNode(node: StreamNode, options: PlannerOptions): PlanNode {
+  const wanted = node.parallelism ?? Math.min(options.parallelism, node.parallelismLimit ?? Infinity);
+  if (node.parallelismLimit !== undefined && wanted > node.parallelismLimit) {
+    throw new StreamConfigError(`'${node.name}' runs with a parallelism of at most ${node.parallelismLimit}, got ${wanted}`);
+  }
+  if (!Number.isInteger(wanted) || wanted < 1 || wanted > options.maxParallelism) {
+    throw new StreamConfigError(
+      `The parallelism of '${node.name}' must be a whole number from 1 to ${options.maxParallelism} (the max parallelism), got ${wanted}`,
+    );
+  }
+  const uid = node.uid ?? `${node.id}-${node.name.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
+  return { id: node.id, uid, name: node.name, parallelism: wanted, spec: node.spec };
+}
+
+function requireUniqueUids(nodes: readonly PlanNode[]): void {
+  const seen = new Map<string, string>();
+  for (const node of nodes) {
+    const other = seen.get(node.uid);
+    if (other !== undefined) {
+      throw new StreamConfigError(
+        `The uid '${node.uid}' is used by '${other}' and by '${node.name}'. State is found by uid: give each its own.`,
+        { details: { uid: node.uid } },
+      );
+    }
+    seen.set(node.uid, node.name);
+  }
+}
+
+function resolve(edge: StreamEdge, source: PlanNode, target: PlanNode): Partitioning {
+  if (edge.partitioning !== undefined) return edge.partitioning;
+  return source.parallelism === target.parallelism ? { type: 'forward' } : { type: 'rebalance' };
+}
+
+function isChainable(partitioning: Partitioning, source: PlanNode, target: PlanNode): boolean {
+  if (source.parallelism !== target.parallelism) return false;
+  if (partitioning.type === 'forward') return true;
+  // With one subtask on both sides every partitioning is the identity.
+  return target.parallelism === 1;
+}

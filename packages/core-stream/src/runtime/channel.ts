@@ -1,0 +1,56 @@
+/**
+ * A bounded first-in-first-out queue from one subtask to another.
+ *
+ * Invariants
+ * 1. Elements arrive in the order in which they were put: a barrier separates the records before it from those after.
+ * 2. `size` counts records that were put and not yet taken. Writers stop at `capacity`; control elements always fit.
+ */
+
+/** Records travel in batches: two parallel arrays, no object per record. */
+export interface RecordBatch {
+  readonly type: 'records';
+  readonly values: unknown[];
+  readonly timestamps: number[];
+}
+
+export type ControlElement =
+  | { readonly type: 'watermark'; readonly timestamp: number }
+  | { readonly type: 'idle'; readonly isIdle: boolean }
+  | { readonly type: 'barrier'; readonly checkpointId: number }
+  | { readonly type: 'end' };
+
+export type StreamElement = RecordBatch | ControlElement;
+
+/** Records in flight between two subtasks before the writer has to wait. */
+export const CHANNEL_CAPACITY = 4096;
+
+export class Channel {
+  readonly #queue: (StreamElement | undefined)[] = [];
+  #head = 0;
+  #size = 0;
+
+  get isEmpty(): boolean {
+    return this.#head === this.#queue.length;
+  }
+
+  get hasRoom(): boolean {
+    return this.#size < CHANNEL_CAPACITY;
+  }
+
+  put(element: StreamElement): void {
+    if (element.type === 'records') this.#size += element.values.length;
+    this.#queue.push(element);
+  }
+
+  take(): StreamElement | undefined {
+    if (this.isEmpty) return undefined;
+    const element = this.#queue[this.#head];
+    this.#queue[this.#head++] = undefined;
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#head = 0;
+    }
+    if (element?.type === 'records') this.#size -= element.values.length;
+    return element;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What sinks have prepared and not yet made visible.
+ *
+ * Invariants
+ * 1. A request is here from the moment its checkpoint is being written until its committer has confirmed it: a checkpoint
+ *    that is written meanwhile contains it.
+ * 2. Committers see the requests of one checkpoint in one call, ordered by subtask.
+ */
+import type { Committer, CommitRequest } from '../connectors/sink.js';
+import { operatorError } from './chain-output.js';
+
+export interface SinkCommitter {
+  readonly uid: string;
+  readonly name: string;
+  readonly committer: Committer<unknown>;
+}
+
+export class CommitQueue {
+  readonly #sinks: readonly SinkCommitter[];
+  readonly #pending = new Map<string, CommitRequest<unknown>[]>();
+
+  constructor(sinks: readonly SinkCommitter[]) {
+    this.#sinks = sinks;
+  }
+
+  add(uid: string, requests: readonly CommitRequest<unknown>[]): void {
+    if (requests.length === 0 || !this.#sinks.some((sink) => sink.uid === uid)) return;
+    this.#pending.set(uid, [...(this.#pending.get(uid) ?? []), ...requests]);
+  }
+
+  /** Everything that is not committed, by sink (invariant 1). */
+  snapshot(): { uid: string; requests: readonly CommitRequest<unknown>[] }[] {
+    return [...this.#pending].map(([uid, requests]) => ({ uid, requests }));
+  }
+
+  async recover(): Promise<void> {
+    for (const sink of this.#sinks) {
+      try {
+        await sink.committer.recover?.(this.#pending.get(sink.uid) ?? []);
+      } catch (error) {
+        throw operatorError(error, { name: sink.name, subtaskIndex: 0 }, 'recovering what earlier runs have prepared');
+      }
+    }
+  }
+
+  /** Commits everything of checkpoints up to `checkpointId`, all sinks at the same time. */
+  async commit(checkpointId: number): Promise<void> {
+    await Promise.all(this.#sinks.map((sink) => this.#commitSink(sink, checkpointId)));
+  }
+
+  async #commitSink(sink: SinkCommitter, upTo: number): Promise<void> {
+    for (;;) {
+      const waiting = (this.#pending.get(sink.uid) ?? []).filter((request) => request.checkpointId <= upTo);
+      if (waiting.length === 0) return;
+      const checkpointId = Math.min(...waiting.map((request) => request.checkpointId));
+      const requests = waiting
+        .filter((request) => request.checkpointId === checkpointId)
+        .sort((a, b) => a.subtaskIndex - b.subtaskIndex); // invariant 2
+      try {
+        await sink.committer.commit(requests);
+      } catch (error) {
+        throw operatorError(error, { name: sink.name, subtaskIndex: 0 }, `committing checkpoint ${checkpointId}`);
+      }
+      const rest = (this.#pending.get(sink.uid) ?? []).filter((request) => request.checkpointId !== checkpointId);
+      if (rest.length > 0) this.#pending.set(sink.uid, rest);
+      else this.#pending.delete(sink.uid);
+    }
+  }
+
+  async close(): Promise<unknown[]> {
+    const errors: unknown[] = [];
+    for (const sink of this.#sinks) {
+      try {
+        await sink.committer.close?.();
+      } catch (error) {
+        errors.push(operatorError(error, { name: sink.name, subtaskIndex: 0 }, 'closing its committer'));
+      }
+    }
+    return errors;
+  }
+}

@@ -1,0 +1,29 @@
+import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
+import type { ExecutionPlan } from '../plan/execution-plan.js';
+import type { Clock } from '../time/clock.js';
+import type { Logger } from './logger.js';
+
+export interface CheckpointConfig {
+  /** Time between two checkpoints, in milliseconds. */
+  readonly intervalMs: number;
+  readonly storage: CheckpointStorage;
+  /**
+   * Where a job starts: `latest` goes on from the newest checkpoint in `storage`, or begins where there is none (the
+   * default: a restarted process goes on); `none` demands an empty storage.
+   */
+  readonly restore?: 'latest' | 'none';
+  /** How many checkpoints may wait for their sinks' commits before no further one is taken; 2 unless told. */
+  readonly maxPendingCommits?: number;
+}
+
+export interface JobOptions {
+  readonly jobName: string;
+  readonly plan: ExecutionPlan;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly watermarkIntervalMs: number;
+  readonly checkpointing: CheckpointConfig | undefined;
+  readonly createJobId: () => string;
+  /** Cancels the job when aborted. */
+  readonly signal: AbortSignal | undefined;
+}

@@ -1,0 +1,365 @@
+/**
+ * Runs a plan on one thread: every subtask takes turns in one event loop.
+ *
+ * Role: builds the tasks, gives them turns, carries out what the checkpoint coordinator decides. Boundary: decisions about
+ * checkpoints are `checkpoint-coordinator`'s, waiting inside a task is the task's.
+ *
+ * Invariants
+ * 1. The first failure decides: nothing is processed after it, everything is closed, `run` rejects with it.
+ * 2. A checkpoint's enumerator states are taken in the turn that triggers it: a split is in the enumerator's state or in a
+ *    reader's, never in both, never in none.
+ * 3. I/O gets its turn: after some batches the loop lets the event loop run.
+ */
+import { decide, initialCoordinator, type CoordinatorEvent, type CoordinatorState, type Decision } from '../checkpoint/checkpoint-coordinator.js';
+import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
+import { JobCancelledError } from '../errors.js';
+import type { SourceSplit } from '../connectors/source.js';
+import type { PlanNode } from '../plan/execution-plan.js';
+import { encodeState } from '../state/canonical-encoding.js';
+import { CommitQueue, type SinkCommitter } from './commit-queue.js';
+import type { JobOptions } from './job-options.js';
+import type { JobExecutionResult, JobSnapshot } from './job-result.js';
+import { loadCheckpoint, RestoredState } from './restored-state.js';
+import { SourceCoordinator } from './source-coordinator.js';
+import type { SourceSubtaskState, SourceTask } from './source-task.js';
+import type { OperatorSnapshot, Task, TaskListener } from './task.js';
+import { buildTasks } from './task-builder.js';
+import { operatorError } from './chain-output.js';
+import { summarize } from './summarize.js';
+
+/** Turns of all tasks before the event loop gets one (invariant 3). */
+const TURNS_PER_YIELD = 16;
+
+export class LocalJob implements TaskListener {
+  readonly #options: JobOptions;
+  readonly #abort = new AbortController();
+  readonly #startedAt: number;
+  #jobId = '';
+  #tasks: readonly Task[] = [];
+  #sourceTasks: ReadonlyMap<string, readonly SourceTask[]> = new Map();
+  readonly #sources = new Map<string, SourceCoordinator>();
+  #commits = new CommitQueue([]);
+  #coordinator: CoordinatorState | undefined;
+  /** What tasks have reported for the checkpoint that is being taken. */
+  #snapshots: OperatorSnapshot[] = [];
+  #enumerators: { uid: string; bytes: Uint8Array }[] = [];
+  #triggeredAt = 0;
+  #cancelInterval: (() => void) | undefined;
+  readonly #background = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
+  #isDone = false;
+  #wake: (() => void) | undefined;
+  #statistics: JobSnapshot['checkpoints'] = {
+    completed: 0,
+    lastId: undefined,
+    lastDurationMs: undefined,
+    lastSizeBytes: undefined,
+    pendingCommits: 0,
+    restoredId: undefined,
+  };
+
+  constructor(options: JobOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+  }
+
+  async run(): Promise<JobExecutionResult> {
+    const { signal } = this.#options;
+    const onAbort = () => this.cancel(signal?.reason);
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      try {
+        if (!this.#hasFailed()) await this.#start();
+        await this.#loop();
+      } catch (error) {
+        this.onFailure(error);
+      }
+      await this.#close();
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+    return this.snapshot();
+  }
+
+  cancel(reason?: unknown): void {
+    this.onFailure(
+      new JobCancelledError(`The job '${this.#options.jobName}' was cancelled. Start it again to go on from its last checkpoint.`, {
+        cause: reason,
+      }),
+    );
+  }
+
+  snapshot(): JobSnapshot {
+    const { jobName, plan, clock } = this.#options;
+    return {
+      jobName,
+      jobId: this.#jobId,
+      durationMs: clock.now() - this.#startedAt,
+      operators: summarize(plan, this.#tasks),
+      checkpoints: { ...this.#statistics, pendingCommits: this.#coordinator?.uncommitted.length ?? 0 },
+    };
+  }
+
+  async #start(): Promise<void> {
+    const checkpoint = await loadCheckpoint(this.#options);
+    this.#jobId = checkpoint?.jobId ?? this.#options.createJobId();
+    this.#statistics = { ...this.#statistics, restoredId: checkpoint?.checkpointId };
+    const restored = new RestoredState(checkpoint, this.#options.plan);
+    const nodes = this.#options.plan.vertices.flatMap((vertex) => vertex.nodes);
+    await this.#createCommitters(nodes, checkpoint);
+    this.#createSources(nodes, restored);
+    const { tasks, sourceTasks } = await buildTasks({
+      plan: this.#options.plan,
+      clock: this.#options.clock,
+      logger: this.#options.logger,
+      signal: this.#abort.signal,
+      watermarkIntervalMs: this.#options.watermarkIntervalMs,
+      listener: this,
+      restoredStates: (uid) => restored.operatorStates(uid),
+      restoredSplits: (node, subtaskIndex, states) => splitsOf(node, subtaskIndex, states),
+      requestSplit: (uid, subtaskIndex) => this.#sources.get(uid)?.requestSplit(subtaskIndex),
+      createWriter: async (node, subtaskIndex, states) => {
+        if (node.spec.kind !== 'sink') throw new TypeError('not a sink');
+        try {
+          return await node.spec.sink.createWriter({ ...this.#sinkContext(node), subtaskIndex }, states);
+        } catch (error) {
+          throw operatorError(error, { name: node.name, subtaskIndex }, 'creating its writer');
+        }
+      },
+    });
+    this.#tasks = tasks;
+    this.#sourceTasks = sourceTasks;
+    for (const [uid, source] of this.#sources) {
+      source.start(sourceTasks.get(uid) ?? [], restored.returnedSplits(uid, sourceTasks.get(uid)?.length ?? 0));
+    }
+    for (const task of tasks) await task.open();
+    this.#apply(
+      initialCoordinator({
+        tasks: tasks.map((task) => task.id),
+        maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? 2,
+        nextCheckpointId: (checkpoint?.checkpointId ?? 0) + 1,
+        uncommitted: checkpoint !== undefined && checkpoint.pendingCommits.length > 0 ? [checkpoint.checkpointId] : [],
+      }),
+    );
+    this.#scheduleInterval();
+  }
+
+  async #createCommitters(nodes: readonly PlanNode[], checkpoint: CheckpointData | undefined): Promise<void> {
+    const sinks: SinkCommitter[] = [];
+    this.#commits = new CommitQueue(sinks);
+    for (const node of nodes) {
+      if (node.spec.kind !== 'sink' || node.spec.sink.createCommitter === undefined) continue;
+      try {
+        const committer = await node.spec.sink.createCommitter(this.#sinkContext(node));
+        sinks.push({ uid: node.uid, name: node.name, committer });
+      } catch (error) {
+        throw operatorError(error, { name: node.name, subtaskIndex: 0 }, 'creating its committer');
+      }
+    }
+    for (const { uid, requests } of checkpoint?.pendingCommits ?? []) this.#commits.add(uid, requests);
+    await this.#commits.recover();
+  }
+
+  #createSources(nodes: readonly PlanNode[], restored: RestoredState): void {
+    for (const node of nodes) {
+      if (node.spec.kind !== 'source') continue;
+      const options = {
+        uid: node.uid,
+        name: node.name,
+        source: node.spec.source,
+        parallelism: node.parallelism,
+        clock: this.#options.clock,
+        logger: this.#options.logger,
+        signal: this.#abort.signal,
+        onFailure: (error: unknown) => this.onFailure(error),
+      };
+      this.#sources.set(node.uid, new SourceCoordinator(options, restored.enumeratorState(node.uid)));
+    }
+  }
+
+  #sinkContext(node: PlanNode) {
+    const { jobName, clock, logger } = this.#options;
+    return {
+      jobName,
+      jobId: this.#jobId,
+      operatorUid: node.uid,
+      parallelism: node.parallelism,
+      clock,
+      logger,
+      signal: this.#abort.signal,
+    };
+  }
+
+  // The loop.
+
+  async #loop(): Promise<void> {
+    let turns = 0;
+    while (!this.#isDone && !this.#hasFailed()) {
+      let hasWorked = false;
+      for (const task of this.#tasks) {
+        if (task.step()) hasWorked = true;
+        if (this.#hasFailed()) return;
+      }
+      if (!hasWorked && !this.#isDone) {
+        turns = 0;
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      } else if (++turns >= TURNS_PER_YIELD) {
+        turns = 0;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  onFailure(error: unknown): void {
+    if (this.#failure !== undefined || this.#isDone) return; // invariant 1
+    this.#failure = { error };
+    this.#abort.abort(error);
+    this.wake();
+  }
+
+  onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void {
+    this.#snapshots.push(...operators);
+    this.#dispatch({ type: 'acknowledged', task: taskId, checkpointId });
+  }
+
+  onEnd(taskId: string): void {
+    this.#dispatch({ type: 'task-ended', task: taskId });
+  }
+
+  // Checkpoints: what the coordinator decides is done here.
+
+  #scheduleInterval(): void {
+    const intervalMs = this.#options.checkpointing?.intervalMs;
+    if (intervalMs === undefined) return;
+    this.#cancelInterval = this.#options.clock.schedule(intervalMs, () => {
+      if (this.#isDone || this.#hasFailed()) return;
+      this.#dispatch({ type: 'interval-elapsed' });
+      this.#scheduleInterval();
+    });
+  }
+
+  #dispatch(event: CoordinatorEvent): void {
+    if (this.#coordinator === undefined || this.#hasFailed()) return;
+    this.#apply(decide(this.#coordinator, event));
+  }
+
+  #apply(decision: Decision): void {
+    this.#coordinator = decision.state;
+    for (const effect of decision.effects) {
+      switch (effect.type) {
+        case 'trigger':
+          this.#trigger(effect.checkpointId);
+          break;
+        case 'persist':
+          this.#inBackground(() => this.#persist(effect.checkpointId));
+          break;
+        case 'notify-complete':
+          for (const readers of this.#sourceTasks.values()) {
+            for (const reader of readers) reader.notifyCheckpointComplete(effect.checkpointId);
+          }
+          break;
+        case 'commit':
+          this.#inBackground(async () => {
+            await this.#commits.commit(effect.checkpointId);
+            this.#dispatch({ type: 'committed', checkpointId: effect.checkpointId });
+          });
+          break;
+        case 'finish-job':
+          this.#isDone = true;
+          this.wake();
+          break;
+      }
+    }
+  }
+
+  #trigger(checkpointId: number): void {
+    try {
+      this.#snapshots = [];
+      this.#triggeredAt = this.#options.clock.now();
+      this.#enumerators = [...this.#sources].map(([uid, source]) => ({
+        uid,
+        bytes: encodeState(source.snapshotState(checkpointId)), // invariant 2
+      }));
+      for (const readers of this.#sourceTasks.values()) {
+        for (const reader of readers) reader.triggerCheckpoint(checkpointId);
+      }
+    } catch (error) {
+      this.onFailure(error);
+    }
+  }
+
+  async #persist(checkpointId: number): Promise<void> {
+    const operators = [...this.#snapshots].sort((a, b) => a.subtaskIndex - b.subtaskIndex);
+    for (const { uid, subtaskIndex, committables } of operators) {
+      this.#commits.add(
+        uid,
+        committables.map((committable) => ({ checkpointId, subtaskIndex, committable })),
+      );
+    }
+    const { checkpointing, clock, jobName, plan } = this.#options;
+    const bytes = await checkpointing?.storage.write({
+      checkpointId,
+      jobName,
+      jobId: this.#jobId,
+      maxParallelism: plan.maxParallelism,
+      createdAt: clock.now(),
+      operators,
+      enumerators: this.#enumerators,
+      pendingCommits: this.#commits.snapshot(),
+    });
+    this.#statistics = {
+      ...this.#statistics,
+      completed: this.#statistics.completed + 1,
+      lastId: checkpointId,
+      lastDurationMs: clock.now() - this.#triggeredAt,
+      lastSizeBytes: bytes,
+    };
+    this.#dispatch({ type: 'persisted', checkpointId });
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => this.onFailure(error))
+      .finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelInterval?.();
+    this.#abort.abort(this.#failure?.error ?? new JobCancelledError('The job has ended.'));
+    await Promise.allSettled(this.#background);
+    const errors: unknown[] = [];
+    for (const task of this.#tasks) errors.push(...(await task.close()));
+    for (const source of this.#sources.values()) {
+      try {
+        await source.close();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    errors.push(...(await this.#commits.close()));
+    for (const error of errors) {
+      this.#options.logger.warn('closing failed', { error: error instanceof Error ? error.message : String(error) });
+    }
+    // What a writer could not close after everything was committed has lost nothing, but is not success either.
+    if (this.#failure === undefined && errors.length > 0) this.#failure = { error: errors[0] };
+  }
+}
+
+/** A restored reader's own splits; none where the parallelism has changed, then the enumerator gets them all back. */
+function splitsOf(node: PlanNode, subtaskIndex: number, states: readonly SourceSubtaskState[]): readonly SourceSplit[] {
+  return states.length === node.parallelism ? (states[subtaskIndex]?.splits ?? []) : [];
+}
+

@@ -1,0 +1,15 @@
+/** Facts about an event, for structured logs. Never credentials. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Where the library reports to. It never prints by itself. The shape fits pino's and console's methods. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+const ignore = (): void => undefined;
+
+/** Says nothing: the default. */
+export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

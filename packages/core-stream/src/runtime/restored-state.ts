@@ -1,0 +1,78 @@
+import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
+import { CheckpointError } from '../errors.js';
+import type { SourceSplit } from '../connectors/source.js';
+import type { ExecutionPlan } from '../plan/execution-plan.js';
+import { decodeState } from '../state/canonical-encoding.js';
+import type { JobOptions } from './job-options.js';
+import type { SourceSubtaskState } from './source-task.js';
+import type { SubtaskState } from './task.js';
+
+/** The checkpoint that the job starts from, if any. */
+export async function loadCheckpoint(options: JobOptions): Promise<CheckpointData | undefined> {
+  const { checkpointing, jobName } = options;
+  if (checkpointing === undefined) return undefined;
+  const checkpoint = await checkpointing.storage.latest();
+  if (checkpoint === undefined) return undefined;
+  const { location } = checkpointing.storage;
+  if (checkpointing.restore === 'none') {
+    throw new CheckpointError(
+      `${location} holds checkpoint ${checkpoint.checkpointId} of the job '${checkpoint.jobName}', but the job is to start afresh. ` +
+        "Use another directory, remove this one, or restore from it ('latest').",
+    );
+  }
+  if (checkpoint.jobName !== jobName) {
+    throw new CheckpointError(
+      `${location} belongs to the job '${checkpoint.jobName}', not to '${jobName}'. Give each job a checkpoint directory of its own.`,
+    );
+  }
+  return checkpoint;
+}
+
+/** A checkpoint, held against the plan that is to go on from it. */
+export class RestoredState {
+  readonly #operators = new Map<string, Uint8Array[]>();
+  readonly #enumerators: ReadonlyMap<string, Uint8Array>;
+
+  /**
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has state for an operator that the plan has not, or
+   *   was taken with another max parallelism
+   */
+  constructor(checkpoint: CheckpointData | undefined, plan: ExecutionPlan) {
+    this.#enumerators = new Map(checkpoint?.enumerators.map(({ uid, bytes }) => [uid, bytes]));
+    if (checkpoint === undefined) return;
+    if (checkpoint.maxParallelism !== plan.maxParallelism) {
+      throw new CheckpointError(
+        `Checkpoint ${checkpoint.checkpointId} was taken with max parallelism ${checkpoint.maxParallelism}, the program has ` +
+          `${plan.maxParallelism}. Keys would end up in other subtasks: set maxParallelism back.`,
+      );
+    }
+    for (const { uid, bytes } of [...checkpoint.operators].sort((a, b) => a.subtaskIndex - b.subtaskIndex)) {
+      this.#operators.set(uid, [...(this.#operators.get(uid) ?? []), bytes]);
+    }
+    const known = new Set(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => node.uid)));
+    const lost = [...this.#operators.keys(), ...checkpoint.pendingCommits.map(({ uid }) => uid)].find((uid) => !known.has(uid));
+    if (lost !== undefined) {
+      throw new CheckpointError(
+        `Checkpoint ${checkpoint.checkpointId} holds state of an operator with uid '${lost}', which the program does not have. ` +
+          'Give operators a uid (.uid(…)) before changing a program, or start with an empty checkpoint directory.',
+        { details: { uid: lost } },
+      );
+    }
+  }
+
+  operatorStates(uid: string): readonly Uint8Array[] | undefined {
+    return this.#operators.get(uid);
+  }
+
+  enumeratorState(uid: string): { readonly state: unknown } | undefined {
+    const bytes = this.#enumerators.get(uid);
+    return bytes === undefined ? undefined : { state: decodeState(bytes) };
+  }
+
+  /** The splits that go back to the enumerator, because there are not as many readers as before. */
+  returnedSplits(uid: string, readers: number): readonly SourceSplit[] {
+    const states = this.#operators.get(uid) ?? [];
+    if (states.length === 0 || states.length === readers) return [];
+    return states.flatMap((bytes) => ((decodeState(bytes) as SubtaskState).state as SourceSubtaskState).splits);
+  }
+}

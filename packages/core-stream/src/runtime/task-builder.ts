@@ -1,0 +1,213 @@
+/** Makes the tasks of a plan: operators wired to each other inside a chain, and by channels between chains. */
+import type { SinkWriter } from '../connectors/sink.js';
+import type { SourceReader, SourceSplit } from '../connectors/source.js';
+import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
+import type { OperatorContext, StreamOperator } from '../operators/operator.js';
+import type { ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from '../plan/execution-plan.js';
+import { decodeState } from '../state/canonical-encoding.js';
+import { keyGroupRangeOf } from '../state/key-groups.js';
+import type { Clock } from '../time/clock.js';
+import { WatermarkTracker } from '../time/watermark-tracker.js';
+import { ChainOutput } from './chain-output.js';
+import { Channel } from './channel.js';
+import { InputTask } from './input-task.js';
+import type { Logger } from './logger.js';
+import { channelSelector, RecordWriter } from './record-writer.js';
+import { SinkOperator } from './sink-operator.js';
+import { SourceOperator, SourceTask, type SourceSubtaskState } from './source-task.js';
+import type { SubtaskState, Task, TaskListener, TaskOperator } from './task.js';
+
+export interface TaskBuilderOptions {
+  readonly plan: ExecutionPlan;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly watermarkIntervalMs: number;
+  readonly listener: TaskListener;
+  /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
+  restoredStates(uid: string): readonly Uint8Array[] | undefined;
+  /** The splits that a restored reader starts with. */
+  restoredSplits(node: PlanNode, subtaskIndex: number, states: readonly SourceSubtaskState[]): readonly SourceSplit[];
+  requestSplit(uid: string, subtaskIndex: number): void;
+  createWriter(node: PlanNode, subtaskIndex: number, restored: readonly unknown[]): Promise<SinkWriter<unknown>>;
+}
+
+export interface BuiltTasks {
+  readonly tasks: readonly Task[];
+  /** By uid, one task per subtask. */
+  readonly sourceTasks: ReadonlyMap<string, readonly SourceTask[]>;
+}
+
+type ChannelMatrix = readonly (readonly Channel[])[];
+
+export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTasks> {
+  const { plan } = options;
+  const vertexOf = new Map(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => [node.id, vertex])));
+  /** Per edge: [source subtask][target subtask]. */
+  const channels = new Map<ChannelEdge, ChannelMatrix>(
+    plan.channelEdges.map((edge) => [edge, makeChannels(edge, vertexOf.get(edge.from)!, vertexOf.get(edge.to)!)]),
+  );
+  const tasks: Task[] = [];
+  const sourceTasks = new Map<string, SourceTask[]>();
+  for (const vertex of plan.vertices) {
+    for (let subtaskIndex = 0; subtaskIndex < vertex.parallelism; subtaskIndex++) {
+      const task = await new SubtaskBuilder(options, vertex, subtaskIndex, channels).build();
+      tasks.push(task);
+      if (task instanceof SourceTask) {
+        const { uid } = vertex.nodes[0]!;
+        sourceTasks.set(uid, [...(sourceTasks.get(uid) ?? []), task]);
+      }
+    }
+  }
+  return { tasks, sourceTasks };
+}
+
+function makeChannels(edge: ChannelEdge, source: PlanVertex, target: PlanVertex): ChannelMatrix {
+  const isForward = edge.partitioning.type === 'forward';
+  return Array.from({ length: source.parallelism }, () =>
+    Array.from({ length: isForward ? 1 : target.parallelism }, () => new Channel()),
+  );
+}
+
+class SubtaskBuilder {
+  readonly #options: TaskBuilderOptions;
+  readonly #vertex: PlanVertex;
+  readonly #subtaskIndex: number;
+  readonly #channels: ReadonlyMap<ChannelEdge, ChannelMatrix>;
+  readonly #outputs = new Map<number, ChainOutput>();
+  readonly #writers: RecordWriter[] = [];
+  readonly #operators: TaskOperator[] = [];
+  #source: SourceOperator | undefined;
+  #task: Task | undefined;
+
+  constructor(
+    options: TaskBuilderOptions,
+    vertex: PlanVertex,
+    subtaskIndex: number,
+    channels: ReadonlyMap<ChannelEdge, ChannelMatrix>,
+  ) {
+    this.#options = options;
+    this.#vertex = vertex;
+    this.#subtaskIndex = subtaskIndex;
+    this.#channels = channels;
+  }
+
+  async build(): Promise<Task> {
+    for (const node of this.#vertex.nodes) await this.#addOperator(node);
+    for (const node of this.#vertex.nodes) this.#connect(node);
+    const id = `${this.#vertex.id}#${this.#subtaskIndex}`;
+    this.#task =
+      this.#source === undefined
+        ? new InputTask(id, this.#operators, this.#writers, this.#options.listener, this.#inputs())
+        : new SourceTask(id, this.#operators, this.#writers, this.#options.listener, this.#source, {
+            watermarkIntervalMs: this.#options.watermarkIntervalMs,
+            schedule: (delayMs, callback) => this.#options.clock.schedule(delayMs, callback),
+          });
+    return this.#task;
+  }
+
+  async #addOperator(node: PlanNode): Promise<void> {
+    const metrics = new OperatorMetrics();
+    const output = new ChainOutput(metrics);
+    this.#outputs.set(node.id, output);
+    const restored = this.#options.restoredStates(node.uid)?.map((bytes) => decodeState(bytes) as SubtaskState);
+    // Totals go on; after a change of parallelism the first subtask takes those of subtasks that are no more.
+    restored?.forEach((state, index) => {
+      if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex) addMetrics(metrics, state.metrics);
+    });
+    const operator = await this.#createOperator(node, output, restored?.map((state) => state.state));
+    this.#operators.push({ name: node.name, uid: node.uid, subtaskIndex: this.#subtaskIndex, operator, metrics });
+  }
+
+  async #createOperator(
+    node: PlanNode,
+    output: ChainOutput,
+    restored: readonly unknown[] | undefined,
+  ): Promise<StreamOperator> {
+    const { spec } = node;
+    switch (spec.kind) {
+      case 'source':
+        return (this.#source = this.#createSource(node, output, (restored ?? []) as SourceSubtaskState[]));
+      case 'operator':
+        return spec.factory(this.#operatorContext(node, restored), output);
+      case 'sink': {
+        const states = (restored ?? []).flatMap((state) => (state as readonly unknown[] | undefined) ?? []);
+        const own = states.filter((_, index) => index % node.parallelism === this.#subtaskIndex);
+        return new SinkOperator(await this.#options.createWriter(node, this.#subtaskIndex, own));
+      }
+    }
+  }
+
+  #createSource(node: PlanNode, output: ChainOutput, restored: readonly SourceSubtaskState[]): SourceOperator {
+    const { spec } = node;
+    if (spec.kind !== 'source') throw new TypeError('not a source');
+    const { clock, logger, signal } = this.#options;
+    const reader = spec.source.createReader({
+      subtaskIndex: this.#subtaskIndex,
+      parallelism: node.parallelism,
+      operatorUid: node.uid,
+      clock,
+      logger,
+      signal,
+      requestSplit: () => this.#options.requestSplit(node.uid, this.#subtaskIndex),
+    }) as SourceReader<unknown, SourceSplit>;
+    const tracker = new WatermarkTracker(spec.watermarks, clock, output, node.name);
+    const splits = this.#options.restoredSplits(node, this.#subtaskIndex, restored);
+    return new SourceOperator(reader, output, tracker, restored, splits);
+  }
+
+  #operatorContext(node: PlanNode, restored: readonly unknown[] | undefined): OperatorContext {
+    const { clock, logger, signal, watermarkIntervalMs, plan } = this.#options;
+    return {
+      operatorName: node.name,
+      operatorUid: node.uid,
+      subtaskIndex: this.#subtaskIndex,
+      parallelism: node.parallelism,
+      maxParallelism: plan.maxParallelism,
+      keyGroups: keyGroupRangeOf(this.#subtaskIndex, node.parallelism, plan.maxParallelism),
+      clock,
+      logger,
+      signal,
+      watermarkIntervalMs,
+      restored,
+      schedule: (delayMs, callback) => {
+        let isCancelled = false;
+        const cancel = clock.schedule(delayMs, () => {
+          this.#task?.post(() => {
+            if (!isCancelled) callback();
+          });
+        });
+        return () => {
+          isCancelled = true;
+          cancel();
+        };
+      },
+    };
+  }
+
+  #connect(node: PlanNode): void {
+    const output = this.#outputs.get(node.id)!;
+    for (const edge of this.#vertex.chainEdges) {
+      if (edge.from !== node.id) continue;
+      const index = this.#vertex.nodes.findIndex((other) => other.id === edge.to);
+      output.addOperator(this.#operators[index]!, edge.outputTag);
+    }
+    for (const [edge, matrix] of this.#channels) {
+      if (edge.from !== node.id) continue;
+      const row = matrix[this.#subtaskIndex]!;
+      const writer = new RecordWriter(row, channelSelector(edge.partitioning, row.length, this.#options.plan.maxParallelism));
+      this.#writers.push(writer);
+      output.addWriter(writer, edge.outputTag);
+    }
+  }
+
+  #inputs(): Channel[] {
+    const head = this.#vertex.nodes[0]!;
+    return [...this.#channels].flatMap(([edge, matrix]) => {
+      if (edge.to !== head.id) return [];
+      return edge.partitioning.type === 'forward'
+        ? [matrix[this.#subtaskIndex]![0]!]
+        : matrix.map((row) => row[this.#subtaskIndex]!);
+    });
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * One subtask of a chain: its operators, its mailbox, and the parts of its life that wait.
+ *
+ * Role: runs user code on its own turns only. Boundary: the job decides when it gets a turn; where records come from is
+ * the subclass's (a source reader, or input channels).
+ *
+ * Invariants
+ * 1. While `isBlocked`, no record is processed and no mail is read: a sink is flushing, committing or full.
+ * 2. Mail (timers, splits, checkpoint triggers) is read in order, between two batches.
+ * 3. At a barrier, the state of all operators is taken and the barrier passed on in one turn; nothing of the next
+ *    checkpoint is processed before the sinks have prepared theirs.
+ * 4. A task that has ended still passes barriers on: the checkpoint that ends a job is an ordinary one.
+ */
+import type { OperatorMetrics, OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
+import { snapshotMetrics } from '../metrics/operator-metrics.js';
+import type { OperatorState } from '../operators/operator.js';
+import { encodeState } from '../state/canonical-encoding.js';
+import { operatorError, type ChainedOperator } from './chain-output.js';
+import type { ControlElement } from './channel.js';
+import type { RecordWriter } from './record-writer.js';
+import { SinkOperator } from './sink-operator.js';
+
+/** An operator of the chain, with its plan's uid. The head comes first. */
+export interface TaskOperator extends ChainedOperator {
+  readonly uid: string;
+  readonly metrics: OperatorMetrics;
+}
+
+/** What one subtask of one operator contributes to a checkpoint. */
+export interface OperatorSnapshot {
+  readonly uid: string;
+  readonly subtaskIndex: number;
+  /** `SubtaskState`, encoded. */
+  readonly bytes: Uint8Array;
+  readonly committables: readonly unknown[];
+}
+
+export interface SubtaskState {
+  readonly state: OperatorState;
+  readonly metrics: OperatorMetricsSnapshot;
+}
+
+/** What a task tells its job. */
+export interface TaskListener {
+  onFailure(error: unknown): void;
+  onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void;
+  onEnd(taskId: string): void;
+  /** There may be work where there was none. */
+  wake(): void;
+}
+
+export abstract class Task {
+  readonly id: string;
+  readonly chained: readonly TaskOperator[];
+  readonly #writers: readonly RecordWriter[];
+  protected readonly listener: TaskListener;
+  readonly #sinks: readonly (TaskOperator & { readonly operator: SinkOperator })[];
+  readonly #mailbox: (() => void)[] = [];
+  #isBlocked = false;
+  #hasEnded = false;
+  #isClosed = false;
+
+  constructor(id: string, operators: readonly TaskOperator[], writers: readonly RecordWriter[], listener: TaskListener) {
+    this.id = id;
+    this.chained = operators;
+    this.#writers = writers;
+    this.listener = listener;
+    this.#sinks = operators.filter(
+      (chained): chained is TaskOperator & { readonly operator: SinkOperator } => chained.operator instanceof SinkOperator,
+    );
+  }
+
+  /** Processes one batch from wherever this task reads. Returns whether there was one. */
+  protected abstract processBatch(): boolean;
+
+  /** Downstream operators are opened first, so that one can emit while it opens. */
+  async open(): Promise<void> {
+    for (const chained of [...this.chained].reverse()) {
+      try {
+        await chained.operator.open?.();
+      } catch (error) {
+        throw operatorError(error, chained, 'opening');
+      }
+    }
+    this.flushWriters();
+  }
+
+  /** One turn. Returns whether anything was done. */
+  step(): boolean {
+    if (this.#isBlocked) return false; // invariant 1
+    const mail = this.#mailbox.shift();
+    if (mail !== undefined) {
+      mail();
+      this.flushWriters();
+      return true;
+    }
+    if (!this.hasRoom) return false;
+    if (!this.processBatch()) return false;
+    this.flushWriters();
+    this.#awaitBackPressure();
+    return true;
+  }
+
+  post(mail: () => void): void {
+    if (this.#isClosed) return;
+    this.#mailbox.push(mail);
+    this.listener.wake();
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  protected get hasRoom(): boolean {
+    for (const writer of this.#writers) if (!writer.hasRoom) return false;
+    return true;
+  }
+
+  protected flushWriters(): void {
+    for (const writer of this.#writers) writer.flush();
+  }
+
+  protected broadcast(element: ControlElement): void {
+    for (const writer of this.#writers) writer.broadcast(element);
+  }
+
+  /** Blocks the task until `promise` is settled, then goes on with `then` (invariant 1). */
+  protected blockOn(promise: Promise<unknown>, then?: () => void): void {
+    this.#isBlocked = true;
+    promise.then(
+      () => {
+        this.#isBlocked = false;
+        if (this.#isClosed) return;
+        try {
+          then?.();
+        } catch (error) {
+          this.listener.onFailure(error);
+        }
+        this.listener.wake();
+      },
+      (error: unknown) => this.listener.onFailure(error),
+    );
+  }
+
+  #awaitBackPressure(): void {
+    if (this.#isBlocked) return;
+    for (const sink of this.#sinks) {
+      const promise = sink.operator.writer.backPressure?.();
+      if (promise !== undefined) {
+        this.blockOn(this.#named(sink, 'waiting for room', () => promise), () => this.#awaitBackPressure());
+        return;
+      }
+    }
+  }
+
+  /** Takes the checkpoint (invariant 3). */
+  protected snapshot(checkpointId: number): void {
+    const sync = this.chained.map((chained) => {
+      try {
+        const subtask: SubtaskState = {
+          state: chained.operator.snapshotState?.(checkpointId),
+          metrics: snapshotMetrics(chained.metrics),
+        };
+        return { chained, subtask };
+      } catch (error) {
+        throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
+      }
+    });
+    const encoded = sync.map(({ chained, subtask }) => {
+      try {
+        return { chained, bytes: chained.operator instanceof SinkOperator ? undefined : encodeState(subtask), subtask };
+      } catch (error) {
+        throw operatorError(error, chained, `encoding its state for checkpoint ${checkpointId}`);
+      }
+    });
+    this.broadcast({ type: 'barrier', checkpointId });
+    const report = (prepared: ReadonlyMap<string, PreparedSink>) => {
+      const snapshots = encoded.map(({ chained, bytes, subtask }): OperatorSnapshot => {
+        const sink = prepared.get(chained.uid);
+        return {
+          uid: chained.uid,
+          subtaskIndex: chained.subtaskIndex,
+          bytes: bytes ?? encodeState({ ...subtask, state: sink?.writerState }),
+          committables: sink?.committables ?? [],
+        };
+      });
+      this.listener.onSnapshot(this.id, checkpointId, snapshots);
+    };
+    if (this.#sinks.length === 0) {
+      report(new Map());
+      return;
+    }
+    const prepared = new Map<string, PreparedSink>();
+    this.blockOn(
+      Promise.all(
+        this.#sinks.map(async (sink) => {
+          prepared.set(sink.uid, await this.#named(sink, `preparing checkpoint ${checkpointId}`, () => prepare(sink, checkpointId)));
+        }),
+      ),
+      () => report(prepared),
+    );
+  }
+
+  /** The input has ended and +∞ was processed: operators finish, sinks flush, then the end is passed on. */
+  protected end(): void {
+    for (const chained of this.chained) {
+      try {
+        chained.operator.finish?.();
+      } catch (error) {
+        throw operatorError(error, chained, 'finishing');
+      }
+    }
+    const passOn = () => {
+      this.#hasEnded = true;
+      this.broadcast({ type: 'end' });
+      this.listener.onEnd(this.id);
+    };
+    if (this.#sinks.length === 0) {
+      passOn();
+      return;
+    }
+    this.blockOn(
+      Promise.all(
+        this.#sinks.map((sink) => this.#named(sink, 'flushing at the end of input', () => sink.operator.writer.flush(true))),
+      ),
+      passOn,
+    );
+  }
+
+  async #named<R>(sink: ChainedOperator, doing: string, work: () => R | Promise<R>): Promise<R> {
+    try {
+      return await work();
+    } catch (error) {
+      throw operatorError(error, sink, doing);
+    }
+  }
+
+  /** Closes every operator, whatever happens; returns what went wrong. */
+  async close(): Promise<unknown[]> {
+    this.#isClosed = true;
+    this.#mailbox.length = 0;
+    const errors: unknown[] = [];
+    for (const chained of this.chained) {
+      try {
+        await chained.operator.close?.();
+      } catch (error) {
+        errors.push(operatorError(error, chained, 'closing'));
+      }
+    }
+    return errors;
+  }
+}
+
+interface PreparedSink {
+  readonly committables: readonly unknown[];
+  readonly writerState: readonly unknown[] | undefined;
+}
+
+async function prepare(sink: ChainedOperator & { readonly operator: SinkOperator }, checkpointId: number): Promise<PreparedSink> {
+  const { writer } = sink.operator;
+  await writer.flush(false);
+  const committables = (await writer.prepareCommit?.(checkpointId)) ?? [];
+  return { committables, writerState: writer.snapshotState?.(checkpointId) };
+}

@@ -1,0 +1,57 @@
+/**
+ * Merges the watermarks of a subtask's input channels.
+ *
+ * Invariants
+ * 1. The watermark is the minimum over the channels that are not idle, and never goes back.
+ * 2. When all channels are idle the subtask is idle; its watermark does not advance.
+ */
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+
+export interface ValveOutput {
+  onWatermark(timestamp: number): void;
+  onIdle(isIdle: boolean): void;
+}
+
+export class WatermarkValve {
+  readonly #watermarks: number[];
+  readonly #idle: boolean[];
+  readonly #output: ValveOutput;
+  #watermark = MIN_TIMESTAMP;
+  #isIdle = false;
+
+  constructor(channelCount: number, output: ValveOutput) {
+    this.#watermarks = Array.from({ length: channelCount }, () => MIN_TIMESTAMP);
+    this.#idle = Array.from({ length: channelCount }, () => false);
+    this.#output = output;
+  }
+
+  watermark(channel: number, timestamp: number): void {
+    if (timestamp <= this.#watermarks[channel]!) return;
+    this.#watermarks[channel] = timestamp;
+    this.#update();
+  }
+
+  idle(channel: number, isIdle: boolean): void {
+    this.#idle[channel] = isIdle;
+    this.#update();
+  }
+
+  #update(): void {
+    let minimum = Infinity;
+    let active = 0;
+    for (let i = 0; i < this.#watermarks.length; i++) {
+      if (this.#idle[i]) continue;
+      active++;
+      if (this.#watermarks[i]! < minimum) minimum = this.#watermarks[i]!;
+    }
+    const isIdle = active === 0;
+    if (isIdle !== this.#isIdle) {
+      this.#isIdle = isIdle;
+      this.#output.onIdle(isIdle);
+    }
+    if (!isIdle && minimum > this.#watermark) {
+      this.#watermark = minimum; // invariant 1
+      this.#output.onWatermark(minimum);
+    }
+  }
+}

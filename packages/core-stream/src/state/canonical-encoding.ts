@@ -1,0 +1,331 @@
+/**
+ * The one encoding of keys and state, in every runtime.
+ *
+ * Role: bytes for checkpoints, for key equality and for key groups. Boundary: plain data only; no I/O.
+ *
+ * Invariants
+ * 1. `decode(encodeState(v))` is structurally equal to `v`, for every value that `encodeState` accepts.
+ * 2. Two keys are equal if and only if `encodeKey` gives the same bytes: -0 is 0, there is one NaN, the order of an
+ *    object's properties does not matter, strings compare by UTF-16 code units, bigint and number are distinct.
+ * 3. What cannot be restored is refused with its path (class instances, functions, symbols), never approximated.
+ */
+import { StreamRecordError } from '../errors.js';
+
+/**
+ * What can be a key: primitives and `Date`, and arrays and plain objects of them.
+ */
+export type KeyValue =
+  string | number | bigint | boolean | null | undefined | Date | readonly KeyValue[] | { readonly [name: string]: KeyValue };
+
+const TAG = {
+  undefined: 0,
+  null: 1,
+  false: 2,
+  true: 3,
+  int32: 4,
+  float64: 5,
+  bigint: 6,
+  latin1: 7,
+  utf16: 8,
+  bytes: 9,
+  date: 10,
+  array: 11,
+  object: 12,
+  map: 13,
+  set: 14,
+} as const;
+
+/** Deeper data than this is a cycle or a mistake. */
+const MAX_DEPTH = 200;
+
+class Writer {
+  bytes: Buffer;
+  length = 0;
+  readonly forKey: boolean;
+
+  constructor(capacity: number, forKey: boolean) {
+    this.bytes = Buffer.allocUnsafe(capacity);
+    this.forKey = forKey;
+  }
+
+  #reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.bytes.length * 2));
+    this.bytes.copy(grown, 0, 0, this.length);
+    this.bytes = grown;
+  }
+
+  #tag(tag: number): void {
+    this.#reserve(1);
+    this.bytes[this.length++] = tag;
+  }
+
+  #uint32(value: number): void {
+    this.#reserve(4);
+    this.length = this.bytes.writeUInt32LE(value, this.length);
+  }
+
+  #string(text: string): void {
+    let isLatin1 = true;
+    for (let i = 0; i < text.length; i++) {
+      if (text.charCodeAt(i) > 0xff) {
+        isLatin1 = false;
+        break;
+      }
+    }
+    this.#tag(isLatin1 ? TAG.latin1 : TAG.utf16);
+    this.#uint32(text.length);
+    const size = isLatin1 ? text.length : text.length * 2;
+    this.#reserve(size);
+    this.bytes.write(text, this.length, size, isLatin1 ? 'latin1' : 'utf16le');
+    this.length += size;
+  }
+
+  #number(value: number): void {
+    if (Number.isInteger(value) && value >= -0x80000000 && value <= 0x7fffffff && !(!this.forKey && Object.is(value, -0))) {
+      this.#tag(TAG.int32);
+      this.#reserve(4);
+      this.length = this.bytes.writeInt32LE(value === 0 ? 0 : value, this.length);
+      return;
+    }
+    this.#tag(TAG.float64);
+    this.#reserve(8);
+    this.length = this.bytes.writeDoubleLE(value !== value ? NaN : value, this.length);
+  }
+
+  write(value: unknown, path: string, depth: number): void {
+    switch (typeof value) {
+      case 'string':
+        this.#string(value);
+        return;
+      case 'number':
+        this.#number(value);
+        return;
+      case 'boolean':
+        this.#tag(value ? TAG.true : TAG.false);
+        return;
+      case 'undefined':
+        this.#tag(TAG.undefined);
+        return;
+      case 'bigint':
+        this.#tag(TAG.bigint);
+        this.#string(value.toString(16));
+        return;
+      case 'object':
+        if (value === null) this.#tag(TAG.null);
+        else this.#object(value, path, depth);
+        return;
+      default:
+        throw notPlain(typeof value, path);
+    }
+  }
+
+  #object(value: object, path: string, depth: number): void {
+    if (depth > MAX_DEPTH) throw notPlain(`data nested deeper than ${MAX_DEPTH} levels (a cycle?)`, path);
+    if (Array.isArray(value)) {
+      this.#tag(TAG.array);
+      this.#uint32(value.length);
+      for (let i = 0; i < value.length; i++) this.write(value[i], `${path}[${i}]`, depth + 1);
+      return;
+    }
+    if (value instanceof Date) {
+      this.#tag(TAG.date);
+      this.#number(value.getTime());
+      return;
+    }
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) {
+      const names = Object.keys(value);
+      if (this.forKey) names.sort();
+      this.#tag(TAG.object);
+      this.#uint32(names.length);
+      const record = value as Record<string, unknown>;
+      for (const name of names) {
+        this.#string(name);
+        this.write(record[name], `${path}.${name}`, depth + 1);
+      }
+      return;
+    }
+    if (!this.forKey) {
+      if (value instanceof Uint8Array) {
+        this.#tag(TAG.bytes);
+        this.#uint32(value.length);
+        this.#reserve(value.length);
+        this.bytes.set(value, this.length);
+        this.length += value.length;
+        return;
+      }
+      if (value instanceof Map) {
+        this.#tag(TAG.map);
+        this.#uint32(value.size);
+        for (const [key, item] of value) {
+          this.write(key, `${path}.key`, depth + 1);
+          this.write(item, `${path}.value`, depth + 1);
+        }
+        return;
+      }
+      if (value instanceof Set) {
+        this.#tag(TAG.set);
+        this.#uint32(value.size);
+        for (const item of value) this.write(item, `${path}.item`, depth + 1);
+        return;
+      }
+    }
+    throw notPlain(`an instance of ${value.constructor.name}`, path);
+  }
+}
+
+function notPlain(what: string, path: string): StreamRecordError {
+  return new StreamRecordError(
+    `Cannot encode ${what} at '${path}': keys and state are plain data. ` +
+      'Use strings, numbers, bigints, booleans, null, Date, arrays and plain objects (in state also Map, Set and bytes).',
+    { details: { path } },
+  );
+}
+
+let scratch = new Writer(1024, true);
+
+/**
+ * The canonical bytes of a key (invariant 2). The result is a view that the next call overwrites: copy it to keep it.
+ *
+ * @throws StreamRecordError `MILLRACE_RECORD` for a key that is not plain data
+ */
+export function encodeKey(key: unknown): Buffer {
+  // A key that was refused half-way must not leave its bytes behind.
+  if (scratch.bytes.length > 1 << 20) scratch = new Writer(1024, true);
+  scratch.length = 0;
+  scratch.write(key, 'key', 0);
+  return scratch.bytes.subarray(0, scratch.length);
+}
+
+/**
+ * The bytes of a state value (invariant 1).
+ *
+ * @throws StreamRecordError `MILLRACE_RECORD` naming the path of what is not plain data
+ */
+export function encodeState(value: unknown): Buffer {
+  const writer = new Writer(4096, false);
+  writer.write(value, 'state', 0);
+  return writer.bytes.subarray(0, writer.length);
+}
+
+/** Reads what `encodeState` or `encodeKey` wrote. Throws a `RangeError` for bytes that neither has written. */
+export function decodeState(bytes: Uint8Array): unknown {
+  const reader = new Reader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const value = reader.read();
+  if (reader.position !== bytes.byteLength) {
+    throw new RangeError(`${bytes.byteLength - reader.position} bytes follow the encoded value`);
+  }
+  return value;
+}
+
+class Reader {
+  readonly bytes: Buffer;
+  position = 0;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  #uint32(): number {
+    const value = this.bytes.readUInt32LE(this.position);
+    this.position += 4;
+    return value;
+  }
+
+  #text(encoding: 'latin1' | 'utf16le', bytesPerUnit: number): string {
+    const size = this.#uint32() * bytesPerUnit;
+    if (this.position + size > this.bytes.length) throw new RangeError('the encoded text is cut off');
+    const text = this.bytes.toString(encoding, this.position, this.position + size);
+    this.position += size;
+    return text;
+  }
+
+  read(): unknown {
+    const tag = this.bytes.readUInt8(this.position++);
+    switch (tag) {
+      case TAG.undefined:
+        return undefined;
+      case TAG.null:
+        return null;
+      case TAG.false:
+        return false;
+      case TAG.true:
+        return true;
+      case TAG.int32: {
+        const value = this.bytes.readInt32LE(this.position);
+        this.position += 4;
+        return value;
+      }
+      case TAG.float64: {
+        const value = this.bytes.readDoubleLE(this.position);
+        this.position += 8;
+        return value;
+      }
+      case TAG.bigint: {
+        const digits = this.read() as string;
+        return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
+      }
+      case TAG.latin1:
+        return this.#text('latin1', 1);
+      case TAG.utf16:
+        return this.#text('utf16le', 2);
+      case TAG.bytes: {
+        const size = this.#uint32();
+        if (this.position + size > this.bytes.length) throw new RangeError('the encoded bytes are cut off');
+        const copy = new Uint8Array(this.bytes.subarray(this.position, this.position + size));
+        this.position += size;
+        return copy;
+      }
+      case TAG.date:
+        return new Date(this.read() as number);
+      case TAG.array: {
+        const size = this.#uint32();
+        const items: unknown[] = [];
+        for (let i = 0; i < size; i++) items.push(this.read());
+        return items;
+      }
+      case TAG.object: {
+        const size = this.#uint32();
+        const record: Record<string, unknown> = {};
+        for (let i = 0; i < size; i++) {
+          const name = this.read() as string;
+          // `record.__proto__ = …` would set the prototype instead of a property.
+          if (name === '__proto__') {
+            Object.defineProperty(record, name, { value: this.read(), enumerable: true, writable: true, configurable: true });
+          } else record[name] = this.read();
+        }
+        return record;
+      }
+      case TAG.map: {
+        const size = this.#uint32();
+        const map = new Map<unknown, unknown>();
+        for (let i = 0; i < size; i++) {
+          const key = this.read();
+          map.set(key, this.read());
+        }
+        return map;
+      }
+      case TAG.set: {
+        const size = this.#uint32();
+        const set = new Set<unknown>();
+        for (let i = 0; i < size; i++) set.add(this.read());
+        return set;
+      }
+      default:
+        throw new RangeError(`byte ${this.position - 1}: ${tag} is no tag of this encoding`);
+    }
+  }
+}
+
+/**
+ * A value by which a `Map` tells keys apart exactly as invariant 2 does. Primitives stand for themselves: `Map` has the
+ * same equality for them. Everything else is its canonical bytes as a string that no key string can equal.
+ */
+export function keyIdentity(key: unknown): unknown {
+  if (typeof key === 'object' && key !== null) return `\u0000${encodeKey(key).toString('latin1')}`;
+  if (typeof key === 'string') return key.charCodeAt(0) === 0 ? `\u0000${encodeKey(key).toString('latin1')}` : key;
+  if (typeof key === 'function' || typeof key === 'symbol') throw notPlain(typeof key, 'key');
+  return key;
+}
