@@ -1,18 +1,23 @@
 import { defineConfig } from 'vitest/config';
+import PlainReporter from './tooling/plain-reporter.js';
 
 /** Packages are tested from their sources, so that a test never runs against a stale build. */
 const conditions = ['millrace-source', 'module', 'node', 'import', 'default'];
 
-const project = (folder: string, kind: 'unit' | 'integration') => ({
+const project = (folder: string, kind: 'unit' | 'integration', groupOrder: number) => ({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    reporters: ['default', new PlainReporter()],
     name: kind === 'unit' ? folder : `${folder}:integration`,
     root: folder,
     include: kind === 'unit' ? ['test/**/*.test.ts'] : ['test/**/*.integration.ts'],
     environment: 'node',
     testTimeout: kind === 'unit' ? 20_000 : 240_000,
     hookTimeout: kind === 'unit' ? 20_000 : 240_000,
+    // Real servers need the machine for themselves: one file at a time, after everything else.
+    fileParallelism: kind === 'unit',
+    sequence: { groupOrder },
   },
 });
 
@@ -27,6 +32,10 @@ const folders = [
 
 export default defineConfig({
   test: {
-    projects: folders.flatMap((folder) => [project(folder, 'unit'), project(folder, 'integration')]),
+    reporters: ['default', new PlainReporter()],
+    projects: folders.flatMap((folder, index) => [
+      project(folder, 'unit', 0),
+      project(folder, 'integration', index + 1),
+    ]),
   },
 });

@@ -1,1 +1,17 @@
-export {};
+export { DruidCluster, type DruidClusterOptions } from './druid-cluster/druid-cluster.js';
+export type { DruidProperties, DruidRole } from './druid-cluster/druid-properties.js';
+export { KafkaBroker, type KafkaBrokerOptions } from './kafka-broker/kafka-broker.js';
+export {
+  RealServerError,
+  type RealServerErrorCode,
+  type RealServerErrorDetails,
+} from './java-runtime/real-server-error.js';
+export {
+  isRealServerAvailable,
+  requireRealServers,
+  type RealServerAvailability,
+} from './java-runtime/required-tools.js';
+export type { OnStartProgress, StartProgress } from './java-runtime/start-progress.js';
+export { EmbeddedDruid } from './embedded-druid/embedded-druid.js';
+export type { Clock, EmbeddedDruidOptions, EmbeddedLogger } from './embedded-druid/options.js';
+export type { Fault } from './embedded-druid/faults.js';

@@ -114,7 +114,7 @@ class WindowOperator implements StreamOperator, WindowContext {
 
   processWatermark(timestamp: number): void {
     this.currentWatermark = timestamp;
-    while (this.#nextEnd - 1 <= timestamp) this.#close(this.#nextEnd); // invariant 3
+    while (this.#open.size > 0 && this.#nextEnd - 1 <= timestamp) this.#close(this.#nextEnd); // invariant 3
     this.#output.emitWatermark(timestamp);
   }
 

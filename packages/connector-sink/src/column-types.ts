@@ -1,0 +1,104 @@
+/**
+ * Column types and their compile-time checks. A check maps what is right to itself, and what is wrong to a text that the
+ * compiler then prints: Type '"long"' is not assignable to type '"'origin' holds string: use 'string'"'.
+ */
+
+/** Types of dimensions. `string[]` is a multi-value column; its order and duplicates are kept. */
+export type DimensionType = 'string' | 'string[]' | 'long' | 'double' | 'float';
+
+export type ColumnTypes = Readonly<Record<string, DimensionType>>;
+
+type SimpleAggregate = `${'long' | 'double' | 'float'}${'Sum' | 'Min' | 'Max'}`;
+
+/** Sketches need Druid's extension `druid-datasketches`. */
+type SketchAggregate = 'thetaSketch' | 'HLLSketchBuild' | 'quantilesDoublesSketch';
+
+/** An aggregate that Druid computes at ingestion. `field` is a field of the record; `count` counts rows. */
+export type MetricSpec =
+  | { readonly type: 'count' }
+  | { readonly type: SimpleAggregate; readonly field: string }
+  | { readonly type: SketchAggregate; readonly field: string };
+
+type IsAny<V> = 0 extends 1 & V ? true : false;
+type Present<V> = Exclude<V, null | undefined>;
+
+/** Which dimension types hold values of type `V`. */
+export type DimensionTypeOf<V> =
+  IsAny<V> extends true
+    ? DimensionType
+    : [Present<V>] extends [never]
+      ? DimensionType
+      : Present<V> extends string
+        ? 'string'
+        : Present<V> extends readonly string[]
+          ? 'string[]'
+          : Present<V> extends number
+            ? 'long' | 'double' | 'float'
+            : Present<V> extends number | bigint
+              ? 'long'
+              : never;
+
+type TypeName<V> = V extends string
+  ? 'string'
+  : V extends number
+    ? 'number'
+    : V extends bigint
+      ? 'bigint'
+      : V extends boolean
+        ? 'boolean'
+        : V extends Date
+          ? 'Date'
+          : V extends readonly string[]
+            ? 'string[]'
+            : 'another type';
+
+type NotAField<K extends string> = `'${K}' is not a field of the record`;
+
+type Misfit<K extends string, V> = [DimensionTypeOf<V>] extends [never]
+  ? `'${K}' holds ${TypeName<Present<V>>}, which no column can hold: map it to string, string[], number or bigint`
+  : `'${K}' holds ${TypeName<Present<V>>}: use '${DimensionTypeOf<V>}'`;
+
+export type CheckDimensions<T, D> = {
+  readonly [K in keyof D]: K extends keyof T & string
+    ? D[K] extends DimensionTypeOf<T[K]>
+      ? D[K]
+      : Misfit<K, T[K]>
+    : K extends string
+      ? NotAField<K>
+      : never;
+};
+
+export type CheckTimestamp<T, K> = K extends keyof T & string
+  ? T[K] extends number | string | Date
+    ? K
+    : `'${K}' holds ${TypeName<Present<T[K]>> | (null extends T[K] ? 'null' : never) | (undefined extends T[K] ? 'undefined' : never)}: a timestamp is a number (epoch ms), a Date or an ISO string, and never missing`
+  : K extends string
+    ? NotAField<K>
+    : never;
+
+type NumericField<T, F> = F extends keyof T & string
+  ? DimensionTypeOf<T[F]> extends 'long' | 'double' | 'float'
+    ? F
+    : `'${F}' holds ${TypeName<Present<T[F]>>}: this metric needs a number`
+  : F extends string
+    ? NotAField<F>
+    : never;
+
+type SketchField<T, F> = F extends keyof T & string
+  ? [DimensionTypeOf<T[F]>] extends [never]
+    ? Misfit<F, T[F]>
+    : F
+  : F extends string
+    ? NotAField<F>
+    : never;
+
+export type CheckMetrics<T, M> = {
+  readonly [N in keyof M]: M[N] extends { readonly type: 'count' }
+    ? { readonly type: 'count' }
+    : M[N] extends { readonly type: infer A; readonly field: infer F }
+      ? {
+          readonly type: A;
+          readonly field: A extends SimpleAggregate | 'quantilesDoublesSketch' ? NumericField<T, F> : SketchField<T, F>;
+        }
+      : MetricSpec;
+};

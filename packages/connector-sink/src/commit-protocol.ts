@@ -1,0 +1,223 @@
+/**
+ * How one spool file gets into Druid exactly once: decisions only, as `(state, event) → state`. Each state has exactly one
+ * step that the shell carries out, and whose outcome is the next event. The shell may die at any point; the next process
+ * begins again at {@link beginCommit} with `inherited: true`.
+ *
+ * Invariants:
+ * 1. Attempt N + 1 is submitted only after attempt N has ended as FAILED *and* its rows were counted and found absent.
+ * 2. An answer that did not arrive is never taken for "did not happen": the task's status decides. Submitting the same
+ *    attempt again is harmless, because Druid runs a task id once.
+ * 3. `committed` is reached only from SUCCESS whose row counts do not contradict the file (and, where asked for, whose rows
+ *    are queryable), or from counting all rows.
+ * 4. FAILED does not mean unpublished: without a commit id that can be counted, FAILED ends the commit with an error.
+ * 5. A count that is neither none nor all ends the commit with an error. Nothing is repaired by guessing.
+ * 6. Every (phase, event) has a cell in the table; what cannot happen is an invariant violation, not ignored.
+ *
+ * Attempt ids are a function of the committable, so two processes that commit the same file at the same time act as one.
+ */
+import { DruidSinkInvariantError } from './errors.js';
+
+export interface CommitRules {
+  /** Whether rows carry a commit id that can be counted. */
+  readonly canCount: boolean;
+  /** Whether to wait until the rows can be queried. */
+  readonly untilQueryable: boolean;
+  /** How many attempts this process may submit for one file. */
+  readonly maxAttempts: number;
+  /** How often this process may post one attempt before it gives up. */
+  readonly maxPosts: number;
+}
+
+/** Why a commit ended without success. */
+export type CommitFailure =
+  | 'refused'
+  | 'not-accepted'
+  | 'unprovable'
+  | 'attempts-exhausted'
+  | 'rows-differ'
+  | 'torn';
+
+interface Live {
+  readonly rules: CommitRules;
+  /** The attempt in question, from 1. */
+  readonly attempt: number;
+  /** Whether an earlier process may have submitted this attempt. */
+  readonly inherited: boolean;
+  /** Attempts that this process has submitted. */
+  readonly submitted: number;
+}
+
+export type CommitState =
+  /** Step: ask for the attempt's status. `refusal`: Druid said no to a submission; that stands if it knows no such task. */
+  | (Live & { readonly phase: 'resolving'; readonly posts: number; readonly refusal: boolean })
+  /** Step: submit the attempt. `posts` counts this one. */
+  | (Live & { readonly phase: 'submitting'; readonly posts: number })
+  /** Step: wait a little, then ask for the status. */
+  | (Live & { readonly phase: 'running'; readonly posts: number; readonly stopped: boolean })
+  /** Step: ask Druid to stop the attempt, because nobody serves its input any more. */
+  | (Live & { readonly phase: 'stopping'; readonly posts: number })
+  /** Step: compare the task's row counts with the file's. */
+  | (Live & { readonly phase: 'checking' })
+  /** Step: wait until the rows can be queried. */
+  | (Live & { readonly phase: 'appearing' })
+  /** Step: wait until all that is published is loaded, then count the commit id. `next`: the attempt to submit if none. */
+  | (Live & { readonly phase: 'counting'; readonly next: number; readonly stopped: boolean })
+  | { readonly phase: 'committed'; readonly attempt: number }
+  | { readonly phase: 'failed'; readonly attempt: number; readonly failure: CommitFailure };
+
+export type CommitPhase = CommitState['phase'];
+type LivePhase = Exclude<CommitPhase, 'committed' | 'failed'>;
+
+export type CommitEvent =
+  /** Druid knows no such task. */
+  | { readonly type: 'status-unknown' }
+  /** `reachable`: whether this process serves the input that the task reads. */
+  | { readonly type: 'status-running'; readonly reachable: boolean }
+  | { readonly type: 'status-success' }
+  | { readonly type: 'status-failed' }
+  | { readonly type: 'submit-accepted' }
+  /** The answer was lost, Druid had the id already, or it was too busy. */
+  | { readonly type: 'submit-unclear' }
+  | { readonly type: 'submit-refused' }
+  /** Whatever came of asking a task to stop. */
+  | { readonly type: 'stop-asked' }
+  /** The row counts agree, or there are none to compare. */
+  | { readonly type: 'report-agrees' }
+  | { readonly type: 'report-differs' }
+  | { readonly type: 'rows-queryable' }
+  | { readonly type: 'counted-none' }
+  | { readonly type: 'counted-all' }
+  | { readonly type: 'counted-other' };
+
+type EventType = CommitEvent['type'];
+type StateOf<P extends CommitPhase> = Extract<CommitState, { readonly phase: P }>;
+type EventOf<E extends EventType> = Extract<CommitEvent, { readonly type: E }>;
+type Cell<P extends LivePhase, E extends EventType> = ((state: StateOf<P>, event: EventOf<E>) => CommitState) | 'impossible';
+type Table = { readonly [P in LivePhase]: { readonly [E in EventType]: Cell<P, E> } };
+
+/** Where a commit begins. `inherited`: the request was restored, so an earlier process may have begun with it. */
+export function beginCommit(rules: CommitRules, options: { readonly inherited: boolean }): CommitState {
+  const live = { rules, attempt: 1, inherited: options.inherited, submitted: 0 };
+  return options.inherited ? { ...live, phase: 'resolving', posts: 0, refusal: false } : submit(live, 1);
+}
+
+/** The state after `event`. @throws DruidSinkInvariantError where the event cannot happen in this state (invariant 6) */
+export function nextCommitState(state: CommitState, event: CommitEvent): CommitState {
+  const cell =
+    state.phase === 'committed' || state.phase === 'failed' ? 'impossible' : table[state.phase][event.type];
+  if (cell === 'impossible') {
+    throw new DruidSinkInvariantError(`The commit protocol got '${event.type}' in phase '${state.phase}'. Please report this.`, {
+      details: { invariant: 6, phase: state.phase, event: event.type },
+    });
+  }
+  // The table's type pairs each cell with its phase and event; an indexed access cannot express that.
+  return (cell as (state: CommitState, event: CommitEvent) => CommitState)(state, event);
+}
+
+function fail(state: Live, failure: CommitFailure): CommitState {
+  return { phase: 'failed', attempt: state.attempt, failure };
+}
+
+function live({ rules, attempt, inherited, submitted }: Live): Live {
+  return { rules, attempt, inherited, submitted };
+}
+
+function submit(state: Live, posts: number): CommitState {
+  if (posts > state.rules.maxPosts) return fail(state, 'not-accepted');
+  if (posts > 1) return { ...live(state), phase: 'submitting', posts };
+  if (state.submitted >= state.rules.maxAttempts) return fail(state, 'attempts-exhausted');
+  return { ...live(state), submitted: state.submitted + 1, phase: 'submitting', posts };
+}
+
+function watch(state: Live & { readonly posts: number }, reachable: boolean, stopped = false): CommitState {
+  const { posts } = state;
+  if (state.inherited && !reachable && !stopped) return { ...live(state), phase: 'stopping', posts };
+  return { ...live(state), phase: 'running', posts, stopped };
+}
+
+function succeeded(state: Live): CommitState {
+  return { ...live(state), phase: 'checking' };
+}
+
+function ended(state: Live, stopped = false): CommitState {
+  if (!state.rules.canCount) return fail(state, 'unprovable'); // invariant 4
+  return { ...live(state), phase: 'counting', next: state.attempt + 1, stopped };
+}
+
+const none = {
+  'status-unknown': 'impossible',
+  'status-running': 'impossible',
+  'status-success': 'impossible',
+  'status-failed': 'impossible',
+  'submit-accepted': 'impossible',
+  'submit-unclear': 'impossible',
+  'submit-refused': 'impossible',
+  'stop-asked': 'impossible',
+  'report-agrees': 'impossible',
+  'report-differs': 'impossible',
+  'rows-queryable': 'impossible',
+  'counted-none': 'impossible',
+  'counted-all': 'impossible',
+  'counted-other': 'impossible',
+} as const;
+
+const table: Table = {
+  resolving: {
+    ...none,
+    'status-unknown': (state) => {
+      if (state.refusal) return fail(state, 'refused');
+      // Druid may have forgotten an old task: what an earlier process began with is counted before it is begun again.
+      if (state.posts === 0 && state.rules.canCount) {
+        return { ...live(state), phase: 'counting', next: state.attempt, stopped: false };
+      }
+      return submit(state, state.posts + 1); // invariant 2: the same attempt
+    },
+    'status-running': (state, event) => watch(state, event.reachable),
+    'status-success': succeeded,
+    'status-failed': (state) => ended(state),
+  },
+  submitting: {
+    ...none,
+    'submit-accepted': (state) => ({
+      ...live(state),
+      inherited: false,
+      phase: 'running',
+      posts: state.posts,
+      stopped: false,
+    }),
+    'submit-unclear': (state) => ({ ...live(state), phase: 'resolving', posts: state.posts, refusal: false }),
+    'submit-refused': (state) => ({ ...live(state), phase: 'resolving', posts: state.posts, refusal: true }),
+  },
+  running: {
+    ...none,
+    // Accepted, and gone: the answer comes from an Overlord that has just lost or gained leadership.
+    'status-unknown': (state) => ({ ...live(state), phase: 'resolving', posts: state.posts, refusal: false }),
+    'status-running': (state, event) => watch(state, event.reachable, state.stopped),
+    'status-success': succeeded,
+    'status-failed': (state) => ended(state, state.stopped),
+  },
+  stopping: {
+    ...none,
+    'stop-asked': (state) => ({ ...live(state), phase: 'running', posts: state.posts, stopped: true }),
+  },
+  checking: {
+    ...none,
+    'report-agrees': (state) =>
+      state.rules.untilQueryable
+        ? { ...live(state), phase: 'appearing' }
+        : { phase: 'committed', attempt: state.attempt }, // invariant 3
+    'report-differs': (state) => fail(state, 'rows-differ'),
+  },
+  appearing: {
+    ...none,
+    'rows-queryable': (state) => ({ phase: 'committed', attempt: state.attempt }), // invariant 3
+    'counted-other': (state) => fail(state, 'torn'), // invariant 5
+  },
+  counting: {
+    ...none,
+    // Invariant 1: the only way to another attempt. An earlier process may have submitted that one too.
+    'counted-none': (state) => submit({ ...live(state), attempt: state.next, inherited: true }, 1),
+    'counted-all': (state) => ({ phase: 'committed', attempt: state.attempt }), // invariant 3
+    'counted-other': (state) => fail(state, 'torn'), // invariant 5
+  },
+};

@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto';
+import type { TaskSpec } from '@millrace/druid-client';
+import type { SpoolCommittable } from './committable.js';
+import type { MetricSpec } from './column-types.js';
+import type { DruidSchema } from './druid-schema.js';
+import { TIME_COLUMN } from './row-encoder.js';
+import { chunkOf, type Granularity, type TimeRange } from './time-chunks.js';
+
+interface DimensionSpec {
+  readonly type: 'string' | 'long' | 'double' | 'float';
+  readonly name: string;
+  readonly multiValueHandling?: 'ARRAY';
+}
+
+interface AggregatorSpec {
+  readonly type: string;
+  readonly name: string;
+  readonly fieldName?: string;
+}
+
+/** Druid's `dataSchema`, as far as the sink uses it. Plain data: it travels in committables. */
+export interface DataSchema {
+  readonly dataSource: string;
+  readonly timestampSpec: { readonly column: string; readonly format: 'millis' };
+  readonly dimensionsSpec: { readonly dimensions: readonly DimensionSpec[] };
+  readonly metricsSpec: readonly AggregatorSpec[];
+  readonly granularitySpec: {
+    readonly type: 'uniform';
+    readonly segmentGranularity: string;
+    readonly queryGranularity: string;
+    readonly rollup: boolean;
+  };
+}
+
+/** Druid's description of the schema's rows, with the commit id column where there is one. */
+export function dataSchemaOf<T>(schema: DruidSchema<T>, commitIdColumn: string | null): DataSchema {
+  const dimensions = schema.dimensions.map(({ name, type }): DimensionSpec => {
+    // Druid's default sorts multi-value columns.
+    if (type === 'string[]') return { type: 'string', name, multiValueHandling: 'ARRAY' };
+    return { type, name };
+  });
+  if (commitIdColumn !== null) dimensions.push({ type: 'string', name: commitIdColumn });
+  return {
+    dataSource: schema.dataSource,
+    timestampSpec: { column: TIME_COLUMN, format: 'millis' },
+    dimensionsSpec: { dimensions },
+    metricsSpec: schema.metrics.map(({ name, spec }) => aggregatorOf(name, spec)),
+    granularitySpec: {
+      type: 'uniform',
+      segmentGranularity: schema.segmentGranularity.toUpperCase(),
+      queryGranularity: schema.queryGranularity.toUpperCase(),
+      rollup: schema.rollup,
+    },
+  };
+}
+
+function aggregatorOf(name: string, spec: MetricSpec): AggregatorSpec {
+  return spec.type === 'count' ? { type: spec.type, name } : { type: spec.type, name, fieldName: spec.field };
+}
+
+/** Where a task reads its rows. */
+export type SpoolInput =
+  | { readonly type: 'http'; readonly url: string }
+  | { readonly type: 'inline'; readonly data: string };
+
+export interface TaskSpecOptions {
+  readonly id: string;
+  readonly input: SpoolInput;
+  readonly taskContext?: Readonly<Record<string, unknown>>;
+  readonly tuningConfig?: Readonly<Record<string, unknown>>;
+}
+
+/** The task that appends one file to its datasource. */
+export function appendTask(committable: SpoolCommittable, options: TaskSpecOptions): TaskSpec {
+  const { dataSchema, chunks } = committable;
+  const { input } = options;
+  return {
+    type: 'index_parallel',
+    id: options.id,
+    // Append locks do not exclude each other: the tasks of one commit run side by side in the same interval.
+    context: { useConcurrentLocks: true, ...options.taskContext },
+    spec: {
+      dataSchema: {
+        ...dataSchema,
+        granularitySpec: {
+          ...dataSchema.granularitySpec,
+          // With intervals Druid reads the input once; without, a first pass looks for them.
+          ...(chunks === null ? {} : { intervals: chunks.map(formatInterval) }),
+        },
+      },
+      ioConfig: {
+        type: 'index_parallel',
+        inputSource: input.type === 'http' ? { type: 'http', uris: [input.url] } : input,
+        inputFormat: { type: 'json' },
+        appendToExisting: true,
+      },
+      tuningConfig: {
+        maxNumConcurrentSubTasks: 1,
+        ...options.tuningConfig,
+        type: 'index_parallel',
+        partitionsSpec: { type: 'dynamic' },
+        // A cut connection looks like an unparseable row: any tolerance here would lose rows.
+        maxParseExceptions: 0,
+        logParseExceptions: true,
+      },
+    },
+  };
+}
+
+export function formatInterval({ start, end }: TimeRange): string {
+  return `${new Date(start).toISOString()}/${new Date(end).toISOString()}`;
+}
+
+/** The time that a committable's rows occupy in Druid; `undefined` where that is all time. */
+export function timeRangeOf({ dataSchema, minTime, maxTime }: SpoolCommittable): TimeRange | undefined {
+  const granularity = dataSchema.granularitySpec.segmentGranularity.toLowerCase() as Granularity;
+  if (granularity === 'all') return undefined;
+  const start = chunkOf(granularity, minTime).start;
+  const end = chunkOf(granularity, maxTime).end;
+  // Beyond these years neither ISO texts nor SQL literals have the form that compares.
+  return start >= Date.UTC(1000, 0) && end <= Date.UTC(9999, 0) ? { start, end } : undefined;
+}
+
+/** Where a committable comes from; the same after every restore. */
+export interface CommittableOrigin {
+  readonly jobId: string;
+  readonly operatorUid: string;
+  readonly checkpointId: number;
+  readonly subtaskIndex: number;
+}
+
+/**
+ * The id of a committable's task, without its attempt. A function of the committable and its origin alone, so that every
+ * process that commits it names the same task.
+ */
+export function taskBaseId(origin: CommittableOrigin, committable: SpoolCommittable): string {
+  const hash = createHash('sha256')
+    .update(
+      JSON.stringify([
+        origin.jobId,
+        origin.operatorUid,
+        origin.checkpointId,
+        origin.subtaskIndex,
+        committable.fileNumber,
+        committable.file,
+        committable.sha256,
+      ]),
+    )
+    .digest('hex');
+  const dataSource = committable.dataSchema.dataSource.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 60);
+  return `millrace_${dataSource}_c${origin.checkpointId}_s${origin.subtaskIndex}_${hash.slice(0, 24)}`;
+}
+
+/** @example attemptId('millrace_flights_c7_s0_1f…', 2) // 'millrace_flights_c7_s0_1f…-a2' */
+export function attemptId(baseId: string, attempt: number): string {
+  return `${baseId}-a${attempt}`;
+}

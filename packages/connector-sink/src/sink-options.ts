@@ -1,0 +1,109 @@
+import type { DruidClient, DruidClientOptions } from '@millrace/druid-client';
+import type { CommitDone } from './commit-event.js';
+import type { DruidSchema } from './druid-schema.js';
+import { DruidSinkConfigError } from './errors.js';
+import type { InvalidRecord } from './spool-writer.js';
+
+/** Options of {@link DruidSink}. */
+export interface DruidSinkOptions<T> {
+  /** A client, or what to make one from; the sink closes only a client that it has made. */
+  readonly druid: DruidClient | DruidClientOptions;
+  /** Made by `druidSchema`. */
+  readonly schema: DruidSchema<T>;
+  /** A local directory that survives a restart of the process. Sinks and jobs may share it. */
+  readonly spoolDirectory: string;
+  /** The host name or address that Druid reaches this process under. Default `127.0.0.1`. */
+  readonly advertisedHost?: string;
+  /** Where files are served to Druid. Default 0: any free port, after a restart preferably the same. */
+  readonly port?: number;
+  /** Files up to this size travel inside the task instead of being served. Default 64 KiB; at most 10 MB. */
+  readonly inlineMaxBytes?: number;
+  /** A file that reaches this size ends; the next row begins another. Each file is one task. Default 256 MiB. */
+  readonly maxSpoolFileBytes?: number;
+  /** Bytes on disk from which writers wait for commits under way. Default 10 GiB. See the README on its limits. */
+  readonly maxSpoolBytes?: number;
+  /** Bytes per writer that are not on disk yet, from which it waits. Default 16 MiB. */
+  readonly maxBufferedBytes?: number;
+  /** The column that marks every row with its file, so that a failed task can be checked. Default `__commit_id`. */
+  readonly commitIdColumn?: string | false;
+  /** Added to the context of every task, such as `{ priority: 60 }`. */
+  readonly taskContext?: Readonly<Record<string, unknown>>;
+  /** Added to the tuning configuration of every task, such as `{ maxRowsInMemory: 500_000 }`. */
+  readonly tuningConfig?: Readonly<Record<string, unknown>>;
+  /** What a commit waits for. Default `queryable`: the Broker answers with the rows. `published`: the task's SUCCESS. */
+  readonly waitUntil?: 'queryable' | 'published';
+  /** What becomes of a record that its columns cannot hold exactly. Default `fail`: the job stops with its reason. */
+  readonly onInvalidRecord?: 'fail' | ((rejected: InvalidRecord<T>) => void);
+  /** Milliseconds between looks at a task or at rows to come. Default 250. */
+  readonly taskPollIntervalMs?: number;
+  /** How many tasks of one commit run at once. Default 4. */
+  readonly maxConcurrentTasks?: number;
+  /** How many tasks are submitted for one file before the job fails. Default 5. */
+  readonly maxAttempts?: number;
+  /** How long an outage of Druid is waited out. Default 120,000. */
+  readonly unavailableTimeoutMs?: number;
+  /** How long published rows may take until they can be queried. Default 300,000. */
+  readonly queryableTimeoutMs?: number;
+  /** Called once for each file that is in Druid, with the time each stage took. */
+  readonly onCommit?: (event: CommitDone) => void;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Jackson takes strings of up to 20,000,000 characters; escaping may double a row's quotes. */
+const INLINE_LIMIT = 10_000_000;
+
+/** The options with their defaults. */
+export type ResolvedSinkOptions<T> = ReturnType<typeof resolveSinkOptions<T>>;
+
+/** @throws DruidSinkConfigError (`DRUID_SINK_CONFIG`) */
+export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
+  const { schema } = options;
+  const commitIdColumn = options.commitIdColumn === false ? null : (options.commitIdColumn ?? '__commit_id');
+  if (options.spoolDirectory === '') reject('spoolDirectory', "''", 'name a directory that survives a restart');
+  const taken = [...schema.dimensions, ...schema.metrics].some(({ name }) => name === commitIdColumn);
+  if (commitIdColumn === '' || commitIdColumn === '__time' || taken) {
+    reject('commitIdColumn', `'${String(commitIdColumn)}'`, 'choose a name that the schema does not use, or false');
+  }
+  const inlineMaxBytes = positive('inlineMaxBytes', options.inlineMaxBytes, 64 * KIB, 0);
+  if (inlineMaxBytes > INLINE_LIMIT) reject('inlineMaxBytes', inlineMaxBytes, `it must not exceed ${INLINE_LIMIT}`);
+  const port = positive('port', options.port, 0, 0);
+  if (!Number.isInteger(port) || port > 65_535) reject('port', port, 'it must be a port number, or 0 for any');
+  const waitUntil = options.waitUntil ?? 'queryable';
+  if (!['queryable', 'published'].includes(waitUntil)) reject('waitUntil', waitUntil, "use 'queryable' or 'published'");
+  return {
+    schema,
+    druid: options.druid,
+    spoolDirectory: options.spoolDirectory,
+    advertisedHost: options.advertisedHost ?? '127.0.0.1',
+    port,
+    inlineMaxBytes,
+    maxSpoolFileBytes: positive('maxSpoolFileBytes', options.maxSpoolFileBytes, 256 * MIB),
+    maxSpoolBytes: positive('maxSpoolBytes', options.maxSpoolBytes, 10 * 1024 * MIB),
+    maxBufferedBytes: positive('maxBufferedBytes', options.maxBufferedBytes, 16 * MIB),
+    commitIdColumn,
+    taskContext: options.taskContext ?? {},
+    tuningConfig: options.tuningConfig ?? {},
+    waitUntil,
+    onInvalidRecord: options.onInvalidRecord ?? ('fail' as const),
+    taskPollIntervalMs: positive('taskPollIntervalMs', options.taskPollIntervalMs, 250),
+    maxConcurrentTasks: positive('maxConcurrentTasks', options.maxConcurrentTasks, 4),
+    maxAttempts: positive('maxAttempts', options.maxAttempts, 5),
+    unavailableTimeoutMs: positive('unavailableTimeoutMs', options.unavailableTimeoutMs, 120_000, 0),
+    queryableTimeoutMs: positive('queryableTimeoutMs', options.queryableTimeoutMs, 300_000),
+    onCommit: options.onCommit,
+  };
+}
+
+function positive(option: string, value: number | undefined, fallback: number, min = Number.MIN_VALUE): number {
+  if (value === undefined) return fallback;
+  if (Number.isFinite(value) && value >= min) return value;
+  return reject(option, value, min === 0 ? 'it must be 0 or more' : 'it must be a positive number');
+}
+
+function reject(option: string, value: string | number, next: string): never {
+  throw new DruidSinkConfigError(`Option '${option}' of the Druid sink is ${value}: ${next}.`, {
+    details: { option, value },
+  });
+}

@@ -1,0 +1,109 @@
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { druidSchema, type DimensionTypeOf, type DruidSchema } from '../src/index.js';
+
+interface Flight {
+  date: number;
+  scheduled: Date;
+  iso: string;
+  origin: string;
+  carrier: 'AA' | 'UA';
+  delay: number | null;
+  distance?: number;
+  id: bigint;
+  tags: readonly string[];
+  cancelled: boolean;
+  nested: { a: number };
+  maybeDate: number | null;
+}
+
+const flight = druidSchema<Flight>();
+const rest = { dataSource: 'flights', segmentGranularity: 'day' } as const;
+
+describe('druidSchema, when compiled', () => {
+  it('takes columns whose type holds the field', () => {
+    const schema = flight({
+      ...rest,
+      timestamp: 'date',
+      dimensions: {
+        origin: 'string',
+        carrier: 'string',
+        delay: 'long',
+        distance: 'double',
+        id: 'long',
+        tags: 'string[]',
+        iso: 'string',
+      },
+      metrics: {
+        flights: { type: 'count' },
+        sum_delay: { type: 'longSum', field: 'delay' },
+        origins: { type: 'thetaSketch', field: 'origin' },
+      },
+    });
+    expectTypeOf(schema).toEqualTypeOf<DruidSchema<Flight>>();
+    expectTypeOf<DimensionTypeOf<string | null>>().toEqualTypeOf<'string'>();
+    expectTypeOf<DimensionTypeOf<number | undefined>>().toEqualTypeOf<'long' | 'double' | 'float'>();
+    expectTypeOf<DimensionTypeOf<bigint>>().toEqualTypeOf<'long'>();
+    expectTypeOf<DimensionTypeOf<boolean>>().toEqualTypeOf<never>();
+  });
+
+  it('takes numbers, dates and texts as timestamps', () => {
+    for (const timestamp of ['date', 'scheduled', 'iso'] as const) {
+      expect(flight({ ...rest, timestamp, dimensions: {} }).timestampField).toBe(timestamp);
+    }
+  });
+
+  it('refuses what is wrong, with a text that says why', () => {
+    // @ts-expect-error Type '"string"' is not assignable to type '"'orign' is not a field of the record"'
+    flight({ ...rest, timestamp: 'date', dimensions: { orign: 'string' } });
+    // @ts-expect-error Type '"long"' is not assignable to type '"'origin' holds string: use 'string'"'
+    flight({ ...rest, timestamp: 'date', dimensions: { origin: 'long' } });
+    // @ts-expect-error a nullable number is no string
+    flight({ ...rest, timestamp: 'date', dimensions: { delay: 'string' } });
+    // @ts-expect-error a bigint is not exact in a double
+    flight({ ...rest, timestamp: 'date', dimensions: { id: 'double' } });
+    // @ts-expect-error several values need a multi-value column
+    flight({ ...rest, timestamp: 'date', dimensions: { tags: 'string' } });
+    // @ts-expect-error no column holds a boolean
+    flight({ ...rest, timestamp: 'date', dimensions: { cancelled: 'long' } });
+    // @ts-expect-error no column holds an object
+    flight({ ...rest, timestamp: 'date', dimensions: { nested: 'string' } });
+    // @ts-expect-error not a type of Druid's
+    flight({ ...rest, timestamp: 'date', dimensions: { origin: 'text' } });
+    // @ts-expect-error '"'when' is not a field of the record"'
+    flight({ ...rest, timestamp: 'when', dimensions: {} });
+    // @ts-expect-error a timestamp is never missing
+    flight({ ...rest, timestamp: 'maybeDate', dimensions: {} });
+    // @ts-expect-error a timestamp is a number, a Date or an ISO string
+    flight({ ...rest, timestamp: 'cancelled', dimensions: {} });
+    // @ts-expect-error a sum needs a number
+    flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'longSum', field: 'origin' } } });
+    // @ts-expect-error a metric's field must exist
+    flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'longSum', field: 'dely' } } });
+    // @ts-expect-error not an aggregator
+    flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'sum', field: 'delay' } } });
+  });
+});
+
+describe('druidSchema, when called', () => {
+  const error = (input: object) => {
+    try {
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-argument -- what JavaScript may pass
+      flight({ ...rest, timestamp: 'date', dimensions: {}, ...input } as any);
+      return 'no error';
+    } catch (thrown) {
+      return (thrown as Error).message;
+    }
+  };
+
+  it.each([
+    [{ dataSource: 'a/b' }, 'Option \'dataSource\' is "a/b"'],
+    [{ dataSource: '' }, 'Option \'dataSource\' is ""'],
+    [{ dataSource: '.a' }, 'leading \'.\''],
+    [{ segmentGranularity: 'daily' }, "Option 'segmentGranularity' is 'daily'. Use one of: second,"],
+    [{ queryGranularity: 'month' }, "'queryGranularity' is 'month', coarser than 'segmentGranularity' ('day')"],
+    [{ dimensions: { __time: 'long' } }, "Column '__time' cannot be part of the schema"],
+    [{ dimensions: { delay: 'long' }, metrics: { delay: { type: 'count' } } }, 'both a dimension and a metric'],
+  ])('refuses %o', (input, text) => {
+    expect(error(input)).toContain(text);
+  });
+});

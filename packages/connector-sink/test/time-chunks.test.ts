@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { chunkOf, isCoarser, TimeChunks, type Granularity } from '../src/time-chunks.js';
+
+const iso = (text: string) => Date.parse(text);
+const granularities: Granularity[] = ['second', 'minute', 'five_minute', 'hour', 'six_hour', 'day', 'week', 'month', 'quarter', 'year'];
+const times = fc.date({ min: new Date('-000100-01-01T00:00:00Z'), max: new Date('9000-01-01T00:00:00Z'), noInvalidDate: true });
+
+describe('chunkOf', () => {
+  it.each([
+    ['day', '2001-02-03T04:05:06Z', '2001-02-03T00:00:00Z', '2001-02-04T00:00:00Z'],
+    ['six_hour', '1969-12-31T23:59:59.999Z', '1969-12-31T18:00:00Z', '1970-01-01T00:00:00Z'],
+    ['week', '2001-02-04T23:00:00Z', '2001-01-29T00:00:00Z', '2001-02-05T00:00:00Z'],
+    ['month', '2000-02-29T00:00:00Z', '2000-02-01T00:00:00Z', '2000-03-01T00:00:00Z'],
+    ['quarter', '2001-12-31T00:00:00Z', '2001-10-01T00:00:00Z', '2002-01-01T00:00:00Z'],
+    ['year', '0042-05-05T00:00:00Z', '0042-01-01T00:00:00Z', '0043-01-01T00:00:00Z'],
+  ] as const)('cuts time by %s as Druid does', (granularity, time, start, end) => {
+    expect(chunkOf(granularity, iso(time))).toEqual({ start: iso(start), end: iso(end) });
+  });
+
+  it('gives every time exactly one chunk, and the chunk itself the same one', () => {
+    fc.assert(
+      fc.property(times, fc.constantFrom(...granularities), (date, granularity) => {
+        const { start, end } = chunkOf(granularity, date.getTime());
+        expect(start <= date.getTime() && date.getTime() < end).toBe(true);
+        expect(chunkOf(granularity, start)).toEqual({ start, end });
+        expect(chunkOf(granularity, end - 1)).toEqual({ start, end });
+      }),
+    );
+  });
+});
+
+describe('TimeChunks', () => {
+  it('merges neighbours and keeps gaps', () => {
+    const chunks = new TimeChunks('day');
+    for (const day of ['2001-01-02', '2001-01-01', '2001-01-05', '2001-01-02']) chunks.add(iso(`${day}T12:00:00Z`));
+    expect(chunks.ranges()).toEqual([
+      { start: iso('2001-01-01'), end: iso('2001-01-03') },
+      { start: iso('2001-01-05'), end: iso('2001-01-06') },
+    ]);
+    expect([chunks.minTime, chunks.maxTime]).toEqual([iso('2001-01-01T12:00Z'), iso('2001-01-05T12:00Z')]);
+  });
+
+  it('names none where they are too many to lock, or have no bounds', () => {
+    const many = new TimeChunks('hour');
+    for (let hour = 0; hour < 101; hour++) many.add(hour * 3_600_000);
+    expect(many.ranges()).toBeNull();
+    const all = new TimeChunks('all');
+    all.add(0);
+    expect(all.ranges()).toBeNull();
+  });
+});
+
+it('compares granularities by length', () => {
+  expect(isCoarser('month', 'week')).toBe(true);
+  expect(isCoarser('day', 'day')).toBe(false);
+  expect(isCoarser('all', 'year')).toBe(true);
+});

@@ -1,0 +1,55 @@
+import { sleep, type Clock, type Logger } from '@millrace/core-stream';
+import type { DruidClient, Int64Mode, SegmentDescriptor } from '@millrace/druid-client';
+import { backOffMs, type CompletenessPolicy, type SegmentAvailability } from './completeness.js';
+import { contains, timeRangeOf, type DruidSplit, type TimeRange } from './druid-split.js';
+import type { DruidFilter } from './filters.js';
+
+/** What every split of a source is read with. */
+export interface ScanSettings {
+  readonly dataSource: string;
+  readonly columns: readonly string[];
+  readonly filter: DruidFilter | undefined;
+  readonly range: TimeRange | undefined;
+  readonly int64: Int64Mode;
+  readonly batchSize: number;
+  readonly queryContext: Readonly<Record<string, unknown>>;
+  readonly policy: CompletenessPolicy;
+}
+
+export interface ScanTools {
+  readonly druid: DruidClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Whether the read yields only part of the segment's rows. */
+export function isSelective(split: DruidSplit, { filter, range }: ScanSettings): boolean {
+  return (
+    filter !== undefined || (range !== undefined && !contains(range, timeRangeOf(split.segment.interval)))
+  );
+}
+
+/** The split's segment in Druid's notation, or the part of it in `interval`. */
+export function descriptorOf({ segment }: DruidSplit, interval: string): SegmentDescriptor {
+  return { itvl: interval, ver: segment.version, part: segment.partition };
+}
+
+/** Pauses between two attempts, and says so. */
+export async function waitBeforeRetry(
+  split: DruidSplit,
+  attempt: number,
+  availability: SegmentAvailability,
+  tools: ScanTools,
+  cause: unknown,
+): Promise<void> {
+  const delayMs = backOffMs(attempt);
+  tools.logger.warn('Druid segment not read completely yet, trying again', {
+    segment: split.splitId,
+    attempt,
+    availability,
+    delayMs,
+    cause: cause instanceof Error ? cause.message : undefined,
+  });
+  await sleep(tools.clock, delayMs, tools.signal);
+}

@@ -1,0 +1,93 @@
+import type { DruidClient } from '@millrace/druid-client';
+import { z } from 'zod';
+import { judgeAvailability, partitionOf, type PublishedSegment } from './published-segment.js';
+import type { SegmentAvailability } from './completeness.js';
+
+const flag = z.number().transform((value) => value === 1);
+
+const segmentRow = z.object({
+  segment_id: z.string(),
+  start: z.string(),
+  end: z.string(),
+  version: z.string(),
+  partition_num: z.number(),
+  num_rows: z.number(),
+  size: z.number(),
+  is_available: flag,
+  is_realtime: flag,
+  is_overshadowed: flag,
+  shard_spec: z.string().nullable(),
+  is_compacted: flag,
+});
+
+// `is_published`: rows that a running task still holds are in neither mode part of the source.
+const listSql = `SELECT segment_id, "start", "end", version, partition_num, num_rows, "size", is_available,
+  is_realtime, is_overshadowed, shard_spec, CASE WHEN last_compaction_state IS NULL THEN 0 ELSE 1 END AS is_compacted
+FROM sys.segments WHERE datasource = ? AND is_published = 1`;
+
+/** Every published segment of a datasource, overshadowed ones included; tombstones left out, as they hold no rows. */
+export async function listPublishedSegments(
+  druid: DruidClient,
+  dataSource: string,
+  signal: AbortSignal,
+): Promise<PublishedSegment[]> {
+  const rows = await druid.sql.query(listSql, { parameters: [dataSource], schema: segmentRow, signal });
+  return rows.flatMap((row) => {
+    const partition = partitionOf(row.shard_spec);
+    if (partition.isTombstone) return [];
+    return {
+      id: row.segment_id,
+      descriptor: {
+        interval: `${row.start}/${row.end}`,
+        version: row.version,
+        partition: row.partition_num,
+      },
+      rows: row.num_rows,
+      size: row.size,
+      availability: judgeAvailability(true, row.is_available, row.is_realtime),
+      isOvershadowed: row.is_overshadowed,
+      isCompacted: row.is_compacted,
+      group: partition.group,
+    };
+  });
+}
+
+const stateRow = z.object({
+  num_rows: z.number(),
+  is_published: flag,
+  is_available: flag,
+  is_realtime: flag,
+});
+
+/** What Druid knows about one segment now. */
+export async function lookUpSegment(
+  druid: DruidClient,
+  dataSource: string,
+  segmentId: string,
+  signal: AbortSignal,
+): Promise<{ readonly rows: number; readonly availability: SegmentAvailability }> {
+  const [row] = await druid.sql.query(
+    'SELECT num_rows, is_published, is_available, is_realtime FROM sys.segments WHERE datasource = ? AND segment_id = ?',
+    { parameters: [dataSource, segmentId], schema: stateRow, signal },
+  );
+  if (row === undefined) return { rows: 0, availability: 'gone' };
+  return {
+    rows: row.num_rows,
+    availability: judgeAvailability(row.is_published, row.is_available, row.is_realtime),
+  };
+}
+
+const columnRow = z.object({ COLUMN_NAME: z.string(), DATA_TYPE: z.string() });
+
+/** SQL types by column; empty if the Broker knows no such datasource (yet). */
+export async function listColumns(
+  druid: DruidClient,
+  dataSource: string,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const rows = await druid.sql.query(
+    `SELECT COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'druid' AND TABLE_NAME = ?`,
+    { parameters: [dataSource], schema: columnRow, signal },
+  );
+  return new Map(rows.map((row) => [row.COLUMN_NAME, row.DATA_TYPE]));
+}

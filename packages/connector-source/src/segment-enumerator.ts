@@ -1,0 +1,235 @@
+/**
+ * Finds the segments to read and hands them out, one per request. Decisions are in `pin-segments.ts` (bounded) and
+ * `poll-segments.ts` (unbounded); this is the shell that asks Druid and keeps the state.
+ *
+ * Invariant 1: bounded, the set of segments is pinned once per job, not once per start: a restored job reads what the
+ *   first one pinned.
+ * Invariant 2: a split is in the enumerator's state or in a reader's, never in both; in unbounded mode its id is
+ *   remembered from the turn in which it became a split.
+ * Invariant 3: bounded, splits are handed out in order of time, so that no reader is ahead of the others by more than
+ *   one segment's interval, and a watermark that lags by that much makes no row late.
+ */
+import type { SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
+import { checkColumns, type ColumnReading } from './druid-columns.js';
+import { requireSameQuery, splitsByTime, type DruidSplit, type TimeRange } from './druid-split.js';
+import {
+  DruidSourceError,
+  DruidSourceReadError,
+  DruidSourceReplacedError,
+  DruidSourceSchemaError,
+} from './errors.js';
+import { pinSegments, type SplitScope } from './pin-segments.js';
+import { planPoll, type OnReplaced, type ReplacementConflict } from './poll-segments.js';
+import type { PublishedSegment } from './published-segment.js';
+import { listColumns, listPublishedSegments } from './segment-catalog.js';
+import type { OpenClient } from './segment-reader.js';
+import type { SeenSegment } from './segment-replacement.js';
+
+/** What a checkpoint stores of the enumerator. Plain data. */
+export interface DruidEnumeratorState {
+  readonly format: 1;
+  /** Fingerprint of datasource, filter and interval. */
+  readonly query: string;
+  /** Bounded: whether `pending` holds all that is left. */
+  readonly isPinned: boolean;
+  /** Splits that no reader has. */
+  readonly pending: readonly DruidSplit[];
+  /** Unbounded: segments that were handed out or passed over. */
+  readonly seen: readonly SeenSegment[];
+}
+
+/** Unbounded reading: how often to look for new segments and what to do about replaced data. */
+export interface UnboundedSettings {
+  readonly pollIntervalMs: number;
+  readonly onReplaced: OnReplaced;
+  readonly forgetAfterMs: number;
+}
+
+export interface SegmentEnumeratorOptions {
+  readonly context: SplitEnumeratorContext<DruidSplit>;
+  readonly openClient: OpenClient;
+  readonly dataSource: string;
+  readonly readings: Readonly<Record<string, ColumnReading>>;
+  readonly range: TimeRange | undefined;
+  readonly query: string;
+  readonly unbounded: UnboundedSettings | undefined;
+}
+
+// A poll that finds something is soon followed by another: segments of one task are not all loaded at once.
+const shortestPollMs = 250;
+// About the time in which a Broker restarts; polls back off meanwhile.
+const maxFailedPolls = 20;
+
+type Listing =
+  { readonly segments: PublishedSegment[] } | { readonly missing: true } | { readonly failed: unknown };
+
+export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnumeratorState> {
+  private readonly options: SegmentEnumeratorOptions;
+  private readonly scope: SplitScope;
+  private readonly client: ReturnType<OpenClient>;
+  private readonly waitingReaders = new Set<number>();
+  private pending: DruidSplit[];
+  private seen: readonly SeenSegment[];
+  private isPinned: boolean;
+  private hasCheckedColumns = false;
+  private failedPolls = 0;
+  private pollDelayMs = shortestPollMs;
+
+  constructor(options: SegmentEnumeratorOptions, restored: DruidEnumeratorState | undefined) {
+    if (restored !== undefined) requireSameQuery(restored.query, options.query);
+    this.options = options;
+    this.scope = { range: options.range, query: options.query };
+    this.pending = [...(restored?.pending ?? [])];
+    this.seen = restored?.seen ?? [];
+    this.isPinned = restored?.isPinned ?? false;
+    this.client = options.openClient();
+  }
+
+  start(): void {
+    const { unbounded, context } = this.options;
+    if (unbounded !== undefined) this.schedulePoll(0, unbounded);
+    else if (!this.isPinned)
+      context.callAsync(
+        (signal) => this.list(signal),
+        (listing) => this.pin(listing),
+      ); // invariant 1
+    else this.serve();
+  }
+
+  handleSplitRequest(subtaskIndex: number): void {
+    this.waitingReaders.add(subtaskIndex);
+    this.serve();
+  }
+
+  addSplitsBack(splits: readonly DruidSplit[]): void {
+    for (const split of splits) requireSameQuery(split.query, this.options.query);
+    this.pending = splitsByTime([...splits, ...this.pending]); // invariant 3
+    this.serve();
+  }
+
+  snapshotState(): DruidEnumeratorState {
+    const { query } = this.options;
+    return { format: 1, query, isPinned: this.isPinned, pending: [...this.pending], seen: [...this.seen] };
+  }
+
+  close(): void {
+    this.client.release();
+  }
+
+  /** Hands out what there is to whoever waits. */
+  private serve(): void {
+    const { context, unbounded } = this.options;
+    for (const reader of this.waitingReaders) {
+      const split = this.pending.shift();
+      if (split !== undefined)
+        context.assignSplit(split, reader); // invariant 2
+      else if (unbounded === undefined && this.isPinned) context.signalNoMoreSplits(reader);
+      else return;
+      this.waitingReaders.delete(reader);
+    }
+  }
+
+  private async list(signal: AbortSignal): Promise<Listing> {
+    const { dataSource, readings } = this.options;
+    const { druid } = this.client;
+    try {
+      if (!this.hasCheckedColumns) {
+        const sqlTypes = await listColumns(druid, dataSource, signal);
+        if (sqlTypes.size === 0) return { missing: true };
+        checkColumns(dataSource, readings, sqlTypes);
+        this.hasCheckedColumns = true;
+      }
+      return { segments: await listPublishedSegments(druid, dataSource, signal) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (DruidSourceError.is(error)) throw error;
+      return { failed: error };
+    }
+  }
+
+  private pin(listing: Listing): void {
+    const { dataSource, context } = this.options;
+    if ('failed' in listing) throw metadataError(dataSource, listing.failed);
+    if ('missing' in listing) throw missingError(dataSource);
+    this.pending = pinSegments(listing.segments, this.scope);
+    this.isPinned = true;
+    context.logger.info('Druid segments pinned', { dataSource, segments: this.pending.length });
+    this.serve();
+  }
+
+  private schedulePoll(delayMs: number, unbounded: UnboundedSettings): void {
+    this.options.context.callAsync(
+      (signal) => this.list(signal),
+      (listing) => {
+        this.poll(listing, unbounded);
+        this.schedulePoll(this.pollDelayMs, unbounded);
+      },
+      { delayMs },
+    );
+  }
+
+  private poll(listing: Listing, unbounded: UnboundedSettings): void {
+    const { dataSource, context } = this.options;
+    this.pollDelayMs = Math.min(unbounded.pollIntervalMs, this.pollDelayMs * 2);
+    if ('failed' in listing) {
+      if (++this.failedPolls >= maxFailedPolls) throw metadataError(dataSource, listing.failed);
+      const cause = listing.failed instanceof Error ? listing.failed.message : String(listing.failed);
+      context.logger.warn('Druid segments could not be listed, trying again', { dataSource, cause });
+      return;
+    }
+    this.failedPolls = 0;
+    if ('missing' in listing) return; // not created yet: wait
+    const plan = planPoll(this.seen, listing.segments, {
+      ...this.scope,
+      ...unbounded,
+      nowMs: context.clock.now(),
+    });
+    this.report(plan.conflicts, unbounded.onReplaced);
+    if (plan.compacted.length > 0) {
+      context.logger.info('Compacted Druid segments passed over', {
+        dataSource,
+        segments: plan.compacted.length,
+      });
+    }
+    this.seen = plan.seen;
+    this.pending.push(...plan.splits); // invariant 2
+    if (plan.splits.length > 0) this.pollDelayMs = Math.min(shortestPollMs, unbounded.pollIntervalMs);
+    this.serve();
+  }
+
+  private report(conflicts: readonly ReplacementConflict[], onReplaced: OnReplaced): void {
+    const [conflict] = conflicts;
+    if (conflict === undefined) return;
+    const { dataSource, context } = this.options;
+    const { interval, segmentIds, newRows, readRows } = conflict;
+    if (onReplaced === 'fail') {
+      throw new DruidSourceReplacedError(
+        `Data of '${dataSource}' in ${interval} that was read already (${readRows} rows) has been replaced by ` +
+          `${segmentIds.join(', ')} (${newRows} rows), which is no recognised compaction. Set 'onReplaced' to 'skip' to ` +
+          `keep what was read, or to 'read' to read the new version as well.`,
+        { details: { dataSource, interval, segments: segmentIds.join(', '), reason: conflict.reason } },
+      );
+    }
+    context.logger.warn('Druid data that was read has been replaced', {
+      dataSource,
+      interval,
+      action: onReplaced,
+      intervals: conflicts.length,
+    });
+  }
+}
+
+function missingError(dataSource: string): DruidSourceSchemaError {
+  return new DruidSourceSchemaError(
+    `Datasource '${dataSource}' does not exist, or none of its segments is loaded. Check the name; after its first ` +
+      `ingestion it takes Druid some seconds to show it. To wait for it instead, use mode: { unbounded: … }.`,
+    { details: { dataSource } },
+  );
+}
+
+function metadataError(dataSource: string, cause: unknown): DruidSourceReadError {
+  return new DruidSourceReadError(
+    `The segments of datasource '${dataSource}' cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { details: { dataSource }, cause, retryable: true },
+  );
+}

@@ -1,0 +1,113 @@
+/** How segments replace one another: the facts from which `poll-segments.ts` decides what was read before. Pure. */
+import { overlaps, timeRangeOf } from './druid-split.js';
+import type { PublishedSegment } from './published-segment.js';
+
+/** A segment that was handed out, or passed over because its rows had been. Plain data. */
+export interface SeenSegment {
+  readonly id: string;
+  readonly interval: string;
+  readonly version: string;
+  readonly rows: number;
+  readonly size: number;
+  /** A remembered newer version holds the same rows. */
+  readonly isReplaced: boolean;
+  /** When it was first missing from a listing; null while published. */
+  readonly missingSinceMs: number | null;
+}
+
+/** Nothing is known for sure about a segment before a Historical serves it. */
+export function isReadable(segment: PublishedSegment): boolean {
+  return segment.availability === 'available' && segment.rows > 0;
+}
+
+/** Segments that were published to replace together: the same interval and version. */
+export function replaceUnits(visible: readonly PublishedSegment[]): PublishedSegment[][] {
+  const units = new Map<string, PublishedSegment[]>();
+  for (const segment of visible) {
+    if (segment.group === undefined) continue;
+    const key = `${segment.descriptor.interval} ${segment.descriptor.version}`;
+    const unit = units.get(key);
+    if (unit === undefined) units.set(key, [segment]);
+    else unit.push(segment);
+  }
+  return [...units.values()];
+}
+
+/** A replacement may have another granularity: gathers all units that share what they replace (one month, its days). */
+export function joinOverlapping(
+  start: PublishedSegment[],
+  units: readonly PublishedSegment[][],
+  memory: ReadonlyMap<string, SeenSegment>,
+): { segments: PublishedSegment[]; replaced: SeenSegment[]; members: Set<PublishedSegment[]> } {
+  const members = new Set([start]);
+  const replaced = new Set<SeenSegment>();
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const old of memory.values()) {
+      if (old.isReplaced || replaced.has(old)) continue;
+      if (![...members].some((unit) => replaces(unit[0] as PublishedSegment, old))) continue;
+      replaced.add(old);
+      grown = true;
+    }
+    for (const unit of units) {
+      if (members.has(unit) || ![...replaced].some((old) => replaces(unit[0] as PublishedSegment, old)))
+        continue;
+      members.add(unit);
+      grown = true;
+    }
+  }
+  return { segments: [...members].flat(), replaced: [...replaced], members };
+}
+
+function replaces(segment: PublishedSegment, old: SeenSegment): boolean {
+  return (
+    segment.descriptor.version > old.version &&
+    overlaps(timeRangeOf(segment.descriptor.interval), timeRangeOf(old.interval))
+  );
+}
+
+/** Replaced segments that were never handed out, because they came and were replaced between two polls. */
+export function unreadBelow(
+  segments: readonly PublishedSegment[],
+  fresh: readonly PublishedSegment[],
+): PublishedSegment[] {
+  return fresh.filter(
+    (candidate) =>
+      candidate.isOvershadowed &&
+      isReadable(candidate) &&
+      segments.some(
+        (segment) =>
+          segment.descriptor.version > candidate.descriptor.version &&
+          overlaps(timeRangeOf(segment.descriptor.interval), timeRangeOf(candidate.descriptor.interval)),
+      ),
+  );
+}
+
+/** Whether `candidate` was appended beside `segments` and looks like one of those that they replace. */
+export function isCopyOfAny(
+  candidate: PublishedSegment,
+  segments: readonly PublishedSegment[],
+  replaced: readonly SeenSegment[],
+): boolean {
+  if (candidate.group !== undefined) return false;
+  const { interval, version } = candidate.descriptor;
+  const isBeside = segments.some(
+    ({ descriptor }) => descriptor.interval === interval && descriptor.version === version,
+  );
+  return isBeside && replaced.some((old) => isCopyOf(candidate, old));
+}
+
+/** A row count that is not known yet contradicts nothing. */
+export function isCopyOf(segment: PublishedSegment, old: SeenSegment): boolean {
+  return (
+    segment.descriptor.version > old.version &&
+    segment.descriptor.interval === old.interval &&
+    segment.size === old.size &&
+    (segment.rows === 0 || segment.rows === old.rows)
+  );
+}
+
+/** Whether all that was published together is in the listing: before that, Druid shows none of it either. */
+export function isWhole(units: Iterable<readonly PublishedSegment[]>): boolean {
+  return [...units].every((unit) => unit.length >= (unit[0]?.group?.size ?? 1));
+}

@@ -1,0 +1,245 @@
+import { systemClock } from '@millrace/core-stream';
+import { DruidClient } from '@millrace/druid-client';
+import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { and, DruidSource, equals, isNull, not, range, type DruidSourceError } from '../src/index.js';
+import { append, compactDay } from './support/ingest.js';
+import { TestJob, type TestCheckpoint } from './support/test-job.js';
+
+const columns = { __time: 'timestamp', origin: 'string', flights: 'long', delay: 'double' } as const;
+const dimensions = ['origin', { type: 'long', name: 'flights' }, { type: 'double', name: 'delay' }];
+
+let nextFlight = 0;
+
+/** Rows of a day whose `flights` number them through. */
+function flights(day: number, count: number): string[] {
+  return Array.from({ length: count }, (_, i) =>
+    JSON.stringify({
+      t: Date.UTC(2024, 0, day) + ((i * 7919) % 86_400) * 1000,
+      origin: i % 7 === 0 ? null : `o${i % 5}`,
+      flights: nextFlight++,
+      delay: i / 4,
+    }),
+  );
+}
+
+describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () => {
+  let cluster: DruidCluster;
+  let druid: DruidClient;
+  let jobs: { stop(): Promise<void> }[] = [];
+
+  beforeAll(async () => {
+    cluster = await DruidCluster.start({ heapMb: 1024 });
+    druid = new DruidClient({ url: cluster.url });
+    await Promise.all([
+      append(druid, 'delays', [...flights(1, 20_000), ...flights(2, 3000)], {
+        dimensions,
+        maxRowsPerSegment: 6000,
+      }),
+      append(druid, 'dropped', flights(1, 30_000), { dimensions }),
+      append(druid, 'growing', flights(1, 300), { dimensions }),
+      append(
+        druid,
+        'kinds',
+        [
+          `{"t":"2024-01-01","tags":["a","b"],"big":9007199254740993,"ratio":"NaN","list":[1,null,9007199254740995],"nested":{"a":[1]}}`,
+          `{"t":"2024-01-02","tags":"solo","big":-5,"ratio":"-Infinity","list":[],"nested":null}`,
+          `{"t":"2024-01-03","tags":null,"big":null,"ratio":null,"list":null,"nested":{"b":"c"}}`,
+        ],
+        {
+          dimensions: [
+            'tags',
+            { type: 'long', name: 'big' },
+            { type: 'double', name: 'ratio' },
+            { type: 'auto', name: 'list', castToType: 'ARRAY<LONG>' },
+            { type: 'json', name: 'nested' },
+          ],
+        },
+      ),
+    ]);
+    await append(druid, 'delays', flights(1, 2000), { dimensions });
+    await append(druid, 'dropped', flights(1, 3000), { dimensions });
+  });
+
+  afterEach(async () => {
+    await Promise.all(jobs.map((job) => job.stop()));
+    jobs = [];
+  });
+
+  afterAll(async () => {
+    druid?.close();
+    await cluster?.stop();
+  });
+
+  function start<Row>(
+    source: ConstructorParameters<typeof TestJob<Row>>[0],
+    options: { parallelism?: number; restored?: TestCheckpoint } = {},
+  ): TestJob<Row> {
+    const job = new TestJob<Row>(source, { ...options, clock: systemClock });
+    jobs.push(job);
+    return job;
+  }
+
+  const summary = (rows: readonly { flights: number | null }[]) => ({
+    count: rows.length,
+    distinct: new Set(rows.map((row) => row.flights)).size,
+    sum: rows.reduce((sum, row) => sum + (row.flights ?? 0), 0),
+  });
+
+  async function sqlSummary(dataSource: string, where = 'TRUE') {
+    const [row] = await druid.sql.query<{ n: number; s: number }>(
+      `SELECT COUNT(*) AS n, SUM(flights) AS s FROM "${dataSource}" WHERE ${where}`,
+    );
+    return { count: row?.n, distinct: row?.n, sum: row?.s };
+  }
+
+  it.each([1, 3])('reads what SQL counts, over %i readers and several segments', async (parallelism) => {
+    const job = start(new DruidSource({ druid, dataSource: 'delays', columns }), { parallelism });
+    await job.run(undefined, 1000);
+    expect(summary(job.rows())).toEqual(await sqlSummary('delays'));
+    expect(job.released.length).toBeGreaterThanOrEqual(5);
+  });
+
+  it('pushes filter and interval down and agrees with SQL about them', async () => {
+    const filter = and(
+      not(isNull('origin')),
+      range('delay', { gte: 100, lt: 3000.5 }),
+      not(equals('origin', 'o3')),
+    );
+    const interval = { start: '2024-01-01T06:00:00Z', end: '2024-01-02T05:00:00Z' };
+    const job = start(new DruidSource({ druid, dataSource: 'delays', columns, filter, interval }), {
+      parallelism: 2,
+    });
+    await job.run(undefined, 1000);
+    const where = `origin IS NOT NULL AND delay >= 100 AND delay < 3000.5 AND origin <> 'o3'
+      AND __time >= TIMESTAMP '2024-01-01 06:00:00' AND __time < TIMESTAMP '2024-01-02 05:00:00'`;
+    expect(summary(job.rows())).toEqual(await sqlSummary('delays', where));
+    expect(job.emitted.length).toBeGreaterThan(100);
+  });
+
+  it('resumes in the middle of a segment, again and again, with every row once', async () => {
+    const source = new DruidSource({
+      druid,
+      dataSource: 'delays',
+      columns,
+      batchSize: 500,
+      maxBufferedRows: 1000,
+    });
+    const rows: { flights: number | null }[] = [];
+    let restored: TestCheckpoint | undefined;
+    for (let round = 1; ; round++) {
+      const job = start(source, { parallelism: (round % 3) + 1, ...(restored && { restored }) });
+      await job.run(() => job.emitted.length >= 2900, 77);
+      restored = job.checkpoint();
+      rows.push(...job.rows());
+      const { isEnded } = job;
+      await job.stop();
+      if (isEnded) break;
+      expect(round).toBeLessThan(20);
+    }
+    expect(summary(rows)).toEqual(await sqlSummary('delays'));
+  });
+
+  it('reads every kind of column exactly', async () => {
+    const kinds = {
+      __time: 'timestamp',
+      tags: 'string[]',
+      big: 'long',
+      ratio: 'double',
+      list: 'long[]',
+      nested: 'json',
+    } as const;
+    const job = start(new DruidSource({ druid, dataSource: 'kinds', columns: kinds, int64: 'bigint' }));
+    await job.run();
+    expect(job.rows()).toEqual([
+      {
+        __time: Date.UTC(2024, 0, 1),
+        tags: ['a', 'b'],
+        big: 9007199254740993n,
+        ratio: Number.NaN,
+        list: [1n, null, 9007199254740995n],
+        nested: { a: [1] },
+      },
+      { __time: Date.UTC(2024, 0, 2), tags: ['solo'], big: -5n, ratio: -Infinity, list: [], nested: null },
+      { __time: Date.UTC(2024, 0, 3), tags: null, big: null, ratio: null, list: null, nested: { b: 'c' } },
+    ]);
+    const rounded = start(new DruidSource({ druid, dataSource: 'kinds', columns: { big: 'long' } }));
+    await expect(rounded.run()).rejects.toMatchObject({ code: 'DRUID_SOURCE_RECORD' });
+  });
+
+  it('refuses wrong columns and unknown datasources at the start', async () => {
+    const wrong = start(
+      new DruidSource({ druid, dataSource: 'delays', columns: { flights: 'string', nope: 'long' } }),
+    );
+    await expect(wrong.run()).rejects.toThrow(/'flights' is BIGINT.*'nope' does not exist/);
+    const unknown = start(new DruidSource({ druid, dataSource: 'nothing', columns }));
+    await expect(unknown.run()).rejects.toThrow(/'nothing' does not exist/);
+  });
+
+  it('never yields fewer rows when segments are dropped while they are read or before', async () => {
+    const source = new DruidSource({
+      druid,
+      dataSource: 'dropped',
+      columns,
+      batchSize: 500,
+      maxBufferedRows: 500,
+    });
+    const filtered = new DruidSource({
+      druid,
+      dataSource: 'dropped',
+      columns,
+      filter: not(equals('flights', -1)),
+    });
+    const all = await sqlSummary('dropped');
+    const job = start(source);
+    const second = start(filtered);
+    await job.run(() => job.emitted.length >= 1000, 200);
+    second.poll(0, 1);
+    while (second.enumerator.snapshotState(1).isPinned === false) await second.breathe();
+    await druid.datasources.markUnused('dropped', { all: true });
+    const gone = 'SELECT segment_id FROM sys.segments WHERE datasource = ?';
+    while ((await druid.sql.query(gone, { parameters: ['dropped'] })).length > 0) await job.breathe();
+    for (const run of [job, second]) {
+      const error = await run.run(undefined, 200).then(
+        () => undefined,
+        (thrown: unknown) => thrown as DruidSourceError,
+      );
+      if (error === undefined) expect(summary(run.rows())).toEqual(all);
+      else
+        expect(error).toMatchObject({
+          code: 'DRUID_SOURCE_SEGMENT_GONE',
+          message: expect.stringContaining('dropped_') as string,
+        });
+    }
+    // The second segment had not been opened when it went: that one cannot have been read.
+    expect(job.emitted.length).toBeLessThan(all.count ?? 0);
+  });
+
+  it('goes on with new segments, not with compactions of old ones, across a restart', async () => {
+    const source = new DruidSource({
+      druid,
+      dataSource: 'growing',
+      columns,
+      mode: { unbounded: { pollIntervalMs: 500 } },
+    });
+    const first = start(source, { parallelism: 2 });
+    await first.run(() => first.emitted.length >= 300);
+    await append(druid, 'growing', flights(1, 200), { dimensions });
+    await first.run(() => first.emitted.length >= 500);
+    const restored = first.checkpoint();
+    const before = first.rows();
+    await first.stop();
+    await append(druid, 'growing', flights(1, 50), { dimensions }); // compacted before anybody has seen it
+    await compactDay(druid, 'growing', '2024-01-01/2024-01-02');
+    const second = start(source, { parallelism: 1, restored });
+    await second.run(() => second.emitted.length >= 50);
+    await append(druid, 'growing', flights(2, 40), { dimensions });
+    await append(druid, 'growing', flights(1, 10), { dimensions });
+    await second.run(() => second.emitted.length >= 100);
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      second.poll(0, 100);
+    }
+    expect(summary([...before, ...second.rows()])).toEqual(await sqlSummary('growing'));
+  });
+});

@@ -1,0 +1,232 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { planPoll, type PollPlan, type PollSettings } from '../src/poll-segments.js';
+import type { SeenSegment } from '../src/segment-replacement.js';
+import { partitionOf, type PublishedSegment } from '../src/published-segment.js';
+
+const settings: PollSettings = {
+  range: undefined,
+  query: 'q',
+  onReplaced: 'fail',
+  forgetAfterMs: 1000,
+  nowMs: 0,
+};
+
+interface Shorthand {
+  readonly day?: string;
+  readonly version?: string;
+  readonly part?: number;
+  readonly rows?: number;
+  readonly size?: number;
+  readonly core?: number;
+  readonly compacted?: boolean;
+  readonly hidden?: boolean;
+  readonly state?: PublishedSegment['availability'];
+}
+
+/** `v1`, partition 0, 10 rows, appended, on 2024-01-01, unless told otherwise. */
+function segment(s: Shorthand = {}): PublishedSegment {
+  const {
+    day = '2024-01-01T00:00:00.000Z/2024-01-02T00:00:00.000Z',
+    version = 'v1',
+    part = 0,
+    rows = 10,
+  } = s;
+  return {
+    id: `${day}_${version}_${part}`,
+    descriptor: { interval: day, version, partition: part },
+    rows,
+    size: s.size ?? 1000 + part,
+    availability: s.state ?? 'available',
+    isOvershadowed: s.hidden ?? false,
+    isCompacted: s.compacted ?? false,
+    group: s.core === undefined ? undefined : { size: s.core },
+  };
+}
+
+const hidden = (of: PublishedSegment): PublishedSegment => ({ ...of, isOvershadowed: true });
+const idsOf = (plan: PollPlan): string[] => plan.splits.map((split) => split.splitId);
+const next = (
+  seen: readonly SeenSegment[],
+  listing: readonly PublishedSegment[],
+  more: Partial<PollSettings> = {},
+) => planPoll(seen, listing, { ...settings, ...more });
+
+describe('planPoll', () => {
+  const a = segment();
+  const b = segment({ part: 1, rows: 5 });
+
+  it('hands each appended segment out once (invariant 1)', () => {
+    const first = next([], [a]);
+    expect(idsOf(first)).toEqual([a.id]);
+    const second = next(first.seen, [a, b]);
+    expect(idsOf(second)).toEqual([b.id]);
+    expect(idsOf(next(second.seen, [a, b]))).toEqual([]);
+  });
+
+  it.each([
+    ['is not loaded', { state: 'unavailable' }],
+    ['is served by a task only', { state: 'realtime' }],
+    ['has an unknown number of rows', { rows: 0 }],
+  ] as const)('waits while a segment %s (invariant 5)', (_name, changes) => {
+    const plan = next([], [segment(changes)]);
+    expect(plan).toMatchObject({ splits: [], seen: [], waiting: 1 });
+    expect(idsOf(next(plan.seen, [segment()]))).toHaveLength(1);
+  });
+
+  it('reads a compacted segment if nothing below it was read', () => {
+    const compacted = segment({ version: 'v2', core: 1, compacted: true });
+    expect(idsOf(next([], [compacted, hidden(a)]))).toEqual([compacted.id]);
+  });
+
+  it('passes over a compaction of what was read, and reads what is appended to it (invariants 2, 3)', () => {
+    const { seen } = next([], [a, b]);
+    const compacted = segment({ version: 'v2', core: 1, compacted: true, rows: 15 });
+    const appended = segment({ version: 'v2', part: 1, rows: 3, size: 7 });
+    const plan = next(seen, [hidden(a), hidden(b), compacted, appended]);
+    expect(idsOf(plan)).toEqual([appended.id]);
+    expect(plan.compacted).toEqual([compacted.id]);
+    // … and again: the second compaction covers the first and what was appended.
+    const again = segment({ version: 'v3', core: 1, compacted: true, rows: 18 });
+    const later = next(plan.seen, [again]);
+    expect(later).toMatchObject({ splits: [], compacted: [again.id], conflicts: [] });
+  });
+
+  it('reads appended segments that were compacted between two polls from where they still are (invariant 3)', () => {
+    const { seen } = next([], [a]);
+    const compacted = segment({ version: 'v2', core: 1, compacted: true, rows: 15 });
+    const plan = next(seen, [hidden(a), hidden(b), compacted]);
+    expect(idsOf(plan)).toEqual([b.id]);
+    expect(plan.compacted).toEqual([compacted.id]);
+  });
+
+  it('recognises a compaction to another granularity', () => {
+    const days = [1, 2, 3].map((day) => segment({ day: `2024-01-0${day}/2024-01-0${day + 1}` }));
+    const { seen } = next([], days);
+    const month = segment({
+      day: '2024-01-01/2024-02-01',
+      version: 'v2',
+      core: 1,
+      compacted: true,
+      rows: 30,
+    });
+    const plan = next(seen, [...days.map(hidden), month]);
+    expect(plan).toMatchObject({ splits: [], compacted: [month.id] });
+    const back = [1, 2, 3].map((day) =>
+      segment({ day: `2024-01-0${day}/2024-01-0${day + 1}`, version: 'v3', core: 1, compacted: true }),
+    );
+    expect(next(plan.seen, [hidden(month), ...back])).toMatchObject({ splits: [], conflicts: [] });
+  });
+
+  it('recognises the copies that a compaction makes of concurrent appends (invariant 2)', () => {
+    const { seen } = next([], [a, b]);
+    const compacted = segment({ version: 'v2', core: 1, compacted: true, rows: 10 });
+    const copy = segment({ version: 'v2', part: 1, rows: 5, size: b.size });
+    const early = next(seen, [
+      hidden(a),
+      hidden(b),
+      compacted,
+      { ...copy, rows: 0, availability: 'unavailable' },
+    ]);
+    expect(early).toMatchObject({ splits: [], conflicts: [] });
+    const plan = next(early.seen, [hidden(a), hidden(b), compacted, copy]);
+    expect(plan).toMatchObject({ splits: [], conflicts: [], compacted: [compacted.id, copy.id] });
+  });
+
+  it('waits until all segments of a replacement are there', () => {
+    const { seen } = next([], [a, b]);
+    const parts = [0, 1].map((part) =>
+      segment({ version: 'v2', core: 2, part, compacted: true, rows: 7 + part }),
+    );
+    expect(next(seen, [parts[0] as PublishedSegment])).toMatchObject({
+      splits: [],
+      conflicts: [],
+      waiting: 1,
+    });
+    expect(next(seen, parts)).toMatchObject({ splits: [], conflicts: [] });
+  });
+
+  it.each([
+    ['was not written by a compaction', { rows: 10 }],
+    ['has another number of rows', { rows: 9, compacted: true }],
+  ])('reports a conflict when a replacement %s (invariant 4)', (_name, changes) => {
+    const { seen } = next([], [a]);
+    const replacement = segment({ version: 'v2', core: 1, ...changes });
+    expect(next(seen, [hidden(a), replacement]).conflicts).toHaveLength(1);
+    expect(idsOf(next(seen, [hidden(a), replacement], { onReplaced: 'skip' }))).toEqual([]);
+    const read = next(seen, [hidden(a), replacement], { onReplaced: 'read' });
+    expect(idsOf(read)).toEqual([replacement.id]);
+    expect(next(read.seen, [hidden(a), replacement])).toMatchObject({ splits: [], conflicts: [] });
+  });
+
+  it('forgets a segment only after it has been missing long enough (invariant 1)', () => {
+    const { seen } = next([], [a]);
+    const missing = next(seen, [], { nowMs: 500 });
+    expect(missing.seen).toHaveLength(1);
+    expect(idsOf(next(missing.seen, [a], { nowMs: 900 }))).toEqual([]);
+    expect(next(missing.seen, [], { nowMs: 1500 }).seen).toEqual([]);
+  });
+
+  it('leaves segments outside the interval alone', () => {
+    const range = { startMs: Date.UTC(2024, 5, 1), endMs: Date.UTC(2024, 6, 1) };
+    expect(idsOf(next([], [a], { range }))).toEqual([]);
+  });
+
+  it('reads every row once under any order of appends, compactions and polls, or reports a conflict', () => {
+    const action = fc.constantFrom('append', 'compact', 'poll', 'poll', 'retire');
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+        let live: PublishedSegment[] = [];
+        let old: PublishedSegment[] = [];
+        const contents = new Map<string, number[]>();
+        let seen: readonly SeenSegment[] = [];
+        const read: number[] = [];
+        let row = 0;
+        let version = 1;
+        for (const step of [...actions, 'poll' as const]) {
+          if (step === 'append') {
+            const rows = Array.from({ length: 1 + (row % 3) }, () => row++);
+            const added = segment({
+              version: `v${version}`,
+              part: live.length,
+              rows: rows.length,
+              size: row,
+            });
+            contents.set(added.id, rows);
+            live.push(added);
+          } else if (step === 'compact' && live.length > 0) {
+            version++;
+            const rows = live.flatMap(({ id }) => contents.get(id) ?? []);
+            old.push(...live.map(hidden));
+            live = [
+              segment({ version: `v${version}`, rows: rows.length, core: 1, compacted: true, size: row }),
+            ];
+            contents.set((live[0] as PublishedSegment).id, rows);
+          } else if (step === 'retire') {
+            old = [];
+          } else if (step === 'poll') {
+            const plan = next(seen, [...live, ...old]);
+            if (plan.conflicts.length > 0) return; // said aloud: nothing was read wrongly before
+            seen = plan.seen;
+            for (const id of idsOf(plan)) read.push(...(contents.get(id) ?? []));
+          }
+        }
+        expect([...read].sort((x, y) => x - y)).toEqual(Array.from({ length: row }, (_, i) => i));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('partitionOf', () => {
+  it.each([
+    [{ type: 'numbered', partitionNum: 1, partitions: 0 }, undefined, false],
+    [{ type: 'numbered', partitionNum: 0, partitions: 2 }, { size: 2 }, false],
+    [{ type: 'numbered', partitionNum: 2, partitions: 2 }, undefined, false],
+    [{ type: 'range', partitionNum: 0, numCorePartitions: 3 }, { size: 3 }, false],
+    [{ type: 'none' }, { size: 1 }, false],
+    [{ type: 'tombstone', partitionNum: 0, partitions: 0 }, undefined, true],
+  ])('of %j', (spec, group, isTombstone) => {
+    expect(partitionOf(JSON.stringify(spec))).toEqual({ group, isTombstone });
+  });
+});

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { compileRowMapper } from '../src/row-mapper.js';
+import type { ColumnReading } from '../src/druid-columns.js';
+
+const convert = (
+  reading: ColumnReading,
+  value: unknown,
+  int64: 'safe-number' | 'bigint' | 'string' = 'safe-number',
+) => compileRowMapper([['c', reading]], int64)([value])['c'];
+
+describe('compileRowMapper', () => {
+  it('keeps the order of the columns', () => {
+    const map = compileRowMapper(
+      [
+        ['b', 'string'],
+        ['a', 'double'],
+      ],
+      'safe-number',
+    );
+    expect(Object.entries(map(['x', 1.5, 'ignored']))).toEqual([
+      ['b', 'x'],
+      ['a', 1.5],
+    ]);
+  });
+
+  it.each([
+    ['string', 'x', 'x'],
+    ['string[]', 'x', ['x']],
+    ['string[]', ['x', null], ['x', null]],
+    ['long', 5, 5],
+    ['long[]', [1, null], [1, null]],
+    ['double', 1.5, 1.5],
+    ['double', 'NaN', Number.NaN],
+    ['double', '-Infinity', Number.NEGATIVE_INFINITY],
+    ['float', 'Infinity', Number.POSITIVE_INFINITY],
+    ['double', 10n ** 20n, 1e20],
+    ['double[]', [1, 'NaN'], [1, Number.NaN]],
+    ['json', { a: [1] }, { a: [1] }],
+    ['timestamp', 17, 17],
+  ] as const)('reads %s %s', (reading, value, expected) => {
+    expect(convert(reading, value)).toEqual(expected);
+  });
+
+  it.each(['string', 'string[]', 'long', 'long[]', 'double', 'double[]', 'float', 'json'] as const)(
+    'reads null as %s',
+    (reading) => {
+      expect(convert(reading, null)).toBeNull();
+    },
+  );
+
+  it('gives longs as asked, exactly', () => {
+    expect(convert('long', 5, 'bigint')).toBe(5n);
+    expect(convert('long', 9007199254740993n, 'bigint')).toBe(9007199254740993n);
+    expect(convert('long', '9007199254740993', 'string')).toBe('9007199254740993');
+    expect(convert('long[]', [5], 'bigint')).toEqual([5n]);
+    expect(() => convert('long', 9007199254740993n)).toThrow(/2\^53/);
+  });
+
+  it.each([
+    ['string', 5, /should be a string, but is 5/],
+    ['string', ['a'], /declare it as 'string\[\]'/],
+    ['long', 1.5, /64-bit integer/],
+    ['long', 'x', /64-bit integer/],
+    ['double', 'x', /a double/],
+    ['timestamp', null, /timestamp/],
+  ] as const)('refuses to read as %s: %j', (reading, value, message) => {
+    expect(() => convert(reading, value)).toThrow(message);
+  });
+});

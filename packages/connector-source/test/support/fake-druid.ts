@@ -1,0 +1,269 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+
+export type FakeRow = Record<string, unknown>;
+
+export interface FakeSegment {
+  readonly id: string;
+  start: string;
+  end: string;
+  version: string;
+  partition: number;
+  rows: FakeRow[];
+  /** What `num_rows` says; the number of rows unless set. */
+  numRows?: number;
+  size?: number;
+  isPublished?: boolean;
+  /** Known to the Broker and loaded. */
+  isAvailable?: boolean;
+  isRealtime?: boolean;
+  isOvershadowed?: boolean;
+  shardSpec?: object;
+  isCompacted?: boolean;
+}
+
+interface Query {
+  readonly queryType: string;
+  readonly intervals: { readonly segments: readonly { itvl: string; ver: string; part: number }[] };
+  readonly columns: readonly string[];
+  readonly offset?: number;
+  readonly batchSize?: number;
+  readonly filter?: FakeFilter;
+  readonly aggregations?: readonly { readonly type: string; readonly filter?: FakeFilter }[];
+}
+
+interface FakeFilter {
+  readonly type: string;
+  readonly column?: string;
+  readonly matchValue?: unknown;
+  readonly intervals?: readonly string[];
+  readonly fields?: readonly FakeFilter[];
+}
+
+/** How one native query should go wrong. */
+export type Fault =
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'truncate'; readonly afterRows: number };
+
+/**
+ * As much of Druid as the source uses, with the behaviour seen on a real server: a pinned segment that is not there is
+ * left out and the answer is 200.
+ */
+export class FakeDruid {
+  readonly dataSource = 'edits';
+  readonly segments: FakeSegment[] = [];
+  readonly columns: Record<string, string> = {};
+  /** Native queries received, in order. */
+  readonly queries: Query[] = [];
+  /** Called before each scan or count is answered; may return a fault. */
+  onQuery: ((query: Query) => Fault | undefined) | undefined;
+  rowsSent = 0;
+  private readonly server: Server;
+
+  constructor() {
+    this.server = createServer((request, response) => void this.handle(request, response));
+  }
+
+  static async start(columns: Record<string, string>): Promise<FakeDruid> {
+    const druid = new FakeDruid();
+    Object.assign(druid.columns, columns);
+    druid.server.listen(0, '127.0.0.1');
+    await once(druid.server, 'listening');
+    return druid;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  get scans(): Query[] {
+    return this.queries.filter((query) => query.queryType === 'scan');
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+
+  /** Adds a day's segment, appended to its version unless `extra` says otherwise. */
+  addSegment(day: number, rows: FakeRow[], extra: Partial<FakeSegment> = {}): FakeSegment {
+    const start = new Date(Date.UTC(2024, 0, day)).toISOString();
+    const end = new Date(Date.UTC(2024, 0, day + 1)).toISOString();
+    const version = extra.version ?? '2024-06-01T00:00:00.000Z';
+    const interval = `${extra.start ?? start}_${extra.end ?? end}`;
+    const siblings = this.segments.filter((s) => s.start === (extra.start ?? start) && s.version === version);
+    const partition = extra.partition ?? siblings.length;
+    const id = `${this.dataSource}_${interval}_${version}${partition === 0 ? '' : `_${partition}`}`;
+    const segment: FakeSegment = { id, start, end, version, partition, rows, ...extra };
+    this.segments.push(segment);
+    return segment;
+  }
+
+  private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method === 'DELETE') {
+      response.writeHead(202).end();
+      return;
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = JSON.parse(Buffer.concat(chunks).toString()) as {
+      query: string;
+      parameters?: { value: unknown }[];
+    };
+    if (request.url === '/druid/v2/sql')
+      this.sql(
+        body.query,
+        (body.parameters ?? []).map((p) => p.value),
+        response,
+      );
+    else await this.native(body as unknown as Query, response);
+  }
+
+  private sql(query: string, parameters: unknown[], response: ServerResponse): void {
+    const names = query.includes('INFORMATION_SCHEMA')
+      ? ['COLUMN_NAME', 'DATA_TYPE']
+      : query.includes('shard_spec')
+        ? listColumns
+        : ['num_rows', 'is_published', 'is_available', 'is_realtime'];
+    const rows: unknown[][] = [];
+    if (parameters[0] === this.dataSource) {
+      if (query.includes('INFORMATION_SCHEMA')) {
+        if (this.segments.length > 0) rows.push(...Object.entries(this.columns));
+      } else {
+        for (const segment of this.segments) {
+          const row = sysRow(segment);
+          const isListed = row['is_published'] === 1 || row['is_available'] === 1;
+          if (query.includes('is_published = 1') ? row['is_published'] === 0 : !isListed) continue;
+          if (parameters.length > 1 && parameters[1] !== segment.id) continue;
+          rows.push(names.map((name) => row[name]));
+        }
+      }
+    }
+    const types = names.map(() => 'STRING');
+    const lines = [names, types, types, ...rows].map((line) => JSON.stringify(line));
+    response.writeHead(200, { 'content-type': 'application/json' }).end(`${lines.join('\n')}\n\n`);
+  }
+
+  private async native(query: Query, response: ServerResponse): Promise<void> {
+    this.queries.push(query);
+    const fault = this.onQuery?.(query);
+    if (fault?.kind === 'status') {
+      response.writeHead(fault.status, { 'content-type': 'application/json' });
+      response.end(
+        JSON.stringify({ error: 'Unknown exception', errorMessage: 'scripted', category: 'UNCATEGORIZED' }),
+      );
+      return;
+    }
+    const [pinned] = query.intervals.segments;
+    const segment = this.segments.find(
+      (s) =>
+        (s.isAvailable ?? true) &&
+        s.version === pinned?.ver &&
+        s.partition === pinned.part &&
+        covers(s, pinned.itvl),
+    );
+    const rows = segment === undefined ? [] : segment.rows.filter((row) => isInside(row, pinned?.itvl ?? ''));
+    if (query.queryType === 'timeseries') {
+      const matching = query.aggregations?.[1]?.filter;
+      const result = {
+        total: rows.length,
+        matching: matching ? rows.filter((row) => accepts(matching, row)).length : rows.length,
+      };
+      response.writeHead(200).end(JSON.stringify([{ timestamp: segment?.start ?? '', result }]));
+      return;
+    }
+    const { filter } = query;
+    const selected = rows
+      .filter((row) => filter === undefined || accepts(filter, row))
+      .slice(query.offset ?? 0);
+    await this.sendScan(query, segment?.id ?? '', selected, response, fault?.afterRows);
+  }
+
+  private async sendScan(
+    query: Query,
+    segmentId: string,
+    rows: readonly FakeRow[],
+    response: ServerResponse,
+    breakAfter: number | undefined,
+  ): Promise<void> {
+    response.writeHead(200, { 'content-type': 'application/json', 'x-druid-response-context': '{}' });
+    response.setMaxListeners(0);
+    response.write('[');
+    const size = query.batchSize ?? 20_480;
+    const end = Math.min(rows.length, breakAfter ?? rows.length);
+    for (let at = 0; at < end; at += size) {
+      const batch = rows.slice(at, Math.min(end, at + size));
+      this.rowsSent += batch.length;
+      const events = batch.map((row) => `[${query.columns.map((column) => jsonOf(row[column])).join(',')}]`);
+      const text = `${at === 0 ? '' : ','}{"segmentId":"${segmentId}","columns":${JSON.stringify(query.columns)},"events":[${events.join(',')}]}`;
+      if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (response.destroyed) return;
+    }
+    response.end(breakAfter === undefined ? ']' : '');
+  }
+}
+
+const listColumns = [
+  'segment_id',
+  'start',
+  'end',
+  'version',
+  'partition_num',
+  'num_rows',
+  'size',
+  'is_available',
+  'is_realtime',
+  'is_overshadowed',
+  'shard_spec',
+  'is_compacted',
+];
+
+function sysRow(segment: FakeSegment): Record<string, unknown> {
+  const flag = (value: boolean | undefined, otherwise: boolean) => ((value ?? otherwise) ? 1 : 0);
+  const isAvailable = flag(segment.isAvailable, true);
+  return {
+    segment_id: segment.id,
+    start: segment.start,
+    end: segment.end,
+    version: segment.version,
+    partition_num: segment.partition,
+    num_rows: isAvailable === 1 ? (segment.numRows ?? segment.rows.length) : 0,
+    size: segment.size ?? 1000 + segment.rows.length,
+    is_published: flag(segment.isPublished, true),
+    is_available: isAvailable,
+    is_realtime: flag(segment.isRealtime, false),
+    is_overshadowed: flag(segment.isOvershadowed, false),
+    shard_spec: JSON.stringify(
+      segment.shardSpec ?? { type: 'numbered', partitionNum: segment.partition, partitions: 0 },
+    ),
+    is_compacted: flag(segment.isCompacted, false),
+  };
+}
+
+function covers(segment: FakeSegment, interval: string): boolean {
+  const [start = '', end = ''] = interval.split('/');
+  return Date.parse(segment.start) <= Date.parse(start) && Date.parse(end) <= Date.parse(segment.end);
+}
+
+function isInside(row: FakeRow, interval: string): boolean {
+  const [start = '', end = ''] = interval.split('/');
+  const time = row['__time'] as number;
+  return Date.parse(start) <= time && time < Date.parse(end);
+}
+
+function accepts(filter: FakeFilter, row: FakeRow): boolean {
+  if (filter.type === 'and') return (filter.fields ?? []).every((field) => accepts(field, row));
+  if (filter.type === 'interval') return (filter.intervals ?? []).some((interval) => isInside(row, interval));
+  if (filter.type === 'equals') return row[filter.column ?? ''] === filter.matchValue;
+  throw new Error(`The fake has no filter '${filter.type}'`);
+}
+
+function jsonOf(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number' && !Number.isFinite(value)) return `"${value}"`;
+  return Array.isArray(value)
+    ? `[${value.map(jsonOf).join(',')}]`
+    : (JSON.stringify(value ?? null) as string);
+}

@@ -1,0 +1,47 @@
+import { DruidRemoteError } from './errors.js';
+import type { Transport } from './transport.js';
+
+// A cancel may overtake its query: until the Broker has read the query, the id is unknown.
+const cancelDelaysMs = [50, 200, 800] as const;
+const cancelTimeoutMs = 5_000;
+
+/**
+ * Asks Druid to stop a query. Best effort and never throws: the caller is already leaving, with a better error.
+ * `hasStarted` tells whether the answer had begun, in which case an unknown id means that the query is over.
+ */
+export async function cancelQuery(
+  transport: Transport,
+  path: string,
+  queryId: string,
+  hasStarted: boolean,
+): Promise<void> {
+  // The native API answers 202 to unknown ids too, so a cancel that may have come too early is simply sent twice.
+  let blindRepeats = hasStarted || path.startsWith('/druid/v2/sql/') ? 0 : 1;
+  const { logger, sleep } = transport.runtime;
+  for (const delayMs of cancelDelaysMs) {
+    try {
+      const request = {
+        operation: 'cancellation',
+        method: 'DELETE',
+        path,
+        kind: 'once',
+        survivesClose: true,
+      } as const;
+      const response = await transport.send({ ...request, timeoutMs: cancelTimeoutMs });
+      response.body.destroy();
+      logger.debug('Druid: query cancelled', { queryId });
+      if (blindRepeats-- <= 0) return;
+    } catch (error) {
+      const isUnknown = DruidRemoteError.is(error) && error.details.status === 404;
+      if (isUnknown && hasStarted) return;
+      if (!isUnknown) {
+        logger.warn('Druid: the query could not be cancelled; it ends by its own time-out', {
+          queryId,
+          error,
+        });
+        return;
+      }
+    }
+    await sleep(delayMs);
+  }
+}

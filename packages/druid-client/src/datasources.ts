@@ -1,0 +1,231 @@
+import { z } from 'zod';
+import { DruidConfigError, DruidRemoteError } from './errors.js';
+import { isUnknownToDruid, parseJson, parseWith, requestJson } from './json-request.js';
+import { poll, type WaitOptions } from './poll.js';
+import { intervalsOverlap, metadataSegment, segmentRow, segmentsSql, type SegmentInfo } from './segments.js';
+import type { DruidSql } from './sql.js';
+import { path } from './request.js';
+import type { Transport } from './transport.js';
+
+/** How much of a datasource the Historicals have loaded. */
+export interface LoadStatus {
+  /** 0 to 100. */
+  readonly percentLoaded: number;
+  readonly isLoaded: boolean;
+}
+
+/** Options of {@link DruidDatasources.loadStatus}. */
+export interface LoadStatusOptions {
+  /** `start/end` in ISO 8601. Default: all time (Druid's own default, the last two weeks, hides older data). */
+  readonly interval?: string;
+  /** Makes the Coordinator read the metadata store first. Default true; else the answer may lag a minute behind. */
+  readonly forceMetadataRefresh?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Options of the waiting calls: by default a look every 500 ms, for two minutes. */
+export interface LoadWaitOptions extends WaitOptions {
+  /** `start/end` in ISO 8601. Default: all time. */
+  readonly interval?: string;
+}
+
+/** Which segments to mark: those wholly inside an interval, those named, or all of them. */
+export type SegmentSelection =
+  { readonly interval: string } | { readonly segmentIds: readonly string[] } | { readonly all: true };
+
+// Wide enough for any data and understood by every version; Druid's own "eternity" does not survive all parsers.
+const allTime = '0000-01-01T00:00:00.000Z/9999-12-31T00:00:00.000Z';
+
+const namesSchema = z.array(z.string());
+const changedSchema = z.looseObject({ numChangedSegments: z.number() });
+
+/** Datasources, their segments, and when they can be queried. */
+export class DruidDatasources {
+  private readonly transport: Transport;
+  private readonly sql: DruidSql;
+
+  constructor(transport: Transport, sql: DruidSql) {
+    this.transport = transport;
+    this.sql = sql;
+  }
+
+  /** Names of the datasources with published segments in use, loaded or not. */
+  list(): Promise<string[]> {
+    return requestJson(
+      this.transport,
+      {
+        operation: 'datasource list',
+        method: 'GET',
+        path: '/druid/coordinator/v1/metadata/datasources',
+        kind: 'read',
+      },
+      namesSchema,
+    );
+  }
+
+  /** Whether the datasource has published segments in use. Whether it can be queried is another question. */
+  async exists(name: string): Promise<boolean> {
+    return (await this.list()).includes(name);
+  }
+
+  /** How much of the interval is loaded; undefined if it has no segments in use (or the datasource is unknown). */
+  async loadStatus(name: string, options: LoadStatusOptions = {}): Promise<LoadStatus | undefined> {
+    const operation = 'load status';
+    try {
+      const { response, text } = await this.transport.text({
+        operation,
+        method: 'GET',
+        path: path`/druid/coordinator/v1/datasources/${name}/loadstatus`,
+        query: {
+          forceMetadataRefresh: String(options.forceMetadataRefresh ?? true),
+          interval: options.interval ?? allTime,
+        },
+        kind: 'read',
+        signal: options.signal,
+      });
+      // Nothing in use: 204 for an unknown datasource, 200 with a sentence for a known one.
+      if (response.status === 204 || /^No used segment/i.test(text)) return undefined;
+      const percents = parseWith(
+        z.record(z.string(), z.number()),
+        parseJson(text, operation, response),
+        operation,
+      );
+      const percentLoaded = percents[name];
+      return percentLoaded === undefined ? undefined : { percentLoaded, isLoaded: percentLoaded >= 100 };
+    } catch (error) {
+      if (isUnknownToDruid(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The segments that the Broker knows, from `sys.segments`. What was published within the last minute may be missing
+   * or have `isPublished: false`, because the Broker asks the Coordinator only so often.
+   */
+  segments(
+    name: string,
+    options: { readonly interval?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<SegmentInfo[]> {
+    const { interval, signal } = options;
+    const [start, end] = interval === undefined ? [] : splitInterval(interval);
+    // Both ends are ISO texts of one form, so they compare as texts.
+    const overlap = start === undefined ? '' : ' AND "start" < ? AND "end" > ?';
+    return this.sql.query(`${segmentsSql}${overlap} ORDER BY "start", "version", "partition_num"`, {
+      parameters: start === undefined || end === undefined ? [name] : [name, end, start],
+      schema: segmentRow,
+      ...(signal && { signal }),
+    });
+  }
+
+  /** Takes segments out of use; the data stays in deep storage and can be marked used again. Sent exactly once. */
+  async markUnused(name: string, selection: SegmentSelection): Promise<{ numChangedSegments: number }> {
+    const operation = 'marking of segments as unused';
+    const base = path`/druid/coordinator/v1/datasources/${name}`;
+    const request =
+      'all' in selection
+        ? ({ operation, method: 'DELETE', path: base, kind: 'once' } as const)
+        : ({ operation, method: 'POST', path: `${base}/markUnused`, kind: 'once', body: selection } as const);
+    const { response, text } = await this.transport.text(request);
+    if (response.status === 204) return { numChangedSegments: 0 };
+    const { numChangedSegments } = parseWith(changedSchema, parseJson(text, operation, response), operation);
+    return { numChangedSegments };
+  }
+
+  /** Waits until all segments of the interval are loaded by Historicals. The Broker may need a moment more. */
+  async waitUntilLoaded(name: string, options: LoadWaitOptions = {}): Promise<void> {
+    const { interval, signal } = options;
+    await poll(this.transport.runtime, `loading of '${name}'`, waitLimits(options), async () => {
+      const status = await this.loadStatus(name, {
+        ...(interval && { interval }),
+        ...(signal && { signal }),
+      });
+      return status?.isLoaded === true ? { done: true } : { pending: status ?? 'no segments in use' };
+    });
+  }
+
+  /**
+   * Waits until the Broker answers for every published segment of the interval: SUCCESS of a task alone does not mean
+   * that. Segments that no rule loads are left out. With several Brokers, only the one that was asked is known.
+   *
+   * @throws DruidTimeoutError with what was missing
+   */
+  async waitUntilQueryable(name: string, options: LoadWaitOptions = {}): Promise<void> {
+    const { interval, signal } = options;
+    const withSignal = signal && { signal };
+    await poll(
+      this.transport.runtime,
+      `wait for '${name}' to be queryable`,
+      waitLimits(options),
+      async () => {
+        const status = await this.loadStatus(name, { ...(interval && { interval }), ...withSignal });
+        if (status?.isLoaded !== true) return { pending: status ?? 'no segments in use' };
+        const published = await this.publishedSegments(name, interval, signal);
+        const known = await this.segments(name, withSignal);
+        const available = new Set(
+          known.filter(({ isAvailable }) => isAvailable).map(({ segmentId }) => segmentId),
+        );
+        const missing = published.filter((segmentId) => !available.has(segmentId));
+        if (published.length === 0 || missing.length > 0) {
+          return { pending: { segments: published.length, unknownToBroker: missing.slice(0, 5) } };
+        }
+        return (await this.isPlannable(name, signal))
+          ? { done: true }
+          : { pending: 'the Broker has no such table yet' };
+      },
+    );
+  }
+
+  private async publishedSegments(
+    name: string,
+    interval: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string[]> {
+    const segments = await requestJson(
+      this.transport,
+      {
+        operation: 'segment metadata',
+        method: 'GET',
+        path: '/druid/coordinator/v1/metadata/segments',
+        query: { datasources: name, includeOvershadowedStatus: 'true' },
+        kind: 'read',
+        signal,
+      },
+      z.array(metadataSegment),
+    );
+    return segments
+      .filter(({ isOvershadowed, isLoadable }) => !isOvershadowed && isLoadable)
+      .filter((segment) => interval === undefined || intervalsOverlap(segment.interval, interval))
+      .map(({ segmentId }) => segmentId);
+  }
+
+  // The Broker learns a new datasource's columns after its segments; until then SQL says "Object not found".
+  private async isPlannable(name: string, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      const table = `"${name.replaceAll('"', '""')}"`;
+      await this.sql.query(`SELECT 1 FROM ${table} LIMIT 1`, {
+        rowFormat: 'array',
+        ...(signal && { signal }),
+      });
+      return true;
+    } catch (error) {
+      if (DruidRemoteError.is(error) && error.details.status === 400) return false;
+      throw error;
+    }
+  }
+}
+
+function waitLimits(options: LoadWaitOptions) {
+  const { pollIntervalMs = 500, timeoutMs = 120_000, signal } = options;
+  return { pollIntervalMs, timeoutMs, ...(signal && { signal }) };
+}
+
+function splitInterval(interval: string): readonly [string, string] {
+  const [start, end] = interval.split('/').map((bound) => Date.parse(bound));
+  if (start === undefined || end === undefined || Number.isNaN(start) || Number.isNaN(end)) {
+    throw new DruidConfigError({
+      message: `The interval '${interval}' is not two ISO 8601 times with a slash between them.`,
+      details: { option: 'interval' },
+    });
+  }
+  return [new Date(start).toISOString(), new Date(end).toISOString()];
+}

@@ -1,0 +1,21 @@
+/**
+ * `JSON.stringify` that also writes bigint, as an integer literal of all its digits.
+ *
+ * @example encodeJson({ id: 9007199254740993n }) // '{"id":9007199254740993}'
+ */
+export function encodeJson(value: unknown): string {
+  return encode(value) ?? 'null';
+}
+
+function encode(value: unknown): string | undefined {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) as string | undefined;
+  if ('toJSON' in value && typeof value.toJSON === 'function') return encode(value.toJSON());
+  if (Array.isArray(value)) return `[${value.map((item) => encode(item) ?? 'null').join(',')}]`;
+  const members: string[] = [];
+  for (const [key, member] of Object.entries(value)) {
+    const text = encode(member);
+    if (text !== undefined) members.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${members.join(',')}}`;
+}

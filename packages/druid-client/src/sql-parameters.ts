@@ -1,0 +1,47 @@
+import { DruidConfigError } from './errors.js';
+
+/** A typed SQL parameter as Druid takes it; `type` is an SQL type such as `VARCHAR`, `BIGINT`, `TIMESTAMP`. */
+export interface SqlTypedParameter {
+  readonly type: string;
+  readonly value: unknown;
+}
+
+/** What may stand for a `?` in a query: a plain value, whose type is inferred, or `{ type, value }`. */
+export type SqlParameter = string | number | bigint | boolean | Date | null | SqlTypedParameter;
+
+/**
+ * Maps plain values to typed parameters: string VARCHAR, whole number and bigint BIGINT, other number DOUBLE,
+ * boolean BOOLEAN, Date TIMESTAMP (epoch milliseconds), null VARCHAR null.
+ *
+ * @example toTypedParameter(7) // { type: 'BIGINT', value: 7 }
+ * @throws DruidConfigError for NaN, infinities, whole numbers beyond 2^53 - 1 and invalid dates
+ */
+export function toTypedParameter(parameter: SqlParameter, index: number): SqlTypedParameter {
+  switch (typeof parameter) {
+    case 'string':
+      return { type: 'VARCHAR', value: parameter };
+    case 'boolean':
+      return { type: 'BOOLEAN', value: parameter };
+    case 'bigint':
+      return { type: 'BIGINT', value: parameter };
+    case 'number':
+      if (!Number.isFinite(parameter)) throw unusable(index, `is ${parameter}, which JSON cannot carry`);
+      if (!Number.isInteger(parameter)) return { type: 'DOUBLE', value: parameter };
+      if (Number.isSafeInteger(parameter)) return { type: 'BIGINT', value: parameter };
+      throw unusable(index, `is the whole number ${parameter}, which is not exact any more: pass a bigint`);
+    case 'object':
+      if (parameter === null) return { type: 'VARCHAR', value: null };
+      if (!(parameter instanceof Date)) return parameter;
+      if (Number.isNaN(parameter.getTime())) throw unusable(index, 'is an invalid Date');
+      return { type: 'TIMESTAMP', value: parameter.getTime() };
+    default:
+      throw unusable(index, `is a ${typeof parameter}, which no SQL type holds`);
+  }
+}
+
+function unusable(index: number, problem: string): DruidConfigError {
+  return new DruidConfigError({
+    message: `SQL parameter ${index + 1} ${problem}.`,
+    details: { option: `parameters[${index}]` },
+  });
+}

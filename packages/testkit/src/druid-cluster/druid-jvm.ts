@@ -1,0 +1,52 @@
+import { basename, delimiter, join } from 'node:path';
+
+import { commonJvmArguments } from '../java-runtime/jvm-arguments.js';
+
+/** Jars that each role loads for itself: they hold a server's servlet pipeline, or build upon the ones that do. */
+const ISOLATED = /^(?:druid-|guice-servlet|jersey-guice|calcite-|avatica-)/;
+
+export interface DruidJvm {
+  readonly jars: readonly string[];
+  readonly launcher: string;
+  readonly heapMb: number;
+  readonly dataDir: string;
+  readonly configuration: string;
+  readonly zookeeperDir: string;
+  readonly zookeeperPort: number;
+  readonly extra: readonly string[];
+}
+
+/** The command line, but for `java`, of the JVM that holds all roles. */
+export const druidJvmArguments = (jvm: DruidJvm): string[] => {
+  const isolated = jvm.jars.filter((jar) => ISOLATED.test(basename(jar)));
+  const shared = jvm.jars.filter((jar) => !ISOLATED.test(basename(jar)));
+  return [
+    ...commonJvmArguments(jvm.heapMb, jvm.dataDir),
+    `-XX:MaxDirectMemorySize=${Math.max(1024, jvm.heapMb)}m`,
+    '-Duser.timezone=UTC',
+    `-Djava.io.tmpdir=${join(jvm.dataDir, 'tmp')}`,
+    `-Dderby.stream.error.file=${join(jvm.dataDir, 'logs', 'derby.log')}`,
+    '-Djava.util.logging.manager=org.apache.logging.log4j.jul.LogManager', // Jersey would log at INFO
+    `-Dmillrace.isolated=${[join(jvm.launcher, 'role'), ...isolated].join(delimiter)}`,
+    ...moduleAccess,
+    ...jvm.extra,
+    '-cp',
+    [join(jvm.launcher, 'shared'), ...shared].join(delimiter),
+    'dev.millrace.testkit.DruidLauncher',
+    jvm.configuration,
+    jvm.zookeeperDir,
+    String(jvm.zookeeperPort),
+  ];
+};
+
+/** What Druid's documentation demands of Java 17. */
+const moduleAccess = [
+  '--add-opens=java.base/java.lang=ALL-UNNAMED',
+  '--add-opens=java.base/java.nio=ALL-UNNAMED',
+  '--add-opens=java.base/java.io=ALL-UNNAMED',
+  '--add-opens=java.base/sun.nio.ch=ALL-UNNAMED',
+  '--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED',
+  '--add-opens=jdk.management/com.sun.management.internal=ALL-UNNAMED',
+  '--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED',
+  '--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED',
+];

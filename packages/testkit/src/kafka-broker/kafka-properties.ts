@@ -1,0 +1,34 @@
+export interface BrokerLayout {
+  /** Of the topics' data. */
+  readonly logsDir: string;
+  readonly brokerPort: number;
+  readonly controllerPort: number;
+  readonly extra: Readonly<Record<string, string>>;
+}
+
+const HOST = '127.0.0.1';
+
+/** Every property of the node. Pure, so that it can be read and tested without starting one. */
+export const kafkaPropertiesOf = (layout: BrokerLayout): Record<string, string> => ({
+  'process.roles': 'broker,controller',
+  'node.id': '1',
+  'controller.quorum.voters': `1@${HOST}:${layout.controllerPort}`,
+  listeners: `PLAINTEXT://${HOST}:${layout.brokerPort},CONTROLLER://${HOST}:${layout.controllerPort}`,
+  'advertised.listeners': `PLAINTEXT://${HOST}:${layout.brokerPort}`,
+  'controller.listener.names': 'CONTROLLER',
+  'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+  'log.dirs': layout.logsDir,
+  // One node: one copy of everything, and few partitions of Kafka's own topics to create at first use.
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.num.partitions': '1',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'transaction.state.log.num.partitions': '1',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  // Test data is old, or lies in the future: nothing expires or is refused by its timestamp.
+  'log.retention.ms': '-1',
+  'log.message.timestamp.after.max.ms': '9223372036854775807',
+  ...layout.extra,
+});

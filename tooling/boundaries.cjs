@@ -1,0 +1,77 @@
+/** Who may import whom: the table in ARCHITECTURE.md, checked. */
+const packages = ['core-stream', 'druid-client', 'connector-sink', 'connector-source', 'testkit'];
+
+/** What each package may import of ours, in `src`. */
+const allowed = {
+  'core-stream': [],
+  'druid-client': [],
+  'connector-sink': ['core-stream', 'druid-client'],
+  'connector-source': ['core-stream', 'druid-client'],
+  testkit: ['core-stream', 'druid-client'],
+};
+
+const ours = (names) => `^packages/(${names.join('|')})/`;
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circular',
+      comment: 'A cycle of values at run time is one module in two files. Types may refer to each other.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, path: '^(packages|apps|bench)/.*/src/', pathNot: ['\\.d\\.ts$', '/src/main\\.ts$'] },
+      to: {},
+    },
+    {
+      name: 'not-to-app',
+      comment: 'Packages do not know who composes them.',
+      severity: 'error',
+      from: { path: '^packages/' },
+      to: { path: '^(apps|bench)/' },
+    },
+    {
+      name: 'no-reaching-inside',
+      comment: "Other packages are imported by their name, through their exports map.",
+      severity: 'error',
+      from: { path: '^(packages|apps)/([^/]+)/' },
+      to: { path: '^packages/([^/]+)/', pathNot: ['^packages/$2/', '^packages/[^/]+/(src|dist)/(contract/)?index\\.(ts|d\\.ts|js)$'] },
+    },
+    {
+      name: 'src-not-to-test',
+      severity: 'error',
+      from: { path: '/src/' },
+      to: { path: '/test/' },
+    },
+    ...packages.map((name) => ({
+      name: `${name}-boundary`,
+      comment: `packages/${name} may import of ours: ${allowed[name].join(', ') || 'nothing'}.`,
+      severity: 'error',
+      from: { path: `^packages/${name}/src/` },
+      to: { path: ours(packages.filter((other) => other !== name && !allowed[name].includes(other))) },
+    })),
+    {
+      name: 'core-has-no-dependencies',
+      comment: 'core-stream installs nothing.',
+      severity: 'error',
+      from: { path: '^packages/core-stream/src/' },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-unknown'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|coverage)/' },
+    tsPreCompilationDeps: true,
+    combinedDependencies: false,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['millrace-source', 'import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.json'],
+    },
+  },
+};
