@@ -345,7 +345,7 @@ describe('restoring', () => {
         }),
       },
       { weight: 4, arbitrary: fc.constant({ kind: 'settle' as const }) },
-      { weight: 2, arbitrary: fc.constant({ kind: 'checkpoint' as const }) },
+      { weight: 4, arbitrary: fc.constant({ kind: 'checkpoint' as const }) },
       {
         weight: 1,
         arbitrary: fc.record({
@@ -358,7 +358,7 @@ describe('restoring', () => {
     await fc.assert(
       fc.asyncProperty(
         sizes,
-        fc.array(step, { maxLength: 60 }),
+        fc.array(step, { minLength: 15, maxLength: 60, size: 'max' }),
         fc.boolean(),
         fc.boolean(),
         async (days, steps, isFiltered, isFlaky) => {
@@ -397,7 +397,7 @@ describe('restoring', () => {
           await run.stop();
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 50 },
     );
   });
 });

@@ -28,6 +28,25 @@ export const untilDruidIsReady = async (
       await sleep(POLL_MS, undefined, { signal });
     }
   }
+  await wakePendingTasks(urls.router, signal);
+};
+
+/**
+ * Tasks that an earlier run left behind are queued again before the Overlord has a worker. It then looks again only
+ * after a minute, or when a task is submitted: so one is, which does nothing.
+ */
+const wakePendingTasks = async (router: string, signal: AbortSignal): Promise<void> => {
+  const response = await fetch(`${router}/druid/indexer/v1/pendingTasks`, { signal });
+  const pending: unknown = response.ok ? await response.json() : [];
+  if (!Array.isArray(pending) || pending.length === 0) return;
+  const id = `millrace_testkit_wake_${Date.now()}`;
+  const submitted = await fetch(`${router}/druid/indexer/v1/task`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ type: 'noop', id, dataSource: 'millrace_testkit_wake', runTime: 1 }),
+    signal,
+  });
+  await submitted.text();
 };
 
 const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | undefined> = async (check, urls, signal) => {

@@ -202,7 +202,8 @@ function formatWriter(request: Request, columns: readonly OutputColumn[]): Forma
     hasHeader: header.length > 0,
     cells,
     row: { open, close, separator, labels, empty: format === 'csv' ? '' : 'null' },
-    end: () => (lines ? '\n' : ']\n'),
+    // Druid ends a line format without any line with two line breaks, CSV with one.
+    end: (rows) => (!lines ? ']\n' : rows === 0 && header.length === 0 && format !== 'csv' ? '\n\n' : '\n'),
   };
 }
 

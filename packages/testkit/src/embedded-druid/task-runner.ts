@@ -134,11 +134,10 @@ export class TaskRunner {
     const stats = { ...staged.stats, processed: staged.stats.processed - thrownAway, thrownAway };
     found(stats);
     signal.throwIfAborted();
-    const bytes = input.bytes - input.lines;
     const { publication, end } = await inTransaction(connection, async () => {
       const nowMs = clock.now();
       const written = await writeSegments(connection, catalog, spec, rows, nowMs);
-      const report = successReport(task, spec, stats, bytes, written.segments.length, nowMs);
+      const report = successReport(task, spec, stats, input.bytes, written.segments.length, nowMs);
       const success = { status: 'SUCCESS' as const, durationMs: nowMs - task.createdMs, error: null, report };
       await storeEnd(connection, task, success);
       return { publication: written, end: success };
