@@ -10,7 +10,12 @@ if (name === undefined || !known.includes(name)) {
   console.error(`Which benchmark? One of: ${known.join(', ')}. For example: pnpm bench ${known[0]} --json`);
   process.exit(1);
 }
-if (run('pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'], { stdio: ['ignore', 'ignore', 'inherit'] }) !== 0) process.exit(1);
+if (
+  run('pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  }) !== 0
+)
+  process.exit(1);
 const file = `bench/dist/${name}.bench.js`;
 if (!existsSync(file)) throw new Error(`${file} was not built`);
 process.exit(run(process.execPath, ['--expose-gc', file, ...args]));

@@ -25,7 +25,11 @@ module.exports = {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { orphan: true, path: '^(packages|apps|bench)/.*/src/', pathNot: ['\\.d\\.ts$', '/src/main\\.ts$'] },
+      from: {
+        orphan: true,
+        path: '^(packages|apps|bench)/.*/src/',
+        pathNot: ['\\.d\\.ts$', '/src/main\\.ts$'],
+      },
       to: {},
     },
     {
@@ -37,10 +41,13 @@ module.exports = {
     },
     {
       name: 'no-reaching-inside',
-      comment: "Other packages are imported by their name, through their exports map.",
+      comment: 'Other packages are imported by their name, through their exports map.',
       severity: 'error',
       from: { path: '^(packages|apps)/([^/]+)/' },
-      to: { path: '^packages/([^/]+)/', pathNot: ['^packages/$2/', '^packages/[^/]+/(src|dist)/(contract/)?index\\.(ts|d\\.ts|js)$'] },
+      to: {
+        path: '^packages/([^/]+)/',
+        pathNot: ['^packages/$2/', '^packages/[^/]+/(src|dist)/(contract/)?index\\.(ts|d\\.ts|js)$'],
+      },
     },
     {
       name: 'src-not-to-test',

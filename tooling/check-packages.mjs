@@ -11,12 +11,25 @@ try {
     const folder = join('packages', name);
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     if (manifest.private) continue;
-    const packed = run('pnpm', ['pack', '--silent', '--pack-destination', directory], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+    const packed = run('pnpm', ['pack', '--silent', '--pack-destination', directory], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const tarball = join(directory, `millrace-${name}-${manifest.version}.tgz`);
     const isSound =
       packed === 0 &&
       run('pnpm', ['exec', 'publint', 'run', tarball, '--strict']) === 0 &&
-      run('pnpm', ['exec', 'attw', tarball, '--profile', 'esm-only', '--format', 'ascii', '--no-emoji', '--quiet']) === 0;
+      run('pnpm', [
+        'exec',
+        'attw',
+        tarball,
+        '--profile',
+        'esm-only',
+        '--format',
+        'ascii',
+        '--no-emoji',
+        '--quiet',
+      ]) === 0;
     console.log(`${isSound ? '✓' : '✗'} ${manifest.name}`);
     if (!isSound) failures += 1;
   }

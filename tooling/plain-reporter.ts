@@ -19,7 +19,9 @@ export default class PlainReporter implements Reporter {
       if (module.state() === 'failed' && (tests === 0 || module.errors().length > 0)) failed += 1;
     }
     process.on('exit', () => {
-      process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+      process.stdout.write(
+        `\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+      );
     });
   }
 }

@@ -1,7 +1,9 @@
 /** Runs one command after the other, shows what runs, and says how long each took. */
 import { spawnSync } from 'node:child_process';
 
-const color = process.stdout.isTTY ? (code, text) => `\u001b[${code}m${text}\u001b[0m` : (_code, text) => text;
+const color = process.stdout.isTTY
+  ? (code, text) => `\u001b[${code}m${text}\u001b[0m`
+  : (_code, text) => text;
 
 /**
  * Runs a command in the foreground.

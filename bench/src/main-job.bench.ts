@@ -28,7 +28,8 @@ function run(druid: 'embedded' | 'real'): MainJobOutcome {
     ['apps/demo/dist/main.js', '--druid', druid, '--rows', String(size), '--json'],
     { encoding: 'utf8', maxBuffer: 1 << 28 },
   );
-  if (status !== 0) throw new Error(`the main job on the ${druid} Druid ended with exit code ${status}: ${stderr}`);
+  if (status !== 0)
+    throw new Error(`the main job on the ${druid} Druid ended with exit code ${status}: ${stderr}`);
   return outcome.parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
 }
 
@@ -42,9 +43,15 @@ const { flights, airport_delays: delays } = embedded.datasources;
 if (flights.rows + Object.values(embedded.invalid).reduce((a, b) => a + b, 0) !== embedded.rowsIn) {
   throw new Error(`rows are missing: ${JSON.stringify(embedded)}`);
 }
-if (delays.sumFlights + embedded.late !== flights.rows) throw new Error(`windows are missing: ${JSON.stringify(embedded)}`);
+if (delays.sumFlights + embedded.late !== flights.rows)
+  throw new Error(`windows are missing: ${JSON.stringify(embedded)}`);
 
-const report = { rows: size, embedded: results.embedded.seconds, real: results.real.seconds, results: embedded };
+const report = {
+  rows: size,
+  embedded: results.embedded.seconds,
+  real: results.real.seconds,
+  results: embedded,
+};
 if (json) console.log(JSON.stringify(report));
 else {
   console.table({ embedded: report.embedded, real: report.real });

@@ -17,8 +17,10 @@ export function benchOptions(defaults: { readonly size: number; readonly runs: n
   });
   const size = Number(values.size);
   const runs = Number(values.runs);
-  if (!Number.isSafeInteger(size) || size < 1) throw new Error(`--size is a whole number above 0, got ${values.size}`);
-  if (!Number.isSafeInteger(runs) || runs < 1) throw new Error(`--runs is a whole number above 0, got ${values.runs}`);
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new Error(`--size is a whole number above 0, got ${values.size}`);
+  if (!Number.isSafeInteger(runs) || runs < 1)
+    throw new Error(`--runs is a whole number above 0, got ${values.runs}`);
   return { json: values.json, size, runs };
 }
 

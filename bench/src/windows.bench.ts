@@ -82,7 +82,9 @@ async function engine(assigner: WindowAssigner, parallelism: number): Promise<Ou
   env
     .fromCollection(input)
     .assignTimestampsAndWatermarks(
-      WatermarkStrategy.forBoundedOutOfOrderness<Reading>(OUT_OF_ORDER_MS).withTimestampAssigner((reading) => reading.at),
+      WatermarkStrategy.forBoundedOutOfOrderness<Reading>(OUT_OF_ORDER_MS).withTimestampAssigner(
+        (reading) => reading.at,
+      ),
     )
     .setParallelism(1)
     .keyBy((reading) => reading.key)
@@ -137,13 +139,27 @@ function loop(sizeMs: number, slideMs: number): Outcome {
 }
 
 const cases = [
-  { name: 'tumbling 10 s', assigner: () => TumblingEventTimeWindows.of(10_000), sizeMs: 10_000, slideMs: 10_000 },
-  { name: 'sliding 10 s by 2 s', assigner: () => SlidingEventTimeWindows.of(10_000, 2_000), sizeMs: 10_000, slideMs: 2_000 },
+  {
+    name: 'tumbling 10 s',
+    assigner: () => TumblingEventTimeWindows.of(10_000),
+    sizeMs: 10_000,
+    slideMs: 10_000,
+  },
+  {
+    name: 'sliding 10 s by 2 s',
+    assigner: () => SlidingEventTimeWindows.of(10_000, 2_000),
+    sizeMs: 10_000,
+    slideMs: 2_000,
+  },
 ];
 
 const report = [];
 for (const { name, assigner, sizeMs, slideMs } of cases) {
-  const measured: Record<'loop' | 'engine' | 'engine ×2', Outcome[]> = { loop: [], engine: [], 'engine ×2': [] };
+  const measured: Record<'loop' | 'engine' | 'engine ×2', Outcome[]> = {
+    loop: [],
+    engine: [],
+    'engine ×2': [],
+  };
   for (let run = 0; run < runs; run++) {
     measured.loop.push(loop(sizeMs, slideMs));
     measured.engine.push(await engine(assigner(), 1));
@@ -152,7 +168,9 @@ for (const { name, assigner, sizeMs, slideMs } of cases) {
   const expected = measured.loop[0]!;
   for (const outcome of Object.values(measured).flat()) {
     if (outcome.rows !== expected.rows || outcome.hash !== expected.hash) {
-      throw new Error(`${name}: results differ: ${JSON.stringify(outcome)} is not ${JSON.stringify(expected)}`);
+      throw new Error(
+        `${name}: results differ: ${JSON.stringify(outcome)} is not ${JSON.stringify(expected)}`,
+      );
     }
   }
   const speed = (outcomes: readonly Outcome[]) => median(outcomes.map((outcome) => outcome.recordsPerSecond));

@@ -28,7 +28,8 @@ function encodeString(value: unknown): string | Rejection {
   if (typeof value !== 'string') return new Rejection(`it is ${describe(value)}, not a string`);
   if (!notPlain.test(value)) return `"${value}"`;
   // Druid keeps UTF-8, which has no lone surrogates: they would come back as question marks.
-  if (loneSurrogate.test(value)) return new Rejection(`${describe(value)} has a lone surrogate, which UTF-8 cannot hold`);
+  if (loneSurrogate.test(value))
+    return new Rejection(`${describe(value)} has a lone surrogate, which UTF-8 cannot hold`);
   return JSON.stringify(value);
 }
 
@@ -58,14 +59,17 @@ function encodeLong(value: unknown): string | Rejection {
 
 function encodeDouble(value: unknown): string | Rejection {
   if (typeof value !== 'number') return new Rejection(`it is ${describe(value)}, not a number`);
-  if (!Number.isFinite(value)) return new Rejection(`${describe(value)} has no place in JSON; use null for "unknown"`);
+  if (!Number.isFinite(value))
+    return new Rejection(`${describe(value)} has no place in JSON; use null for "unknown"`);
   return Object.is(value, -0) ? '-0.0' : `${value}`;
 }
 
 function encodeFloat(value: unknown): string | Rejection {
   const encoded = encodeDouble(value);
   if (typeof encoded !== 'string' || Math.fround(value as number) === value) return encoded;
-  return new Rejection(`${describe(value)} is not exact in 32 bits; use a double column or round it yourself`);
+  return new Rejection(
+    `${describe(value)} is not exact in 32 bits; use a double column or round it yourself`,
+  );
 }
 
 /** For what only a sketch reads: text and numbers as they are. */
@@ -94,7 +98,9 @@ export function encodeTimestamp(value: unknown): number | Rejection {
   if (typeof value === 'string') {
     const time = parseIsoTimestamp(value);
     if (time !== undefined) return time;
-    return new Rejection(`${describe(value)} is not an ISO 8601 time of whole milliseconds, such as 2001-02-03T04:05:06.789Z`);
+    return new Rejection(
+      `${describe(value)} is not an ISO 8601 time of whole milliseconds, such as 2001-02-03T04:05:06.789Z`,
+    );
   }
   if (value instanceof Date) return checkTime(value.getTime(), value);
   if (value === null || value === undefined) return new Rejection('the timestamp is missing');

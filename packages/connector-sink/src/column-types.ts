@@ -19,6 +19,12 @@ export type MetricSpec =
   | { readonly type: SimpleAggregate; readonly field: string }
   | { readonly type: SketchAggregate; readonly field: string };
 
+/**
+ * `V` where its check finds nothing, else the check's texts. A conditional type rather than an intersection, which would
+ * collapse to `never` and take the texts with it.
+ */
+export type Checked<V, Check> = V extends Check ? V : Check;
+
 type IsAny<V> = 0 extends 1 & V ? true : false;
 type Present<V> = Exclude<V, null | undefined>;
 
@@ -44,7 +50,7 @@ type TypeName<V> = V extends string
     ? 'number'
     : V extends bigint
       ? 'bigint'
-      : V extends boolean
+      : [V] extends [boolean]
         ? 'boolean'
         : V extends Date
           ? 'Date'
@@ -71,7 +77,11 @@ export type CheckDimensions<T, D> = {
 export type CheckTimestamp<T, K> = K extends keyof T & string
   ? T[K] extends number | string | Date
     ? K
-    : `'${K}' holds ${TypeName<Present<T[K]>> | (null extends T[K] ? 'null' : never) | (undefined extends T[K] ? 'undefined' : never)}: a timestamp is a number (epoch ms), a Date or an ISO string, and never missing`
+    : null extends T[K]
+      ? `'${K}' may be null: a timestamp is never missing`
+      : undefined extends T[K]
+        ? `'${K}' may be undefined: a timestamp is never missing`
+        : `'${K}' holds ${TypeName<T[K]>}: a timestamp is a number (epoch ms), a Date or an ISO string`
   : K extends string
     ? NotAField<K>
     : never;
@@ -98,7 +108,9 @@ export type CheckMetrics<T, M> = {
     : M[N] extends { readonly type: infer A; readonly field: infer F }
       ? {
           readonly type: A;
-          readonly field: A extends SimpleAggregate | 'quantilesDoublesSketch' ? NumericField<T, F> : SketchField<T, F>;
+          readonly field: A extends SimpleAggregate | 'quantilesDoublesSketch'
+            ? NumericField<T, F>
+            : SketchField<T, F>;
         }
       : MetricSpec;
 };

@@ -30,12 +30,7 @@ export interface CommitRules {
 
 /** Why a commit ended without success. */
 export type CommitFailure =
-  | 'refused'
-  | 'not-accepted'
-  | 'unprovable'
-  | 'attempts-exhausted'
-  | 'rows-differ'
-  | 'torn';
+  'refused' | 'not-accepted' | 'unprovable' | 'attempts-exhausted' | 'rows-differ' | 'torn';
 
 interface Live {
   readonly rules: CommitRules;
@@ -92,7 +87,8 @@ export type CommitEvent =
 type EventType = CommitEvent['type'];
 type StateOf<P extends CommitPhase> = Extract<CommitState, { readonly phase: P }>;
 type EventOf<E extends EventType> = Extract<CommitEvent, { readonly type: E }>;
-type Cell<P extends LivePhase, E extends EventType> = ((state: StateOf<P>, event: EventOf<E>) => CommitState) | 'impossible';
+type Cell<P extends LivePhase, E extends EventType> =
+  ((state: StateOf<P>, event: EventOf<E>) => CommitState) | 'impossible';
 type Table = { readonly [P in LivePhase]: { readonly [E in EventType]: Cell<P, E> } };
 
 /** Where a commit begins. `inherited`: the request was restored, so an earlier process may have begun with it. */
@@ -106,9 +102,12 @@ export function nextCommitState(state: CommitState, event: CommitEvent): CommitS
   const cell =
     state.phase === 'committed' || state.phase === 'failed' ? 'impossible' : table[state.phase][event.type];
   if (cell === 'impossible') {
-    throw new DruidSinkInvariantError(`The commit protocol got '${event.type}' in phase '${state.phase}'. Please report this.`, {
-      details: { invariant: 6, phase: state.phase, event: event.type },
-    });
+    throw new DruidSinkInvariantError(
+      `The commit protocol got '${event.type}' in phase '${state.phase}'. Please report this.`,
+      {
+        details: { invariant: 6, phase: state.phase, event: event.type },
+      },
+    );
   }
   // The table's type pairs each cell with its phase and event; an indexed access cannot express that.
   return (cell as (state: CommitState, event: CommitEvent) => CommitState)(state, event);

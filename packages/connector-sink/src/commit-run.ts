@@ -7,7 +7,13 @@ import type { DruidClient, TaskStatus } from '@millrace/druid-client';
 import { sleep, type CommitRequest, type Logger } from '@millrace/core-stream';
 import type { CommitTimings } from './commit-event.js';
 import { commitFailure } from './commit-failure.js';
-import { beginCommit, nextCommitState, type CommitEvent, type CommitRules, type CommitState } from './commit-protocol.js';
+import {
+  beginCommit,
+  nextCommitState,
+  type CommitEvent,
+  type CommitRules,
+  type CommitState,
+} from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
 import { callDruid, isOutage, isRefusal, type Patience } from './druid-calls.js';
 import { appendTask, attemptId, type SpoolInput } from './ingestion-spec.js';
@@ -154,7 +160,12 @@ export class CommitRun {
     // What an earlier process wrote may have suffered in the crash; what this one wrote it has just synced.
     if (this.#options.inherited && this.#posted.size === 0) await directory.verify(this.#committable);
     const input = (this.#input ??= await this.#openInput());
-    const task = appendTask(this.#committable, { id: this.#taskId(attempt), input, taskContext, tuningConfig });
+    const task = appendTask(this.#committable, {
+      id: this.#taskId(attempt),
+      input,
+      taskContext,
+      tuningConfig,
+    });
     this.#posted.add(attempt);
     try {
       const { alreadyExists } = await druid.tasks.submit(task);
@@ -192,7 +203,11 @@ export class CommitRun {
   }
 
   async #stop(attempt: number): Promise<void> {
-    this.#log('info', 'A task of an earlier process reads from an address that is gone; it is stopped', attempt);
+    this.#log(
+      'info',
+      'A task of an earlier process reads from an address that is gone; it is stopped',
+      attempt,
+    );
     try {
       await this.#env.druid.tasks.shutdown(this.#taskId(attempt));
     } catch (cause) {

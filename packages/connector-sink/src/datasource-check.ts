@@ -20,7 +20,8 @@ const sqlTypes: Readonly<Record<string, string>> = {
 /** SQL types of the columns that the schema will write; sketches are left out, their types have no name in SQL. */
 export function expectedColumnTypes(dataSchema: DataSchema): ReadonlyMap<string, string> {
   const expected = new Map<string, string>();
-  for (const { name, type } of dataSchema.dimensionsSpec.dimensions) expected.set(name, sqlTypes[type] ?? type);
+  for (const { name, type } of dataSchema.dimensionsSpec.dimensions)
+    expected.set(name, sqlTypes[type] ?? type);
   for (const { name, type } of dataSchema.metricsSpec) {
     const base = type === 'count' ? 'long' : /^(long|double|float)(Sum|Min|Max)$/.exec(type)?.[1];
     const sqlType = base === undefined ? undefined : sqlTypes[base];
@@ -43,7 +44,11 @@ export function columnConflicts(
  * Checks at start-up that Druid answers, accepts us, and that an existing datasource has the schema's column types.
  * @throws DruidSinkConfigError that lists every conflict; DruidSinkConnectionError
  */
-export async function checkDatasource(druid: DruidClient, dataSchema: DataSchema, patience: Patience): Promise<void> {
+export async function checkDatasource(
+  druid: DruidClient,
+  dataSchema: DataSchema,
+  patience: Patience,
+): Promise<void> {
   const { dataSource } = dataSchema;
   const rows = await callDruid(patience, 'the start-up check', () =>
     druid.sql.query(
@@ -54,10 +59,18 @@ export async function checkDatasource(druid: DruidClient, dataSchema: DataSchema
   const found = new Map(rows.map(([name, type]) => [String(name), String(type)]));
   const conflicts = columnConflicts(expectedColumnTypes(dataSchema), found);
   if (conflicts.length === 0) return;
-  const list = conflicts.map(({ column, expected, found: is }) => `'${column}' is ${is}, the schema says ${expected}`);
+  const list = conflicts.map(
+    ({ column, expected, found: is }) => `'${column}' is ${is}, the schema says ${expected}`,
+  );
   throw new DruidSinkConfigError(
     `Datasource '${dataSource}' exists with other column types: ${list.join('; ')}. Change the schema to match, write to ` +
       `another datasource, or re-index this one.`,
-    { details: { dataSource, columns: conflicts.map(({ column }) => column).join(', '), conflicts: conflicts.length } },
+    {
+      details: {
+        dataSource,
+        columns: conflicts.map(({ column }) => column).join(', '),
+        conflicts: conflicts.length,
+      },
+    },
   );
 }

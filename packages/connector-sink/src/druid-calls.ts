@@ -50,9 +50,12 @@ function connectionError(what: string, cause: DruidError, waitedMs: number): Dru
       : isOutage(cause)
         ? 'Check that Druid runs and is reachable; the job continues from its last checkpoint'
         : 'See the cause';
-  return new DruidSinkConnectionError(`Druid did not answer ${what} (tried for ${waitedMs} ms): ${cause.message} ${next}.`, {
-    details: { call: what, waitedMs, status },
-    cause,
-    retryable: isOutage(cause),
-  });
+  return new DruidSinkConnectionError(
+    `Druid did not answer ${what} (tried for ${waitedMs} ms): ${cause.message} ${next}.`,
+    {
+      details: { call: what, waitedMs, status },
+      cause,
+      retryable: isOutage(cause),
+    },
+  );
 }

@@ -47,7 +47,10 @@ export class DruidCommitter implements Committer<SpoolCommittable> {
     for (const request of pending) this.#inherited.add(this.#baseId(request)); // invariant 2
     ledger.reset(keptBytes);
     if (orphans > 0) {
-      context.logger.info('Deleted spool files that no checkpoint names', { files: orphans, operatorUid: context.operatorUid });
+      context.logger.info('Deleted spool files that no checkpoint names', {
+        files: orphans,
+        operatorUid: context.operatorUid,
+      });
     }
   }
 
@@ -74,7 +77,11 @@ export class DruidCommitter implements Committer<SpoolCommittable> {
     // A file that is gone was committed before: the runtime repeats a request, and only Druid can tell.
     const inherited = this.#inherited.has(baseId) || !(await environment.directory.has(committable.file));
     this.#inherited.add(baseId); // invariant 2, for a request that is repeated by this process
-    const { taskId, attempt, timings } = await new CommitRun(environment, { request, baseId, inherited }).run();
+    const { taskId, attempt, timings } = await new CommitRun(environment, {
+      request,
+      baseId,
+      inherited,
+    }).run();
     await environment.directory.remove(committable.file); // invariant 1
     this.#inherited.delete(baseId);
     ledger.remove(committable.bytes);
@@ -101,7 +108,11 @@ export class DruidCommitter implements Committer<SpoolCommittable> {
  * Runs `work` for each item, at most `limit` at a time. After a failure nothing new is begun, but what is under way is
  * waited for: its tasks read from this process.
  */
-async function forEachConcurrently<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+async function forEachConcurrently<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = [...items];
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {

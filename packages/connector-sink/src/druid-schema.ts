@@ -1,5 +1,12 @@
-import type { ColumnTypes } from './column-types.js';
-import type { CheckDimensions, CheckMetrics, CheckTimestamp, DimensionType, MetricSpec } from './column-types.js';
+import type {
+  CheckDimensions,
+  Checked,
+  CheckMetrics,
+  CheckTimestamp,
+  ColumnTypes,
+  DimensionType,
+  MetricSpec,
+} from './column-types.js';
 import { DruidSinkConfigError } from './errors.js';
 import { isCoarser, requireGranularity, type Granularity } from './time-chunks.js';
 
@@ -34,11 +41,11 @@ export interface DruidSchema<T> {
 export interface DruidSchemaInput<T, K, D, M> {
   readonly dataSource: string;
   /** A field of the record: epoch milliseconds, a `Date`, or an ISO 8601 string (without a zone it means UTC). */
-  readonly timestamp: K & CheckTimestamp<T, K>;
+  readonly timestamp: Checked<K, CheckTimestamp<T, K>>;
   /** Columns by name; each is the record's field of that name. The order is the order of Druid's columns. */
-  readonly dimensions: D & CheckDimensions<T, D>;
+  readonly dimensions: Checked<D, CheckDimensions<T, D>>;
   /** Aggregates that Druid computes while it ingests. */
-  readonly metrics?: M & CheckMetrics<T, M>;
+  readonly metrics?: Checked<M, CheckMetrics<T, M>>;
   /** Whether Druid merges rows with equal dimensions and (truncated) time. Default false. */
   readonly rollup?: boolean;
   /** The length of a segment's interval. */
@@ -68,8 +75,13 @@ export function druidSchema<T extends object>() {
   >(
     input: DruidSchemaInput<T, K, D, M>,
   ): DruidSchema<T> => {
-    const dimensions = Object.entries<DimensionType>(input.dimensions).map(([name, type]) => ({ name, type }));
-    const metrics = Object.entries<MetricSpec>(input.metrics ?? {}).map(([name, spec]) => ({ name, spec }));
+    const dimensions = Object.entries(input.dimensions as ColumnTypes).map(([name, type]) => ({
+      name,
+      type,
+    }));
+    const metrics = Object.entries((input.metrics ?? {}) as Readonly<Record<string, MetricSpec>>).map(
+      ([name, spec]) => ({ name, spec }),
+    );
     const segmentGranularity = requireGranularity('segmentGranularity', input.segmentGranularity);
     const queryGranularity = input.queryGranularity ?? 'none';
     requireDataSourceName(input.dataSource);

@@ -1,6 +1,12 @@
 import { join } from 'node:path';
 import { DruidClient, type DruidClientOptions } from '@millrace/druid-client';
-import type { Committer, CommitterContext, Sink, SinkContext, SinkWriterContext } from '@millrace/core-stream';
+import type {
+  Committer,
+  CommitterContext,
+  Sink,
+  SinkContext,
+  SinkWriterContext,
+} from '@millrace/core-stream';
 import type { CommitRunEnvironment } from './commit-run.js';
 import type { SpoolCommittable } from './committable.js';
 import { checkDatasource } from './datasource-check.js';

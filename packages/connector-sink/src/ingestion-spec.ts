@@ -60,8 +60,7 @@ function aggregatorOf(name: string, spec: MetricSpec): AggregatorSpec {
 
 /** Where a task reads its rows. */
 export type SpoolInput =
-  | { readonly type: 'http'; readonly url: string }
-  | { readonly type: 'inline'; readonly data: string };
+  { readonly type: 'http'; readonly url: string } | { readonly type: 'inline'; readonly data: string };
 
 export interface TaskSpecOptions {
   readonly id: string;

@@ -121,7 +121,9 @@ export class PublishedRows {
     const metric = countMetricOf(committable);
     const range = timeRangeOf(committable);
     const time =
-      range === undefined ? '' : ` AND "__time" >= ${timestamp(range.start)} AND "__time" < ${timestamp(range.end)}`;
+      range === undefined
+        ? ''
+        : ` AND "__time" >= ${timestamp(range.start)} AND "__time" < ${timestamp(range.end)}`;
     const sql =
       `SELECT ${metric === undefined ? 'COUNT(*)' : `SUM(${quote(metric)})`} FROM ${quote(dataSource)} ` +
       `WHERE ${quote(commitIdOf(committable).column)} = ?${time}`;
@@ -130,7 +132,12 @@ export class PublishedRows {
         const rows = await druid.sql.query(sql, {
           parameters: [commitIdOf(committable).value],
           rowFormat: 'array',
-          context: { useCache: false, populateCache: false, useResultLevelCache: false, populateResultLevelCache: false },
+          context: {
+            useCache: false,
+            populateCache: false,
+            useResultLevelCache: false,
+            populateResultLevelCache: false,
+          },
           signal,
         });
         // SUM of no rows is null.
@@ -155,7 +162,11 @@ export class PublishedRows {
           dataSource: committable.dataSchema.dataSource,
           columns: [metric ?? '__time'],
           filter: { type: 'selector', dimension: column, value },
-          intervals: [range === undefined ? '-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z' : formatInterval(range)],
+          intervals: [
+            range === undefined
+              ? '-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z'
+              : formatInterval(range),
+          ],
           limit: committable.rows + 1,
         },
         { signal },

@@ -139,7 +139,6 @@ return function encodeRow(record, row) {
   return undefined;
 };`;
   try {
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- see the header
     return new Function('encoders', 'encodeTimestamp', 'reject', body)(
       columnEncoders satisfies Record<EncodedType, ColumnEncoder>,
       encodeTimestamp,

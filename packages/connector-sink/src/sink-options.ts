@@ -61,17 +61,25 @@ export type ResolvedSinkOptions<T> = ReturnType<typeof resolveSinkOptions<T>>;
 export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
   const { schema } = options;
   const commitIdColumn = options.commitIdColumn === false ? null : (options.commitIdColumn ?? '__commit_id');
-  if (options.spoolDirectory === '') reject('spoolDirectory', "''", 'name a directory that survives a restart');
+  if (options.spoolDirectory === '')
+    reject('spoolDirectory', "''", 'name a directory that survives a restart');
   const taken = [...schema.dimensions, ...schema.metrics].some(({ name }) => name === commitIdColumn);
   if (commitIdColumn === '' || commitIdColumn === '__time' || taken) {
-    reject('commitIdColumn', `'${String(commitIdColumn)}'`, 'choose a name that the schema does not use, or false');
+    reject(
+      'commitIdColumn',
+      `'${String(commitIdColumn)}'`,
+      'choose a name that the schema does not use, or false',
+    );
   }
   const inlineMaxBytes = positive('inlineMaxBytes', options.inlineMaxBytes, 64 * KIB, 0);
-  if (inlineMaxBytes > INLINE_LIMIT) reject('inlineMaxBytes', inlineMaxBytes, `it must not exceed ${INLINE_LIMIT}`);
+  if (inlineMaxBytes > INLINE_LIMIT)
+    reject('inlineMaxBytes', inlineMaxBytes, `it must not exceed ${INLINE_LIMIT}`);
   const port = positive('port', options.port, 0, 0);
-  if (!Number.isInteger(port) || port > 65_535) reject('port', port, 'it must be a port number, or 0 for any');
+  if (!Number.isInteger(port) || port > 65_535)
+    reject('port', port, 'it must be a port number, or 0 for any');
   const waitUntil = options.waitUntil ?? 'queryable';
-  if (!['queryable', 'published'].includes(waitUntil)) reject('waitUntil', waitUntil, "use 'queryable' or 'published'");
+  if (!['queryable', 'published'].includes(waitUntil))
+    reject('waitUntil', waitUntil, "use 'queryable' or 'published'");
   return {
     schema,
     druid: options.druid,
@@ -96,7 +104,12 @@ export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
   };
 }
 
-function positive(option: string, value: number | undefined, fallback: number, min = Number.MIN_VALUE): number {
+function positive(
+  option: string,
+  value: number | undefined,
+  fallback: number,
+  min = Number.MIN_VALUE,
+): number {
   if (value === undefined) return fallback;
   if (Number.isFinite(value) && value >= min) return value;
   return reject(option, value, min === 0 ? 'it must be 0 or more' : 'it must be a positive number');

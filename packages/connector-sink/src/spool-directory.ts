@@ -7,7 +7,10 @@ import { DruidSinkCheckpointError, DruidSinkSpoolError } from './errors.js';
 
 /** A file name that any file system takes, the same for the same text and different for different texts. */
 export function safeName(text: string): string {
-  const name = encodeURIComponent(text).replaceAll(/[.*'()!~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+  const name = encodeURIComponent(text).replaceAll(
+    /[.*'()!~]/g,
+    (char) => `%${char.charCodeAt(0).toString(16)}`,
+  );
   if (name.length <= 100) return name;
   return `${name.slice(0, 60)}-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
 }
@@ -97,7 +100,8 @@ export class SpoolDirectory {
       );
     }
     const hash = createHash('sha256');
-    if (bytes === committable.bytes) for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    if (bytes === committable.bytes)
+      for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
     if (bytes === committable.bytes && hash.digest('hex') === committable.sha256) return;
     throw new DruidSinkCheckpointError(
       `The spool file '${path}' is not what the checkpoint names: ${bytes} bytes, expected ${committable.bytes} bytes ` +

@@ -38,7 +38,13 @@ export class SpoolServer {
   readonly #baseUrl: string;
   readonly #files: Map<string, string>;
 
-  private constructor(server: Server, files: Map<string, string>, identity: Identity, options: SpoolServerOptions, isResumed: boolean) {
+  private constructor(
+    server: Server,
+    files: Map<string, string>,
+    identity: Identity,
+    options: SpoolServerOptions,
+    isResumed: boolean,
+  ) {
     this.#server = server;
     this.#files = files;
     this.#secret = identity.secret;
@@ -105,7 +111,11 @@ export class SpoolServer {
   }
 }
 
-async function serve(files: ReadonlyMap<string, string>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  files: ReadonlyMap<string, string>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const path = files.get(request.url ?? '');
   const isHead = request.method === 'HEAD';
   if (path === undefined || (request.method !== 'GET' && !isHead)) {
@@ -136,7 +146,10 @@ async function serve(files: ReadonlyMap<string, string>, request: IncomingMessag
 }
 
 /** One range of the `Range` header, end exclusive; everything where there is none; `undefined` where it lies outside. */
-export function parseRange(header: string | undefined, size: number): { start: number; end: number } | undefined {
+export function parseRange(
+  header: string | undefined,
+  size: number,
+): { start: number; end: number } | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
   const [, first = '', last = ''] = match ?? [];
   // A header that is not understood is ignored (RFC 9110, 14.2).

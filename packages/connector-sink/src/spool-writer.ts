@@ -117,11 +117,12 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, never> {
     const current = this.#current;
     this.#current = undefined;
     await current?.file.close();
-    const names = [...this.#finished.map(({ file }) => file), ...(current === undefined ? [] : [current.name])];
+    const names = [
+      ...this.#finished.map(({ file }) => file),
+      ...(current === undefined ? [] : [current.name]),
+    ];
     for (const name of names) await this.#options.directory.remove(name);
-    this.#options.ledger.remove(
-      this.#finished.reduce((sum, { bytes }) => sum + bytes, current?.bytes ?? 0),
-    );
+    this.#options.ledger.remove(this.#finished.reduce((sum, { bytes }) => sum + bytes, current?.bytes ?? 0));
     this.#finished = [];
   }
 

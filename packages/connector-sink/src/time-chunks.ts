@@ -131,7 +131,8 @@ export class TimeChunks {
     const merged: TimeRange[] = [];
     for (const chunk of [...this.#starts.values()].sort((a, b) => a.start - b.start)) {
       const previous = merged.at(-1);
-      if (previous?.end === chunk.start) merged[merged.length - 1] = { start: previous.start, end: chunk.end };
+      if (previous?.end === chunk.start)
+        merged[merged.length - 1] = { start: previous.start, end: chunk.end };
       else merged.push(chunk);
     }
     return merged;

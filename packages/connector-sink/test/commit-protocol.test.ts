@@ -1,14 +1,26 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { beginCommit, nextCommitState, type CommitEvent, type CommitRules, type CommitState } from '../src/commit-protocol.js';
+import {
+  beginCommit,
+  nextCommitState,
+  type CommitEvent,
+  type CommitRules,
+  type CommitState,
+} from '../src/commit-protocol.js';
 import { DruidSinkInvariantError } from '../src/errors.js';
 import { runScenario } from './support/druid-model.js';
 
 const rules: CommitRules = { canCount: true, untilQueryable: true, maxAttempts: 3, maxPosts: 4 };
 
 /** Phases passed through, from the beginning. */
-function trace(options: { rules?: Partial<CommitRules>; inherited?: boolean }, ...events: CommitEvent['type'][]): string[] {
-  let state: CommitState = beginCommit({ ...rules, ...options.rules }, { inherited: options.inherited ?? false });
+function trace(
+  options: { rules?: Partial<CommitRules>; inherited?: boolean },
+  ...events: CommitEvent['type'][]
+): string[] {
+  let state: CommitState = beginCommit(
+    { ...rules, ...options.rules },
+    { inherited: options.inherited ?? false },
+  );
   const name = () => `${state.phase}${'failure' in state ? ` ${state.failure}` : ''} a${state.attempt}`;
   const names = [name()];
   for (const type of events) {
@@ -21,18 +33,17 @@ function trace(options: { rules?: Partial<CommitRules>; inherited?: boolean }, .
 
 describe('the commit protocol', () => {
   it('submits, waits, checks and waits for queries', () => {
-    expect(trace({}, 'submit-accepted', 'status-running', 'status-success', 'report-agrees', 'rows-queryable')).toEqual([
-      'submitting a1',
-      'running a1',
-      'running a1',
-      'checking a1',
-      'appearing a1',
-      'committed a1',
-    ]);
+    expect(
+      trace({}, 'submit-accepted', 'status-running', 'status-success', 'report-agrees', 'rows-queryable'),
+    ).toEqual(['submitting a1', 'running a1', 'running a1', 'checking a1', 'appearing a1', 'committed a1']);
   });
 
   it('is content with SUCCESS where nobody waits for queries', () => {
-    expect(trace({ rules: { untilQueryable: false } }, 'submit-accepted', 'status-success', 'report-agrees').at(-1)).toBe('committed a1');
+    expect(
+      trace({ rules: { untilQueryable: false } }, 'submit-accepted', 'status-success', 'report-agrees').at(
+        -1,
+      ),
+    ).toBe('committed a1');
   });
 
   it('asks for the status when an answer is lost, and posts the same attempt again if there is none (invariant 2)', () => {
@@ -72,32 +83,40 @@ describe('the commit protocol', () => {
   });
 
   it('refuses to guess without a commit id (invariant 4)', () => {
-    expect(trace({ rules: { canCount: false } }, 'submit-accepted', 'status-failed').at(-1)).toBe('failed unprovable a1');
+    expect(trace({ rules: { canCount: false } }, 'submit-accepted', 'status-failed').at(-1)).toBe(
+      'failed unprovable a1',
+    );
   });
 
   it('stops on row counts that differ (invariant 3)', () => {
-    expect(trace({}, 'submit-accepted', 'status-success', 'report-differs').at(-1)).toBe('failed rows-differ a1');
+    expect(trace({}, 'submit-accepted', 'status-success', 'report-differs').at(-1)).toBe(
+      'failed rows-differ a1',
+    );
   });
 
   it('asks first when it inherits a request, and counts what Druid has forgotten', () => {
-    expect(trace({ inherited: true }, 'status-unknown', 'counted-none')).toEqual(['resolving a1', 'counting a1', 'submitting a1']);
+    expect(trace({ inherited: true }, 'status-unknown', 'counted-none')).toEqual([
+      'resolving a1',
+      'counting a1',
+      'submitting a1',
+    ]);
     expect(trace({ inherited: true }, 'status-unknown', 'counted-all').at(-1)).toBe('committed a1');
-    expect(trace({ inherited: true, rules: { canCount: false } }, 'status-unknown').at(-1)).toBe('submitting a1');
+    expect(trace({ inherited: true, rules: { canCount: false } }, 'status-unknown').at(-1)).toBe(
+      'submitting a1',
+    );
   });
 
   it('stops an inherited task whose input nobody serves, once', () => {
-    expect(trace({ inherited: true }, 'status-running', 'stop-asked', 'status-running', 'status-failed')).toEqual([
-      'resolving a1',
-      'stopping a1',
-      'running a1',
-      'running a1',
-      'counting a1',
-    ]);
+    expect(
+      trace({ inherited: true }, 'status-running', 'stop-asked', 'status-running', 'status-failed'),
+    ).toEqual(['resolving a1', 'stopping a1', 'running a1', 'running a1', 'counting a1']);
   });
 
   it('calls an event that cannot happen an invariant violation (invariant 6)', () => {
     expect(() => trace({}, 'rows-queryable')).toThrow(DruidSinkInvariantError);
-    expect(() => nextCommitState({ phase: 'committed', attempt: 1 }, { type: 'status-success' })).toThrow(/phase 'committed'/);
+    expect(() => nextCommitState({ phase: 'committed', attempt: 1 }, { type: 'status-success' })).toThrow(
+      /phase 'committed'/,
+    );
   });
 });
 
@@ -113,7 +132,8 @@ describe('the commit protocol against a Druid that loses answers and processes t
         return choice.value;
       });
       prefix.length = Math.min(prefix.length, position);
-      while (prefix.length > 0 && prefix[prefix.length - 1]!.value + 1 >= prefix[prefix.length - 1]!.options) prefix.pop();
+      while (prefix.length > 0 && prefix[prefix.length - 1]!.value + 1 >= prefix[prefix.length - 1]!.options)
+        prefix.pop();
       const last = prefix.at(-1);
       if (last === undefined) return runs;
       last.value += 1;
@@ -124,7 +144,8 @@ describe('the commit protocol against a Druid that loses answers and processes t
     const runs = exhaust(8, (choose) => {
       const { last, published } = runScenario(rules, choose);
       // Not `expect`: it would take most of the test's time.
-      if (last.phase !== 'committed' || published !== 1) throw new Error(`${last.phase}, published ${published} times`);
+      if (last.phase !== 'committed' || published !== 1)
+        throw new Error(`${last.phase}, published ${published} times`);
     });
     expect(runs).toBeGreaterThan(5_000);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
+import type { CheckDimensions, CheckTimestamp } from '../src/column-types.js';
 import { druidSchema, type DimensionTypeOf, type DruidSchema } from '../src/index.js';
 
 interface Flight {
@@ -46,6 +47,21 @@ describe('druidSchema, when compiled', () => {
     expectTypeOf<DimensionTypeOf<boolean>>().toEqualTypeOf<never>();
   });
 
+  it('makes texts of what is wrong, so that the compiler prints them', () => {
+    expectTypeOf<CheckDimensions<Flight, { readonly origin: 'long' }>>().toEqualTypeOf<{
+      readonly origin: "'origin' holds string: use 'string'";
+    }>();
+    expectTypeOf<CheckDimensions<Flight, { readonly orign: 'string' }>>().toEqualTypeOf<{
+      readonly orign: "'orign' is not a field of the record";
+    }>();
+    expectTypeOf<
+      CheckTimestamp<Flight, 'maybeDate'>
+    >().toEqualTypeOf<"'maybeDate' may be null: a timestamp is never missing">();
+    expectTypeOf<
+      CheckTimestamp<Flight, 'cancelled'>
+    >().toEqualTypeOf<"'cancelled' holds boolean: a timestamp is a number (epoch ms), a Date or an ISO string">();
+  });
+
   it('takes numbers, dates and texts as timestamps', () => {
     for (const timestamp of ['date', 'scheduled', 'iso'] as const) {
       expect(flight({ ...rest, timestamp, dimensions: {} }).timestampField).toBe(timestamp);
@@ -75,10 +91,20 @@ describe('druidSchema, when compiled', () => {
     flight({ ...rest, timestamp: 'maybeDate', dimensions: {} });
     // @ts-expect-error a timestamp is a number, a Date or an ISO string
     flight({ ...rest, timestamp: 'cancelled', dimensions: {} });
-    // @ts-expect-error a sum needs a number
-    flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'longSum', field: 'origin' } } });
-    // @ts-expect-error a metric's field must exist
-    flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'longSum', field: 'dely' } } });
+    flight({
+      ...rest,
+      timestamp: 'date',
+      dimensions: {},
+      // @ts-expect-error a sum needs a number
+      metrics: { s: { type: 'longSum', field: 'origin' } },
+    });
+    flight({
+      ...rest,
+      timestamp: 'date',
+      dimensions: {},
+      // @ts-expect-error a metric's field must exist
+      metrics: { s: { type: 'longSum', field: 'dely' } },
+    });
     // @ts-expect-error not an aggregator
     flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'sum', field: 'delay' } } });
   });
@@ -87,7 +113,7 @@ describe('druidSchema, when compiled', () => {
 describe('druidSchema, when called', () => {
   const error = (input: object) => {
     try {
-      // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-argument -- what JavaScript may pass
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what JavaScript may pass
       flight({ ...rest, timestamp: 'date', dimensions: {}, ...input } as any);
       return 'no error';
     } catch (thrown) {
@@ -98,11 +124,17 @@ describe('druidSchema, when called', () => {
   it.each([
     [{ dataSource: 'a/b' }, 'Option \'dataSource\' is "a/b"'],
     [{ dataSource: '' }, 'Option \'dataSource\' is ""'],
-    [{ dataSource: '.a' }, 'leading \'.\''],
+    [{ dataSource: '.a' }, "leading '.'"],
     [{ segmentGranularity: 'daily' }, "Option 'segmentGranularity' is 'daily'. Use one of: second,"],
-    [{ queryGranularity: 'month' }, "'queryGranularity' is 'month', coarser than 'segmentGranularity' ('day')"],
+    [
+      { queryGranularity: 'month' },
+      "'queryGranularity' is 'month', coarser than 'segmentGranularity' ('day')",
+    ],
     [{ dimensions: { __time: 'long' } }, "Column '__time' cannot be part of the schema"],
-    [{ dimensions: { delay: 'long' }, metrics: { delay: { type: 'count' } } }, 'both a dimension and a metric'],
+    [
+      { dimensions: { delay: 'long' }, metrics: { delay: { type: 'count' } } },
+      'both a dimension and a metric',
+    ],
   ])('refuses %o', (input, text) => {
     expect(error(input)).toContain(text);
   });

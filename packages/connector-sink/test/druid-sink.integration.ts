@@ -6,7 +6,15 @@ import { DruidCluster, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendTask, attemptId, taskBaseId } from '../src/ingestion-spec.js';
 import { druidSchema, DruidSink, type CommitDone, type DruidSinkOptions } from '../src/index.js';
-import { FIRST_DAY, SinkJob, flights, flightSchema, recordingLogger, temporaryDirectory, type Flight } from './support/sink-harness.js';
+import {
+  FIRST_DAY,
+  SinkJob,
+  flights,
+  flightSchema,
+  recordingLogger,
+  temporaryDirectory,
+  type Flight,
+} from './support/sink-harness.js';
 
 /** Enough that Druid reads for a second or more. */
 const MANY = 400_000;
@@ -26,21 +34,40 @@ afterAll(async () => {
 
 const query = (sql: string) => client.sql.query(sql, { rowFormat: 'array' });
 
-function newSink(dataSource: string, spoolDirectory: string, options: Partial<DruidSinkOptions<Flight>> = {}) {
-  return new DruidSink<Flight>({ druid: client, schema: flightSchema(dataSource), spoolDirectory, ...options });
+function newSink(
+  dataSource: string,
+  spoolDirectory: string,
+  options: Partial<DruidSinkOptions<Flight>> = {},
+) {
+  return new DruidSink<Flight>({
+    druid: client,
+    schema: flightSchema(dataSource),
+    spoolDirectory,
+    ...options,
+  });
 }
 
 describe('DruidSink with a real Druid', () => {
   it('commits three files side by side into one interval, each row once', async () => {
     const events: CommitDone[] = [];
-    const sink = newSink('flights_parallel', await temporaryDirectory(), { onCommit: (event) => events.push(event) });
+    const sink = newSink('flights_parallel', await temporaryDirectory(), {
+      onCommit: (event) => events.push(event),
+    });
     const job = new SinkJob(sink, { clock: systemClock });
     const committer = await job.committer();
     const requests = await job.checkpoint(1, flights(5_000), flights(5_000, 5_000), flights(5_000, 10_000));
     await committer.commit(requests);
-    expect(await query('SELECT COUNT(*), COUNT(DISTINCT "__commit_id") FROM "flights_parallel"')).toEqual([[15_000, 3]]);
-    expect(await query('SELECT COUNT(*) FROM (SELECT "__time" FROM "flights_parallel" GROUP BY 1)')).toEqual([[15_000]]);
-    expect(events.map(({ attempt, rows }) => [attempt, rows])).toEqual([[1, 5_000], [1, 5_000], [1, 5_000]]);
+    expect(await query('SELECT COUNT(*), COUNT(DISTINCT "__commit_id") FROM "flights_parallel"')).toEqual([
+      [15_000, 3],
+    ]);
+    expect(await query('SELECT COUNT(*) FROM (SELECT "__time" FROM "flights_parallel" GROUP BY 1)')).toEqual([
+      [15_000],
+    ]);
+    expect(events.map(({ attempt, rows }) => [attempt, rows])).toEqual([
+      [1, 5_000],
+      [1, 5_000],
+      [1, 5_000],
+    ]);
     await committer.commit(requests);
     expect(await query('SELECT COUNT(*) FROM "flights_parallel"')).toEqual([[15_000]]);
   });
@@ -66,14 +93,30 @@ describe('DruidSink with a real Druid', () => {
     });
     const job = new SinkJob(sink as unknown as DruidSink<Flight>, { clock: systemClock });
     const rows: Reading[] = [
-      { at: '2001-02-03T04:05:06.789Z', name: 'quote " \\ \u0001 é 日本 😀', tags: ['z', 'a', 'z'], id: 2n ** 63n - 1n, value: 0.1, ratio: 0.5 },
-      { at: '1969-12-31T23:59:59.999Z', name: '', tags: [], id: -(2n ** 63n), value: Number.MIN_VALUE, ratio: -1.5 },
+      {
+        at: '2001-02-03T04:05:06.789Z',
+        name: 'quote " \\ \u0001 é 日本 😀',
+        tags: ['z', 'a', 'z'],
+        id: 2n ** 63n - 1n,
+        value: 0.1,
+        ratio: 0.5,
+      },
+      {
+        at: '1969-12-31T23:59:59.999Z',
+        name: '',
+        tags: [],
+        id: -(2n ** 63n),
+        value: Number.MIN_VALUE,
+        ratio: -1.5,
+      },
       { at: '2001-02-03', name: null, tags: ['only'], id: 0n, value: Number.MAX_VALUE, ratio: 0 },
     ];
     const committer = await job.committer();
     await committer.commit(await job.checkpoint(1, rows as unknown as Flight[]));
     expect(
-      await query('SELECT TIMESTAMP_TO_MILLIS("__time"), "name", "tags", CAST("id" AS VARCHAR), "value", "ratio" FROM "readings" ORDER BY "__time"'),
+      await query(
+        'SELECT TIMESTAMP_TO_MILLIS("__time"), "name", "tags", CAST("id" AS VARCHAR), "value", "ratio" FROM "readings" ORDER BY "__time"',
+      ),
     ).toEqual([
       [-1, '', null, '-9223372036854775808', Number.MIN_VALUE, -1.5],
       [Date.UTC(2001, 1, 3), null, 'only', '0', Number.MAX_VALUE, 0],
@@ -91,10 +134,16 @@ describe('DruidSink with a real Druid', () => {
     const requests = await dead.checkpoint(1, flights(MANY));
     const commit = committer.commit(requests).catch((error: unknown) => error);
     await expect
-      .poll(() => query(`SELECT "task_id" FROM sys.tasks WHERE "datasource" = '${dataSource}' AND "runner_status" = 'RUNNING'`), {
-        timeout: 20_000,
-        interval: 20,
-      })
+      .poll(
+        () =>
+          query(
+            `SELECT "task_id" FROM sys.tasks WHERE "datasource" = '${dataSource}' AND "runner_status" = 'RUNNING'`,
+          ),
+        {
+          timeout: 20_000,
+          interval: 20,
+        },
+      )
       .toHaveLength(1);
     dead.crash();
     await committer.close?.();
@@ -102,7 +151,11 @@ describe('DruidSink with a real Druid', () => {
     return requests;
   }
 
-  async function recover(dataSource: string, spoolDirectory: string, requests: Awaited<ReturnType<SinkJob['checkpoint']>>) {
+  async function recover(
+    dataSource: string,
+    spoolDirectory: string,
+    requests: Awaited<ReturnType<SinkJob['checkpoint']>>,
+  ) {
     const events: CommitDone[] = [];
     const logger = recordingLogger();
     const sink = newSink(dataSource, spoolDirectory, { onCommit: (event) => events.push(event) });
@@ -138,12 +191,17 @@ describe('DruidSink with a real Druid', () => {
     // Attempt 1 fails; then somebody publishes the very same rows: to the sink both look like one task.
     const [request] = requests;
     const { committable } = request!;
-    const id = taskBaseId({ jobId: 'job-1', operatorUid: 'druid-sink', checkpointId: 1, subtaskIndex: 0 }, committable);
+    const id = taskBaseId(
+      { jobId: 'job-1', operatorUid: 'druid-sink', checkpointId: 1, subtaskIndex: 0 },
+      committable,
+    );
     const broken = { type: 'inline', data: '{"__time":"no time"}\n' } as const;
     await client.tasks.submit(appendTask(committable, { id: attemptId(id, 1), input: broken }));
     expect((await client.tasks.waitFor(attemptId(id, 1))).statusCode).toBe('FAILED');
     const data = await readFile(join(spoolDirectory, committable.file), 'utf8');
-    await client.tasks.submit(appendTask(committable, { id: `${id}-published`, input: { type: 'inline', data } }));
+    await client.tasks.submit(
+      appendTask(committable, { id: `${id}-published`, input: { type: 'inline', data } }),
+    );
     expect((await client.tasks.waitFor(`${id}-published`)).statusCode).toBe('SUCCESS');
     await committer.commit(requests);
     expect(await query(`SELECT COUNT(*) FROM "${dataSource}"`)).toEqual([[100]]);
@@ -159,7 +217,9 @@ describe('DruidSink with a real Druid', () => {
       segmentGranularity: 'day',
       queryGranularity: 'hour',
     });
-    const job = new SinkJob(newSink('unused', await temporaryDirectory(), { schema }), { clock: systemClock });
+    const job = new SinkJob(newSink('unused', await temporaryDirectory(), { schema }), {
+      clock: systemClock,
+    });
     const committer = await job.committer();
     const rows = flights(1_000);
     await committer.commit(await job.checkpoint(1, rows));
@@ -175,7 +235,11 @@ describe('DruidSink with a real Druid', () => {
     await committer.commit(await job.checkpoint(1, [{ date: FIRST_DAY, origin: 'SFO', delay: 1 }]));
     const { dimensions, ...schema } = flightSchema('flights_conflict');
     const changed = dimensions.map(({ name }) => ({ name, type: 'double' }) as const);
-    const other = new SinkJob(newSink('flights_conflict', await temporaryDirectory(), { schema: { ...schema, dimensions: changed } }));
-    await expect(other.committer()).rejects.toThrow("'origin' is VARCHAR, the schema says DOUBLE; 'delay' is BIGINT");
+    const other = new SinkJob(
+      newSink('flights_conflict', await temporaryDirectory(), { schema: { ...schema, dimensions: changed } }),
+    );
+    await expect(other.committer()).rejects.toThrow(
+      "'origin' is VARCHAR, the schema says DOUBLE; 'delay' is BIGINT",
+    );
   });
 });

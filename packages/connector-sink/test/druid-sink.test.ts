@@ -1,10 +1,20 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FileCheckpointStorage, StreamExecutionEnvironment } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 import { EmbeddedDruid } from '@millrace/testkit';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DruidSink, DruidSinkError, type CommitDone, type DruidSinkOptions } from '../src/index.js';
-import { FIRST_DAY, SinkJob, flights, flightSchema, hastyClock, recordingLogger, temporaryDirectory, type Flight } from './support/sink-harness.js';
+import {
+  FIRST_DAY,
+  SinkJob,
+  flights,
+  flightSchema,
+  hastyClock,
+  recordingLogger,
+  temporaryDirectory,
+  type Flight,
+} from './support/sink-harness.js';
 
 let druid: EmbeddedDruid;
 let client: DruidClient;
@@ -16,7 +26,7 @@ const POST_TASK = { method: 'POST', path: /^\/druid\/indexer\/v1\/task$/ };
 
 beforeAll(async () => {
   druid = await EmbeddedDruid.start();
-  client = new DruidClient({ url: druid.url });
+  client = newClient(druid);
 });
 afterAll(async () => {
   client.close();
@@ -28,9 +38,17 @@ beforeEach(async () => {
   spoolDirectory = await temporaryDirectory();
 });
 
+/** A client that leaves repeating to the sink. */
+function newClient({ url }: EmbeddedDruid): DruidClient {
+  const made = new DruidClient({ url, retry: { maxAttempts: 1 } });
+  // EmbeddedDruid publishes and loads in one step, and does not have the segment list that this call needs.
+  vi.spyOn(made.datasources, 'waitUntilQueryable').mockResolvedValue();
+  return made;
+}
+
 function newSink(options: Partial<DruidSinkOptions<Flight>> = {}) {
   return new DruidSink<Flight>({
-    druid: { url: druid.url, retry: { maxAttempts: 1 } },
+    druid: client,
     schema: flightSchema(dataSource),
     spoolDirectory,
     inlineMaxBytes: 0,
@@ -39,24 +57,28 @@ function newSink(options: Partial<DruidSinkOptions<Flight>> = {}) {
 }
 
 const count = async () => {
-  const rows = await client.sql.query(`SELECT COUNT(*), COUNT(DISTINCT "origin") FROM "${dataSource}"`, { rowFormat: 'array' });
+  const rows = await client.sql.query(`SELECT COUNT(*), COUNT(DISTINCT "origin") FROM "${dataSource}"`, {
+    rowFormat: 'array',
+  });
   return Number(rows[0]?.[0]);
 };
-const spoolFiles = async () => (await readdir(join(spoolDirectory, 'druid-sink', 'job-1'))).filter((name) => name.endsWith('.ndjson'));
+const spoolFiles = async () =>
+  (await readdir(join(spoolDirectory, 'druid-sink', 'job-1'))).filter((name) => name.endsWith('.ndjson'));
 
 async function failure(promise: Promise<unknown>): Promise<DruidSinkError> {
   const error: unknown = await promise.then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (!DruidSinkError.is(error)) throw new Error(`Not an error of the sink: ${String(error)}`, { cause: error });
+  if (!DruidSinkError.is(error))
+    throw new Error(`Not an error of the sink: ${String(error)}`, { cause: error });
   return error;
 }
 
 describe('DruidSink', () => {
   it('appends the files of each checkpoint, and deletes them afterwards', async () => {
     const events: CommitDone[] = [];
-    const job = new SinkJob(newSink({ onCommit: (event) => events.push(event) }));
+    const job = new SinkJob(newSink({ druid: { url: druid.url }, onCommit: (event) => events.push(event) }));
     const committer = await job.committer();
     const first = await job.checkpoint(1, flights(100), flights(50), []);
     expect(first.map(({ committable }) => committable.rows)).toEqual([100, 50]);
@@ -76,7 +98,9 @@ describe('DruidSink', () => {
   it('sends small files inside the task', async () => {
     const job = new SinkJob(newSink({ inlineMaxBytes: 65_536 }));
     const committer = await job.committer();
-    await committer.commit(await job.checkpoint(1, [{ date: FIRST_DAY, origin: 'quote " and Ünïcode \u0001', delay: 1 }]));
+    await committer.commit(
+      await job.checkpoint(1, [{ date: FIRST_DAY, origin: 'quote " and Ünïcode \u0001', delay: 1 }]),
+    );
     expect(await client.sql.query(`SELECT "origin", "delay" FROM "${dataSource}"`)).toEqual([
       { origin: 'quote " and Ünïcode \u0001', delay: 1 },
     ]);
@@ -176,7 +200,7 @@ describe('DruidSink', () => {
   it('counts and tries again when a task fails before it publishes', async () => {
     const slow = await EmbeddedDruid.start({ ingestDelayMs: 100 });
     onTestFinished(() => slow.stop());
-    const own = new DruidClient({ url: slow.url });
+    const own = newClient(slow);
     onTestFinished(() => {
       own.close();
     });
@@ -197,7 +221,7 @@ describe('DruidSink', () => {
   it('refuses to guess after a failed task when rows carry no commit id', async () => {
     const slow = await EmbeddedDruid.start({ ingestDelayMs: 100 });
     onTestFinished(() => slow.stop());
-    const own = new DruidClient({ url: slow.url });
+    const own = newClient(slow);
     onTestFinished(() => {
       own.close();
     });
@@ -250,7 +274,11 @@ describe('DruidSink', () => {
       await two.checkpoint(1, flights(2)),
       await other.checkpoint(1, flights(4)),
     ];
-    for (const [job, requests] of [[one, ofOne], [two, ofTwo], [other, ofOther]] as const) {
+    for (const [job, requests] of [
+      [one, ofOne],
+      [two, ofTwo],
+      [other, ofOther],
+    ] as const) {
       await (await job.committer(requests)).commit(requests);
     }
     expect(await count()).toBe(7);
@@ -260,17 +288,28 @@ describe('DruidSink', () => {
     const job = new SinkJob(newSink());
     await (await job.committer()).commit(await job.checkpoint(1, flights(20)));
     const { dimensions, ...schema } = flightSchema(dataSource);
-    const swapped = dimensions.map(({ name, type }) => ({ name, type: type === 'long' ? 'double' : 'long' }) as const);
-    const error = await failure(new SinkJob(newSink({ schema: { ...schema, dimensions: swapped } })).committer());
+    const swapped = dimensions.map(
+      ({ name, type }) => ({ name, type: type === 'long' ? 'double' : 'long' }) as const,
+    );
+    const error = await failure(
+      new SinkJob(newSink({ schema: { ...schema, dimensions: swapped } })).committer(),
+    );
     expect(error.code).toBe('DRUID_SINK_CONFIG');
-    expect(error.message).toContain("'origin' is VARCHAR, the schema says BIGINT; 'delay' is BIGINT, the schema says DOUBLE");
+    expect(error.message).toContain(
+      "'origin' is VARCHAR, the schema says BIGINT; 'delay' is BIGINT, the schema says DOUBLE",
+    );
   });
 
   it('stops when rows never become queryable, and says what it saw', async () => {
     const job = new SinkJob(newSink({ queryableTimeoutMs: 1_000 }), { clock: hastyClock() });
     const committer = await job.committer();
     const requests = await job.checkpoint(1, flights(20));
-    druid.failNext({ path: '/druid/v2/sql', status: 400, body: { errorMessage: "Object 'x' not found" }, times: 1_000 });
+    druid.failNext({
+      path: '/druid/v2/sql',
+      status: 400,
+      body: { errorMessage: "Object 'x' not found" },
+      times: 1_000,
+    });
     const error = await failure(committer.commit(requests));
     expect([error.code, error.retryable]).toEqual(['DRUID_SINK_TIMEOUT', true]);
     expect(error.message).toContain('of 20');
@@ -283,5 +322,25 @@ describe('DruidSink', () => {
     const error = await failure(committer.commit(await job.checkpoint(1, flights(20))));
     expect([error.code, error.retryable]).toEqual(['DRUID_SINK_TASK', false]);
     expect(error.message).toContain('Cannot deserialize maxRowsInMemory');
+  });
+
+  it('is a sink of the engine: a job writes each record once, and again nothing when it is run again', async () => {
+    const checkpoints = await temporaryDirectory();
+    const run = async () => {
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 2 });
+      env.enableCheckpointing({
+        intervalMs: 20,
+        storage: new FileCheckpointStorage({ directory: checkpoints }),
+      });
+      env
+        .fromCollection(flights(3_000))
+        .sinkTo(newSink({ inlineMaxBytes: 1_000 }))
+        .uid('druid-sink');
+      await env.execute('flights');
+    };
+    await run();
+    expect(await count()).toBe(3_000);
+    await run();
+    expect(await count()).toBe(3_000);
   });
 });

@@ -4,7 +4,11 @@ import { parseIsoTimestamp } from '../src/iso-timestamp.js';
 
 describe('parseIsoTimestamp', () => {
   it('reads back every time of the years 0 to 9999 as Date prints it', () => {
-    const dates = fc.date({ min: new Date('0000-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59.999Z'), noInvalidDate: true });
+    const dates = fc.date({
+      min: new Date('0000-01-01T00:00:00Z'),
+      max: new Date('9999-12-31T23:59:59.999Z'),
+      noInvalidDate: true,
+    });
     fc.assert(fc.property(dates, (date) => parseIsoTimestamp(date.toISOString()) === date.getTime()));
   });
 
@@ -20,10 +24,15 @@ describe('parseIsoTimestamp', () => {
     expect(parseIsoTimestamp(text)).toBe(time);
   });
 
-  it.each(['', '2001', '2001-02-30', '2001-13-01', '2001-02-03T24:00:00Z', '2001-02-03T04:05:06.7891Z', '2001-02-03T04:05:06+99:00'])(
-    'takes %j for no time that milliseconds hold exactly',
-    (text) => {
-      expect(parseIsoTimestamp(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    '2001',
+    '2001-02-30',
+    '2001-13-01',
+    '2001-02-03T24:00:00Z',
+    '2001-02-03T04:05:06.7891Z',
+    '2001-02-03T04:05:06+99:00',
+  ])('takes %j for no time that milliseconds hold exactly', (text) => {
+    expect(parseIsoTimestamp(text)).toBeUndefined();
+  });
 });

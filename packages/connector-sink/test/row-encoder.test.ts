@@ -21,7 +21,15 @@ const schema = druidSchema<Reading>()({
   segmentGranularity: 'day',
 });
 
-const empty: Reading = { at: 0, 'the "name"': null, tags: null, count: null, value: null, ratio: null, visitor: null };
+const empty: Reading = {
+  at: 0,
+  'the "name"': null,
+  tags: null,
+  count: null,
+  value: null,
+  ratio: null,
+  visitor: null,
+};
 const generated = new RowEncoder(schema);
 const interpreted = new RowEncoder(schema, { generateCode: false });
 
@@ -29,7 +37,9 @@ const interpreted = new RowEncoder(schema, { generateCode: false });
 function encode(encoder: RowEncoder<Reading>, record: unknown) {
   const row: EncodedRow = { text: '', time: Number.NaN };
   const rejected = encoder.encode(record as Reading, row);
-  return rejected === undefined ? { json: `${row.text}}`, time: row.time } : { column: rejected.column, reason: rejected.reason };
+  return rejected === undefined
+    ? { json: `${row.text}}`, time: row.time }
+    : { column: rejected.column, reason: rejected.reason };
 }
 
 function rejection(record: object) {
@@ -68,14 +78,26 @@ describe('RowEncoder', () => {
         const result = encode(generated, record);
         const parsed = JSON.parse('json' in result ? result.json : JSON.stringify(result)) as object;
         const present = Object.entries(columns).filter(([, value]) => value !== null);
-        expect(parsed).toEqual(Object.fromEntries([['__time', at === 0 ? 0 : at], ...present.map(([k, v]) => [k, v === 0 && k === 'count' ? 0 : v])]));
+        expect(parsed).toEqual(
+          Object.fromEntries([
+            ['__time', at === 0 ? 0 : at],
+            ...present.map(([k, v]) => [k, v === 0 && k === 'count' ? 0 : v]),
+          ]),
+        );
         expect('json' in result && result.json).not.toContain('\n');
       }),
     );
   });
 
   it('gives the same rows and the same rejections with and without generated code (invariant 2)', () => {
-    const records = fc.record({ at: anyValue, 'the "name"': anyValue, tags: anyValue, count: anyValue, value: anyValue, ratio: anyValue });
+    const records = fc.record({
+      at: anyValue,
+      'the "name"': anyValue,
+      tags: anyValue,
+      count: anyValue,
+      value: anyValue,
+      ratio: anyValue,
+    });
     fc.assert(
       fc.property(records, (record) => {
         expect(encode(generated, record)).toEqual(encode(interpreted, record));
@@ -90,7 +112,10 @@ describe('RowEncoder', () => {
   });
 
   it.each([
-    [{ count: 2 ** 53 }, 'count: 9007199254740992 is beyond 2^53 - 1, where a number is not exact; use a bigint'],
+    [
+      { count: 2 ** 53 },
+      'count: 9007199254740992 is beyond 2^53 - 1, where a number is not exact; use a bigint',
+    ],
     [{ count: 2n ** 63n }, 'count: 9223372036854775808n does not fit 64 bits'],
     [{ count: 1.5 }, 'count: 1.5 is not an integer'],
     [{ count: Number.NaN }, 'count: NaN is not an integer'],
@@ -104,8 +129,14 @@ describe('RowEncoder', () => {
     [{ 'the "name"': true }, 'the "name": it is true, not a string'],
     [{ at: undefined }, 'at: the timestamp is missing'],
     [{ at: 1.5 }, 'at: 1.5 is not a whole number of epoch milliseconds that a date can hold'],
-    [{ at: new Date(Number.NaN) }, 'at: an invalid Date is not a whole number of epoch milliseconds that a date can hold'],
-    [{ at: 'yesterday' }, 'at: "yesterday" is not an ISO 8601 time of whole milliseconds, such as 2001-02-03T04:05:06.789Z'],
+    [
+      { at: new Date(Number.NaN) },
+      'at: an invalid Date is not a whole number of epoch milliseconds that a date can hold',
+    ],
+    [
+      { at: 'yesterday' },
+      'at: "yesterday" is not an ISO 8601 time of whole milliseconds, such as 2001-02-03T04:05:06.789Z',
+    ],
   ])('rejects %o instead of changing it (invariant 1)', (record, reason) => {
     expect(rejection(record)).toBe(reason);
   });
@@ -120,7 +151,10 @@ describe('RowEncoder', () => {
         dataSource: 'readings',
         timestamp: 'at',
         dimensions: {},
-        metrics: { sum: { type: 'doubleSum', field: 'value' }, visitors: { type: 'HLLSketchBuild', field: 'the "name"' } },
+        metrics: {
+          sum: { type: 'doubleSum', field: 'value' },
+          visitors: { type: 'HLLSketchBuild', field: 'the "name"' },
+        },
         segmentGranularity: 'day',
       }),
     );
@@ -131,7 +165,10 @@ describe('RowEncoder', () => {
 
   it('takes times as numbers, dates and ISO texts', () => {
     for (const at of [981173106789, new Date(981173106789), '2001-02-03T04:05:06.789Z']) {
-      expect(encode(generated, { ...empty, at })).toEqual({ json: '{"__time":981173106789}', time: 981173106789 });
+      expect(encode(generated, { ...empty, at })).toEqual({
+        json: '{"__time":981173106789}',
+        time: 981173106789,
+      });
     }
   });
 });

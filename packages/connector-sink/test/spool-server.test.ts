@@ -10,7 +10,11 @@ import { temporaryDirectory } from './support/sink-harness.js';
 const content = '0123456789'.repeat(100_000);
 
 async function start(directory: string, port = 0) {
-  const server = await SpoolServer.start({ advertisedHost: '127.0.0.1', port, identityFile: join(directory, 'server.json') });
+  const server = await SpoolServer.start({
+    advertisedHost: '127.0.0.1',
+    port,
+    identityFile: join(directory, 'server.json'),
+  });
   onTestFinished(() => server.close());
   return server;
 }
@@ -110,7 +114,8 @@ describe('parseRange', () => {
           const range = parseRange(header, size);
           return range && bytes.slice(range.start, range.end);
         };
-        const expected = (from: number, to: number) => (from < Math.min(to, size) ? bytes.slice(from, to) : undefined);
+        const expected = (from: number, to: number) =>
+          from < Math.min(to, size) ? bytes.slice(from, to) : undefined;
         expect(slice(`bytes=${first}-`)).toEqual(expected(first, size));
         expect(slice(`bytes=${first}-${last}`)).toEqual(expected(first, last + 1));
         expect(slice(`bytes=-${last}`)).toEqual(expected(Math.max(0, size - last), size));

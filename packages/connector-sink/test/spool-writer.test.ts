@@ -34,7 +34,8 @@ async function newWriter(options: Partial<SpoolWriterOptions<Flight>> = {}) {
   return { writer, directory, ledger };
 }
 
-const bytesOnDisk = async (directory: SpoolDirectory) => [...(await directory.list()).values()].reduce((sum, bytes) => sum + bytes, 0);
+const bytesOnDisk = async (directory: SpoolDirectory) =>
+  [...(await directory.list()).values()].reduce((sum, bytes) => sum + bytes, 0);
 
 describe('SpoolWriter', () => {
   it('returns a committable that tells all about its file', async () => {
@@ -68,7 +69,9 @@ describe('SpoolWriter', () => {
   it('makes content and directory entry durable before it returns them (invariant 1)', async () => {
     const { writer, directory } = await newWriter();
     const events: string[] = [];
-    const finish = vi.spyOn(SpoolFile.prototype, 'finish').mockImplementationOnce(async function (this: SpoolFile) {
+    const finish = vi.spyOn(SpoolFile.prototype, 'finish').mockImplementationOnce(async function (
+      this: SpoolFile,
+    ) {
       finish.mockRestore();
       const sha256 = await this.finish();
       events.push('content');
@@ -156,7 +159,9 @@ describe('SpoolWriter', () => {
     });
     for (const row of flights(20)) writer.write(row);
     await expect(writer.flush()).rejects.toMatchObject({ code: 'DRUID_SINK_SPOOL', retryable: true });
-    await expect(writer.prepareCommit()).rejects.toThrow(/cannot be written: ENOSPC, \d+ MiB free\. Free space there/);
+    await expect(writer.prepareCommit()).rejects.toThrow(
+      /cannot be written: ENOSPC, \d+ MiB free\. Free space there/,
+    );
     await expect(writer.backPressure()).rejects.toThrow(directory.path);
     expect(() => {
       writer.write(flights(1)[0]!);
@@ -215,8 +220,8 @@ describe('SpoolDirectory', () => {
     const root = await temporaryDirectory();
     const blocked = join(root, 'file');
     await writeFile(blocked, '');
-    await expect(new SpoolDirectory(blocked, { operatorUid: 'sink', jobId: 'job' }).prepare()).rejects.toThrow(
-      /spool directory '.*' cannot be made: (ENOTDIR|EEXIST)/,
-    );
+    await expect(
+      new SpoolDirectory(blocked, { operatorUid: 'sink', jobId: 'job' }).prepare(),
+    ).rejects.toThrow(/spool directory '.*' cannot be made: (ENOTDIR|EEXIST)/);
   });
 });

@@ -3,8 +3,23 @@ import { describe, expect, it } from 'vitest';
 import { chunkOf, isCoarser, TimeChunks, type Granularity } from '../src/time-chunks.js';
 
 const iso = (text: string) => Date.parse(text);
-const granularities: Granularity[] = ['second', 'minute', 'five_minute', 'hour', 'six_hour', 'day', 'week', 'month', 'quarter', 'year'];
-const times = fc.date({ min: new Date('-000100-01-01T00:00:00Z'), max: new Date('9000-01-01T00:00:00Z'), noInvalidDate: true });
+const granularities: Granularity[] = [
+  'second',
+  'minute',
+  'five_minute',
+  'hour',
+  'six_hour',
+  'day',
+  'week',
+  'month',
+  'quarter',
+  'year',
+];
+const times = fc.date({
+  min: new Date('-000100-01-01T00:00:00Z'),
+  max: new Date('9000-01-01T00:00:00Z'),
+  noInvalidDate: true,
+});
 
 describe('chunkOf', () => {
   it.each([
@@ -33,7 +48,8 @@ describe('chunkOf', () => {
 describe('TimeChunks', () => {
   it('merges neighbours and keeps gaps', () => {
     const chunks = new TimeChunks('day');
-    for (const day of ['2001-01-02', '2001-01-01', '2001-01-05', '2001-01-02']) chunks.add(iso(`${day}T12:00:00Z`));
+    for (const day of ['2001-01-02', '2001-01-01', '2001-01-05', '2001-01-02'])
+      chunks.add(iso(`${day}T12:00:00Z`));
     expect(chunks.ranges()).toEqual([
       { start: iso('2001-01-01'), end: iso('2001-01-03') },
       { start: iso('2001-01-05'), end: iso('2001-01-06') },

@@ -181,6 +181,16 @@ describe('the proof of completeness', () => {
     await expect(start(sourceOf()).run()).rejects.toMatchObject({ details: { reason: 'surplus' } });
   });
 
+  it('fails when a count contradicts num_rows, before it emits anything', async () => {
+    druid.addSegment(1, rowsOf(1, 30), { numRows: 31 });
+    const run = start(sourceOf({ filter: equals('page', 'p1') }));
+    await expect(run.run()).rejects.toMatchObject({
+      code: 'DRUID_SOURCE_INCOMPLETE',
+      details: { reason: 'contradiction' },
+    });
+    expect(run.emitted).toEqual([]);
+  });
+
   it('says so when a segment was dropped for good', async () => {
     const segment = druid.addSegment(1, rowsOf(1, 30));
     druid.onQuery = () => {

@@ -75,7 +75,12 @@ export type { FunctionContext, SinkFunction, SourceCollector, SourceFunction } f
 export type { PrintTarget } from './connectors/print-sink.js';
 
 export type { CheckpointConfig } from './runtime/job-options.js';
-export type { CheckpointStatistics, JobExecutionResult, JobSnapshot, OperatorResult } from './runtime/job-result.js';
+export type {
+  CheckpointStatistics,
+  JobExecutionResult,
+  JobSnapshot,
+  OperatorResult,
+} from './runtime/job-result.js';
 export { silentLogger } from './runtime/logger.js';
 export type { LogFields, Logger } from './runtime/logger.js';
 export type { PlanDescription } from './plan/execution-plan.js';

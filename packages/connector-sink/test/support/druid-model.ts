@@ -1,4 +1,10 @@
-import { beginCommit, nextCommitState, type CommitEvent, type CommitRules, type CommitState } from '../../src/commit-protocol.js';
+import {
+  beginCommit,
+  nextCommitState,
+  type CommitEvent,
+  type CommitRules,
+  type CommitState,
+} from '../../src/commit-protocol.js';
 
 /** Decides what happens next: a number from 0 to `options - 1`, where 0 is always the harmless course. */
 export type Choose = (options: number) => number;
@@ -18,8 +24,10 @@ export class DruidModel {
   submit(attempt: number): CommitEvent {
     if (this.tasks.has(attempt)) return { type: 'submit-unclear' };
     const before = attempt === 1 ? 'failed' : this.tasks.get(attempt - 1);
-    if (before !== 'failed') throw new Error(`Invariant 1: attempt ${attempt} while the one before is ${String(before)}`);
-    if (this.publishedBy.length > 0) throw new Error(`Invariant 1: attempt ${attempt} though rows are published`);
+    if (before !== 'failed')
+      throw new Error(`Invariant 1: attempt ${attempt} while the one before is ${String(before)}`);
+    if (this.publishedBy.length > 0)
+      throw new Error(`Invariant 1: attempt ${attempt} though rows are published`);
     const course = this.#choose(3);
     if (course === 2) return { type: 'submit-unclear' }; // the request was lost
     this.tasks.set(attempt, 'running');
@@ -107,7 +115,10 @@ export class ClientModel {
  * Commits one file while processes crash and overlap as `choose` says, until one process says "committed" or gives up for
  * good. Throws where an invariant breaks.
  */
-export function runScenario(rules: CommitRules, choose: Choose): { readonly last: CommitState; readonly published: number } {
+export function runScenario(
+  rules: CommitRules,
+  choose: Choose,
+): { readonly last: CommitState; readonly published: number } {
   const druid = new DruidModel(choose);
   let zombie: ClientModel | undefined;
   let client = new ClientModel(druid, rules, false);
@@ -117,7 +128,9 @@ export function runScenario(rules: CommitRules, choose: Choose): { readonly last
       if (client.state.phase === 'committed' && druid.publishedBy.length !== 1) {
         throw new Error(`Invariant 3: committed, but published ${druid.publishedBy.length} times`);
       }
-      const isFinal = client.state.phase === 'committed' || ('failure' in client.state && client.state.failure === 'unprovable');
+      const isFinal =
+        client.state.phase === 'committed' ||
+        ('failure' in client.state && client.state.failure === 'unprovable');
       if (isFinal) return { last: client.state, published: druid.publishedBy.length };
       client = new ClientModel(druid, rules, true); // the job is restarted
     }

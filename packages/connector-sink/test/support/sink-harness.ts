@@ -36,10 +36,13 @@ export function hastyClock(): Clock {
   return {
     now: () => nowMs,
     schedule(delayMs, callback) {
-      const timer = setTimeout(() => {
-        nowMs += delayMs;
-        callback();
-      }, Math.min(delayMs, 4));
+      const timer = setTimeout(
+        () => {
+          nowMs += delayMs;
+          callback();
+        },
+        Math.min(delayMs, 4),
+      );
       return () => {
         clearTimeout(timer);
       };
@@ -99,7 +102,9 @@ export class SinkJob {
     };
   }
 
-  async committer(pending: readonly CommitRequest<SpoolCommittable>[] = []): Promise<Committer<SpoolCommittable>> {
+  async committer(
+    pending: readonly CommitRequest<SpoolCommittable>[] = [],
+  ): Promise<Committer<SpoolCommittable>> {
     const committer = await this.#sink.createCommitter(this.context());
     onTestFinished(() => committer.close?.());
     await committer.recover?.(pending);
@@ -107,13 +112,17 @@ export class SinkJob {
   }
 
   /** Writes one checkpoint's rows, a list for each subtask, and returns what is to be committed. */
-  async checkpoint(checkpointId: number, ...rows: readonly Flight[][]): Promise<CommitRequest<SpoolCommittable>[]> {
+  async checkpoint(
+    checkpointId: number,
+    ...rows: readonly Flight[][]
+  ): Promise<CommitRequest<SpoolCommittable>[]> {
     const requests: CommitRequest<SpoolCommittable>[] = [];
     for (const [subtaskIndex, list] of rows.entries()) {
       const writer = await this.#sink.createWriter(this.context(subtaskIndex));
       for (const row of list) writer.write(row);
       await writer.flush();
-      for (const committable of await writer.prepareCommit()) requests.push({ checkpointId, subtaskIndex, committable });
+      for (const committable of await writer.prepareCommit())
+        requests.push({ checkpointId, subtaskIndex, committable });
       await writer.close();
     }
     // A checkpoint stores them as data.

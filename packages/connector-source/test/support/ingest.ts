@@ -12,6 +12,7 @@ export async function append(
   rows: readonly string[],
   { dimensions, maxRowsPerSegment = 5_000_000 }: IngestOptions,
 ): Promise<void> {
+  const before = await loadedRows(druid, dataSource);
   await runTask(druid, {
     type: 'index_parallel',
     spec: {
@@ -30,7 +31,9 @@ export async function append(
       tuningConfig: { type: 'index_parallel', partitionsSpec: { type: 'dynamic', maxRowsPerSegment } },
     },
   });
-  await druid.datasources.waitUntilQueryable(dataSource);
+  while ((await loadedRows(druid, dataSource)) < before + rows.length) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 export async function compactDay(druid: DruidClient, dataSource: string, interval: string): Promise<void> {
@@ -40,6 +43,16 @@ export async function compactDay(druid: DruidClient, dataSource: string, interva
     ioConfig: { type: 'compact', inputSpec: { type: 'interval', interval } },
     tuningConfig: { type: 'index_parallel' },
   });
+}
+
+/** Rows in published, loaded segments, as the Broker knows them. */
+async function loadedRows(druid: DruidClient, dataSource: string): Promise<number> {
+  const [row] = await druid.sql.query<{ n: number | null }>(
+    `SELECT SUM(num_rows) AS n FROM sys.segments
+     WHERE datasource = ? AND is_published = 1 AND is_overshadowed = 0 AND is_realtime = 0`,
+    { parameters: [dataSource] },
+  );
+  return row?.n ?? 0;
 }
 
 async function runTask(druid: DruidClient, spec: { type: string; [key: string]: unknown }): Promise<void> {

@@ -35,7 +35,11 @@ export class DataStream<T> {
   /** Reads `T` back from the type only; never set. */
   declare readonly recordType?: T;
 
-  constructor(scope: StreamScope, node: StreamNode, from: { outputTag?: string; partitioning?: Partitioning } = {}) {
+  constructor(
+    scope: StreamScope,
+    node: StreamNode,
+    from: { outputTag?: string; partitioning?: Partitioning } = {},
+  ) {
     this.scope = scope;
     this.#node = node;
     this.#outputTag = from.outputTag;
@@ -106,7 +110,9 @@ export class DataStream<T> {
 
   /** Prints each record to standard output, after `prefix`. */
   print(prefix = ''): DataStreamSink {
-    return this.sinkTo(new PrintSink<T>(prefix, this.scope.printTarget)).name(prefix === '' ? 'Print' : `Print ${prefix}`);
+    return this.sinkTo(new PrintSink<T>(prefix, this.scope.printTarget)).name(
+      prefix === '' ? 'Print' : `Print ${prefix}`,
+    );
   }
 
   /** Names the operator in plans, metrics and errors. */

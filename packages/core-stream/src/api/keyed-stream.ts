@@ -18,7 +18,10 @@ export class KeyedStream<T, K> {
   /** Gives each record to a function with the key's state and timers. Made once per subtask. */
   process<R>(create: KeyedProcessFunctionFactory<K, T, R>): DataStream<R> {
     const keySelector = this.#keySelector as AnyKeySelector;
-    const factory = keyedProcessOperator(keySelector, create as KeyedProcessFunctionFactory<unknown, unknown, unknown>);
+    const factory = keyedProcessOperator(
+      keySelector,
+      create as KeyedProcessFunctionFactory<unknown, unknown, unknown>,
+    );
     return this.#stream.transform<R>('KeyedProcess', factory, keySelector);
   }
 

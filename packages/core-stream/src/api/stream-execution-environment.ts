@@ -6,7 +6,12 @@ import { CollectionSource } from '../connectors/collection-source.js';
 import type { PrintTarget } from '../connectors/print-sink.js';
 import type { Source, SourceSplit } from '../connectors/source.js';
 import { StreamGraph, type AnySource } from '../graph/stream-graph.js';
-import { describePlan, explainPlan, type ExecutionPlan, type PlanDescription } from '../plan/execution-plan.js';
+import {
+  describePlan,
+  explainPlan,
+  type ExecutionPlan,
+  type PlanDescription,
+} from '../plan/execution-plan.js';
 import { createExecutionPlan } from '../plan/planner.js';
 import type { CheckpointConfig } from '../runtime/job-options.js';
 import type { JobExecutionResult } from '../runtime/job-result.js';
@@ -87,13 +92,20 @@ export class StreamExecutionEnvironment {
 
   /** A bounded stream of the elements, in order. */
   fromCollection<T>(elements: readonly T[]): DataStream<T> {
-    return this.#addSource(new CollectionSource(elements), WatermarkStrategy.noWatermarks<T>(), 'Collection', 1);
+    return this.#addSource(
+      new CollectionSource(elements),
+      WatermarkStrategy.noWatermarks<T>(),
+      'Collection',
+      1,
+    );
   }
 
   /** Takes checkpoints, and starts from the newest one where there is one. */
   enableCheckpointing(config: CheckpointConfig): this {
     if (!(config.intervalMs > 0)) {
-      throw new StreamConfigError(`The checkpoint interval must be more than 0 milliseconds, got ${config.intervalMs}`);
+      throw new StreamConfigError(
+        `The checkpoint interval must be more than 0 milliseconds, got ${config.intervalMs}`,
+      );
     }
     this.#checkpointing = config;
     return this;
@@ -149,7 +161,11 @@ export class StreamExecutionEnvironment {
   ): DataStream<T> {
     const node = this.#scope.graph.add({
       name,
-      spec: { kind: 'source', source: source as unknown as AnySource, watermarks: watermarks as WatermarkStrategy<unknown> },
+      spec: {
+        kind: 'source',
+        source: source as unknown as AnySource,
+        watermarks: watermarks as WatermarkStrategy<unknown>,
+      },
       inputs: [],
       ...(parallelismLimit === undefined ? {} : { parallelismLimit }),
     });

@@ -7,7 +7,12 @@ import type {
 } from '../functions/functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { windowOperator } from '../operators/window.js';
-import { aggregateWindow, processWindow, reduceWindow, type WindowFunction } from '../operators/window-function.js';
+import {
+  aggregateWindow,
+  processWindow,
+  reduceWindow,
+  type WindowFunction,
+} from '../operators/window-function.js';
 import type { WindowAssigner } from '../windows/windows.js';
 import type { DataStream } from './data-stream.js';
 
@@ -20,7 +25,12 @@ export class WindowedStream<T, K> {
   readonly #assigner: WindowAssigner;
   readonly #lateOutput: OutputTag<unknown> | undefined;
 
-  constructor(stream: DataStream<T>, keySelector: KeySelector<T, K>, assigner: WindowAssigner, lateOutput?: OutputTag<T>) {
+  constructor(
+    stream: DataStream<T>,
+    keySelector: KeySelector<T, K>,
+    assigner: WindowAssigner,
+    lateOutput?: OutputTag<T>,
+  ) {
     this.#stream = stream;
     this.#keySelector = keySelector;
     this.#assigner = assigner;
@@ -36,12 +46,18 @@ export class WindowedStream<T, K> {
   reduce(reduce: ReduceFunction<T>): DataStream<T>;
   reduce<R>(reduce: ReduceFunction<T>, process: ProcessWindowFunction<T, R, K>): DataStream<R>;
   reduce<R>(reduce: ReduceFunction<T>, process?: ProcessWindowFunction<T, R, K>): DataStream<R> {
-    return this.#window('Reduce', reduceWindow(reduce as ReduceFunction<unknown>, process as AnyProcess | undefined));
+    return this.#window(
+      'Reduce',
+      reduceWindow(reduce as ReduceFunction<unknown>, process as AnyProcess | undefined),
+    );
   }
 
   /** Aggregates a window's records as they come; `process` then sees the one result with key and window. */
   aggregate<ACC, A>(aggregate: AggregateFunction<T, ACC, A>): DataStream<A>;
-  aggregate<ACC, A, R>(aggregate: AggregateFunction<T, ACC, A>, process: ProcessWindowFunction<A, R, K>): DataStream<R>;
+  aggregate<ACC, A, R>(
+    aggregate: AggregateFunction<T, ACC, A>,
+    process: ProcessWindowFunction<A, R, K>,
+  ): DataStream<R>;
   aggregate<ACC, A, R>(
     aggregate: AggregateFunction<T, ACC, A>,
     process?: ProcessWindowFunction<A, R, K>,

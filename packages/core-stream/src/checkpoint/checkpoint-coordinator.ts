@@ -67,14 +67,19 @@ export function initialCoordinator(options: {
 export function decide(state: CoordinatorState, event: CoordinatorEvent): Decision {
   switch (event.type) {
     case 'interval-elapsed':
-      if (state.phase.name !== 'idle' || allEnded(state) || state.uncommitted.length >= state.maxPendingCommits) {
+      if (
+        state.phase.name !== 'idle' ||
+        allEnded(state) ||
+        state.uncommitted.length >= state.maxPendingCommits
+      ) {
         return { state, effects: [] }; // invariants 1 and 3
       }
       return trigger(state, undefined);
     case 'task-ended':
       return next({ ...state, ended: new Set([...state.ended, event.task]) }, []);
     case 'acknowledged': {
-      if (state.phase.name !== 'aligning' || state.phase.checkpointId !== event.checkpointId) return { state, effects: [] };
+      if (state.phase.name !== 'aligning' || state.phase.checkpointId !== event.checkpointId)
+        return { state, effects: [] };
       const missing = new Set(state.phase.missing);
       missing.delete(event.task);
       const { checkpointId } = event;
@@ -86,16 +91,23 @@ export function decide(state: CoordinatorState, event: CoordinatorEvent): Decisi
     }
     case 'persisted': {
       const { checkpointId } = event;
-      if (state.phase.name !== 'persisting' || state.phase.checkpointId !== checkpointId) return { state, effects: [] };
+      if (state.phase.name !== 'persisting' || state.phase.checkpointId !== checkpointId)
+        return { state, effects: [] };
       const effects: CoordinatorEffect[] = [{ type: 'notify-complete', checkpointId }];
       if (state.uncommitted.length === 0) effects.push({ type: 'commit', checkpointId }); // invariant 3
-      return next({ ...state, phase: { name: 'idle' }, uncommitted: [...state.uncommitted, checkpointId] }, effects);
+      return next(
+        { ...state, phase: { name: 'idle' }, uncommitted: [...state.uncommitted, checkpointId] },
+        effects,
+      );
     }
     case 'committed': {
       if (state.uncommitted[0] !== event.checkpointId) return { state, effects: [] };
       const uncommitted = state.uncommitted.slice(1);
       const first = uncommitted[0];
-      return next({ ...state, uncommitted }, first === undefined ? [] : [{ type: 'commit', checkpointId: first }]);
+      return next(
+        { ...state, uncommitted },
+        first === undefined ? [] : [{ type: 'commit', checkpointId: first }],
+      );
     }
   }
 }

@@ -21,7 +21,10 @@ export interface CheckpointData {
   /** Enumerator states, encoded, by source uid. */
   readonly enumerators: readonly { readonly uid: string; readonly bytes: Uint8Array }[];
   /** What was not committed when the checkpoint was taken, including what it brings itself, by sink uid. */
-  readonly pendingCommits: readonly { readonly uid: string; readonly requests: readonly CommitRequest<unknown>[] }[];
+  readonly pendingCommits: readonly {
+    readonly uid: string;
+    readonly requests: readonly CommitRequest<unknown>[];
+  }[];
 }
 
 /**

@@ -90,7 +90,10 @@ export class FileCheckpointStorage implements CheckpointStorage {
       names = await readdir(this.location);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw new CheckpointError(`The checkpoint directory ${this.location} cannot be read: ${messageOf(error)}`, { cause: error });
+      throw new CheckpointError(
+        `The checkpoint directory ${this.location} cannot be read: ${messageOf(error)}`,
+        { cause: error },
+      );
     }
     return names
       .map((name) => /^chk-(\d+)$/.exec(name)?.[1])
@@ -104,7 +107,9 @@ export class FileCheckpointStorage implements CheckpointStorage {
     try {
       const manifest = JSON.parse(await readFile(join(directory, MANIFEST), 'utf8')) as Manifest;
       if (manifest.formatVersion !== FORMAT_VERSION) {
-        throw new Error(`its format is version ${manifest.formatVersion}, this program reads version ${FORMAT_VERSION}`);
+        throw new Error(
+          `its format is version ${manifest.formatVersion}, this program reads version ${FORMAT_VERSION}`,
+        );
       }
       const state = await readFile(join(directory, STATE));
       return {
@@ -157,7 +162,10 @@ function toParts(checkpoint: CheckpointData): { manifest: Manifest; chunks: Uint
     jobId: checkpoint.jobId,
     maxParallelism: checkpoint.maxParallelism,
     createdAt: new Date(checkpoint.createdAt).toISOString(),
-    operators: checkpoint.operators.map((blob) => ({ ...part(blob.uid, blob.bytes), subtaskIndex: blob.subtaskIndex })),
+    operators: checkpoint.operators.map((blob) => ({
+      ...part(blob.uid, blob.bytes),
+      subtaskIndex: blob.subtaskIndex,
+    })),
     enumerators: checkpoint.enumerators.map((blob) => part(blob.uid, blob.bytes)),
     pendingCommits: checkpoint.pendingCommits.map(({ uid, requests }) => ({
       ...part(uid, encodeState(requests)),

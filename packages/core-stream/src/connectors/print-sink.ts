@@ -20,7 +20,8 @@ export class PrintSink<T> implements Sink<T> {
     const subtask = context.parallelism > 1 ? `${context.subtaskIndex + 1}> ` : '';
     const prefix = this.#prefix === '' ? subtask : `${this.#prefix}:${subtask === '' ? '> ' : subtask}`;
     return {
-      write: (value) => void this.#target.write(`${prefix}${typeof value === 'string' ? value : describeValue(value)}\n`),
+      write: (value) =>
+        void this.#target.write(`${prefix}${typeof value === 'string' ? value : describeValue(value)}\n`),
       flush: () => undefined,
       close: () => undefined,
     };

@@ -119,7 +119,9 @@ export interface KeyedProcessFunction<K, T, R> {
  * })
  */
 export type ProcessFunctionFactory<T, R> = (context: RuntimeContext) => ProcessFunction<T, R>;
-export type KeyedProcessFunctionFactory<K, T, R> = (context: KeyedRuntimeContext) => KeyedProcessFunction<K, T, R>;
+export type KeyedProcessFunctionFactory<K, T, R> = (
+  context: KeyedRuntimeContext,
+) => KeyedProcessFunction<K, T, R>;
 
 export interface WindowContext extends TimeContext {
   readonly window: TimeWindow;

@@ -30,7 +30,12 @@ export interface StreamEdge {
 
 export type NodeSpec =
   | { readonly kind: 'source'; readonly source: AnySource; readonly watermarks: WatermarkStrategy<unknown> }
-  | { readonly kind: 'operator'; readonly type: string; readonly factory: OperatorFactory; readonly keySelector?: AnyKeySelector }
+  | {
+      readonly kind: 'operator';
+      readonly type: string;
+      readonly factory: OperatorFactory;
+      readonly keySelector?: AnyKeySelector;
+    }
   | { readonly kind: 'sink'; readonly sink: AnySink };
 
 export interface StreamNode {
@@ -49,7 +54,11 @@ export interface StreamNode {
 export class StreamGraph {
   readonly nodes: StreamNode[] = [];
 
-  add(node: Omit<StreamNode, 'id' | 'uid' | 'parallelism' | 'parallelismLimit'> & { readonly parallelismLimit?: number }): StreamNode {
+  add(
+    node: Omit<StreamNode, 'id' | 'uid' | 'parallelism' | 'parallelismLimit'> & {
+      readonly parallelismLimit?: number;
+    },
+  ): StreamNode {
     const added: StreamNode = {
       uid: undefined,
       parallelism: undefined,

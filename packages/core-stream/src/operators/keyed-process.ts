@@ -166,7 +166,9 @@ class KeyedProcessOperator implements StreamOperator, OnTimerContext<unknown>, T
   }
 
   #fireEventTimers(): void {
-    this.#eventTimers.advance(this.currentWatermark, (timestamp, key) => this.#fire('event-time', timestamp, key));
+    this.#eventTimers.advance(this.currentWatermark, (timestamp, key) =>
+      this.#fire('event-time', timestamp, key),
+    );
   }
 
   #fire(timeDomain: TimeDomain, timestamp: number, key: unknown): void {

@@ -1,4 +1,9 @@
-import type { OutputTag, ProcessContext, ProcessFunction, ProcessFunctionFactory } from '../functions/functions.js';
+import type {
+  OutputTag,
+  ProcessContext,
+  ProcessFunction,
+  ProcessFunctionFactory,
+} from '../functions/functions.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 import { TimestampedCollector } from './timestamped-collector.js';

@@ -26,7 +26,8 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
 
   open(): void {
     const restored = (this.#context.restored ?? []) as readonly WatermarkSnapshot[];
-    if (restored.length > 0) this.#tracker.restoreWatermark(Math.min(...restored.map((state) => state.watermark)));
+    if (restored.length > 0)
+      this.#tracker.restoreWatermark(Math.min(...restored.map((state) => state.watermark)));
     const tick = () => {
       this.#tracker.onPeriodicEmit();
       this.#cancelTick = this.#context.schedule(this.#context.watermarkIntervalMs, tick);

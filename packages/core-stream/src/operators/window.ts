@@ -45,7 +45,10 @@ interface WindowSnapshot {
   readonly windows: readonly {
     readonly start: number;
     readonly end: number;
-    readonly keyGroups: readonly { readonly keyGroup: number; readonly entries: readonly (readonly [unknown, unknown])[] }[];
+    readonly keyGroups: readonly {
+      readonly keyGroup: number;
+      readonly entries: readonly (readonly [unknown, unknown])[];
+    }[];
   }[];
 }
 
@@ -165,7 +168,8 @@ class WindowOperator implements StreamOperator, WindowContext {
         if (group.keyGroup < start || group.keyGroup >= end) continue;
         const open =
           this.#open.get(window.start) ?? this.#openWindow({ start: window.start, end: window.end });
-        for (const [key, accumulator] of group.entries) open.panes.set(keyIdentity(key), { key, accumulator });
+        for (const [key, accumulator] of group.entries)
+          open.panes.set(keyIdentity(key), { key, accumulator });
       }
     }
   }

@@ -49,7 +49,12 @@ export interface PlanDescription {
   readonly vertices: readonly {
     readonly id: number;
     readonly parallelism: number;
-    readonly nodes: readonly { readonly id: number; readonly uid: string; readonly name: string; readonly type: string }[];
+    readonly nodes: readonly {
+      readonly id: number;
+      readonly uid: string;
+      readonly name: string;
+      readonly type: string;
+    }[];
     readonly inputs: readonly {
       readonly from: number;
       readonly to: number;

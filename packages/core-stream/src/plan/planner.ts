@@ -25,7 +25,10 @@ export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions)
   const headOf = new Map<number, number>();
   for (const node of graph.nodes) {
     const target = byId.get(node.id)!;
-    const edges = node.inputs.map((edge) => ({ edge, partitioning: resolve(edge, byId.get(edge.sourceId)!, target) }));
+    const edges = node.inputs.map((edge) => ({
+      edge,
+      partitioning: resolve(edge, byId.get(edge.sourceId)!, target),
+    }));
     const only = edges.length === 1 ? edges[0] : undefined;
     if (only !== undefined && isChainable(only.partitioning, byId.get(only.edge.sourceId)!, target)) {
       chainEdges.push({ from: only.edge.sourceId, to: node.id, outputTag: only.edge.outputTag });
@@ -54,7 +57,9 @@ export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions)
 
 function validate(graph: StreamGraph): void {
   if (!graph.nodes.some((node) => node.spec.kind === 'source')) {
-    throw new StreamConfigError('The program has no source. Start with env.fromSource, env.addSource or env.fromCollection.');
+    throw new StreamConfigError(
+      'The program has no source. Start with env.fromSource, env.addSource or env.fromCollection.',
+    );
   }
   const read = new Set(graph.nodes.flatMap((node) => node.inputs.map((edge) => edge.sourceId)));
   const loose = graph.nodes.find((node) => node.spec.kind !== 'sink' && !read.has(node.id));
@@ -69,7 +74,9 @@ function validate(graph: StreamGraph): void {
 function planNode(node: StreamNode, options: PlannerOptions): PlanNode {
   const wanted = node.parallelism ?? Math.min(options.parallelism, node.parallelismLimit ?? Infinity);
   if (node.parallelismLimit !== undefined && wanted > node.parallelismLimit) {
-    throw new StreamConfigError(`'${node.name}' runs with a parallelism of at most ${node.parallelismLimit}, got ${wanted}`);
+    throw new StreamConfigError(
+      `'${node.name}' runs with a parallelism of at most ${node.parallelismLimit}, got ${wanted}`,
+    );
   }
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > options.maxParallelism) {
     throw new StreamConfigError(

@@ -108,7 +108,11 @@ export function processWatermark(chained: ChainedOperator, timestamp: number): v
   }
 }
 
-export function operatorError(error: unknown, at: { readonly name: string; readonly subtaskIndex: number }, doing: string): OperatorError {
+export function operatorError(
+  error: unknown,
+  at: { readonly name: string; readonly subtaskIndex: number },
+  doing: string,
+): OperatorError {
   if (error instanceof OperatorError) return error; // already named, further down the chain
   const reason = error instanceof Error ? error.message : String(error);
   return new OperatorError(`'${at.name}' (subtask ${at.subtaskIndex}) failed while ${doing}: ${reason}`, {

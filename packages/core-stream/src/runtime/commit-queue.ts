@@ -38,7 +38,11 @@ export class CommitQueue {
       try {
         await sink.committer.recover?.(this.#pending.get(sink.uid) ?? []);
       } catch (error) {
-        throw operatorError(error, { name: sink.name, subtaskIndex: 0 }, 'recovering what earlier runs have prepared');
+        throw operatorError(
+          error,
+          { name: sink.name, subtaskIndex: 0 },
+          'recovering what earlier runs have prepared',
+        );
       }
     }
   }
@@ -59,9 +63,15 @@ export class CommitQueue {
       try {
         await sink.committer.commit(requests);
       } catch (error) {
-        throw operatorError(error, { name: sink.name, subtaskIndex: 0 }, `committing checkpoint ${checkpointId}`);
+        throw operatorError(
+          error,
+          { name: sink.name, subtaskIndex: 0 },
+          `committing checkpoint ${checkpointId}`,
+        );
       }
-      const rest = (this.#pending.get(sink.uid) ?? []).filter((request) => request.checkpointId !== checkpointId);
+      const rest = (this.#pending.get(sink.uid) ?? []).filter(
+        (request) => request.checkpointId !== checkpointId,
+      );
       if (rest.length > 0) this.#pending.set(sink.uid, rest);
       else this.#pending.delete(sink.uid);
     }

@@ -10,7 +10,13 @@
  *    reader's, never in both, never in none.
  * 3. I/O gets its turn: after some batches the loop lets the event loop run.
  */
-import { decide, initialCoordinator, type CoordinatorEvent, type CoordinatorState, type Decision } from '../checkpoint/checkpoint-coordinator.js';
+import {
+  decide,
+  initialCoordinator,
+  type CoordinatorEvent,
+  type CoordinatorState,
+  type Decision,
+} from '../checkpoint/checkpoint-coordinator.js';
 import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
 import { JobCancelledError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
@@ -85,9 +91,12 @@ export class LocalJob implements TaskListener {
 
   cancel(reason?: unknown): void {
     this.onFailure(
-      new JobCancelledError(`The job '${this.#options.jobName}' was cancelled. Start it again to go on from its last checkpoint.`, {
-        cause: reason,
-      }),
+      new JobCancelledError(
+        `The job '${this.#options.jobName}' was cancelled. Start it again to go on from its last checkpoint.`,
+        {
+          cause: reason,
+        },
+      ),
     );
   }
 
@@ -132,7 +141,10 @@ export class LocalJob implements TaskListener {
     this.#tasks = tasks;
     this.#sourceTasks = sourceTasks;
     for (const [uid, source] of this.#sources) {
-      source.start(sourceTasks.get(uid) ?? [], restored.returnedSplits(uid, sourceTasks.get(uid)?.length ?? 0));
+      source.start(
+        sourceTasks.get(uid) ?? [],
+        restored.returnedSplits(uid, sourceTasks.get(uid)?.length ?? 0),
+      );
     }
     for (const task of tasks) await task.open();
     this.#apply(
@@ -140,7 +152,8 @@ export class LocalJob implements TaskListener {
         tasks: tasks.map((task) => task.id),
         maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? 2,
         nextCheckpointId: (checkpoint?.checkpointId ?? 0) + 1,
-        uncommitted: checkpoint !== undefined && checkpoint.pendingCommits.length > 0 ? [checkpoint.checkpointId] : [],
+        uncommitted:
+          checkpoint !== undefined && checkpoint.pendingCommits.length > 0 ? [checkpoint.checkpointId] : [],
       }),
     );
     this.#scheduleInterval();
@@ -351,7 +364,9 @@ export class LocalJob implements TaskListener {
     }
     errors.push(...(await this.#commits.close()));
     for (const error of errors) {
-      this.#options.logger.warn('closing failed', { error: error instanceof Error ? error.message : String(error) });
+      this.#options.logger.warn('closing failed', {
+        error: error instanceof Error ? error.message : String(error),
+      });
     }
     // What a writer could not close after everything was committed has lost nothing, but is not success either.
     if (this.#failure === undefined && errors.length > 0) this.#failure = { error: errors[0] };
@@ -359,7 +374,10 @@ export class LocalJob implements TaskListener {
 }
 
 /** A restored reader's own splits; none where the parallelism has changed, then the enumerator gets them all back. */
-function splitsOf(node: PlanNode, subtaskIndex: number, states: readonly SourceSubtaskState[]): readonly SourceSplit[] {
+function splitsOf(
+  node: PlanNode,
+  subtaskIndex: number,
+  states: readonly SourceSubtaskState[],
+): readonly SourceSplit[] {
   return states.length === node.parallelism ? (states[subtaskIndex]?.splits ?? []) : [];
 }
-

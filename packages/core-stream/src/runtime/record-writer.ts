@@ -42,7 +42,11 @@ export class RecordWriter {
   }
 
   #flushChannel(index: number): void {
-    this.#channels[index]!.put({ type: 'records', values: this.#values[index]!, timestamps: this.#timestamps[index]! });
+    this.#channels[index]!.put({
+      type: 'records',
+      values: this.#values[index]!,
+      timestamps: this.#timestamps[index]!,
+    });
     this.#values[index] = [];
     this.#timestamps[index] = [];
   }
@@ -58,12 +62,17 @@ export function channelSelector(
   maxParallelism: number,
 ): (value: unknown) => number {
   if (channelCount === 1) return () => 0;
-  if (partitioning.type === 'hash') return hashSelector(partitioning.keySelector, channelCount, maxParallelism);
+  if (partitioning.type === 'hash')
+    return hashSelector(partitioning.keySelector, channelCount, maxParallelism);
   let next = -1;
   return () => (next = next + 1 === channelCount ? 0 : next + 1);
 }
 
-function hashSelector(keySelector: AnyKeySelector, channelCount: number, maxParallelism: number): (value: unknown) => number {
+function hashSelector(
+  keySelector: AnyKeySelector,
+  channelCount: number,
+  maxParallelism: number,
+): (value: unknown) => number {
   const cache = new Map<unknown, number>();
   return (value) => {
     const key = keySelector(value);

@@ -50,7 +50,9 @@ export class RestoredState {
       this.#operators.set(uid, [...(this.#operators.get(uid) ?? []), bytes]);
     }
     const known = new Set(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => node.uid)));
-    const lost = [...this.#operators.keys(), ...checkpoint.pendingCommits.map(({ uid }) => uid)].find((uid) => !known.has(uid));
+    const lost = [...this.#operators.keys(), ...checkpoint.pendingCommits.map(({ uid }) => uid)].find(
+      (uid) => !known.has(uid),
+    );
     if (lost !== undefined) {
       throw new CheckpointError(
         `Checkpoint ${checkpoint.checkpointId} holds state of an operator with uid '${lost}', which the program does not have. ` +
@@ -73,6 +75,8 @@ export class RestoredState {
   returnedSplits(uid: string, readers: number): readonly SourceSplit[] {
     const states = this.#operators.get(uid) ?? [];
     if (states.length === 0 || states.length === readers) return [];
-    return states.flatMap((bytes) => ((decodeState(bytes) as SubtaskState).state as SourceSubtaskState).splits);
+    return states.flatMap(
+      (bytes) => ((decodeState(bytes) as SubtaskState).state as SourceSubtaskState).splits,
+    );
   }
 }

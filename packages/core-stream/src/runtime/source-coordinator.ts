@@ -30,7 +30,8 @@ export class SourceCoordinator {
       clock: options.clock,
       logger: options.logger,
       signal: options.signal,
-      assignSplit: (split: SourceSplit, subtaskIndex: number) => this.#reader(subtaskIndex).addSplits([split]),
+      assignSplit: (split: SourceSplit, subtaskIndex: number) =>
+        this.#reader(subtaskIndex).addSplits([split]),
       signalNoMoreSplits: (subtaskIndex: number) => this.#reader(subtaskIndex).notifyNoMoreSplits(),
       callAsync: <R>(
         work: (signal: AbortSignal) => Promise<R>,
@@ -38,7 +39,10 @@ export class SourceCoordinator {
         schedule: { readonly delayMs?: number; readonly periodMs?: number } = {},
       ) => void this.#callAsync(work, handler, schedule),
     };
-    this.#enumerator = options.source.createEnumerator(context, ...(restored === undefined ? [] : [restored.state]));
+    this.#enumerator = options.source.createEnumerator(
+      context,
+      ...(restored === undefined ? [] : [restored.state]),
+    );
   }
 
   /** `returned` are restored splits that no reader holds, because the parallelism has changed. */
@@ -59,7 +63,10 @@ export class SourceCoordinator {
     try {
       return this.#enumerator.snapshotState(checkpointId);
     } catch (error) {
-      throw new CheckpointError(`The enumerator of '${this.#options.name}' failed to take checkpoint ${checkpointId}`, { cause: error });
+      throw new CheckpointError(
+        `The enumerator of '${this.#options.name}' failed to take checkpoint ${checkpointId}`,
+        { cause: error },
+      );
     }
   }
 
@@ -69,7 +76,8 @@ export class SourceCoordinator {
 
   #reader(subtaskIndex: number): SourceTask {
     const reader = this.#readers[subtaskIndex];
-    if (reader === undefined) throw new RangeError(`there is no reader ${subtaskIndex}, only 0 to ${this.#readers.length - 1}`);
+    if (reader === undefined)
+      throw new RangeError(`there is no reader ${subtaskIndex}, only 0 to ${this.#readers.length - 1}`);
     return reader;
   }
 
@@ -103,6 +111,8 @@ export class SourceCoordinator {
   }
 
   #fail(error: unknown): void {
-    this.#options.onFailure(operatorError(error, { name: this.#options.name, subtaskIndex: 0 }, 'finding splits'));
+    this.#options.onFailure(
+      operatorError(error, { name: this.#options.name, subtaskIndex: 0 }, 'finding splits'),
+    );
   }
 }

@@ -11,7 +11,8 @@ export function summarize(plan: ExecutionPlan, tasks: readonly Task[]): Operator
   return plan.vertices.flatMap((vertex) =>
     vertex.nodes.map((node) => {
       const subtasks = byUid.get(node.uid) ?? [];
-      const sum = (read: (subtask: TaskOperator) => number) => subtasks.reduce((total, subtask) => total + read(subtask), 0);
+      const sum = (read: (subtask: TaskOperator) => number) =>
+        subtasks.reduce((total, subtask) => total + read(subtask), 0);
       const sideOutputs: Record<string, number> = {};
       for (const { metrics } of subtasks) {
         for (const [tag, count] of metrics.sideOutputs) sideOutputs[tag] = (sideOutputs[tag] ?? 0) + count;

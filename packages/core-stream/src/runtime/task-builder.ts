@@ -27,9 +27,17 @@ export interface TaskBuilderOptions {
   /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
   /** The splits that a restored reader starts with. */
-  restoredSplits(node: PlanNode, subtaskIndex: number, states: readonly SourceSubtaskState[]): readonly SourceSplit[];
+  restoredSplits(
+    node: PlanNode,
+    subtaskIndex: number,
+    states: readonly SourceSubtaskState[],
+  ): readonly SourceSplit[];
   requestSplit(uid: string, subtaskIndex: number): void;
-  createWriter(node: PlanNode, subtaskIndex: number, restored: readonly unknown[]): Promise<SinkWriter<unknown>>;
+  createWriter(
+    node: PlanNode,
+    subtaskIndex: number,
+    restored: readonly unknown[],
+  ): Promise<SinkWriter<unknown>>;
 }
 
 export interface BuiltTasks {
@@ -45,7 +53,10 @@ export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTask
   const vertexOf = new Map(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => [node.id, vertex])));
   /** Per edge: [source subtask][target subtask]. */
   const channels = new Map<ChannelEdge, ChannelMatrix>(
-    plan.channelEdges.map((edge) => [edge, makeChannels(edge, vertexOf.get(edge.from)!, vertexOf.get(edge.to)!)]),
+    plan.channelEdges.map((edge) => [
+      edge,
+      makeChannels(edge, vertexOf.get(edge.from)!, vertexOf.get(edge.to)!),
+    ]),
   );
   const tasks: Task[] = [];
   const sourceTasks = new Map<string, SourceTask[]>();
@@ -110,13 +121,26 @@ class SubtaskBuilder {
     const metrics = new OperatorMetrics();
     const output = new ChainOutput(metrics);
     this.#outputs.set(node.id, output);
-    const restored = this.#options.restoredStates(node.uid)?.map((bytes) => decodeState(bytes) as SubtaskState);
+    const restored = this.#options
+      .restoredStates(node.uid)
+      ?.map((bytes) => decodeState(bytes) as SubtaskState);
     // Totals go on; after a change of parallelism the first subtask takes those of subtasks that are no more.
     restored?.forEach((state, index) => {
-      if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex) addMetrics(metrics, state.metrics);
+      if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex)
+        addMetrics(metrics, state.metrics);
     });
-    const operator = await this.#createOperator(node, output, restored?.map((state) => state.state));
-    this.#operators.push({ name: node.name, uid: node.uid, subtaskIndex: this.#subtaskIndex, operator, metrics });
+    const operator = await this.#createOperator(
+      node,
+      output,
+      restored?.map((state) => state.state),
+    );
+    this.#operators.push({
+      name: node.name,
+      uid: node.uid,
+      subtaskIndex: this.#subtaskIndex,
+      operator,
+      metrics,
+    });
   }
 
   async #createOperator(
@@ -138,7 +162,11 @@ class SubtaskBuilder {
     }
   }
 
-  #createSource(node: PlanNode, output: ChainOutput, restored: readonly SourceSubtaskState[]): SourceOperator {
+  #createSource(
+    node: PlanNode,
+    output: ChainOutput,
+    restored: readonly SourceSubtaskState[],
+  ): SourceOperator {
     const { spec } = node;
     if (spec.kind !== 'source') throw new TypeError('not a source');
     const { clock, logger, signal } = this.#options;
@@ -195,7 +223,10 @@ class SubtaskBuilder {
     for (const [edge, matrix] of this.#channels) {
       if (edge.from !== node.id) continue;
       const row = matrix[this.#subtaskIndex]!;
-      const writer = new RecordWriter(row, channelSelector(edge.partitioning, row.length, this.#options.plan.maxParallelism));
+      const writer = new RecordWriter(
+        row,
+        channelSelector(edge.partitioning, row.length, this.#options.plan.maxParallelism),
+      );
       this.#writers.push(writer);
       output.addWriter(writer, edge.outputTag);
     }

@@ -60,13 +60,19 @@ export abstract class Task {
   #hasEnded = false;
   #isClosed = false;
 
-  constructor(id: string, operators: readonly TaskOperator[], writers: readonly RecordWriter[], listener: TaskListener) {
+  constructor(
+    id: string,
+    operators: readonly TaskOperator[],
+    writers: readonly RecordWriter[],
+    listener: TaskListener,
+  ) {
     this.id = id;
     this.chained = operators;
     this.#writers = writers;
     this.listener = listener;
     this.#sinks = operators.filter(
-      (chained): chained is TaskOperator & { readonly operator: SinkOperator } => chained.operator instanceof SinkOperator,
+      (chained): chained is TaskOperator & { readonly operator: SinkOperator } =>
+        chained.operator instanceof SinkOperator,
     );
   }
 
@@ -147,7 +153,10 @@ export abstract class Task {
     for (const sink of this.#sinks) {
       const promise = sink.operator.writer.backPressure?.();
       if (promise !== undefined) {
-        this.blockOn(this.#named(sink, 'waiting for room', () => promise), () => this.#awaitBackPressure());
+        this.blockOn(
+          this.#named(sink, 'waiting for room', () => promise),
+          () => this.#awaitBackPressure(),
+        );
         return;
       }
     }
@@ -168,7 +177,11 @@ export abstract class Task {
     });
     const encoded = sync.map(({ chained, subtask }) => {
       try {
-        return { chained, bytes: chained.operator instanceof SinkOperator ? undefined : encodeState(subtask), subtask };
+        return {
+          chained,
+          bytes: chained.operator instanceof SinkOperator ? undefined : encodeState(subtask),
+          subtask,
+        };
       } catch (error) {
         throw operatorError(error, chained, `encoding its state for checkpoint ${checkpointId}`);
       }
@@ -194,7 +207,12 @@ export abstract class Task {
     this.blockOn(
       Promise.all(
         this.#sinks.map(async (sink) => {
-          prepared.set(sink.uid, await this.#named(sink, `preparing checkpoint ${checkpointId}`, () => prepare(sink, checkpointId)));
+          prepared.set(
+            sink.uid,
+            await this.#named(sink, `preparing checkpoint ${checkpointId}`, () =>
+              prepare(sink, checkpointId),
+            ),
+          );
         }),
       ),
       () => report(prepared),
@@ -221,7 +239,9 @@ export abstract class Task {
     }
     this.blockOn(
       Promise.all(
-        this.#sinks.map((sink) => this.#named(sink, 'flushing at the end of input', () => sink.operator.writer.flush(true))),
+        this.#sinks.map((sink) =>
+          this.#named(sink, 'flushing at the end of input', () => sink.operator.writer.flush(true)),
+        ),
       ),
       passOn,
     );
@@ -256,7 +276,10 @@ interface PreparedSink {
   readonly writerState: readonly unknown[] | undefined;
 }
 
-async function prepare(sink: ChainedOperator & { readonly operator: SinkOperator }, checkpointId: number): Promise<PreparedSink> {
+async function prepare(
+  sink: ChainedOperator & { readonly operator: SinkOperator },
+  checkpointId: number,
+): Promise<PreparedSink> {
   const { writer } = sink.operator;
   await writer.flush(false);
   const committables = (await writer.prepareCommit?.(checkpointId)) ?? [];

@@ -15,7 +15,15 @@ import { StreamRecordError } from '../errors.js';
  * What can be a key: primitives and `Date`, and arrays and plain objects of them.
  */
 export type KeyValue =
-  string | number | bigint | boolean | null | undefined | Date | readonly KeyValue[] | { readonly [name: string]: KeyValue };
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | Date
+  | readonly KeyValue[]
+  | { readonly [name: string]: KeyValue };
 
 const TAG = {
   undefined: 0,
@@ -83,7 +91,12 @@ class Writer {
   }
 
   #number(value: number): void {
-    if (Number.isInteger(value) && value >= -0x80000000 && value <= 0x7fffffff && !(!this.forKey && Object.is(value, -0))) {
+    if (
+      Number.isInteger(value) &&
+      value >= -0x80000000 &&
+      value <= 0x7fffffff &&
+      !(!this.forKey && Object.is(value, -0))
+    ) {
       this.#tag(TAG.int32);
       this.#reserve(4);
       this.length = this.bytes.writeInt32LE(value === 0 ? 0 : value, this.length);
@@ -123,19 +136,20 @@ class Writer {
 
   #object(value: object, path: string, depth: number): void {
     if (depth > MAX_DEPTH) throw notPlain(`data nested deeper than ${MAX_DEPTH} levels (a cycle?)`, path);
-    if (Array.isArray(value)) {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Array.prototype && Array.isArray(value)) {
       this.#tag(TAG.array);
       this.#uint32(value.length);
       for (let i = 0; i < value.length; i++) this.write(value[i], `${path}[${i}]`, depth + 1);
       return;
     }
-    if (value instanceof Date) {
+    if (prototype === Date.prototype && value instanceof Date) {
       this.#tag(TAG.date);
       this.#number(value.getTime());
       return;
     }
-    const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
+      if (Object.getOwnPropertySymbols(value).length > 0) throw notPlain('a property named by a symbol', path);
       const names = Object.keys(value);
       if (this.forKey) names.sort();
       this.#tag(TAG.object);
@@ -156,7 +170,7 @@ class Writer {
         this.length += value.length;
         return;
       }
-      if (value instanceof Map) {
+      if (prototype === Map.prototype && value instanceof Map) {
         this.#tag(TAG.map);
         this.#uint32(value.size);
         for (const [key, item] of value) {
@@ -165,15 +179,21 @@ class Writer {
         }
         return;
       }
-      if (value instanceof Set) {
+      if (prototype === Set.prototype && value instanceof Set) {
         this.#tag(TAG.set);
         this.#uint32(value.size);
         for (const item of value) this.write(item, `${path}.item`, depth + 1);
         return;
       }
     }
-    throw notPlain(`an instance of ${value.constructor.name}`, path);
+    throw notPlain(`an instance of ${nameOfClass(value)}`, path);
   }
+}
+
+function nameOfClass(value: object): string {
+  // An object made from one without a prototype has no constructor, whatever its type says.
+  const made = value.constructor as { readonly name: string } | undefined;
+  return made?.name ?? 'an object without a constructor';
 }
 
 function notPlain(what: string, path: string): StreamRecordError {
@@ -242,6 +262,18 @@ class Reader {
     return text;
   }
 
+  #string(): string {
+    const value = this.read();
+    if (typeof value !== 'string') throw new RangeError(`byte ${this.position}: text was expected`);
+    return value;
+  }
+
+  #number(): number {
+    const value = this.read();
+    if (typeof value !== 'number') throw new RangeError(`byte ${this.position}: a number was expected`);
+    return value;
+  }
+
   read(): unknown {
     const tag = this.bytes.readUInt8(this.position++);
     switch (tag) {
@@ -264,7 +296,8 @@ class Reader {
         return value;
       }
       case TAG.bigint: {
-        const digits = this.read() as string;
+        const digits = this.#string();
+        if (!/^-?[0-9a-f]+$/.test(digits)) throw new RangeError(`'${digits}' is no bigint in hexadecimal digits`);
         return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
       }
       case TAG.latin1:
@@ -279,7 +312,7 @@ class Reader {
         return copy;
       }
       case TAG.date:
-        return new Date(this.read() as number);
+        return new Date(this.#number());
       case TAG.array: {
         const size = this.#uint32();
         const items: unknown[] = [];
@@ -290,10 +323,15 @@ class Reader {
         const size = this.#uint32();
         const record: Record<string, unknown> = {};
         for (let i = 0; i < size; i++) {
-          const name = this.read() as string;
+          const name = this.#string();
           // `record.__proto__ = …` would set the prototype instead of a property.
           if (name === '__proto__') {
-            Object.defineProperty(record, name, { value: this.read(), enumerable: true, writable: true, configurable: true });
+            Object.defineProperty(record, name, {
+              value: this.read(),
+              enumerable: true,
+              writable: true,
+              configurable: true,
+            });
           } else record[name] = this.read();
         }
         return record;
@@ -325,7 +363,8 @@ class Reader {
  */
 export function keyIdentity(key: unknown): unknown {
   if (typeof key === 'object' && key !== null) return `\u0000${encodeKey(key).toString('latin1')}`;
-  if (typeof key === 'string') return key.charCodeAt(0) === 0 ? `\u0000${encodeKey(key).toString('latin1')}` : key;
+  if (typeof key === 'string')
+    return key.charCodeAt(0) === 0 ? `\u0000${encodeKey(key).toString('latin1')}` : key;
   if (typeof key === 'function' || typeof key === 'symbol') throw notPlain(typeof key, 'key');
   return key;
 }

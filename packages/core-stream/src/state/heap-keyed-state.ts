@@ -28,7 +28,10 @@ import type {
 export interface KeyedStateSnapshot {
   readonly name: string;
   readonly kind: StateKind;
-  readonly keyGroups: readonly { readonly keyGroup: number; readonly entries: readonly (readonly [unknown, unknown])[] }[];
+  readonly keyGroups: readonly {
+    readonly keyGroup: number;
+    readonly entries: readonly (readonly [unknown, unknown])[];
+  }[];
 }
 
 interface Entry {
@@ -129,9 +132,12 @@ export class HeapKeyedState implements KeyedStateStore {
     };
   }
 
-  getMapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
+  getMapState<K extends string | number | bigint | boolean, V>(
+    descriptor: MapStateDescriptor<K, V>,
+  ): MapState<K, V> {
     const table = this.#table(descriptor);
-    const current = (): Map<K, V> | undefined => table.entries.get(this.#currentIdentity)?.value as Map<K, V> | undefined;
+    const current = (): Map<K, V> | undefined =>
+      table.entries.get(this.#currentIdentity)?.value as Map<K, V> | undefined;
     return {
       get: (key) => current()?.get(key),
       put: (key, value) => void (this.#slot(table, () => new Map<K, V>()).value as Map<K, V>).set(key, value),
@@ -167,9 +173,12 @@ export class HeapKeyedState implements KeyedStateStore {
         for (const [key, value] of group.entries) {
           const identity = keyIdentity(key);
           if (table.entries.has(identity)) {
-            throw new InvariantError(`Key ${String(key)} of state '${snapshot.name}' is in the checkpoint twice`, {
-              details: { invariant: 2, state: snapshot.name },
-            });
+            throw new InvariantError(
+              `Key ${String(key)} of state '${snapshot.name}' is in the checkpoint twice`,
+              {
+                details: { invariant: 2, state: snapshot.name },
+              },
+            );
           }
           table.entries.set(identity, { key, value });
         }

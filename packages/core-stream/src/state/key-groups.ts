@@ -53,7 +53,11 @@ export function subtaskOfKeyGroup(keyGroup: number, parallelism: number, maxPara
   return Math.floor((keyGroup * parallelism) / maxParallelism);
 }
 
-export function keyGroupRangeOf(subtaskIndex: number, parallelism: number, maxParallelism: number): KeyGroupRange {
+export function keyGroupRangeOf(
+  subtaskIndex: number,
+  parallelism: number,
+  maxParallelism: number,
+): KeyGroupRange {
   return {
     start: Math.ceil((subtaskIndex * maxParallelism) / parallelism),
     end: Math.ceil(((subtaskIndex + 1) * maxParallelism) / parallelism),

@@ -75,5 +75,7 @@ export class MapStateDescriptor<K extends string | number | bigint | boolean, V>
 export interface KeyedStateStore {
   getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T>;
   getListState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
-  getMapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V>;
+  getMapState<K extends string | number | bigint | boolean, V>(
+    descriptor: MapStateDescriptor<K, V>,
+  ): MapState<K, V>;
 }

@@ -9,7 +9,12 @@
  */
 import type { Clock } from './clock.js';
 import { StreamRecordError } from '../errors.js';
-import { MIN_TIMESTAMP, type TimestampAssigner, type WatermarkGenerator, type WatermarkStrategy } from './watermark-strategy.js';
+import {
+  MIN_TIMESTAMP,
+  type TimestampAssigner,
+  type WatermarkGenerator,
+  type WatermarkStrategy,
+} from './watermark-strategy.js';
 
 export interface WatermarkTarget {
   emitWatermark(timestamp: number): void;
@@ -51,7 +56,12 @@ export class WatermarkTracker {
   #isIdle = false;
   #main: SplitWatermark | undefined;
 
-  constructor(strategy: WatermarkStrategy<unknown>, clock: Clock, target: WatermarkTarget, operatorName: string) {
+  constructor(
+    strategy: WatermarkStrategy<unknown>,
+    clock: Clock,
+    target: WatermarkTarget,
+    operatorName: string,
+  ) {
     this.#strategy = strategy;
     this.#assigner = strategy.timestampAssigner;
     this.#clock = clock;

@@ -37,7 +37,9 @@ function checkDuration(name: string, value: number): void {
 
 function checkOffset(offset: number, slide: number): void {
   if (!Number.isSafeInteger(offset) || Math.abs(offset) >= slide) {
-    throw new StreamConfigError(`offsetMs must be a whole number between ${-slide} and ${slide} (exclusive), got ${offset}`);
+    throw new StreamConfigError(
+      `offsetMs must be a whole number between ${-slide} and ${slide} (exclusive), got ${offset}`,
+    );
   }
 }
 

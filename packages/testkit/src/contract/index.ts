@@ -1,1 +1,1 @@
-export {};
+export { describeDruidContract, type ContractOptions, type DruidUnderTest } from './describe-druid-contract.js';

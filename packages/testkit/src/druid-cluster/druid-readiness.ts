@@ -20,14 +20,19 @@ export const untilDruidIsReady = async (
   onMissing: (missing: string) => void,
   signal: AbortSignal,
 ): Promise<void> => {
-  for (const check of checks) {
-    for (;;) {
-      const missing = await attempt(check, urls, signal);
-      if (missing === undefined) break;
-      onMissing(missing);
-      await sleep(POLL_MS, undefined, { signal });
-    }
-  }
+  // Side by side: the Broker's first SQL query loads its planner while the data servers still start.
+  await Promise.all(
+    [taskChecks, queryChecks].map(async (checks) => {
+      for (const check of checks) {
+        for (;;) {
+          const missing = await attempt(check, urls, signal);
+          if (missing === undefined) break;
+          onMissing(missing);
+          await sleep(POLL_MS, undefined, { signal });
+        }
+      }
+    }),
+  );
   await wakePendingTasks(urls.router, signal);
 };
 
@@ -59,7 +64,7 @@ const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | unde
   }
 };
 
-const checks: readonly Check[] = [
+const taskChecks: readonly Check[] = [
   async ({ router }, signal) => {
     const response = await fetch(`${router}/status/health`, { signal });
     return (await response.text()) === 'true' ? undefined : 'the Router is not healthy';
@@ -73,6 +78,9 @@ const checks: readonly Check[] = [
     const workers: unknown = response.ok ? await response.json() : [];
     return Array.isArray(workers) && workers.length > 0 ? undefined : 'the Overlord has no worker';
   },
+];
+
+const queryChecks: readonly Check[] = [
   async ({ router }, signal) => {
     const rows = await sql(router, 'SELECT server_type FROM sys.servers', signal);
     if (rows === undefined) return 'the Broker answers no SQL';

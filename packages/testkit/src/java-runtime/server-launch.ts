@@ -89,8 +89,10 @@ const untilReady = async (plan: ServerPlan, process: JavaProcess, ports: readonl
   plan.signal?.addEventListener('abort', onAbort, { once: true });
   void process.exited.then(() => end.abort('died'));
   let missing = 'the process has only just begun';
+  const reported = new Set<string>();
   const onMissing = (now: string): void => {
-    if (now !== missing) plan.report({ phase: 'start', message: `Waiting: ${now}` });
+    if (!reported.has(now)) plan.report({ phase: 'start', message: `Waiting: ${now}` });
+    reported.add(now);
     missing = now;
   };
   try {

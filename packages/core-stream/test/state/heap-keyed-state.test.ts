@@ -1,0 +1,215 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  InvariantError,
+  ListStateDescriptor,
+  MapStateDescriptor,
+  StreamConfigError,
+  ValueStateDescriptor,
+} from '../../src/index.js';
+import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
+import { keyGroupOf, keyGroupRangeOf, subtaskOfKeyGroup } from '../../src/state/key-groups.js';
+
+const MAX = 16;
+const sum = new ValueStateDescriptor<number>('sum');
+const list = new ListStateDescriptor<number>('list');
+const map = new MapStateDescriptor<string, number>('map');
+
+/** The state as a checkpoint carries it. */
+function stored(state: HeapKeyedState): readonly KeyedStateSnapshot[] {
+  return decodeState(encodeState(state.snapshot())) as readonly KeyedStateSnapshot[];
+}
+
+describe('value state', () => {
+  it('has the default until it is set, and again after it was cleared', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(new ValueStateDescriptor<number>('v', { defaultValue: 7 }));
+    state.setCurrentKey('a');
+    expect(value.value()).toBe(7);
+    value.update(8);
+    expect(value.value()).toBe(8);
+    value.clear();
+    expect(value.value()).toBe(7);
+  });
+
+  it('is undefined without a default', () => {
+    const state = new HeapKeyedState(MAX);
+    state.setCurrentKey('a');
+    expect(state.getState(sum).value()).toBeUndefined();
+  });
+});
+
+describe('list state', () => {
+  it('appends, replaces and clears', () => {
+    const state = new HeapKeyedState(MAX);
+    const items = state.getListState(list);
+    state.setCurrentKey('a');
+    expect(items.get()).toEqual([]);
+    items.add(1);
+    items.add(2);
+    expect(items.get()).toEqual([1, 2]);
+    const replacement = [3];
+    items.update(replacement);
+    replacement.push(4);
+    expect(items.get()).toEqual([3]);
+    items.update([]);
+    expect(items.get()).toEqual([]);
+    items.add(5);
+    items.clear();
+    expect(items.get()).toEqual([]);
+  });
+});
+
+describe('map state', () => {
+  it('puts, removes and clears, and leaves nothing behind', () => {
+    const state = new HeapKeyedState(MAX);
+    const entries = state.getMapState(map);
+    state.setCurrentKey('a');
+    expect(entries.isEmpty()).toBe(true);
+    entries.put('x', 1);
+    entries.put('y', 2);
+    expect(entries.get('x')).toBe(1);
+    expect(entries.has('z')).toBe(false);
+    expect([...entries.entries()]).toEqual([
+      ['x', 1],
+      ['y', 2],
+    ]);
+    entries.remove('x');
+    entries.remove('y');
+    entries.remove('never there');
+    expect(entries.isEmpty()).toBe(true);
+    expect(state.snapshot().flatMap(({ keyGroups }) => keyGroups)).toEqual([]);
+    entries.put('x', 3);
+    entries.clear();
+    expect(entries.has('x')).toBe(false);
+  });
+});
+
+describe('heap keyed state', () => {
+  it('invariant 1: a handle works on the current key; keys see nothing of each other', () => {
+    const operation = fc.record({ key: fc.constantFrom('a', 'b', 1, 1n, '1'), value: fc.integer(), clear: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(operation), (operations) => {
+        const state = new HeapKeyedState(MAX);
+        const value = state.getState(sum);
+        const items = state.getListState(list);
+        const oracle = new Map<unknown, number[]>();
+        for (const { key, value: next, clear } of operations) {
+          state.setCurrentKey(key);
+          if (clear) {
+            oracle.delete(key);
+            value.clear();
+            items.clear();
+          } else {
+            oracle.set(key, [...(oracle.get(key) ?? []), next]);
+            value.update(next);
+            items.add(next);
+          }
+          for (const other of ['a', 'b', 1, 1n, '1']) {
+            state.setCurrentKey(other);
+            expect(value.value()).toBe(oracle.get(other)?.at(-1));
+            expect(items.get()).toEqual(oracle.get(other) ?? []);
+          }
+        }
+      }),
+    );
+  });
+
+  it('invariant 1: keys are the same by value, not by identity', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(sum);
+    state.setCurrentKey({ a: 1, b: 2 });
+    value.update(5);
+    state.setCurrentKey({ b: 2, a: 1 });
+    expect(value.value()).toBe(5);
+  });
+
+  it('invariant 2: a snapshot holds each key under its key group', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(sum);
+    for (let key = 0; key < 100; key++) {
+      state.setCurrentKey(key);
+      value.update(key);
+    }
+    const [table] = stored(state);
+    const entries = table?.keyGroups.flatMap(({ keyGroup, entries: pairs }) =>
+      pairs.map(([key, item]) => [keyGroup, key, item] as const),
+    );
+    expect(entries).toHaveLength(100);
+    for (const [keyGroup, key, item] of entries ?? []) {
+      expect(keyGroup).toBe(keyGroupOf(key, MAX));
+      expect(item).toBe(key);
+    }
+  });
+
+  it('invariant 2: goes from parallelism 1 to 2 to 3 and back to 1 with nothing lost or doubled', () => {
+    const keyed = fc.uniqueArray(fc.oneof(fc.string(), fc.integer(), fc.tuple(fc.string(), fc.integer())), {
+      selector: (key) => JSON.stringify(key),
+    });
+    fc.assert(
+      fc.property(keyed, (keys) => {
+        let states = [new HeapKeyedState(MAX)];
+        const subtaskOf = (key: unknown, parallelism: number) =>
+          subtaskOfKeyGroup(keyGroupOf(key, MAX), parallelism, MAX);
+        for (const [round, parallelism] of [1, 2, 3, 1].entries()) {
+          const snapshots = states.flatMap((state) => stored(state));
+          states = Array.from({ length: parallelism }, (_, subtask) => {
+            const state = new HeapKeyedState(MAX);
+            state.restore(snapshots, keyGroupRangeOf(subtask, parallelism, MAX));
+            return state;
+          });
+          for (const [index, key] of keys.entries()) {
+            const state = states[subtaskOf(key, parallelism)];
+            if (state === undefined) throw new Error('no such subtask');
+            state.setCurrentKey(key);
+            const [value, items, entries] = [state.getState(sum), state.getListState(list), state.getMapState(map)];
+            expect(value.value()).toBe(round === 0 ? undefined : index * round);
+            expect(items.get()).toEqual(Array.from({ length: round }, (__, i) => i));
+            expect(entries.get(`r${round - 1}`)).toBe(round === 0 ? undefined : index);
+            value.update(index * (round + 1));
+            items.add(round);
+            entries.put(`r${round}`, index);
+          }
+        }
+        const count = states.flatMap((state) => stored(state)).find(({ name }) => name === 'sum')?.keyGroups ?? [];
+        expect(count.flatMap(({ entries }) => entries)).toHaveLength(keys.length);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('invariant 2: a snapshot that holds a key twice is refused', () => {
+    const state = new HeapKeyedState(MAX);
+    state.setCurrentKey('a');
+    state.getState(sum).update(1);
+    const twice = [...stored(state), ...stored(state)];
+    expect(() => new HeapKeyedState(MAX).restore(twice, { start: 0, end: MAX })).toThrow(InvariantError);
+  });
+
+  it('invariant 3: one name has one kind', () => {
+    const state = new HeapKeyedState(MAX);
+    state.getState(new ValueStateDescriptor<number>('x'));
+    expect(() => state.getListState(new ListStateDescriptor<number>('x'))).toThrow(StreamConfigError);
+  });
+
+  it('invariant 3: also after a restore', () => {
+    const state = new HeapKeyedState(MAX);
+    state.setCurrentKey('a');
+    state.getState(new ValueStateDescriptor<number>('x')).update(1);
+    const restored = new HeapKeyedState(MAX);
+    restored.restore(stored(state), { start: 0, end: MAX });
+    expect(() => restored.getMapState(new MapStateDescriptor<string, number>('x'))).toThrow(
+      /'x' is value state, but is asked for as map state/,
+    );
+  });
+
+  it('keeps state that the program no longer asks for', () => {
+    const state = new HeapKeyedState(MAX);
+    state.setCurrentKey('a');
+    state.getState(sum).update(1);
+    const restored = new HeapKeyedState(MAX);
+    restored.restore(stored(state), { start: 0, end: MAX });
+    expect(stored(restored)).toEqual(stored(state));
+  });
+});

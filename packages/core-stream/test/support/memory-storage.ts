@@ -1,0 +1,34 @@
+import type { CheckpointData, CheckpointStorage } from '../../src/index.js';
+import { turn } from './conditions.js';
+
+/** Checkpoints in memory, copied as a file would copy them. */
+export class MemoryStorage implements CheckpointStorage {
+  readonly location = 'memory';
+  readonly checkpoints: CheckpointData[] = [];
+  /** Called before a checkpoint is durable, and after: may throw or wait. */
+  beforeWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
+  afterWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
+
+  latest(): Promise<CheckpointData | undefined> {
+    const newest = this.checkpoints.at(-1);
+    return Promise.resolve(newest === undefined ? undefined : structuredClone(newest));
+  }
+
+  async write(checkpoint: CheckpointData): Promise<number> {
+    await this.beforeWrite(checkpoint);
+    const { checkpointId, jobName, jobId, maxParallelism, createdAt } = checkpoint;
+    const copy = structuredClone({
+      operators: checkpoint.operators.map(({ uid, subtaskIndex, bytes }) => ({ uid, subtaskIndex, bytes })),
+      enumerators: checkpoint.enumerators,
+      pendingCommits: checkpoint.pendingCommits,
+    });
+    await turn();
+    this.checkpoints.push({ checkpointId, jobName, jobId, maxParallelism, createdAt, ...copy });
+    await this.afterWrite(checkpoint);
+    return checkpoint.operators.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  }
+
+  get lastId(): number | undefined {
+    return this.checkpoints.at(-1)?.checkpointId;
+  }
+}

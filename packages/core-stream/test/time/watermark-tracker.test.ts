@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MIN_TIMESTAMP, StreamRecordError, WatermarkStrategy } from '../../src/index.js';
+import { WatermarkTracker } from '../../src/time/watermark-tracker.js';
+import { ManualClock } from '../support/manual-clock.js';
+
+function track(strategy: WatermarkStrategy<unknown>) {
+  const clock = new ManualClock();
+  const log: (number | boolean)[] = [];
+  const tracker = new WatermarkTracker(
+    strategy,
+    clock,
+    { emitWatermark: (timestamp) => void log.push(timestamp), emitIdle: (isIdle) => void log.push(isIdle) },
+    'Source',
+  );
+  return { clock, log, tracker };
+}
+
+const onAdvance = WatermarkStrategy.forBoundedOutOfOrderness<unknown>(0).withEmission('on-advance');
+
+describe('watermark tracker', () => {
+  it('invariant 1: the watermark is the minimum over the splits and never goes back', () => {
+    const event = fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: -50, max: 50 }));
+    fc.assert(
+      fc.property(fc.array(event), fc.integer({ min: 0, max: 5 }), (events, bound) => {
+        const { log, tracker } = track(
+          WatermarkStrategy.forBoundedOutOfOrderness<unknown>(bound).withEmission('on-advance'),
+        );
+        const newest = new Map([['a', -Infinity], ['b', -Infinity], ['c', -Infinity]]);
+        for (const split of newest.keys()) tracker.addSplit(split);
+        const expected: number[] = [];
+        for (const [split, timestamp] of events) {
+          tracker.onEvent(undefined, timestamp, split);
+          newest.set(split, Math.max(newest.get(split) ?? -Infinity, timestamp));
+          const minimum = Math.min(...newest.values()) - bound - 1;
+          if (minimum > (expected.at(-1) ?? -Infinity)) expected.push(minimum);
+        }
+        expect(log).toEqual(expected);
+      }),
+    );
+  });
+
+  it('emits periodic watermarks at the tick only', () => {
+    const { log, tracker } = track(WatermarkStrategy.forBoundedOutOfOrderness<unknown>(2));
+    tracker.onPeriodicEmit();
+    tracker.onEvent(undefined, 10);
+    tracker.onEvent(undefined, 7);
+    expect(log).toEqual([]);
+    tracker.onPeriodicEmit();
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([7]);
+  });
+
+  it('invariant 1: a finished split no longer holds the watermark back', () => {
+    const { log, tracker } = track(onAdvance);
+    tracker.addSplit('a');
+    tracker.addSplit('b');
+    tracker.onEvent(undefined, 100, 'a');
+    expect(log).toEqual([]);
+    tracker.removeSplit('b');
+    expect(log).toEqual([99]);
+    tracker.removeSplit('a');
+    expect(log).toEqual([99]);
+  });
+
+  it('invariant 2: a split without records for its time-out no longer holds the watermark back', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    tracker.addSplit('a');
+    tracker.addSplit('b');
+    tracker.onEvent(undefined, 100, 'a');
+    clock.advance(999);
+    tracker.onEvent(undefined, 101, 'a');
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([]);
+    clock.advance(1);
+    tracker.onEvent(undefined, 102, 'a');
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([101]);
+    tracker.onEvent(undefined, 50, 'b');
+    tracker.onEvent(undefined, 103, 'a');
+    expect(log).toEqual([101]); // b is back and holds at 49, but nothing goes back
+    tracker.onEvent(undefined, 200, 'b');
+    expect(log).toEqual([101, 102]);
+  });
+
+  it('invariant 2: with all splits idle the subtask is idle until the next record', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    tracker.addSplit('a');
+    tracker.onEvent(undefined, 100, 'a');
+    tracker.onPeriodicEmit();
+    clock.advance(1000);
+    tracker.onPeriodicEmit();
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([99, true]);
+    tracker.onEvent(undefined, 110, 'a');
+    expect(log).toEqual([99, true, false, 109]);
+  });
+
+  it('invariant 2: a reader without any split becomes idle too', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    tracker.onPeriodicEmit();
+    clock.advance(1000);
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([true]);
+    tracker.addSplit('a');
+    expect(log).toEqual([true, false]);
+  });
+
+  it('invariant 3: a record counts after it was emitted, so the assigner alone moves nothing', () => {
+    const { log, tracker } = track(onAdvance.withTimestampAssigner(() => 10));
+    expect(tracker.assignTimestamp('x', MIN_TIMESTAMP)).toBe(10);
+    expect(log).toEqual([]);
+  });
+
+  it('goes on from a restored watermark and not below it', () => {
+    const { log, tracker } = track(onAdvance);
+    tracker.restoreWatermark(50);
+    tracker.restoreWatermark(MIN_TIMESTAMP);
+    tracker.onEvent(undefined, 40);
+    tracker.onEvent(undefined, 60);
+    expect(log).toEqual([50, 59]);
+    expect(tracker.watermark).toBe(59);
+  });
+
+  it('gives the assigner the timestamp that the record came with', () => {
+    const seen: (number | undefined)[] = [];
+    const { tracker } = track(
+      onAdvance.withTimestampAssigner((_value, timestamp) => {
+        seen.push(timestamp);
+        return 1;
+      }),
+    );
+    tracker.assignTimestamp('x', 5);
+    tracker.assignTimestamp('x', MIN_TIMESTAMP);
+    expect(seen).toEqual([5, undefined]);
+  });
+
+  it.each([NaN, Infinity, -Infinity, undefined, '5'])('refuses %s from an assigner', (timestamp) => {
+    const { tracker } = track(onAdvance.withTimestampAssigner(() => timestamp as number));
+    expect(() => tracker.assignTimestamp('x', 0)).toThrow(StreamRecordError);
+  });
+
+  it.each([NaN, Infinity])('refuses %s from a source', (timestamp) => {
+    const { tracker } = track(onAdvance);
+    expect(() => tracker.assignTimestamp('x', timestamp)).toThrow(StreamRecordError);
+    expect(tracker.assignTimestamp('x', MIN_TIMESTAMP)).toBe(MIN_TIMESTAMP);
+  });
+});
+
+describe('watermark strategy', () => {
+  it('is immutable: each with… returns a new one', () => {
+    const first = WatermarkStrategy.forMonotonousTimestamps<number>();
+    const second = first.withIdleness(5).withTimestampAssigner((value) => value);
+    expect(first.idleTimeoutMs).toBeUndefined();
+    expect(first.timestampAssigner).toBeUndefined();
+    expect(second.idleTimeoutMs).toBe(5);
+  });
+
+  it('refuses bounds that are none', () => {
+    expect(() => WatermarkStrategy.forBoundedOutOfOrderness(-1)).toThrow(RangeError);
+    expect(() => WatermarkStrategy.forBoundedOutOfOrderness(NaN)).toThrow(RangeError);
+    expect(() => WatermarkStrategy.noWatermarks().withIdleness(0)).toThrow(RangeError);
+  });
+
+  it('emits what a generator of one’s own decides', () => {
+    const { log, tracker } = track(
+      WatermarkStrategy.forGenerator<unknown>(() => ({
+        onEvent: (value, _timestamp, output) => {
+          if (value === 'mark') output.emitWatermark(7);
+        },
+        onPeriodicEmit: (output) => output.emitWatermark(9),
+      })),
+    );
+    tracker.onEvent('x', 1);
+    tracker.onEvent('mark', 1);
+    tracker.onEvent('mark', 1);
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([7, 9]);
+  });
+});

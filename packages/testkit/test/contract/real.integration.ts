@@ -1,0 +1,16 @@
+import { describe, it } from 'vitest';
+import { describeDruidContract } from '../../src/contract/index.js';
+import { DruidCluster, isRealServerAvailable } from '../../src/index.js';
+
+const real = isRealServerAvailable();
+
+if (real.available) {
+  describeDruidContract('Apache Druid 33.0.0', async () => {
+    const druid = await DruidCluster.start({ heapMb: 1200 });
+    return { url: druid.url, stop: () => druid.stop() };
+  });
+} else {
+  describe('Druid contract: Apache Druid 33.0.0', () => {
+    it.skip(`needs a JDK and Maven: ${real.reason}`);
+  });
+}
