@@ -1,4 +1,12 @@
-import { DruidClient, DruidDecodeError, DruidError, DruidRemoteError } from '@millrace/druid-client';
+import {
+  DruidClient,
+  DruidConnectionError,
+  DruidDecodeError,
+  DruidError,
+  DruidRemoteError,
+  DruidTimeoutError,
+  DruidTruncatedError,
+} from '@millrace/druid-client';
 import { DruidCluster, EmbeddedDruid, RealServerError } from '@millrace/testkit';
 import { sleep, systemClock } from '@millrace/core-stream';
 import { DemoError } from './failure.js';
@@ -86,13 +94,27 @@ async function connect(choice: DruidChoice & { readonly kind: 'url' }): Promise<
 
 function unusable(address: string, cause: unknown): unknown {
   if (!DruidError.is(cause)) return cause;
-  return new DemoError(`The Druid at ${address} cannot be used: ${cause.message}\n${nextStep(cause)}`, { cause });
+  return new DemoError(`The Druid at ${address} cannot be used: ${reasonOf(cause)}. ${nextStep(cause)}`, { cause });
+}
+
+function reasonOf(cause: DruidError): string {
+  if (DruidRemoteError.is(cause)) {
+    const { status, druid } = cause.details;
+    const said = druid.errorMessage ?? druid.error;
+    return `it answers ${status}${said === undefined ? '' : ` (${said})`}`;
+  }
+  if (DruidConnectionError.is(cause)) return `nothing answers there (${cause.details.reason})`;
+  if (DruidTimeoutError.is(cause)) return `it did not answer within ${cause.details.timeoutMs / 1000} seconds`;
+  if (DruidDecodeError.is(cause) || DruidTruncatedError.is(cause)) return 'what answers there is no Druid';
+  return cause.message;
 }
 
 function nextStep(cause: DruidError): string {
   const status = DruidRemoteError.is(cause) ? cause.details.status : undefined;
   if (status === 401 || status === 403) return 'Give the right user and password: --druid http://user:password@host:port.';
-  if (status !== undefined && status >= 500) return 'Wait until its Broker is up (see /status/health and the logs), then run this again.';
-  if (status !== undefined || DruidDecodeError.is(cause)) return 'Check that --druid is the address of a Router or Broker.';
-  return 'Check that --druid is right and that Druid runs, or leave --druid out to use the embedded one.';
+  if (status !== undefined && status >= 500) return 'Wait until its Broker is up (see /status/health and its logs), then run this again.';
+  if (DruidConnectionError.is(cause) || DruidTimeoutError.is(cause)) {
+    return 'Check the address and that Druid runs, or leave --druid out to use the embedded one.';
+  }
+  return 'Check that --druid is the address of a Router, such as http://localhost:8888.';
 }

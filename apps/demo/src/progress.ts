@@ -2,7 +2,8 @@ import type { JobSnapshot } from '@millrace/core-stream';
 import { SOURCE_UID, WATERMARK_UID } from './pipeline.js';
 
 const BAR_WIDTH = 24;
-const REDRAW_MS = 100;
+const LOOK_MS = 100;
+/** Between two lines where there is no terminal. */
 const LINE_MS = 2_000;
 
 /**
@@ -35,19 +36,26 @@ export class Progress {
 
   /** Shows a running job until `end`. */
   follow(snapshot: () => JobSnapshot): void {
-    let before: { readonly at: number; readonly records: number } | undefined;
-    const show = () => {
+    /** Newest last; the rate is that of about the last two seconds. */
+    const samples: { readonly at: number; readonly records: number }[] = [];
+    let ticks = 0;
+    const look = () => {
       const now = snapshot();
-      const records = countOf(now);
-      const perSecond = before === undefined ? 0 : ((records - before.records) * 1000) / (now.durationMs - before.at);
-      before = { at: now.durationMs, records };
-      const line = describeProgress(now, { records, rows: this.#rows, perSecond });
-      if (!this.#isTerminal) return void process.stderr.write(`${line}\n`);
+      const sample = { at: now.durationMs, records: countOf(now) };
+      const oldest = samples[0] ?? sample;
+      if (samples.push(sample) > LINE_MS / LOOK_MS) samples.shift();
+      const perSecond = ((sample.records - oldest.records) * 1000) / (sample.at - oldest.at || 1);
+      this.#show(describeProgress(now, { records: sample.records, rows: this.#rows, perSecond }), ++ticks);
+    };
+    this.#timer = setInterval(look, LOOK_MS);
+  }
+
+  #show(line: string, ticks: number): void {
+    if (this.#isTerminal) {
       this.#clear();
       this.#line = line;
       this.#draw();
-    };
-    this.#timer = setInterval(show, this.#isTerminal ? REDRAW_MS : LINE_MS);
+    } else if (ticks % (LINE_MS / LOOK_MS) === 0) process.stderr.write(`${line}\n`);
   }
 
   end(): void {

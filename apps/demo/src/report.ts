@@ -18,7 +18,7 @@ export function formatReport({ rowsIn, invalid, late, datasources, worstAirports
   const rows = [
     ['records replayed', count(rowsIn)],
     ['dead letters', reasons.length === 0 ? '0' : reasons.join(', ')],
-    ['flights', `${count(flights.rows)} rows, ${count(flights.sumDelay)} minutes late, ${count(flights.sumDistance)} miles`],
+    ['flights', `${count(flights.rows)} rows, ${count(flights.sumDelay)} minutes of delay, ${count(flights.sumDistance)} miles`],
     ['airport_delays', `${count(hours.rows)} rows of ${count(hours.sumFlights)} flights; ${count(late)} came too late for their hour`],
     ['alerts', `${count(alerts.rows)} rows`],
     ['recommendations', `${count(recommendations.rows)} rows`],

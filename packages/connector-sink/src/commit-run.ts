@@ -2,7 +2,6 @@
  * Carries out the commit protocol for one spool file: each phase's step is one call, its outcome the next event. All
  * decisions are in `commit-protocol.ts`.
  */
-import { readFile } from 'node:fs/promises';
 import type { DruidClient, TaskStatus } from '@millrace/druid-client';
 import { sleep, type CommitRequest, type Logger } from '@millrace/core-stream';
 import type { CommitTimings } from './commit-event.js';
@@ -16,11 +15,12 @@ import {
 } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
 import { callDruid, isOutage, isRefusal, type Patience } from './druid-calls.js';
-import { appendTask, attemptId, type SpoolInput } from './ingestion-spec.js';
+import { appendTask, attemptId } from './ingestion-spec.js';
 import type { PublishedRows } from './published-rows.js';
 import { readRowStats, rowStatsMismatch } from './row-stats.js';
 import type { SpoolDirectory } from './spool-directory.js';
 import type { SpoolServer } from './spool-server.js';
+import { TaskInput } from './task-input.js';
 
 /** What all runs of one committer share. */
 export interface CommitRunEnvironment extends Patience {
@@ -57,7 +57,7 @@ export class CommitRun {
   readonly #startedMs: number;
   #submittedMs: number | undefined;
   #taskDoneMs: number | undefined;
-  #input: SpoolInput | undefined;
+  readonly #input: TaskInput;
   /** Attempts that this process has posted: their input is its own. */
   readonly #posted = new Set<number>();
   #lastCause: unknown;
@@ -68,6 +68,7 @@ export class CommitRun {
     this.#options = options;
     this.#committable = options.request.committable;
     this.#startedMs = env.clock.now();
+    this.#input = new TaskInput({ ...env, committable: this.#committable });
   }
 
   /** Resolves once the file is in Druid exactly once. @throws DruidSinkError */
@@ -76,7 +77,7 @@ export class CommitRun {
     const { inherited, baseId } = this.#options;
     try {
       // A task of the process before may be reading: serve first, ask then.
-      if (inherited) await this.#serveInherited();
+      if (inherited) await this.#input.serveInherited();
       let state = beginCommit({ ...rules, canCount: this.#committable.commitId !== null }, { inherited });
       while (state.phase !== 'committed' && state.phase !== 'failed') {
         this.#env.signal.throwIfAborted();
@@ -104,7 +105,7 @@ export class CommitRun {
         },
       };
     } finally {
-      this.#env.server.withdraw(this.#committable.file);
+      this.#input.close();
     }
   }
 
@@ -141,7 +142,7 @@ export class CommitRun {
     const status = await this.#call('a task status', () => druid.tasks.status(id, { signal }));
     if (status === undefined) return { type: 'status-unknown' };
     if (status.statusCode === 'RUNNING') {
-      const reachable = this.#posted.has(attempt) || server.isResumed || this.#input?.type === 'inline';
+      const reachable = this.#posted.has(attempt) || server.isResumed || this.#input.isInline;
       return { type: 'status-running', reachable };
     }
     this.#noteEnd(status);
@@ -156,10 +157,10 @@ export class CommitRun {
   }
 
   async #submit(attempt: number): Promise<CommitEvent> {
-    const { druid, directory, taskContext, tuningConfig } = this.#env;
+    const { druid, taskContext, tuningConfig } = this.#env;
     // What an earlier process wrote may have suffered in the crash; what this one wrote it has just synced.
-    if (this.#options.inherited && this.#posted.size === 0) await directory.verify(this.#committable);
-    const input = (this.#input ??= await this.#openInput());
+    if (this.#options.inherited && this.#posted.size === 0) await this.#input.verify();
+    const input = await this.#input.open();
     const task = appendTask(this.#committable, {
       id: this.#taskId(attempt),
       input,
@@ -178,28 +179,6 @@ export class CommitRun {
       this.#log('warn', 'The answer to a task submission did not arrive; its status will tell', attempt);
       return { type: 'submit-unclear' };
     }
-  }
-
-  async #openInput(): Promise<SpoolInput> {
-    const { directory, server, inlineMaxBytes } = this.#env;
-    const { file, bytes } = this.#committable;
-    const path = directory.resolve(file);
-    if (bytes > inlineMaxBytes) return { type: 'http', url: server.publish(file, path) };
-    try {
-      return { type: 'inline', data: await readFile(path, 'utf8') };
-    } catch (cause) {
-      throw await directory.error(`cannot be read (file '${file}')`, cause);
-    }
-  }
-
-  async #serveInherited(): Promise<void> {
-    const { directory, server } = this.#env;
-    const { file } = this.#committable;
-    const isIntact = await directory.verify(this.#committable).then(
-      () => true,
-      () => false,
-    );
-    if (isIntact) server.publish(file, directory.resolve(file));
   }
 
   async #stop(attempt: number): Promise<void> {

@@ -330,7 +330,7 @@ describe('DruidSink', () => {
       const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 2 });
       env.enableCheckpointing({
         intervalMs: 20,
-        storage: new FileCheckpointStorage({ directory: checkpoints }),
+        storage: new FileCheckpointStorage(checkpoints),
       });
       env
         .fromCollection(flights(3_000))

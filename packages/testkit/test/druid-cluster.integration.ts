@@ -29,8 +29,21 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
 
   it('is ready for queries when start settles (invariant 1)', async () => {
     const rows = await druidHttp(druid.url).sql('SELECT server_type FROM sys.servers');
-    expect(rows.flat().sort()).toEqual(['broker', 'coordinator', 'historical', 'indexer', 'overlord', 'router']);
-    expect(Object.keys(druid.urls).sort()).toEqual(['broker', 'coordinator', 'historical', 'indexer', 'router']);
+    expect(rows.flat().sort()).toEqual([
+      'broker',
+      'coordinator',
+      'historical',
+      'indexer',
+      'overlord',
+      'router',
+    ]);
+    expect(Object.keys(druid.urls).sort()).toEqual([
+      'broker',
+      'coordinator',
+      'historical',
+      'indexer',
+      'router',
+    ]);
     for (const url of Object.values(druid.urls)) {
       expect((await fetch(`${url}/status/health`)).status).toBe(200);
     }
@@ -81,7 +94,9 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
   it('brings rows back after a crash, and runs a task again that was running (invariant 4)', async () => {
     let held: ServerResponse[] = [];
     const server = await serve((_, response) => void held.push(response));
-    await druidHttp(druid.url).submit(appendTask('inline', { type: 'http', uris: [`${server.url}/rows`] }, 'crashed'));
+    await druidHttp(druid.url).submit(
+      appendTask('inline', { type: 'http', uris: [`${server.url}/rows`] }, 'crashed'),
+    );
     await until(() => held.length > 0);
     await druid.kill();
     expect(isProcessAlive(druid.pid)).toBe(false);
@@ -109,7 +124,10 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
   });
 
   it('fails with the log’s reason and the next step when a role cannot start', async () => {
-    const start = DruidCluster.start({ dataDir, properties: { broker: { 'druid.processing.numThreads': 'many' } } });
+    const start = DruidCluster.start({
+      dataDir,
+      properties: { broker: { 'druid.processing.numThreads': 'many' } },
+    });
     const error: unknown = await start.then(
       () => undefined,
       (reason: unknown) => reason,
@@ -131,10 +149,12 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
        setInterval(() => {}, 1000);`,
     );
     const parent = fork(program, { execArgv: [] });
-    const { pid, dataDir: orphaned } = await new Promise<{ pid: number; dataDir: string }>((resolve, reject) => {
-      parent.once('message', (message) => resolve(message as { pid: number; dataDir: string }));
-      parent.once('exit', (code) => reject(new Error(`the parent ended early, with ${code}`)));
-    });
+    const { pid, dataDir: orphaned } = await new Promise<{ pid: number; dataDir: string }>(
+      (resolve, reject) => {
+        parent.once('message', (message) => resolve(message as { pid: number; dataDir: string }));
+        parent.once('exit', (code) => reject(new Error(`the parent ended early, with ${code}`)));
+      },
+    );
     expect(isProcessAlive(pid)).toBe(true);
     parent.removeAllListeners('exit');
     parent.kill('SIGKILL');
@@ -168,7 +188,9 @@ const compileForPlainNode = async (): Promise<string> => {
   await mkdir(outDir);
   await writeFile(join(root, 'package.json'), '{"type":"module"}');
   await symlink(join(packageFolder, 'java'), join(root, 'java'));
-  const config = JSON.parse(await readFile(join(packageFolder, 'tsconfig.json'), 'utf8')) as { extends: string };
+  const config = JSON.parse(await readFile(join(packageFolder, 'tsconfig.json'), 'utf8')) as {
+    extends: string;
+  };
   await writeFile(
     join(root, 'tsconfig.json'),
     JSON.stringify({

@@ -38,7 +38,12 @@ describe.skipIf(!requireRealServers())('KafkaBroker', () => {
       bootstrapBrokers: [kafka.bootstrapServers],
       deserializers: stringDeserializers,
     });
-    const stream = await consumer.consume({ topics: [topic], mode: 'earliest', autocommit: false, maxWaitTime: 100 });
+    const stream = await consumer.consume({
+      topics: [topic],
+      mode: 'earliest',
+      autocommit: false,
+      maxWaitTime: 100,
+    });
     const values: string[] = [];
     for await (const message of stream) {
       values.push(message.value);

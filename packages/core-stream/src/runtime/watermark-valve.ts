@@ -4,8 +4,10 @@
  * Invariants
  * 1. The watermark is the minimum over the channels that are not idle, and never goes back.
  * 2. When all channels are idle the subtask is idle; its watermark does not advance.
+ * 3. The watermark +∞ means that all channels have ended. A channel that has ended counts neither as idle nor as active:
+ *    it holds nothing back, and its end is not that of channels that are only idle.
  */
-import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 
 export interface ValveOutput {
   onWatermark(timestamp: number): void;
@@ -37,14 +39,18 @@ export class WatermarkValve {
   }
 
   #update(): void {
-    let minimum = Infinity;
+    let minimum = MAX_WATERMARK;
     let active = 0;
+    let ended = 0;
     for (let i = 0; i < this.#watermarks.length; i++) {
-      if (this.#idle[i]) continue;
-      active++;
-      if (this.#watermarks[i]! < minimum) minimum = this.#watermarks[i]!;
+      const watermark = this.#watermarks[i]!;
+      if (watermark === MAX_WATERMARK) ended++;
+      else if (!this.#idle[i]) {
+        active++;
+        if (watermark < minimum) minimum = watermark;
+      }
     }
-    const isIdle = active === 0;
+    const isIdle = active === 0 && ended < this.#watermarks.length; // invariants 2 and 3
     if (isIdle !== this.#isIdle) {
       this.#isIdle = isIdle;
       this.#output.onIdle(isIdle);

@@ -9,11 +9,19 @@ export interface Clock {
   schedule(delayMs: number, callback: () => void): Cancel;
 }
 
+/** The longest delay of a Node timer; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   schedule(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    let timer: NodeJS.Timeout;
+    const wait = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, MAX_TIMER_MS);
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs);
+    };
+    wait(delayMs);
     return () => clearTimeout(timer);
   },
 };

@@ -10,6 +10,7 @@
 import type { Clock } from './clock.js';
 import { StreamRecordError } from '../errors.js';
 import {
+  MAX_WATERMARK,
   MIN_TIMESTAMP,
   type TimestampAssigner,
   type WatermarkGenerator,
@@ -83,7 +84,14 @@ export class WatermarkTracker {
 
   /** The record's event time: the assigner's where the strategy has one, else the one it came with. */
   assignTimestamp(value: unknown, timestamp: number): number {
-    if (this.#assigner === undefined) return timestamp;
+    if (this.#assigner === undefined) {
+      if (timestamp < MAX_WATERMARK) return timestamp;
+      throw new StreamRecordError(
+        `'${this.#operatorName}' gave a record the timestamp ${String(timestamp)}. ` +
+          'A timestamp is a finite number of epoch milliseconds: leave it out where there is none.',
+        { details: { operator: this.#operatorName } },
+      );
+    }
     const assigned = this.#assigner(value, timestamp === MIN_TIMESTAMP ? undefined : timestamp);
     if (typeof assigned !== 'number' || !Number.isFinite(assigned)) {
       throw new StreamRecordError(

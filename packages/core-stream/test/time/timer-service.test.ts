@@ -39,8 +39,8 @@ describe('timer queue', () => {
     const queue = new TimerQueue();
     queue.register(10, 'a');
     queue.register(20, 'a');
-    const fired = fire(queue, 20, (timestamp) => {
-      if (timestamp === 10) {
+    const fired = fire(queue, 20, (timestamp, key) => {
+      if (timestamp === 10 && key === 'a') {
         queue.register(15, 'a');
         queue.register(5, 'a');
         queue.register(10, 'b');

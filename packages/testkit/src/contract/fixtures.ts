@@ -107,7 +107,12 @@ export async function loadFixtures(druid: DruidHttp, prefix: string): Promise<Fi
   };
   const { taskIds } = fixtures;
   const tasks = [
-    ingestionTask({ id: taskIds.events, dataSource: fixtures.events, dimensions: EVENT_DIMENSIONS, data: EVENTS }),
+    ingestionTask({
+      id: taskIds.events,
+      dataSource: fixtures.events,
+      dimensions: EVENT_DIMENSIONS,
+      data: EVENTS,
+    }),
     ingestionTask({
       id: taskIds.clicks,
       dataSource: fixtures.clicks,

@@ -1,1 +1,5 @@
-export { describeDruidContract, type ContractOptions, type DruidUnderTest } from './describe-druid-contract.js';
+export {
+  describeDruidContract,
+  type ContractOptions,
+  type DruidUnderTest,
+} from './describe-druid-contract.js';

@@ -28,7 +28,10 @@ const FILTERS: [filter: Record<string, unknown>, kept: unknown[]][] = [
   [{ type: 'in', dimension: 'user', values: ['ann', null] }, [1, '9007199254740993', null, 7]],
   [{ type: 'in', dimension: 'n', values: ['1', '-5'] }, [1, -5]],
   [{ type: 'inType', column: 'n', matchValueType: 'LONG', sortedValues: [1, 7] }, [1, 7, 7]],
-  [{ type: 'bound', dimension: 'page', lower: 'a', upper: 'c', upperStrict: true }, [1, '9007199254740993', 7]],
+  [
+    { type: 'bound', dimension: 'page', lower: 'a', upper: 'c', upperStrict: true },
+    [1, '9007199254740993', 7],
+  ],
   [{ type: 'bound', dimension: 'user', upper: 'b' }, [1, '9007199254740993', null, 7]],
   [{ type: 'bound', dimension: 'n', lower: '1', upper: '7', ordering: 'numeric' }, [1, 7, 7]],
   [{ type: 'bound', dimension: 'n', upper: '5', ordering: 'numeric' }, [1, -5]],
@@ -40,7 +43,13 @@ const FILTERS: [filter: Record<string, unknown>, kept: unknown[]][] = [
     {
       type: 'and',
       fields: [
-        { type: 'or', fields: [{ type: 'selector', dimension: 'page', value: 'a' }, { type: 'selector', dimension: 'page', value: 'c' }] },
+        {
+          type: 'or',
+          fields: [
+            { type: 'selector', dimension: 'page', value: 'a' },
+            { type: 'selector', dimension: 'page', value: 'c' },
+          ],
+        },
         { type: 'range', column: '__time', matchValueType: 'LONG', lower: 1704153600000 },
       ],
     },
@@ -58,12 +67,17 @@ export function nativeContract(context: ContractContext): void {
       columns: ['__time', 'n'],
       ...more,
     }) as Promise<Batch[]>;
-  const values = (batches: Batch[]): unknown[] => batches.flatMap(({ events }) => events.map((event) => event.at(-1)));
+  const values = (batches: Batch[]): unknown[] =>
+    batches.flatMap(({ events }) => events.map((event) => event.at(-1)));
   const segments = async (dataSource: string): Promise<Pinned[]> => {
     const rows = await context.druid.rows(
       `SELECT "start", "end", version, partition_num FROM sys.segments WHERE datasource = '${dataSource}' ORDER BY "start", version, partition_num`,
     );
-    return rows.map(([start, end, ver, part]) => ({ itvl: `${String(start)}/${String(end)}`, ver: String(ver), part: Number(part) }));
+    return rows.map(([start, end, ver, part]) => ({
+      itvl: `${String(start)}/${String(end)}`,
+      ver: String(ver),
+      part: Number(part),
+    }));
   };
 
   describe('scan', () => {
@@ -72,7 +86,8 @@ export function nativeContract(context: ContractContext): void {
       const batches = await scan({ columns: undefined });
       expect(batches).toHaveLength(2);
       const { events } = context.data;
-      const id = (segment: Pinned | undefined): string => `${events}_${segment?.itvl.replace('/', '_')}_${segment?.ver}`;
+      const id = (segment: Pinned | undefined): string =>
+        `${events}_${segment?.itvl.replace('/', '_')}_${segment?.ver}`;
       expect(batches.map(({ segmentId }) => segmentId)).toEqual([id(first), id(second)]);
       expect(batches[0]).toEqual({
         segmentId: id(first),
@@ -108,30 +123,67 @@ export function nativeContract(context: ContractContext): void {
 
     it('orders by time', async () => {
       expect(values(await scan({ order: 'descending' }))).toEqual([7, 7, -5, null, '9007199254740993', 1]);
-      expect(await scan({ order: 'ascending', limit: 2 })).toMatchObject([{ segmentId: null, events: [[1704067200000, 1], [1704069000000, '9007199254740993']] }]);
+      expect(await scan({ order: 'ascending', limit: 2 })).toMatchObject([
+        {
+          segmentId: null,
+          events: [
+            [1704067200000, 1],
+            [1704069000000, '9007199254740993'],
+          ],
+        },
+      ]);
     });
 
     it('reads parts of segments and several intervals', async () => {
-      expect(values(await scan({ intervals: ['2024-01-01T00:30/2024-01-02T06:00'] }))).toEqual(['9007199254740993', null, -5, 7]);
-      expect(values(await scan({ intervals: ['2024-01-01T00:00/2024-01-01T00:10', '2024-01-02T05/PT1H'] }))).toEqual([1, 7]);
+      expect(values(await scan({ intervals: ['2024-01-01T00:30/2024-01-02T06:00'] }))).toEqual([
+        '9007199254740993',
+        null,
+        -5,
+        7,
+      ]);
+      expect(
+        values(await scan({ intervals: ['2024-01-01T00:00/2024-01-01T00:10', '2024-01-02T05/PT1H'] })),
+      ).toEqual([1, 7]);
       expect(await scan({ intervals: ['2025-01-01/2025-01-02'] })).toEqual([]);
     });
 
     it('gives NULL for a column that does not exist', async () => {
       const [batch] = await scan({ columns: ['n', 'nope'], limit: 1 });
-      expect(batch).toMatchObject({ columns: ['n', 'nope'], events: [[1, null]], rowSignature: [{ name: 'n', type: 'LONG' }, { name: 'nope' }] });
+      expect(batch).toMatchObject({
+        columns: ['n', 'nope'],
+        events: [[1, null]],
+        rowSignature: [{ name: 'n', type: 'LONG' }, { name: 'nope' }],
+      });
     });
 
     it('reads exactly the pinned segments, in the order of time', async () => {
       const [first, second] = await segments(context.data.events);
-      expect(values(await scan({ intervals: { type: 'segments', segments: [first] } }))).toEqual([1, '9007199254740993', null, -5]);
-      expect(values(await scan({ intervals: { type: 'segments', segments: [second, first] } }))).toEqual([1, '9007199254740993', null, -5, 7, 7]);
+      expect(values(await scan({ intervals: { type: 'segments', segments: [first] } }))).toEqual([
+        1,
+        '9007199254740993',
+        null,
+        -5,
+      ]);
+      expect(values(await scan({ intervals: { type: 'segments', segments: [second, first] } }))).toEqual([
+        1,
+        '9007199254740993',
+        null,
+        -5,
+        7,
+        7,
+      ]);
     });
 
     it('drops unknown segments silently', async () => {
       const [first, second] = (await segments(context.data.events)) as [Pinned, Pinned];
-      expect(values(await scan({ intervals: { type: 'segments', segments: [{ ...first, part: 9 }, second] } }))).toEqual([7, 7]);
-      expect(await scan({ intervals: { type: 'segments', segments: [{ ...first, ver: '2020-01-01T00:00:00.000Z' }] } })).toEqual([]);
+      expect(
+        values(await scan({ intervals: { type: 'segments', segments: [{ ...first, part: 9 }, second] } })),
+      ).toEqual([7, 7]);
+      expect(
+        await scan({
+          intervals: { type: 'segments', segments: [{ ...first, ver: '2020-01-01T00:00:00.000Z' }] },
+        }),
+      ).toEqual([]);
     });
 
     it('answers an unknown datasource with nothing', async () => {
@@ -152,7 +204,13 @@ export function nativeContract(context: ContractContext): void {
       [{ filter: { type: 'wat' } }, /Could not resolve type id 'wat'/],
       [{ filter: { type: 'and', fields: [] } }, /AND operator requires at least one field/],
     ])('refuses %j', async (change, message) => {
-      const query = { queryType: 'scan', dataSource: context.data.events, intervals: INTERVALS, columns: ['__time'], ...change };
+      const query = {
+        queryType: 'scan',
+        dataSource: context.data.events,
+        intervals: INTERVALS,
+        columns: ['__time'],
+        ...change,
+      };
       const answer = await context.druid.request('POST', '/druid/v2', query);
       expect(answer.status).toBe(400);
       const body = JSON.parse(answer.text) as { error: string; errorMessage: string };
@@ -172,31 +230,76 @@ export function nativeContract(context: ContractContext): void {
       { type: 'doubleMax', name: 'dm', fieldName: 'd' },
     ];
     const timeseries = (more: Record<string, unknown>): Promise<unknown> =>
-      context.druid.native({ queryType: 'timeseries', dataSource: context.data.events, intervals: INTERVALS, granularity: 'all', aggregations: [{ type: 'count', name: 'c' }], ...more });
+      context.druid.native({
+        queryType: 'timeseries',
+        dataSource: context.data.events,
+        intervals: INTERVALS,
+        granularity: 'all',
+        aggregations: [{ type: 'count', name: 'c' }],
+        ...more,
+      });
     const groupBy = (more: Record<string, unknown>): Promise<unknown> =>
-      context.druid.native({ queryType: 'groupBy', dataSource: context.data.events, intervals: INTERVALS, granularity: 'all', dimensions: ['page'], aggregations: [{ type: 'count', name: 'c' }], ...more });
-    const at = (timestamp: string, c: number): unknown => ({ timestamp: `${timestamp}:00:00.000Z`, result: { c } });
+      context.druid.native({
+        queryType: 'groupBy',
+        dataSource: context.data.events,
+        intervals: INTERVALS,
+        granularity: 'all',
+        dimensions: ['page'],
+        aggregations: [{ type: 'count', name: 'c' }],
+        ...more,
+      });
+    const at = (timestamp: string, c: number): unknown => ({
+      timestamp: `${timestamp}:00:00.000Z`,
+      result: { c },
+    });
 
     it('aggregates by day', async () => {
       expect(await timeseries({ granularity: 'day', aggregations })).toEqual([
-        { timestamp: '2024-01-01T00:00:00.000Z', result: { c: 4, ns: '9007199254740989', least: -5, most: '9007199254740993', ds: 1e300, dl: -2.25, dm: 1e300 } },
-        { timestamp: '2024-01-02T00:00:00.000Z', result: { c: 2, ns: 14, least: 7, most: 7, ds: 100.1, dl: 0.1, dm: 100 } },
+        {
+          timestamp: '2024-01-01T00:00:00.000Z',
+          result: {
+            c: 4,
+            ns: '9007199254740989',
+            least: -5,
+            most: '9007199254740993',
+            ds: 1e300,
+            dl: -2.25,
+            dm: 1e300,
+          },
+        },
+        {
+          timestamp: '2024-01-02T00:00:00.000Z',
+          result: { c: 2, ns: 14, least: 7, most: 7, ds: 100.1, dl: 0.1, dm: 100 },
+        },
       ]);
     });
 
     it('fills gaps inside the data of a segment only', async () => {
       const day = await timeseries({ granularity: { type: 'period', period: 'PT6H' } });
-      expect(day).toEqual([at('2024-01-01T00', 4), at('2024-01-02T00', 1), at('2024-01-02T06', 0), at('2024-01-02T12', 0), at('2024-01-02T18', 1)]);
-      expect(await timeseries({ granularity: 'hour', intervals: ['2024-01-01T22:00/2024-01-02T06:00'] })).toEqual([at('2024-01-02T05', 1)]);
+      expect(day).toEqual([
+        at('2024-01-01T00', 4),
+        at('2024-01-02T00', 1),
+        at('2024-01-02T06', 0),
+        at('2024-01-02T12', 0),
+        at('2024-01-02T18', 1),
+      ]);
+      expect(
+        await timeseries({ granularity: 'hour', intervals: ['2024-01-01T22:00/2024-01-02T06:00'] }),
+      ).toEqual([at('2024-01-02T05', 1)]);
     });
 
     it('skips empty buckets when asked', async () => {
-      const hours = (await timeseries({ granularity: 'hour', context: { skipEmptyBuckets: true } })) as unknown[];
+      const hours = (await timeseries({
+        granularity: 'hour',
+        context: { skipEmptyBuckets: true },
+      })) as unknown[];
       expect(hours).toHaveLength(5);
     });
 
     it('limits and reverses', async () => {
-      expect(await timeseries({ granularity: 'day', descending: true, limit: 1 })).toEqual([at('2024-01-02T00', 2)]);
+      expect(await timeseries({ granularity: 'day', descending: true, limit: 1 })).toEqual([
+        at('2024-01-02T00', 2),
+      ]);
     });
 
     it('gives one row of granularity all without any data, and none otherwise', async () => {
@@ -207,42 +310,80 @@ export function nativeContract(context: ContractContext): void {
 
     it('aggregates pinned segments', async () => {
       const [first] = await segments(context.data.events);
-      expect(await timeseries({ intervals: { type: 'segments', segments: [first] } })).toEqual([at('2024-01-01T00', 4)]);
+      expect(await timeseries({ intervals: { type: 'segments', segments: [first] } })).toEqual([
+        at('2024-01-01T00', 4),
+      ]);
     });
 
     it('aggregates with a filter, on the query and on an aggregator', async () => {
       const filter = { type: 'selector', dimension: 'page', value: 'a' };
       expect(await timeseries({ filter })).toEqual([at('2024-01-01T00', 2)]);
-      expect(await timeseries({ aggregations: [{ type: 'filtered', filter, aggregator: { type: 'count', name: 'c' } }] })).toEqual([at('2024-01-01T00', 2)]);
+      expect(
+        await timeseries({
+          aggregations: [{ type: 'filtered', filter, aggregator: { type: 'count', name: 'c' } }],
+        }),
+      ).toEqual([at('2024-01-01T00', 2)]);
     });
 
     it('groups, sorted by the keys', async () => {
-      const counts = ((await groupBy({})) as { event: { page: string; c: number } }[]).map(({ event }) => [event.page, event.c]);
-      expect(counts).toEqual([['', 1], ['a', 2], ['b,"q"', 1], ['c', 1], ['ünï\ncode', 1]]);
+      const counts = ((await groupBy({})) as { event: { page: string; c: number } }[]).map(({ event }) => [
+        event.page,
+        event.c,
+      ]);
+      expect(counts).toEqual([
+        ['', 1],
+        ['a', 2],
+        ['b,"q"', 1],
+        ['c', 1],
+        ['ünï\ncode', 1],
+      ]);
     });
 
     it('groups by time and typed dimensions', async () => {
-      const rows = (await groupBy({ granularity: 'day', dimensions: ['user', { type: 'default', dimension: 'n', outputName: 'm', outputType: 'LONG' }] })) as unknown[];
-      expect(rows[1]).toEqual({ version: 'v1', timestamp: '2024-01-01T00:00:00.000Z', event: { user: null, m: '9007199254740993', c: 1 } });
+      const rows = (await groupBy({
+        granularity: 'day',
+        dimensions: ['user', { type: 'default', dimension: 'n', outputName: 'm', outputType: 'LONG' }],
+      })) as unknown[];
+      expect(rows[1]).toEqual({
+        version: 'v1',
+        timestamp: '2024-01-01T00:00:00.000Z',
+        event: { user: null, m: '9007199254740993', c: 1 },
+      });
       expect(rows).toHaveLength(6);
     });
 
     it('limits, orders and filters groups', async () => {
       const columns = [{ dimension: 'c', direction: 'descending' }];
-      const rows = (await groupBy({ limitSpec: { type: 'default', limit: 2, columns } })) as { event: unknown }[];
-      expect(rows.map(({ event }) => event)).toEqual([{ page: 'a', c: 2 }, { page: '', c: 1 }]);
-      expect(await groupBy({ having: { type: 'greaterThan', aggregation: 'c', value: 1 } })).toMatchObject([{ event: { page: 'a', c: 2 } }]);
+      const rows = (await groupBy({ limitSpec: { type: 'default', limit: 2, columns } })) as {
+        event: unknown;
+      }[];
+      expect(rows.map(({ event }) => event)).toEqual([
+        { page: 'a', c: 2 },
+        { page: '', c: 1 },
+      ]);
+      expect(await groupBy({ having: { type: 'greaterThan', aggregation: 'c', value: 1 } })).toMatchObject([
+        { event: { page: 'a', c: 2 } },
+      ]);
     });
 
     it('knows the time boundary', async () => {
-      expect(await context.druid.native({ queryType: 'timeBoundary', dataSource: context.data.events })).toEqual([
-        { timestamp: '2024-01-01T00:00:00.000Z', result: { minTime: '2024-01-01T00:00:00.000Z', maxTime: '2024-01-02T23:59:59.999Z' } },
+      expect(
+        await context.druid.native({ queryType: 'timeBoundary', dataSource: context.data.events }),
+      ).toEqual([
+        {
+          timestamp: '2024-01-01T00:00:00.000Z',
+          result: { minTime: '2024-01-01T00:00:00.000Z', maxTime: '2024-01-02T23:59:59.999Z' },
+        },
       ]);
       expect(await context.druid.native({ queryType: 'timeBoundary', dataSource: 'nope' })).toEqual([]);
     });
 
     it('describes segments', async () => {
-      const found = (await context.druid.native({ queryType: 'segmentMetadata', dataSource: context.data.events, intervals: INTERVALS })) as Record<string, unknown>[];
+      const found = (await context.druid.native({
+        queryType: 'segmentMetadata',
+        dataSource: context.data.events,
+        intervals: INTERVALS,
+      })) as Record<string, unknown>[];
       expect(found.map(({ numRows }) => numRows)).toEqual([4, 2]);
       expect(found[0]?.['columns']).toMatchObject({
         __time: { type: 'LONG', hasNulls: false },

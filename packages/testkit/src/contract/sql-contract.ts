@@ -6,60 +6,163 @@ const TYPED = { resultFormat: 'array', header: true, typesHeader: true, sqlTypes
 /** Statements about `events` (written `@`), with the rows that Druid gives. Integers beyond 2^53 are strings here. */
 const ANSWERS: [statement: string, rows: unknown[][]][] = [
   ['SELECT COUNT(*) FROM @', [[6]]],
-  ['SELECT COUNT(*), SUM(n), AVG(n), MIN(n), MAX(n), COUNT(n) FROM @ WHERE n < 100', [[4, 10, 2.5, -5, 7, 4]]],
+  [
+    'SELECT COUNT(*), SUM(n), AVG(n), MIN(n), MAX(n), COUNT(n) FROM @ WHERE n < 100',
+    [[4, 10, 2.5, -5, 7, 4]],
+  ],
   ['SELECT SUM(n) FROM @', [['9007199254741003']]],
   ['SELECT SUM(n) / COUNT(*), CAST(SUM(n) AS DOUBLE) / COUNT(*) FROM @ WHERE n < 100', [[2, 2.5]]],
   ['SELECT 7 / 2, 7 / 2.0, -7 / 2, MOD(-7, 3)', [[3, 3.5, -3, -1]]],
   ['SELECT n / 2, n * 2, n + d, d / 4 FROM @ WHERE n = 1', [[0, 2, 2.5, 0.375]]],
-  ['SELECT SUM(d), MAX(d) FROM @ WHERE page = \'zz\'', [[null, null]]],
-  ['SELECT page, COUNT(*) FROM @ WHERE page = \'zz\' GROUP BY page', []],
-  ['SELECT page, SUM(n) AS s FROM @ GROUP BY page HAVING SUM(n) > 5 ORDER BY s DESC', [['b,"q"', '9007199254740993'], ['a', 8], ['c', 7]]],
-  ['SELECT page, COUNT(*) AS c FROM @ GROUP BY 1 ORDER BY c DESC, page LIMIT 2', [['a', 2], ['', 1]]],
-  ['SELECT "user", COUNT(*) FROM @ GROUP BY "user" ORDER BY "user"', [[null, 2], ['ann', 2], ['bob', 1], ['cat', 1]]],
-  ['SELECT "user", COUNT(*) FROM @ GROUP BY "user" ORDER BY "user" DESC', [['cat', 1], ['bob', 1], ['ann', 2], [null, 2]]],
+  ["SELECT SUM(d), MAX(d) FROM @ WHERE page = 'zz'", [[null, null]]],
+  ["SELECT page, COUNT(*) FROM @ WHERE page = 'zz' GROUP BY page", []],
+  [
+    'SELECT page, SUM(n) AS s FROM @ GROUP BY page HAVING SUM(n) > 5 ORDER BY s DESC',
+    [
+      ['b,"q"', '9007199254740993'],
+      ['a', 8],
+      ['c', 7],
+    ],
+  ],
+  [
+    'SELECT page, COUNT(*) AS c FROM @ GROUP BY 1 ORDER BY c DESC, page LIMIT 2',
+    [
+      ['a', 2],
+      ['', 1],
+    ],
+  ],
+  [
+    'SELECT "user", COUNT(*) FROM @ GROUP BY "user" ORDER BY "user"',
+    [
+      [null, 2],
+      ['ann', 2],
+      ['bob', 1],
+      ['cat', 1],
+    ],
+  ],
+  [
+    'SELECT "user", COUNT(*) FROM @ GROUP BY "user" ORDER BY "user" DESC',
+    [
+      ['cat', 1],
+      ['bob', 1],
+      ['ann', 2],
+      [null, 2],
+    ],
+  ],
   ['SELECT DISTINCT page FROM @ ORDER BY page', [[''], ['a'], ['b,"q"'], ['c'], ['ünï\ncode']]],
   ['SELECT APPROX_COUNT_DISTINCT(page), COUNT(DISTINCT "user") FROM @', [[4, 3]]],
-  ['SELECT SUM(n) FILTER (WHERE page = \'a\'), COUNT(*) FILTER (WHERE page = \'c\') FROM @', [[8, 1]]],
-  ['SELECT SUM(CASE WHEN page = \'a\' THEN 1 ELSE 0 END) FROM @', [[2]]],
+  ["SELECT SUM(n) FILTER (WHERE page = 'a'), COUNT(*) FILTER (WHERE page = 'c') FROM @", [[8, 1]]],
+  ["SELECT SUM(CASE WHEN page = 'a' THEN 1 ELSE 0 END) FROM @", [[2]]],
   ['SELECT n FROM @ WHERE "user" <> \'ann\' ORDER BY __time', [[-5], [7]]],
   ['SELECT n FROM @ WHERE "user" IS NULL ORDER BY __time', [['9007199254740993'], [null]]],
-  ['SELECT n FROM @ WHERE page IN (\'a\', \'c\') AND n BETWEEN 2 AND 7 ORDER BY __time', [[7], [7]]],
-  ['SELECT page FROM @ WHERE page LIKE \'%q%\'', [['b,"q"']]],
-  ['SELECT n FROM @ WHERE n = \'7\'', [[7], [7]]],
-  ['SELECT COALESCE("user", \'none\'), CASE WHEN n > 5 THEN \'big\' ELSE \'small\' END FROM @ ORDER BY __time LIMIT 2', [['ann', 'small'], ['none', 'big']]],
-  ['SELECT UPPER(page), page || \'-\' || "user", CHAR_LENGTH(page), SUBSTRING(page, 1, 1) FROM @ WHERE n = -5', [['ÜNÏ\nCODE', 'ünï\ncode-bob', 8, 'ü']]],
+  ["SELECT n FROM @ WHERE page IN ('a', 'c') AND n BETWEEN 2 AND 7 ORDER BY __time", [[7], [7]]],
+  ["SELECT page FROM @ WHERE page LIKE '%q%'", [['b,"q"']]],
+  ["SELECT n FROM @ WHERE n = '7'", [[7], [7]]],
+  [
+    "SELECT COALESCE(\"user\", 'none'), CASE WHEN n > 5 THEN 'big' ELSE 'small' END FROM @ ORDER BY __time LIMIT 2",
+    [
+      ['ann', 'small'],
+      ['none', 'big'],
+    ],
+  ],
+  [
+    'SELECT UPPER(page), page || \'-\' || "user", CHAR_LENGTH(page), SUBSTRING(page, 1, 1) FROM @ WHERE n = -5',
+    [['ÜNÏ\nCODE', 'ünï\ncode-bob', 8, 'ü']],
+  ],
   ['SELECT CONCAT(page, "user") FROM @ WHERE n > 100', [[null]]],
   ['SELECT ROUND(1.25, 1), ROUND(2.5), ROUND(-2.5), ROUND(0.125, 2)', [[1.3, 3, -3, 0.13]]],
-  ['SELECT CAST(1.9 AS BIGINT), CAST(-1.9 AS BIGINT), CAST(d AS BIGINT) FROM @ WHERE n = -5', [[1, -1, '9223372036854775807']]],
-  ['SELECT TIME_FLOOR(__time, \'PT1H\'), COUNT(*) FROM @ GROUP BY 1 ORDER BY 1 LIMIT 2', [['2024-01-01T00:00:00.000Z', 2], ['2024-01-01T01:00:00.000Z', 1]]],
-  ['SELECT FLOOR(__time TO DAY), SUM(n) FROM @ WHERE n < 100 GROUP BY FLOOR(__time TO DAY) ORDER BY 1', [['2024-01-01T00:00:00.000Z', -4], ['2024-01-02T00:00:00.000Z', 14]]],
-  ['SELECT TIME_FLOOR(__time, \'P1W\'), TIME_FLOOR(__time, \'P1M\'), TIME_FLOOR(__time, \'P1Y\') FROM @ WHERE n = -5', [['2024-01-01T00:00:00.000Z', '2024-01-01T00:00:00.000Z', '2024-01-01T00:00:00.000Z']]],
-  ['SELECT DATE_TRUNC(\'hour\', __time), TIME_SHIFT(__time, \'P1M\', 1), __time + INTERVAL \'1\' DAY FROM @ WHERE n = -5', [['2024-01-01T02:00:00.000Z', '2024-02-01T02:15:00.000Z', '2024-01-02T02:15:00.000Z']]],
-  ['SELECT EXTRACT(HOUR FROM __time), TIMESTAMP_TO_MILLIS(__time), MILLIS_TO_TIMESTAMP(0) FROM @ WHERE n = -5', [[2, 1704075300000, '1970-01-01T00:00:00.000Z']]],
-  ['SELECT TIME_PARSE(\'2024-01-01T05:00:00\'), TIME_FORMAT(__time, \'yyyy-MM-dd HH\') FROM @ WHERE n = -5', [['2024-01-01T05:00:00.000Z', '2024-01-01 02']]],
-  ['SELECT COUNT(*) FROM @ WHERE __time >= TIMESTAMP \'2024-01-02 00:00:00\'', [[2]]],
-  ['SELECT COUNT(*) FROM @ WHERE __time >= \'2024-01-02T05:00:00.000Z\'', [[2]]],
-  ['SELECT COUNT(*) FROM @ WHERE __time BETWEEN TIMESTAMP \'2024-01-01 00:30:00\' AND TIMESTAMP \'2024-01-01 02:15:00\'', [[3]]],
+  [
+    'SELECT CAST(1.9 AS BIGINT), CAST(-1.9 AS BIGINT), CAST(d AS BIGINT) FROM @ WHERE n = -5',
+    [[1, -1, '9223372036854775807']],
+  ],
+  [
+    "SELECT TIME_FLOOR(__time, 'PT1H'), COUNT(*) FROM @ GROUP BY 1 ORDER BY 1 LIMIT 2",
+    [
+      ['2024-01-01T00:00:00.000Z', 2],
+      ['2024-01-01T01:00:00.000Z', 1],
+    ],
+  ],
+  [
+    'SELECT FLOOR(__time TO DAY), SUM(n) FROM @ WHERE n < 100 GROUP BY FLOOR(__time TO DAY) ORDER BY 1',
+    [
+      ['2024-01-01T00:00:00.000Z', -4],
+      ['2024-01-02T00:00:00.000Z', 14],
+    ],
+  ],
+  [
+    "SELECT TIME_FLOOR(__time, 'P1W'), TIME_FLOOR(__time, 'P1M'), TIME_FLOOR(__time, 'P1Y') FROM @ WHERE n = -5",
+    [['2024-01-01T00:00:00.000Z', '2024-01-01T00:00:00.000Z', '2024-01-01T00:00:00.000Z']],
+  ],
+  [
+    "SELECT DATE_TRUNC('hour', __time), TIME_SHIFT(__time, 'P1M', 1), __time + INTERVAL '1' DAY FROM @ WHERE n = -5",
+    [['2024-01-01T02:00:00.000Z', '2024-02-01T02:15:00.000Z', '2024-01-02T02:15:00.000Z']],
+  ],
+  [
+    'SELECT EXTRACT(HOUR FROM __time), TIMESTAMP_TO_MILLIS(__time), MILLIS_TO_TIMESTAMP(0) FROM @ WHERE n = -5',
+    [[2, 1704075300000, '1970-01-01T00:00:00.000Z']],
+  ],
+  [
+    "SELECT TIME_PARSE('2024-01-01T05:00:00'), TIME_FORMAT(__time, 'yyyy-MM-dd HH') FROM @ WHERE n = -5",
+    [['2024-01-01T05:00:00.000Z', '2024-01-01 02']],
+  ],
+  ["SELECT COUNT(*) FROM @ WHERE __time >= TIMESTAMP '2024-01-02 00:00:00'", [[2]]],
+  ["SELECT COUNT(*) FROM @ WHERE __time >= '2024-01-02T05:00:00.000Z'", [[2]]],
+  [
+    "SELECT COUNT(*) FROM @ WHERE __time BETWEEN TIMESTAMP '2024-01-01 00:30:00' AND TIMESTAMP '2024-01-01 02:15:00'",
+    [[3]],
+  ],
   ['SELECT MIN(__time), MAX(__time) FROM @', [['2024-01-01T00:00:00.000Z', '2024-01-02T23:59:59.999Z']]],
   ['SELECT page FROM @ WHERE n BETWEEN 1 AND 7 ORDER BY __time LIMIT 2 OFFSET 1', [['a'], ['c']]],
   ['SELECT n FROM @ WHERE n > 0 ORDER BY __time DESC', [[7], [7], ['9007199254740993'], [1]]],
-  ['WITH x AS (SELECT page, n FROM @ WHERE n > 0 AND n < 100) SELECT page, SUM(n) FROM x GROUP BY page ORDER BY 1', [['a', 8], ['c', 7]]],
-  ['SELECT a.page, b.n FROM @ a JOIN @ b ON a.page = b.page WHERE a.n = 1 ORDER BY b.n', [['a', 1], ['a', 7]]],
+  [
+    'WITH x AS (SELECT page, n FROM @ WHERE n > 0 AND n < 100) SELECT page, SUM(n) FROM x GROUP BY page ORDER BY 1',
+    [
+      ['a', 8],
+      ['c', 7],
+    ],
+  ],
+  [
+    'SELECT a.page, b.n FROM @ a JOIN @ b ON a.page = b.page WHERE a.n = 1 ORDER BY b.n',
+    [
+      ['a', 1],
+      ['a', 7],
+    ],
+  ],
 ];
 
 /** Statements that Druid refuses, with the error code and a part of the message. */
 const REFUSALS: [statement: string, code: string, message: string | RegExp][] = [
   ['SELECT COUNT(*) FROM nope', 'invalidInput', "Object 'nope' not found (line [1], column [22])"],
   ['SELECT nope FROM @', 'invalidInput', "Column 'nope' not found in any table (line [1], column [8])"],
-  ['SELECT Page FROM @', 'invalidInput', "Column 'Page' not found in any table; did you mean 'page'? (line [1], column [8])"],
+  [
+    'SELECT Page FROM @',
+    'invalidInput',
+    "Column 'Page' not found in any table; did you mean 'page'? (line [1], column [8])",
+  ],
   ['SELECT * FROM sys.nope', 'invalidInput', "Object 'nope' not found within 'sys' (line [1], column [15])"],
   ['SELECT * frm @', 'invalidInput', /^Received an unexpected token \[/],
   ['SELECT COUNT(*) FROM @;', 'invalidInput', /^Received an unexpected token \[;\]/],
-  ['SELECT n FROM @ ORDER BY n', 'general', 'Query could not be planned. A possible reason is [SQL query requires ordering a table by non-time column [[n]], which is not supported.]'],
-  ['SELECT NO_SUCH_FUNCTION(n) FROM @', 'invalidInput', /^No match found for function signature no_such_function\(<NUMERIC>\)/i],
+  [
+    'SELECT n FROM @ ORDER BY n',
+    'general',
+    'Query could not be planned. A possible reason is [SQL query requires ordering a table by non-time column [[n]], which is not supported.]',
+  ],
+  [
+    'SELECT NO_SUCH_FUNCTION(n) FROM @',
+    'invalidInput',
+    /^No match found for function signature no_such_function\(<NUMERIC>\)/i,
+  ],
   ['SELECT page, SUM(n) FROM @', 'invalidInput', /^Expression 'page' is not being grouped/],
-  ["SELECT TIMESTAMP '2024-01-01 25:00:00'", 'invalidInput', "Illegal TIMESTAMP literal '2024-01-01 25:00:00': not in format 'yyyy-MM-dd HH:mm:ss' (line [1], column [8])"],
-  ['INSERT INTO @ SELECT * FROM @', 'invalidInput', 'INSERT operations are not supported by requested SQL engine [native], consider using MSQ.'],
+  [
+    "SELECT TIMESTAMP '2024-01-01 25:00:00'",
+    'invalidInput',
+    "Illegal TIMESTAMP literal '2024-01-01 25:00:00': not in format 'yyyy-MM-dd HH:mm:ss' (line [1], column [8])",
+  ],
+  [
+    'INSERT INTO @ SELECT * FROM @',
+    'invalidInput',
+    'INSERT operations are not supported by requested SQL engine [native], consider using MSQ.',
+  ],
   ['SELECT MAX(page) FROM @', 'invalidInput', /^Aggregation \[MAX\] does not support type \[STRING\]/],
 ];
 
@@ -72,31 +175,63 @@ export function sqlContract(context: ContractContext): void {
     });
 
     it('names columns without alias EXPR$n and tells native and SQL types', async () => {
-      const [names, native, sql] = await context.druid.rows(about('SELECT COUNT(*), AVG(n), page, 7 / 2, n > 3 AS big, MAX(__time), 1.5, \'x\' FROM @ GROUP BY page, n > 3'), TYPED);
+      const [names, native, sql] = await context.druid.rows(
+        about(
+          "SELECT COUNT(*), AVG(n), page, 7 / 2, n > 3 AS big, MAX(__time), 1.5, 'x' FROM @ GROUP BY page, n > 3",
+        ),
+        TYPED,
+      );
       expect(names).toEqual(['EXPR$0', 'EXPR$1', 'page', 'EXPR$3', 'big', 'EXPR$5', 'EXPR$6', 'EXPR$7']);
       expect(native).toEqual(['LONG', 'DOUBLE', 'STRING', 'LONG', 'LONG', 'LONG', 'DOUBLE', 'STRING']);
-      expect(sql).toEqual(['BIGINT', 'DOUBLE', 'VARCHAR', 'INTEGER', 'BOOLEAN', 'TIMESTAMP', 'DECIMAL', 'CHAR']);
+      expect(sql).toEqual([
+        'BIGINT',
+        'DOUBLE',
+        'VARCHAR',
+        'INTEGER',
+        'BOOLEAN',
+        'TIMESTAMP',
+        'DECIMAL',
+        'CHAR',
+      ]);
     });
 
     it('binds parameters by type, exactly beyond 2^53', async () => {
-      const bound = (query: string, parameters: unknown[]): Promise<unknown[][]> => context.druid.rows(about(query), { parameters });
-      expect(await bound('SELECT n FROM @ WHERE page = ? AND n > ?', [{ type: 'VARCHAR', value: 'a' }, { type: 'BIGINT', value: 1 }])).toEqual([[7]]);
-      expect(await bound('SELECT COUNT(*) FROM @ WHERE __time >= ?', [{ type: 'TIMESTAMP', value: '2024-01-02 00:00:00' }])).toEqual([[2]]);
-      expect(await bound('SELECT COUNT(*) FROM @ WHERE d > ?', [{ type: 'DOUBLE', value: 1.4 }])).toEqual([[3]]);
+      const bound = (query: string, parameters: unknown[]): Promise<unknown[][]> =>
+        context.druid.rows(about(query), { parameters });
+      expect(
+        await bound('SELECT n FROM @ WHERE page = ? AND n > ?', [
+          { type: 'VARCHAR', value: 'a' },
+          { type: 'BIGINT', value: 1 },
+        ]),
+      ).toEqual([[7]]);
+      expect(
+        await bound('SELECT COUNT(*) FROM @ WHERE __time >= ?', [
+          { type: 'TIMESTAMP', value: '2024-01-02 00:00:00' },
+        ]),
+      ).toEqual([[2]]);
+      expect(await bound('SELECT COUNT(*) FROM @ WHERE d > ?', [{ type: 'DOUBLE', value: 1.4 }])).toEqual([
+        [3],
+      ]);
       const exact = `{"query":${JSON.stringify(about('SELECT page FROM @ WHERE n = ?'))},"resultFormat":"array","parameters":[{"type":"BIGINT","value":9007199254740993}]}`;
-      expect(JSON.parse((await context.druid.request('POST', '/druid/v2/sql', exact)).text)).toEqual([['b,"q"']]);
+      expect(JSON.parse((await context.druid.request('POST', '/druid/v2/sql', exact)).text)).toEqual([
+        ['b,"q"'],
+      ]);
     });
 
     it('refuses a statement with a parameter that has no value', async () => {
       const answer = await context.druid.sql(about('SELECT n FROM @ WHERE page = ?'), { parameters: [] });
       expect(answer.status).toBe(400);
-      expect(JSON.parse(answer.text)).toMatchObject({ errorCode: 'invalidInput', errorMessage: 'No value bound for parameter (position [1])' });
+      expect(JSON.parse(answer.text)).toMatchObject({
+        errorCode: 'invalidInput',
+        errorMessage: 'No value bound for parameter (position [1])',
+      });
     });
   });
 
   describe('SQL result formats', () => {
     const query = 'SELECT __time, page, "user", n, d FROM @ ORDER BY __time';
-    const text = async (more: Record<string, unknown>): Promise<string> => (await context.druid.sql(about(query), more)).text;
+    const text = async (more: Record<string, unknown>): Promise<string> =>
+      (await context.druid.sql(about(query), more)).text;
 
     it('object', async () => {
       expect(await text({})).toBe(
@@ -106,7 +241,9 @@ export function sqlContract(context: ContractContext): void {
 
     it('object with headers', async () => {
       const first = (answer: string): string => answer.slice(0, answer.indexOf('}}') + 2);
-      expect(await text({ header: true })).toMatch(/^\[\{"__time":null,"page":null,"user":null,"n":null,"d":null\},\{/);
+      expect(await text({ header: true })).toMatch(
+        /^\[\{"__time":null,"page":null,"user":null,"n":null,"d":null\},\{/,
+      );
       expect(first(await text({ header: true, typesHeader: true, sqlTypesHeader: true }))).toBe(
         '[{"__time":{"type":"LONG","sqlType":"TIMESTAMP"},"page":{"type":"STRING","sqlType":"VARCHAR"},"user":{"type":"STRING","sqlType":"VARCHAR"},"n":{"type":"LONG","sqlType":"BIGINT"},"d":{"type":"DOUBLE","sqlType":"DOUBLE"}}',
       );
@@ -119,7 +256,9 @@ export function sqlContract(context: ContractContext): void {
     });
 
     it('objectLines ends with an empty line', async () => {
-      expect(await text({ resultFormat: 'objectLines' })).toMatch(/^\{"__time":"2024-01-01T00:00:00.000Z".*\}\n\n$/s);
+      expect(await text({ resultFormat: 'objectLines' })).toMatch(
+        /^\{"__time":"2024-01-01T00:00:00.000Z".*\}\n\n$/s,
+      );
     });
 
     it('csv quotes what needs it and leaves NULL and the empty string empty', async () => {
@@ -135,7 +274,7 @@ export function sqlContract(context: ContractContext): void {
       ['arrayLines', '\n\n', '["__time"]\n\n'],
       ['csv', '\n', '__time\n\n'],
     ])('an empty result as %s', async (resultFormat, plain, withHeader) => {
-      const empty = about('SELECT __time FROM @ WHERE page = \'zz\'');
+      const empty = about("SELECT __time FROM @ WHERE page = 'zz'");
       expect((await context.druid.sql(empty, { resultFormat })).text).toBe(plain);
       expect((await context.druid.sql(empty, { resultFormat, header: true })).text).toBe(withHeader);
     });
@@ -154,13 +293,20 @@ export function sqlContract(context: ContractContext): void {
       const answer = await context.druid.sql(about(statement));
       expect(answer.status).toBe(400);
       const body = JSON.parse(answer.text) as Record<string, unknown>;
-      expect(body).toMatchObject({ error: 'druidException', errorCode, persona: 'USER', category: 'INVALID_INPUT' });
+      expect(body).toMatchObject({
+        error: 'druidException',
+        errorCode,
+        persona: 'USER',
+        category: 'INVALID_INPUT',
+      });
       if (typeof message === 'string') expect(body['errorMessage']).toBe(message);
       else expect(body['errorMessage']).toMatch(message);
     });
 
     it('points at the place of an error', async () => {
-      const { text, headers } = await context.druid.sql('SELECT COUNT(*) FROM nope', { context: { sqlQueryId: 'placed' } });
+      const { text, headers } = await context.druid.sql('SELECT COUNT(*) FROM nope', {
+        context: { sqlQueryId: 'placed' },
+      });
       expect(text).toBe(
         '{"error":"druidException","errorCode":"invalidInput","persona":"USER","category":"INVALID_INPUT","errorMessage":"Object \'nope\' not found (line [1], column [22])","context":{"sourceType":"sql","line":"1","column":"22","endLine":"1","endColumn":"25"}}',
       );
@@ -171,7 +317,14 @@ export function sqlContract(context: ContractContext): void {
       expect((await context.druid.sql(about('SELECT n / 0 FROM @'))).status).toBe(500);
     });
 
-    it.each(['{', '', '[]', '{}', '{"query":"SELECT 1","resultFormat":"zip"}', '{"query":"SELECT 1","typesHeader":true}'])('a body like %s', async (body) => {
+    it.each([
+      '{',
+      '',
+      '[]',
+      '{}',
+      '{"query":"SELECT 1","resultFormat":"zip"}',
+      '{"query":"SELECT 1","typesHeader":true}',
+    ])('a body like %s', async (body) => {
       const answer = await context.druid.request('POST', '/druid/v2/sql', body);
       expect(answer.status).toBe(400);
       expect(JSON.parse(answer.text)).toMatchObject({ error: 'Unknown exception', host: null });

@@ -17,12 +17,17 @@ import { JavaProcess } from '../java-runtime/java-process.js';
 import { resolveJars } from '../java-runtime/maven-jars.js';
 import { formatProperties } from '../java-runtime/properties-file.js';
 import { throwIfAborted } from '../java-runtime/real-server-error.js';
-import { assertToolsPresent } from '../java-runtime/required-tools.js';
+import { assertJavaPresent } from '../java-runtime/required-tools.js';
 import { launchServer, type LaunchedServer } from '../java-runtime/server-launch.js';
-import { progressReporter, type OnStartProgress, type ReportProgress } from '../java-runtime/start-progress.js';
+import {
+  progressReporter,
+  type OnStartProgress,
+  type ReportProgress,
+} from '../java-runtime/start-progress.js';
 import { druidJvmArguments } from './druid-jvm.js';
 import { druidPropertiesOf, druidRoles, type DruidProperties, type DruidRole } from './druid-properties.js';
 import { untilDruidIsReady } from './druid-readiness.js';
+import { removeUnfinishedMetadata } from './unfinished-metadata.js';
 
 const DEFAULT_HEAP_MB = 2048;
 const DEFAULT_WORKER_CAPACITY = 8;
@@ -81,7 +86,7 @@ export class DruidCluster {
   static async start(options: DruidClusterOptions = {}): Promise<DruidCluster> {
     const report = progressReporter(options.onProgress);
     const version = options.version ?? '33.0.0';
-    assertToolsPresent();
+    assertJavaPresent();
     throwIfAborted(options.signal, 'Starting Druid');
     const jars = await resolveJars(`druid-${version}`, report, options.signal);
     const launcher = await compileLauncher(`druid-${version}`, jars, launcherSources, report, options.signal);
@@ -93,8 +98,10 @@ export class DruidCluster {
       timeoutMs: options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
       signal: options.signal,
       nextStep: NEXT_STEP,
-      spawn: (ports) => spawnDruid({ options, version, jars: jars.jars, launcher, dataDir: folder.path, report }, ports),
-      untilReady: (ports, onMissing, signal) => untilDruidIsReady(urlsOf(rolePorts(ports)), onMissing, signal),
+      spawn: (ports) =>
+        spawnDruid({ options, version, jars: jars.jars, launcher, dataDir: folder.path, report }, ports),
+      untilReady: (ports, onMissing, signal) =>
+        untilDruidIsReady(urlsOf(rolePorts(ports)), onMissing, signal),
     });
     const cluster = new DruidCluster(server, folder.path);
     report({ phase: 'ready', message: `Druid ${version} is ready at ${cluster.url}` });
@@ -135,7 +142,10 @@ const launcherSources = [
 ];
 
 const urlsOf = (ports: Readonly<Record<DruidRole, number>>): Record<DruidRole, string> =>
-  Object.fromEntries(druidRoles.map((role) => [role, `http://127.0.0.1:${ports[role]}`])) as Record<DruidRole, string>;
+  Object.fromEntries(druidRoles.map((role) => [role, `http://127.0.0.1:${ports[role]}`])) as Record<
+    DruidRole,
+    string
+  >;
 
 /** In the order in which ports are handed out; ZooKeeper and Derby take the two after them. */
 const rolePorts = (ports: readonly number[]): Record<DruidRole, number> =>
@@ -156,9 +166,11 @@ const spawnDruid = async (plan: SpawnDruid, ports: readonly number[]): Promise<J
   const heapMb = options.heapMb ?? DEFAULT_HEAP_MB;
   const configuration = join(dataDir, 'conf');
   const zookeeperDir = join(dataDir, 'zookeeper');
+  await removeUnfinishedMetadata(dataDir);
   // Only announcements and leases of the last run are in there (invariant 4).
   for (const path of [zookeeperDir, configuration]) await rm(path, { recursive: true, force: true });
-  for (const path of [zookeeperDir, configuration, join(dataDir, 'tmp')]) await mkdir(path, { recursive: true });
+  for (const path of [zookeeperDir, configuration, join(dataDir, 'tmp')])
+    await mkdir(path, { recursive: true });
   const properties = druidPropertiesOf({
     dataDir,
     ports: { ...rolePorts(ports), zookeeper, derby },

@@ -54,7 +54,11 @@ const wakePendingTasks = async (router: string, signal: AbortSignal): Promise<vo
   await submitted.text();
 };
 
-const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | undefined> = async (check, urls, signal) => {
+const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | undefined> = async (
+  check,
+  urls,
+  signal,
+) => {
   signal.throwIfAborted();
   try {
     return await check(urls, AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]));

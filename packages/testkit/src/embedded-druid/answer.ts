@@ -1,6 +1,5 @@
 /** The answer to one request, written in pieces; nothing is sent before the first piece, so errors still fit. */
 
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { ErrorAnswer } from './druid-error.js';
 
@@ -36,7 +35,8 @@ export class AnswerStream {
   async write(text: string): Promise<void> {
     const response = this.#response;
     if (response.destroyed) throw new ClientGone();
-    if (!response.headersSent && !response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json');
+    if (!response.headersSent && !response.hasHeader('Content-Type'))
+      response.setHeader('Content-Type', 'application/json');
     if (this.#truncateAfter !== undefined && this.#sent + text.length > this.#truncateAfter) {
       const piece = text.slice(0, this.#truncateAfter - this.#sent);
       await new Promise<void>((done) => response.write(piece, () => done()));
@@ -45,7 +45,7 @@ export class AnswerStream {
     }
     this.#sent += text.length;
     if (response.write(text)) return;
-    await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    await drained(response);
     if (response.destroyed) throw new ClientGone();
   }
 
@@ -58,7 +58,8 @@ export class AnswerStream {
     const response = this.#response;
     response.statusCode = status;
     response.setHeader('Content-Type', contentType);
-    if (status !== 204 && this.#truncateAfter === undefined) response.setHeader('Content-Length', Buffer.byteLength(body));
+    if (status !== 204 && this.#truncateAfter === undefined)
+      response.setHeader('Content-Length', Buffer.byteLength(body));
     if (body !== '' && status !== 204) await this.write(body);
     response.end();
   }
@@ -72,4 +73,15 @@ export class AnswerStream {
     if (this.started) this.end();
     else await this.send(status, body, contentType);
   }
+}
+
+/** Settles when the response takes more data, or will never do so. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      response.off('drain', settle).off('close', settle);
+      resolve();
+    };
+    response.on('drain', settle).on('close', settle);
+  });
 }

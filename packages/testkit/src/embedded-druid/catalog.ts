@@ -38,8 +38,14 @@ export class Catalog {
   #lastTableNo = 0;
 
   async load(store: Store): Promise<void> {
-    for (const [name, dataSource, columns] of await store.rows('SELECT name, datasource, columns FROM druid_tables')) {
-      this.addTable({ name: String(name), dataSource: String(dataSource), columns: JSON.parse(String(columns)) });
+    for (const [name, dataSource, columns] of await store.rows(
+      'SELECT name, datasource, columns FROM druid_tables',
+    )) {
+      this.addTable({
+        name: String(name),
+        dataSource: String(dataSource),
+        columns: JSON.parse(String(columns)),
+      });
     }
     const rows = await store.rows('SELECT no, used, detail FROM druid_segments ORDER BY no');
     for (const [no, used, detail] of rows) {
@@ -93,7 +99,9 @@ export class Catalog {
 
   tableFor(dataSource: string, columns: readonly ColumnDef[]): DataTable | undefined {
     const wanted = JSON.stringify(columns);
-    return this.#tables.find((table) => table.dataSource === dataSource && JSON.stringify(table.columns) === wanted);
+    return this.#tables.find(
+      (table) => table.dataSource === dataSource && JSON.stringify(table.columns) === wanted,
+    );
   }
 
   newTableName(): string {
@@ -169,4 +177,3 @@ export function visibleRowsSql(catalog: Catalog, source: DataSource, columns: re
   const retired = source.visible.length !== source.segments.length;
   return rowsSql(catalog, source.visible, columns, !retired);
 }
-

@@ -38,10 +38,13 @@ export function addCoordinatorRoutes(router: Router, options: CoordinatorOptions
     .on(`GET ${API}/datasources`, ({ query }, answer) => {
       const sources = catalog.dataSources();
       if (query.has('full')) return answer.json(sources.map(full));
-      if (query.has('simple')) return answer.json(sources.map((source) => ({ name: source.name, properties: summary(source) })));
+      if (query.has('simple'))
+        return answer.json(sources.map((source) => ({ name: source.name, properties: summary(source) })));
       return answer.json(sources.map(({ name }) => name));
     })
-    .on(`GET ${API}/metadata/datasources`, (_, answer) => answer.json(catalog.dataSources().map(({ name }) => name)))
+    .on(`GET ${API}/metadata/datasources`, (_, answer) =>
+      answer.json(catalog.dataSources().map(({ name }) => name)),
+    )
     .on(`GET ${API}/metadata/datasources/{dataSource}/segments`, ({ params, query }, answer) => {
       const source = catalog.find(params['dataSource'] ?? '');
       if (!source) throw plainAnswer(404, '', 'application/json');
@@ -51,9 +54,15 @@ export function addCoordinatorRoutes(router: Router, options: CoordinatorOptions
       const source = find(request);
       return answer.json(request.query.has('full') ? full(source) : summary(source));
     })
-    .on(`GET ${API}/datasources/{dataSource}/segments`, (request, answer) => answer.json(segmentList(find(request).segments, request.query)))
-    .on(`GET ${API}/datasources/{dataSource}/intervals`, (request, answer) => answer.json(intervals(find(request), request.query, options.server)))
-    .on(`GET ${API}/datasources/{dataSource}/loadstatus`, (request, answer) => answer.send(200, loadStatus(find(request), request.query, options.now())))
+    .on(`GET ${API}/datasources/{dataSource}/segments`, (request, answer) =>
+      answer.json(segmentList(find(request).segments, request.query)),
+    )
+    .on(`GET ${API}/datasources/{dataSource}/intervals`, (request, answer) =>
+      answer.json(intervals(find(request), request.query, options.server)),
+    )
+    .on(`GET ${API}/datasources/{dataSource}/loadstatus`, (request, answer) =>
+      answer.send(200, loadStatus(find(request), request.query, options.now())),
+    )
     .on(`DELETE ${API}/datasources/{dataSource}`, async ({ params }, answer) => {
       const segments = catalog.find(params['dataSource'] ?? '')?.segments ?? [];
       await retireSegments(store, catalog, segments);
@@ -67,7 +76,13 @@ function summary({ segments }: DataSource): Record<string, unknown> {
   const max = Math.max(...segments.map(({ interval }) => interval.end));
   return {
     tiers: { _default_tier: { size, replicatedSize: size, segmentCount: segments.length } },
-    segments: { maxTime: isoTime(max), size, minTime: isoTime(min), count: segments.length, replicatedSize: size },
+    segments: {
+      maxTime: isoTime(max),
+      size,
+      minTime: isoTime(min),
+      count: segments.length,
+      replicatedSize: size,
+    },
   };
 }
 
@@ -107,11 +122,16 @@ function intervals({ segments }: DataSource, query: URLSearchParams, server: str
   }
   if (query.has('full')) {
     const detail = (list: Segment[]): unknown =>
-      Object.fromEntries(list.map((segment) => [segmentId(segment), { metadata: segmentJson(segment), servers: [server] }]));
+      Object.fromEntries(
+        list.map((segment) => [segmentId(segment), { metadata: segmentJson(segment), servers: [server] }]),
+      );
     return Object.fromEntries([...groups].map(([key, list]) => [key, detail(list)]));
   }
   if (!query.has('simple')) return [...groups.keys()];
-  const count = (list: Segment[]): unknown => ({ size: list.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), count: list.length });
+  const count = (list: Segment[]): unknown => ({
+    size: list.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    count: list.length,
+  });
   return Object.fromEntries([...groups].map(([key, list]) => [key, count(list)]));
 }
 

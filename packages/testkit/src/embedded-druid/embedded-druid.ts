@@ -69,7 +69,9 @@ export class EmbeddedDruid {
       const now = (): number => clock.now();
       const system = { catalog, tasks, supervisors, location, startedMs: clock.now() };
       router
-        .on('GET /status', (_, answer) => answer.json({ version: VERSION, modules: [], memory: {}, embedded: true }))
+        .on('GET /status', (_, answer) =>
+          answer.json({ version: VERSION, modules: [], memory: {}, embedded: true }),
+        )
         .on('GET /status/health', (_, answer) => answer.json(true));
       addOverlordRoutes(router, { store, catalog, tasks, runner, supervisors, location, url, now });
       addCoordinatorRoutes(router, { store, catalog, url, server: `127.0.0.1:${bound}`, now });
@@ -102,7 +104,6 @@ export class EmbeddedDruid {
     this.#stopped ??= this.#stop();
     return this.#stopped;
   }
-
 
   async #stop(): Promise<void> {
     const { server, runner, queries, store } = this.#parts;

@@ -48,7 +48,8 @@ export class HttpServer {
     try {
       const body = await readBody(request);
       if (fault && (await this.#fail(fault, response, answer))) return;
-      const target = fault?.dropConnection === 'after-handling' ? new AnswerStream(swallowing(response)) : answer;
+      const target =
+        fault?.dropConnection === 'after-handling' ? new AnswerStream(swallowing(response)) : answer;
       await this.#route(method, url, body, target);
       if (fault?.dropConnection === 'after-handling') response.destroy();
     } catch (error) {
@@ -73,12 +74,18 @@ export class HttpServer {
     const found = this.#router.find(method, url.pathname);
     if (!('handler' in found)) {
       if (found.allowed.length === 0) {
-        throw druidException(`EmbeddedDruid has no ${method} ${url.pathname}`, { errorCode: 'notFound', category: 'NOT_FOUND' });
+        throw druidException(`EmbeddedDruid has no ${method} ${url.pathname}`, {
+          errorCode: 'notFound',
+          category: 'NOT_FOUND',
+        });
       }
       answer.header('Allow', [...new Set(found.allowed), 'OPTIONS'].join(','));
       return answer.send(405, '');
     }
-    await found.handler({ method, path: url.pathname, params: found.params, query: url.searchParams, body }, answer);
+    await found.handler(
+      { method, path: url.pathname, params: found.params, query: url.searchParams, body },
+      answer,
+    );
     if (!answer.isClosed) answer.end();
   }
 
@@ -88,7 +95,11 @@ export class HttpServer {
     const known =
       error instanceof DruidHttpError
         ? error
-        : druidException(error instanceof Error ? error.message : String(error), { errorCode: 'general', persona: 'ADMIN', category: 'UNCATEGORIZED' });
+        : druidException(error instanceof Error ? error.message : String(error), {
+            errorCode: 'general',
+            persona: 'ADMIN',
+            category: 'UNCATEGORIZED',
+          });
     await answer.error(known.answer).catch(() => undefined);
   }
 }

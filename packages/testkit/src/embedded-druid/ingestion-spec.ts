@@ -60,7 +60,11 @@ const specShape = z.looseObject({
   dataSchema: z.looseObject({
     dataSource: z.string().nullish(),
     timestampSpec: z
-      .looseObject({ column: z.string().nullish(), format: z.string().nullish(), missingValue: z.string().nullish() })
+      .looseObject({
+        column: z.string().nullish(),
+        format: z.string().nullish(),
+        missingValue: z.string().nullish(),
+      })
       .nullish(),
     dimensionsSpec: z
       .looseObject({
@@ -94,9 +98,7 @@ const specShape = z.looseObject({
   }),
   tuningConfig: z
     .looseObject({
-      partitionsSpec: z
-        .looseObject({ type: z.string(), maxRowsPerSegment: z.number().nullish() })
-        .nullish(),
+      partitionsSpec: z.looseObject({ type: z.string(), maxRowsPerSegment: z.number().nullish() }).nullish(),
       maxRowsPerSegment: z.number().nullish(),
       forceGuaranteedRollup: z.boolean().nullish(),
       maxParseExceptions: z.number().nullish(),
@@ -119,7 +121,8 @@ const METRICS: Record<string, { kind: MetricKind; type: ColumnType }> = {
   floatMax: { kind: 'max', type: 'FLOAT' },
 };
 
-const CONSTRUCT_SCHEMA = 'Cannot construct instance of `org.apache.druid.segment.indexing.DataSchema`, problem: ';
+const CONSTRUCT_SCHEMA =
+  'Cannot construct instance of `org.apache.druid.segment.indexing.DataSchema`, problem: ';
 const CONSTRUCT_INLINE =
   'Cannot construct instance of `org.apache.druid.data.input.impl.InlineInputSource`, problem: ';
 
@@ -151,18 +154,22 @@ export function parseIngestionSpec(taskType: string, spec: unknown, context: unk
     throw refusedSpec(`Cannot construct task, problem: [spec.${issue?.path.join('.')}] ${issue?.message}`);
   }
   const { dataSchema, ioConfig, tuningConfig } = parsed.data;
-  const granularity: Partial<NonNullable<typeof dataSchema.granularitySpec>> = dataSchema.granularitySpec ?? {};
+  const granularity: Partial<NonNullable<typeof dataSchema.granularitySpec>> =
+    dataSchema.granularitySpec ?? {};
   const dynamic = tuningConfig?.partitionsSpec;
   if ((dynamic && dynamic.type !== 'dynamic') || tuningConfig?.forceGuaranteedRollup) {
     throw notSupported('A partitionsSpec other than dynamic');
   }
-  if (granularity.type && granularity.type !== 'uniform') throw notSupported(`granularitySpec ${granularity.type}`);
+  if (granularity.type && granularity.type !== 'uniform')
+    throw notSupported(`granularitySpec ${granularity.type}`);
   const { filter, transforms } = dataSchema.transformSpec ?? {};
   if (filter || (transforms && transforms.length > 0)) throw notSupported('A transformSpec');
   const append = ioConfig.appendToExisting ?? false;
   const dropExisting = ioConfig.dropExisting ?? false;
   if (append && dropExisting) {
-    throw refusedSpec('Cannot both drop existing segments and append to existing segments. Either dropExisting or appendToExisting should be set to false');
+    throw refusedSpec(
+      'Cannot both drop existing segments and append to existing segments. Either dropExisting or appendToExisting should be set to false',
+    );
   }
   return {
     taskType,
@@ -179,7 +186,9 @@ export function parseIngestionSpec(taskType: string, spec: unknown, context: unk
     dropExisting,
     maxRowsPerSegment:
       dynamic?.maxRowsPerSegment ?? tuningConfig?.maxRowsPerSegment ?? DEFAULT_MAX_ROWS_PER_SEGMENT,
-    maxParseExceptions: tuningConfig?.reportParseExceptions ? 0 : (tuningConfig?.maxParseExceptions ?? NO_LIMIT),
+    maxParseExceptions: tuningConfig?.reportParseExceptions
+      ? 0
+      : (tuningConfig?.maxParseExceptions ?? NO_LIMIT),
     maxSavedParseExceptions: tuningConfig?.maxSavedParseExceptions ?? 0,
     context: typeof context === 'object' && context !== null ? (context as Record<string, unknown>) : {},
   };
@@ -223,13 +232,23 @@ function parseDimensions(spec: DimensionsShape): DimensionSpec[] {
     .filter(({ name }) => name !== '__time');
 }
 
-function parseMetric(spec: { type: string; name: string; fieldName?: string | null | undefined }): MetricSpec {
+function parseMetric(spec: {
+  type: string;
+  name: string;
+  fieldName?: string | null | undefined;
+}): MetricSpec {
   const known = METRICS[spec.type];
   if (!known || 'expression' in spec) throw notSupported(`Metric type [${spec.type}] of [${spec.name}]`);
   if (known.kind !== 'count' && !spec.fieldName) {
-    throw refusedSpec(`Cannot construct metric [${spec.name}], problem: Must have a valid, non-null fieldName or expression`);
+    throw refusedSpec(
+      `Cannot construct metric [${spec.name}], problem: Must have a valid, non-null fieldName or expression`,
+    );
   }
-  return { name: spec.name, ...known, field: known.kind === 'count' ? undefined : (spec.fieldName as string) };
+  return {
+    name: spec.name,
+    ...known,
+    field: known.kind === 'count' ? undefined : (spec.fieldName as string),
+  };
 }
 
 function parseSegmentGranularity(value: unknown): Granularity {
@@ -253,9 +272,13 @@ function parseIntervals(value: string | string[]): Interval[] {
   );
 }
 
-function parseInput(source: Record<string, unknown>, format: Record<string, unknown> | undefined): InputSource {
+function parseInput(
+  source: Record<string, unknown>,
+  format: Record<string, unknown> | undefined,
+): InputSource {
   if (format?.['type'] !== 'json') throw notSupported(`inputFormat [${String(format?.['type'])}]`);
-  const flatten = format['flattenSpec'] as { useFieldDiscovery?: boolean; fields?: unknown[] } | null | undefined;
+  const flatten = format['flattenSpec'] as
+    { useFieldDiscovery?: boolean; fields?: unknown[] } | null | undefined;
   if (flatten && ((flatten.fields?.length ?? 0) > 0 || flatten.useFieldDiscovery === false)) {
     throw notSupported('A flattenSpec with fields');
   }
@@ -272,8 +295,14 @@ function parseInput(source: Record<string, unknown>, format: Record<string, unkn
     case 'local': {
       const files = Array.isArray(source['files']) ? source['files'].map(String) : [];
       const baseDir = typeof source['baseDir'] === 'string' ? source['baseDir'] : undefined;
-      if (files.length === 0 && baseDir === undefined) throw refusedSpec('local inputSource needs baseDir or files');
-      return { type: 'local', files, baseDir, filter: typeof source['filter'] === 'string' ? source['filter'] : undefined };
+      if (files.length === 0 && baseDir === undefined)
+        throw refusedSpec('local inputSource needs baseDir or files');
+      return {
+        type: 'local',
+        files,
+        baseDir,
+        filter: typeof source['filter'] === 'string' ? source['filter'] : undefined,
+      };
     }
     default:
       throw notSupported(`inputSource [${String(source['type'])}]`);
@@ -283,11 +312,14 @@ function parseInput(source: Record<string, unknown>, format: Record<string, unkn
 function parseHttpInput(source: Record<string, unknown>): InputSource {
   const uris = Array.isArray(source['uris']) ? source['uris'].map(String) : [];
   if (uris.length === 0) throw refusedSpec('Cannot construct http inputSource, problem: Empty URIs');
-  const headers: Record<string, string> = { ...(source['requestHeaders'] as Record<string, string> | undefined) };
+  const headers: Record<string, string> = {
+    ...(source['requestHeaders'] as Record<string, string> | undefined),
+  };
   const user = source['httpAuthenticationUsername'];
   const password = source['httpAuthenticationPassword'];
   if (typeof user === 'string') {
-    const secret = typeof password === 'string' ? password : (password as { password?: string } | null)?.password;
+    const secret =
+      typeof password === 'string' ? password : (password as { password?: string } | null)?.password;
     headers['authorization'] = `Basic ${Buffer.from(`${user}:${secret ?? ''}`).toString('base64')}`;
   }
   return { type: 'http', uris, headers };

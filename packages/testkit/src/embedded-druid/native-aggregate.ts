@@ -30,7 +30,8 @@ const AGGREGATORS: Record<string, { fn: 'sum' | 'min' | 'max'; type: ColumnType 
 
 /** @throws DruidHttpError 501 for aggregators that are not translated */
 export function aggregations(query: NativeQuery): ResultField[] {
-  if (((query.body['postAggregations'] ?? []) as unknown[]).length > 0) throw notSupported('A post-aggregation');
+  if (((query.body['postAggregations'] ?? []) as unknown[]).length > 0)
+    throw notSupported('A post-aggregation');
   return ((query.body['aggregations'] ?? []) as Json[]).map((spec) => aggregation(spec, query, ''));
 }
 
@@ -46,11 +47,13 @@ function aggregation(spec: Json, query: NativeQuery, filter: string): ResultFiel
   const known = AGGREGATORS[String(spec['type'])];
   if (!known || spec['expression']) throw notSupported(`The aggregator [${String(spec['type'])}]`);
   const column = query.find(String(spec['fieldName']));
-  if (column?.type === 'STRING') throw notSupported(`The aggregator [${String(spec['type'])}] on a STRING column`);
+  if (column?.type === 'STRING')
+    throw notSupported(`The aggregator [${String(spec['type'])}] on a STRING column`);
   const kind = known.type === 'LONG' ? 'long' : known.type === 'DOUBLE' ? 'double' : 'float';
   const duck = known.type === 'LONG' ? 'BIGINT' : known.type;
   if (!column) return { name, kind, sql: `CAST(max(CAST(NULL AS ${duck})) AS ${duck})` };
-  if (known.type === 'LONG' && column.type !== 'LONG') throw notSupported(`The aggregator [${String(spec['type'])}] on a ${column.type} column`);
+  if (known.type === 'LONG' && column.type !== 'LONG')
+    throw notSupported(`The aggregator [${String(spec['type'])}] on a ${column.type} column`);
   const value = known.type === 'LONG' ? column.sql : `CAST(${column.sql} AS DOUBLE)`;
   return { name, kind, sql: `CAST(${known.fn}(${value})${filter} AS ${duck})` };
 }
@@ -70,13 +73,17 @@ export function timeseriesSql(query: NativeQuery, catalog: Catalog, fields: read
   if (granularity.kind === 'none') throw notSupported('A timeseries of granularity none');
   const list = fields.map(({ sql }, index) => `${sql} AS o${index}`);
   const source = `FROM ${querySource(query, catalog)} AS rows${query.where}`;
-  if (granularity.kind === 'all') return `SELECT ${[`CAST(${allStart(query)} AS BIGINT) AS b`, ...list].join(', ')} ${source}`;
+  if (granularity.kind === 'all')
+    return `SELECT ${[`CAST(${allStart(query)} AS BIGINT) AS b`, ...list].join(', ')} ${source}`;
   const grouped = `SELECT ${[`${bucketSql('t', granularity)} AS b`, ...list].join(', ')} ${source} GROUP BY 1`;
-  const skipEmpty = query.context['skipEmptyBuckets'] === true || query.context['skipEmptyBuckets'] === 'true';
+  const skipEmpty =
+    query.context['skipEmptyBuckets'] === true || query.context['skipEmptyBuckets'] === 'true';
   const buckets = skipEmpty ? [] : emittedBuckets(query, granularity);
   const direction = query.body['descending'] === true ? 'DESC' : 'ASC';
   if (buckets.length === 0) return `${grouped} ORDER BY b ${direction}`;
-  const counts = fields.map(({ sql }, index) => (sql.startsWith('count(') ? `coalesce(o${index}, 0) AS o${index}` : `o${index}`));
+  const counts = fields.map(({ sql }, index) =>
+    sql.startsWith('count(') ? `coalesce(o${index}, 0) AS o${index}` : `o${index}`,
+  );
   return `SELECT ${['b', ...counts].join(', ')} FROM (SELECT unnest([${buckets.join(', ')}]::BIGINT[]) AS b) LEFT JOIN (${grouped}) USING (b) ORDER BY b ${direction}`;
 }
 
@@ -89,7 +96,12 @@ function emittedBuckets(query: NativeQuery, granularity: Granularity): number[] 
     for (const part of parts) {
       const range = intersect(part, data);
       if (!range) continue;
-      for (let start = bucketStart(range.start, granularity); start < range.end; start = bucketFrom(start, granularity).end) starts.add(start);
+      for (
+        let start = bucketStart(range.start, granularity);
+        start < range.end;
+        start = bucketFrom(start, granularity).end
+      )
+        starts.add(start);
       if (starts.size > MAX_BUCKETS) throw notSupported(`A timeseries of more than ${MAX_BUCKETS} buckets`);
     }
   }
@@ -119,35 +131,53 @@ export function planGroupBy(query: NativeQuery, catalog: Catalog): GroupByPlan {
   const head = granularity.kind === 'all' ? `CAST(${allStart(query)} AS BIGINT)` : bucket;
   const group = keys.length > 0 ? ` GROUP BY ${keys.join(', ')}` : '';
   const having = body['having'] ? ` HAVING ${havingSql(body['having'] as Json, fields)}` : '';
-  return { sql: `SELECT ${[`${head} AS b`, ...list].join(', ')} ${source}${group}${having}${limitSql(body, fields, keys)}`, fields };
+  return {
+    sql: `SELECT ${[`${head} AS b`, ...list].join(', ')} ${source}${group}${having}${limitSql(body, fields, keys)}`,
+    fields,
+  };
 }
 
 function dimension(spec: unknown, query: NativeQuery): ResultField {
-  const { type = 'default', dimension: name, outputName, outputType } = (typeof spec === 'string' ? { dimension: spec } : spec) as Json;
-  if (type !== 'default' || typeof name !== 'string') throw notSupported(`A dimension of type [${String(type)}]`);
+  const {
+    type = 'default',
+    dimension: name,
+    outputName,
+    outputType,
+  } = (typeof spec === 'string' ? { dimension: spec } : spec) as Json;
+  if (type !== 'default' || typeof name !== 'string')
+    throw notSupported(`A dimension of type [${String(type)}]`);
   const column = query.find(name);
   const wanted = outputType ?? 'STRING';
   const stored = column?.type ?? 'STRING';
-  if (wanted !== stored && !(wanted === 'STRING' && stored === 'LONG')) throw notSupported(`A ${stored} column as a ${String(wanted)} dimension`);
+  if (wanted !== stored && !(wanted === 'STRING' && stored === 'LONG'))
+    throw notSupported(`A ${stored} column as a ${String(wanted)} dimension`);
   const sql = column?.sql ?? 'CAST(NULL AS VARCHAR)';
-  const kind = wanted === 'STRING' ? 'text' : wanted === 'LONG' ? 'long' : wanted === 'DOUBLE' ? 'double' : 'float';
+  const kind =
+    wanted === 'STRING' ? 'text' : wanted === 'LONG' ? 'long' : wanted === 'DOUBLE' ? 'double' : 'float';
   return { name: String(outputName ?? name), kind, sql: wanted === stored ? sql : `CAST(${sql} AS VARCHAR)` };
 }
 
 function havingSql(having: Json, fields: readonly ResultField[]): string {
   const op = { greaterThan: '>', lessThan: '<', equalTo: '=' }[String(having['type'])];
   const field = fields.find(({ name }) => name === having['aggregation']);
-  if (!op || !field || typeof having['value'] !== 'number') throw notSupported(`having ${JSON.stringify(having)}`);
+  if (!op || !field || typeof having['value'] !== 'number')
+    throw notSupported(`having ${JSON.stringify(having)}`);
   return `${field.sql} ${op} ${having['value']}`;
 }
 
 function limitSql(body: Json, fields: readonly ResultField[], keys: readonly string[]): string {
   const spec = (body['limitSpec'] ?? {}) as Json;
-  if (spec['type'] !== undefined && spec['type'] !== 'default') throw notSupported(`limitSpec [${String(spec['type'])}]`);
+  if (spec['type'] !== undefined && spec['type'] !== 'default')
+    throw notSupported(`limitSpec [${String(spec['type'])}]`);
   const order = ((spec['columns'] ?? []) as unknown[]).map((entry) => {
-    const { dimension: name, direction = 'ascending', dimensionOrder } = (typeof entry === 'string' ? { dimension: entry } : entry) as Json;
+    const {
+      dimension: name,
+      direction = 'ascending',
+      dimensionOrder,
+    } = (typeof entry === 'string' ? { dimension: entry } : entry) as Json;
     const index = fields.findIndex((field) => field.name === name);
-    if (index < 0) throw refuseQuery('groupby.GroupByQuery', `Unknown column in order clause[${JSON.stringify(entry)}]`);
+    if (index < 0)
+      throw refuseQuery('groupby.GroupByQuery', `Unknown column in order clause[${JSON.stringify(entry)}]`);
     const ordering = dimensionOrder ?? 'lexicographic';
     const numeric = fields[index]?.kind !== 'text';
     if (!numeric && ordering !== 'lexicographic') throw notSupported(`dimensionOrder [${String(ordering)}]`);
@@ -155,6 +185,7 @@ function limitSql(body: Json, fields: readonly ResultField[], keys: readonly str
     return `o${index} ${down ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`;
   });
   const sorted = [...order, ...keys.map((key) => `${key} ASC NULLS FIRST`)];
-  const number = (key: string): string => (typeof spec[key] === 'number' ? ` ${key.toUpperCase()} ${spec[key]}` : '');
+  const number = (key: string): string =>
+    typeof spec[key] === 'number' ? ` ${key.toUpperCase()} ${spec[key]}` : '';
   return `${sorted.length > 0 ? ` ORDER BY ${sorted.join(', ')}` : ''}${number('limit')}${number('offset')}`;
 }

@@ -19,9 +19,14 @@ export interface NativeOptions {
   store: Pick<Store, 'rows'>;
 }
 
-const KNOWN = 'dataSourceMetadata, groupBy, scan, search, segmentMetadata, select, timeBoundary, timeseries, topN, union, windowOperator';
+const KNOWN =
+  'dataSourceMetadata, groupBy, scan, search, segmentMetadata, select, timeBoundary, timeseries, topN, union, windowOperator';
 
-export async function answerNative(body: string, answer: AnswerStream, { catalog, queries, store }: NativeOptions): Promise<void> {
+export async function answerNative(
+  body: string,
+  answer: AnswerStream,
+  { catalog, queries, store }: NativeOptions,
+): Promise<void> {
   const query = readJsonBody(body);
   const context = (query['context'] ?? {}) as Json;
   const id = String(context['queryId'] ?? randomUUID());
@@ -36,17 +41,37 @@ export async function answerNative(body: string, answer: AnswerStream, { catalog
       const resolved = resolveQuery(query, catalog, 'timeseries.TimeseriesQuery');
       const fields = aggregations(resolved);
       const { limit } = query;
-      const sql = timeseriesSql(resolved, catalog, fields) + (typeof limit === 'number' && limit > 0 ? ` LIMIT ${limit}` : '');
-      return rows(queries, { ...run, sql }, fields, answer, (time, cells) => `{"timestamp":${time},"result":{${cells}}}`);
+      const sql =
+        timeseriesSql(resolved, catalog, fields) +
+        (typeof limit === 'number' && limit > 0 ? ` LIMIT ${limit}` : '');
+      return rows(
+        queries,
+        { ...run, sql },
+        fields,
+        answer,
+        (time, cells) => `{"timestamp":${time},"result":{${cells}}}`,
+      );
     }
     case 'groupBy': {
       const { sql, fields } = planGroupBy(resolveQuery(query, catalog, 'groupby.GroupByQuery'), catalog);
-      return rows(queries, { ...run, sql }, fields, answer, (time, cells) => `{"version":"v1","timestamp":${time},"event":{${cells}}}`);
+      return rows(
+        queries,
+        { ...run, sql },
+        fields,
+        answer,
+        (time, cells) => `{"version":"v1","timestamp":${time},"event":{${cells}}}`,
+      );
     }
     case 'timeBoundary':
-      return answer.json(timeBoundaryJson(resolveQuery(query, catalog, 'timeboundary.TimeBoundaryQuery', false)));
+      return answer.json(
+        timeBoundaryJson(resolveQuery(query, catalog, 'timeboundary.TimeBoundaryQuery', false)),
+      );
     case 'dataSourceMetadata':
-      return answer.json(dataSourceMetadataJson(resolveQuery(query, catalog, 'datasourcemetadata.DataSourceMetadataQuery', false)));
+      return answer.json(
+        dataSourceMetadataJson(
+          resolveQuery(query, catalog, 'datasourcemetadata.DataSourceMetadataQuery', false),
+        ),
+      );
     case 'segmentMetadata': {
       const resolved = resolveQuery(query, catalog, 'metadata.metadata.SegmentMetadataQuery', false);
       return answer.json(await segmentMetadataJson(resolved, catalog, store));
@@ -80,7 +105,9 @@ async function rows(
       const vectors = fields.map((_, index) => chunk.getColumnVector(index + 1));
       const texts: string[] = [];
       for (let at = 0; at < chunk.rowCount; at += 1) {
-        const cells = vectors.map((vector, index) => `${labels[index]}${writers[index]?.(vector, at) ?? 'null'}`);
+        const cells = vectors.map(
+          (vector, index) => `${labels[index]}${writers[index]?.(vector, at) ?? 'null'}`,
+        );
         texts.push(row(time(buckets, at) ?? 'null', cells.join(',')));
       }
       await answer.write((started ? ',' : '[') + texts.join(','));

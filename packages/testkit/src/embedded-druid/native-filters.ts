@@ -33,7 +33,11 @@ export function filterSql(value: unknown, find: ColumnLookup): string {
     case 'or': {
       const fields = (filter['fields'] ?? []) as unknown[];
       const word = String(filter['type']).toUpperCase();
-      if (fields.length === 0) throw construct(word === 'AND' ? 'AndDimFilter' : 'OrDimFilter', `${word} operator requires at least one field`);
+      if (fields.length === 0)
+        throw construct(
+          word === 'AND' ? 'AndDimFilter' : 'OrDimFilter',
+          `${word} operator requires at least one field`,
+        );
       return `(${fields.map(recurse).join(` ${word} `)})`;
     }
     case 'not':
@@ -45,21 +49,28 @@ export function filterSql(value: unknown, find: ColumnLookup): string {
       refuseExtraction(filter);
       const target = column(filter['dimension'], find);
       const values = (filter['values'] ?? []) as unknown[];
-      return values.length === 0 ? 'false' : `(${values.map((item) => equalsText(target, item)).join(' OR ')})`;
+      return values.length === 0
+        ? 'false'
+        : `(${values.map((item) => equalsText(target, item)).join(' OR ')})`;
     }
     case 'null':
       return `(${sqlOf(column(filter['column'], find))} IS NULL)`;
     case 'equals': {
       const name = String(filter['column']);
       if (filter['matchValue'] === null || filter['matchValue'] === undefined) {
-        throw construct('EqualityFilter', `Invalid equality filter on column [${name}], matchValue cannot be null`);
+        throw construct(
+          'EqualityFilter',
+          `Invalid equality filter on column [${name}], matchValue cannot be null`,
+        );
       }
       return typed('=', column(name, find), filter['matchValueType'], filter['matchValue']);
     }
     case 'inType': {
       const target = column(filter['column'], find);
       const values = (filter['sortedValues'] ?? filter['values'] ?? []) as unknown[];
-      const tests = values.map((item) => (item === null ? `(${sqlOf(target)} IS NULL)` : typed('=', target, filter['matchValueType'], item)));
+      const tests = values.map((item) =>
+        item === null ? `(${sqlOf(target)} IS NULL)` : typed('=', target, filter['matchValueType'], item),
+      );
       return tests.length === 0 ? 'false' : `(${tests.join(' OR ')})`;
     }
     case 'range':
@@ -91,7 +102,10 @@ export function filterSql(value: unknown, find: ColumnLookup): string {
 
 /** Jackson's message for a value that a constructor refuses. */
 export const construct = (name: string, problem: string): Error =>
-  unreadableRequest(`Cannot construct instance of \`org.apache.druid.query.filter.${name}\`, problem: ${problem}`, VALUE_INSTANTIATION);
+  unreadableRequest(
+    `Cannot construct instance of \`org.apache.druid.query.filter.${name}\`, problem: ${problem}`,
+    VALUE_INSTANTIATION,
+  );
 
 function refuseExtraction(filter: Json): void {
   if (filter['extractionFn']) throw notSupported('An extractionFn');
@@ -136,7 +150,8 @@ function typed(op: string, target: NativeColumn | undefined, matchType: unknown,
     const literal = numberText(text, target.type);
     return literal === undefined ? 'CAST(NULL AS BOOLEAN)' : `(${target.sql} = ${literal})`;
   }
-  if (matchType !== 'LONG' && matchType !== 'DOUBLE' && matchType !== 'FLOAT') throw notSupported(`matchValueType [${String(matchType)}]`);
+  if (matchType !== 'LONG' && matchType !== 'DOUBLE' && matchType !== 'FLOAT')
+    throw notSupported(`matchValueType [${String(matchType)}]`);
   if (target.type === 'STRING') throw notSupported(`A ${matchType} comparison on a STRING column`);
   const literal = numberText(text, matchType) ?? numberText(text, 'DOUBLE');
   if (literal === undefined) throw unreadableRequest(`[${text}] is no ${matchType}`, VALUE_INSTANTIATION);
@@ -147,9 +162,15 @@ function rangeSql(filter: Json, find: ColumnLookup): string {
   const target = column(filter['column'], find);
   const { lower, upper, matchValueType } = filter;
   const parts: string[] = [];
-  if (lower !== null && lower !== undefined) parts.push(typed(filter['lowerOpen'] ? '>' : '>=', target, matchValueType, lower));
-  if (upper !== null && upper !== undefined) parts.push(typed(filter['upperOpen'] ? '<' : '<=', target, matchValueType, upper));
-  if (parts.length === 0) throw construct('RangeFilter', `Invalid range filter on column [${String(filter['column'])}], lower and upper cannot be null at the same time`);
+  if (lower !== null && lower !== undefined)
+    parts.push(typed(filter['lowerOpen'] ? '>' : '>=', target, matchValueType, lower));
+  if (upper !== null && upper !== undefined)
+    parts.push(typed(filter['upperOpen'] ? '<' : '<=', target, matchValueType, upper));
+  if (parts.length === 0)
+    throw construct(
+      'RangeFilter',
+      `Invalid range filter on column [${String(filter['column'])}], lower and upper cannot be null at the same time`,
+    );
   return `(${parts.join(' AND ')})`;
 }
 
@@ -159,7 +180,8 @@ function boundSql(filter: Json, find: ColumnLookup): string {
   const { lower, upper } = filter;
   const ordering = String(filter['ordering'] ?? (filter['alphaNumeric'] ? 'alphanumeric' : 'lexicographic'));
   const numeric = ordering === 'numeric';
-  if (!numeric && ordering !== 'lexicographic') throw notSupported(`A bound filter with ordering [${ordering}]`);
+  if (!numeric && ordering !== 'lexicographic')
+    throw notSupported(`A bound filter with ordering [${ordering}]`);
   if (target && numeric !== (target.type !== 'STRING')) {
     // Druid compares the numbers of a numeric column as text here, or the text of a string column as numbers.
     throw notSupported(`A ${ordering} bound filter on a ${target.type} column`);
@@ -175,10 +197,13 @@ function boundSql(filter: Json, find: ColumnLookup): string {
   const parts: string[] = [];
   if (lower !== null && lower !== undefined) parts.push(test(filter['lowerStrict'] ? '>' : '>=', lower));
   if (upper !== null && upper !== undefined) parts.push(test(filter['upperStrict'] ? '<' : '<=', upper));
-  if (parts.length === 0) throw construct('BoundDimFilter', 'lower and upper must not be null at the same time');
+  if (parts.length === 0)
+    throw construct('BoundDimFilter', 'lower and upper must not be null at the same time');
   // In text order NULL comes before everything, so a bound without a lower end includes it.
   const withNull = lower === null || lower === undefined;
-  return !numeric && withNull ? `(${sqlOf(target)} IS NULL OR ${parts.join(' AND ')})` : `(${parts.join(' AND ')})`;
+  return !numeric && withNull
+    ? `(${sqlOf(target)} IS NULL OR ${parts.join(' AND ')})`
+    : `(${parts.join(' AND ')})`;
 }
 
 function likeSql(filter: Json, find: ColumnLookup): string {

@@ -38,16 +38,28 @@ export function dataSourceMetadataJson(query: NativeQuery): unknown[] {
 }
 
 /** Columns with types, null flags, cardinality and extremes of each segment. */
-export async function segmentMetadataJson(query: NativeQuery, catalog: Catalog, store: Pick<Store, 'rows'>): Promise<unknown[]> {
+export async function segmentMetadataJson(
+  query: NativeQuery,
+  catalog: Catalog,
+  store: Pick<Store, 'rows'>,
+): Promise<unknown[]> {
   const { merge, analysisTypes } = query.body;
   if (merge === true) throw notSupported('segmentMetadata with merge');
-  if (analysisTypes !== undefined && JSON.stringify(analysisTypes) !== '[]') throw notSupported('segmentMetadata with analysisTypes');
+  if (analysisTypes !== undefined && JSON.stringify(analysisTypes) !== '[]')
+    throw notSupported('segmentMetadata with analysisTypes');
   const isFull = analysisTypes === undefined;
-  const analyses = query.slices.filter(({ segment }) => segment.kind !== 'tombstone').map(({ segment }) => analyse(segment, catalog, store, isFull));
+  const analyses = query.slices
+    .filter(({ segment }) => segment.kind !== 'tombstone')
+    .map(({ segment }) => analyse(segment, catalog, store, isFull));
   return Promise.all(analyses);
 }
 
-async function analyse(segment: Segment, catalog: Catalog, store: Pick<Store, 'rows'>, isFull: boolean): Promise<unknown> {
+async function analyse(
+  segment: Segment,
+  catalog: Catalog,
+  store: Pick<Store, 'rows'>,
+  isFull: boolean,
+): Promise<unknown> {
   const rows = rowsSql(catalog, [{ segment, parts: [segment.interval] }], segment.columns);
   const lists = segment.columns.map(({ type }, index) => {
     const column = `c${index}`;
@@ -63,7 +75,13 @@ async function analyse(segment: Segment, catalog: Catalog, store: Pick<Store, 'r
   const columns: Record<string, unknown> = { __time: column('LONG', false, null, null, null) };
   segment.columns.forEach(({ name, type }, index) => {
     const [hasNulls, cardinality, min, max] = values.slice(index * 4 + 1, index * 4 + 5);
-    columns[name] = column(type, hasNulls === true, type === 'STRING' ? Number(cardinality) : null, min ?? null, max ?? null);
+    columns[name] = column(
+      type,
+      hasNulls === true,
+      type === 'STRING' ? Number(cardinality) : null,
+      min ?? null,
+      max ?? null,
+    );
   });
   return {
     id: segmentId(segment),
@@ -78,6 +96,22 @@ async function analyse(segment: Segment, catalog: Catalog, store: Pick<Store, 'r
   };
 }
 
-function column(type: string, hasNulls: boolean, cardinality: number | null, minValue: unknown, maxValue: unknown): unknown {
-  return { typeSignature: type, type, hasMultipleValues: false, hasNulls, size: 0, cardinality, minValue, maxValue, errorMessage: null };
+function column(
+  type: string,
+  hasNulls: boolean,
+  cardinality: number | null,
+  minValue: unknown,
+  maxValue: unknown,
+): unknown {
+  return {
+    typeSignature: type,
+    type,
+    hasMultipleValues: false,
+    hasNulls,
+    size: 0,
+    cardinality,
+    minValue,
+    maxValue,
+    errorMessage: null,
+  };
 }

@@ -25,13 +25,17 @@ const VALUE_INSTANTIATION = 'com.fasterxml.jackson.databind.exc.ValueInstantiati
 
 /** Refuses a query as Jackson does when a constructor throws. */
 export const refuseQuery = (kind: string, problem: string): Error =>
-  unreadableRequest(`Cannot construct instance of \`org.apache.druid.query.${kind}\`, problem: ${problem}`, VALUE_INSTANTIATION);
+  unreadableRequest(
+    `Cannot construct instance of \`org.apache.druid.query.${kind}\`, problem: ${problem}`,
+    VALUE_INSTANTIATION,
+  );
 
 export function resolveQuery(body: Json, catalog: Catalog, kind: string, needsIntervals = true): NativeQuery {
   const name = dataSourceName(body, kind);
   const source = catalog.find(name);
   const { intervals, slices } = resolveIntervals(body, source, kind, needsIntervals);
-  if (body['virtualColumns'] && (body['virtualColumns'] as unknown[]).length > 0) throw notSupported('A virtual column');
+  if (body['virtualColumns'] && (body['virtualColumns'] as unknown[]).length > 0)
+    throw notSupported('A virtual column');
   const columns = new Map<string, NativeColumn>([['__time', { name: '__time', type: 'LONG', sql: 't' }]]);
   source?.columns.forEach((column, index) => columns.set(column.name, { ...column, sql: `c${index}` }));
   const find: ColumnLookup = (wanted) => columns.get(wanted);
@@ -45,7 +49,8 @@ function dataSourceName(body: Json, kind: string): string {
   if (dataSource === null || dataSource === undefined) throw refuseQuery(kind, "dataSource can't be null");
   if (typeof dataSource === 'string') return dataSource;
   const { type, name } = dataSource as Json;
-  if (type !== 'table' || typeof name !== 'string') throw notSupported(`A datasource of type [${String(type)}]`);
+  if (type !== 'table' || typeof name !== 'string')
+    throw notSupported(`A datasource of type [${String(type)}]`);
   return name;
 }
 
@@ -61,13 +66,20 @@ function resolveIntervals(
     if (needed) throw refuseQuery(kind, "querySegmentSpec can't be null");
     return { intervals: [all], slices: source ? [...source.visible] : [] };
   }
-  const pinned = typeof spec === 'object' && (spec as Json)['type'] === 'segments' ? ((spec as Json)['segments'] as Json[]) : undefined;
+  const pinned =
+    typeof spec === 'object' && (spec as Json)['type'] === 'segments'
+      ? ((spec as Json)['segments'] as Json[])
+      : undefined;
   if (pinned) return pin(pinned, source);
-  const list = typeof spec === 'string' ? spec.split(',') : Array.isArray(spec) ? spec : (spec as Json)['intervals'];
-  if (!Array.isArray(list)) throw refuseQuery('spec.LegacySegmentSpec', `Unknown type[${typeof spec}] for intervals`);
+  const list =
+    typeof spec === 'string' ? spec.split(',') : Array.isArray(spec) ? spec : (spec as Json)['intervals'];
+  if (!Array.isArray(list))
+    throw refuseQuery('spec.LegacySegmentSpec', `Unknown type[${typeof spec}] for intervals`);
   const intervals = merge(list.map((text) => readInterval(String(text))));
   const slices = (source?.visible ?? []).flatMap(({ segment, parts }) => {
-    const left = parts.flatMap((part) => intervals.map((interval) => intersect(part, interval))).filter((part) => part !== undefined);
+    const left = parts
+      .flatMap((part) => intervals.map((interval) => intersect(part, interval)))
+      .filter((part) => part !== undefined);
     return left.length > 0 ? [{ segment, parts: left }] : [];
   });
   return { intervals, slices };
@@ -76,12 +88,17 @@ function resolveIntervals(
 function readInterval(text: string): Interval {
   const interval = parseInterval(text);
   if (interval) return interval;
-  const problem = text.includes('/') ? `Invalid format: "${text}"` : `Format requires a '/' separator: ${text}`;
+  const problem = text.includes('/')
+    ? `Invalid format: "${text}"`
+    : `Format requires a '/' separator: ${text}`;
   throw refuseQuery('spec.LegacySegmentSpec', problem);
 }
 
 /** Exactly the named segments, overshadowed ones included; unknown ones are dropped silently, as the Broker does. */
-function pin(wanted: readonly Json[], source: DataSource | undefined): { intervals: Interval[]; slices: Slice[] } {
+function pin(
+  wanted: readonly Json[],
+  source: DataSource | undefined,
+): { intervals: Interval[]; slices: Slice[] } {
   const parts = new Map<Segment, Interval[]>();
   const intervals: Interval[] = [];
   for (const { itvl, ver, part } of wanted) {
@@ -97,7 +114,10 @@ function pin(wanted: readonly Json[], source: DataSource | undefined): { interva
     if (found) parts.set(found, [...(parts.get(found) ?? []), interval]);
   }
   const slices = [...parts].map(([segment, list]) => ({ segment, parts: merge(list) }));
-  return { intervals: merge(intervals), slices: slices.sort((a, b) => compareSegments(a.segment, b.segment)) };
+  return {
+    intervals: merge(intervals),
+    slices: slices.sort((a, b) => compareSegments(a.segment, b.segment)),
+  };
 }
 
 /** The rows of all slices, with all columns of the datasource. */

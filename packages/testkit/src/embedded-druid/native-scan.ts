@@ -39,7 +39,8 @@ export function planScan(query: NativeQuery): ScanPlan {
     const column = find(name);
     return { name, type: column?.type, sql: column?.sql ?? 'CAST(NULL AS VARCHAR)' };
   });
-  if (body['orderBy'] && (body['orderBy'] as unknown[]).length > 0) throw notSupported('orderBy in a scan query (use order)');
+  if (body['orderBy'] && (body['orderBy'] as unknown[]).length > 0)
+    throw notSupported('orderBy in a scan query (use order)');
   const order = String(body['order'] ?? 'none').toLowerCase() as ScanPlan['order'];
   if (order !== 'none' && !names.includes('__time')) {
     throw refuseQuery(KIND, 'The __time column must be selected if the results are time-ordered.');
@@ -68,7 +69,10 @@ export async function answerScan(
   // One statement per group of segments: rows come out segment by segment, in Druid's order, and stop at the limit.
   for (const sql of statements(query, catalog, plan)) {
     if (state.left <= 0) break;
-    const limited = `${sql} LIMIT ${state.left === Infinity ? 'ALL' : state.left + state.skip}`.replace(' LIMIT ALL', '');
+    const limited = `${sql} LIMIT ${state.left === Infinity ? 'ALL' : state.left + state.skip}`.replace(
+      ' LIMIT ALL',
+      '',
+    );
     await queries.run({ ...run, sql: limited }, async (chunks) => {
       const batches = new BatchWriter(query, plan, writers, answer, state);
       for await (const chunk of chunks) await batches.add(chunk);
@@ -92,10 +96,11 @@ function* statements(query: NativeQuery, catalog: Catalog, plan: ScanPlan): Gene
     `SELECT ${list} FROM (${rowsSql(catalog, slices, query.source?.columns ?? [])})${query.where}${order}`;
   const slices = query.slices.filter(({ segment }) => segment.kind !== 'tombstone');
   if (plan.order !== 'none') {
-    if (slices.length > 0) yield statement(slices, ` ORDER BY t ${plan.order === 'ascending' ? 'ASC' : 'DESC'}`);
+    if (slices.length > 0)
+      yield statement(slices, ` ORDER BY t ${plan.order === 'ascending' ? 'ASC' : 'DESC'}`);
     return;
   }
-  for (let at = 0; at < slices.length; ) {
+  for (let at = 0; at < slices.length;) {
     const group = consecutive(slices, at);
     at += group.length;
     yield statement(group, '');
@@ -133,20 +138,35 @@ class BatchWriter {
   #segment: number | undefined;
   #rows: string[] = [];
 
-  constructor(query: NativeQuery, plan: ScanPlan, writers: CellWriter[], answer: AnswerStream, state: ScanState) {
+  constructor(
+    query: NativeQuery,
+    plan: ScanPlan,
+    writers: CellWriter[],
+    answer: AnswerStream,
+    state: ScanState,
+  ) {
     this.#answer = answer;
     this.#writers = writers;
     this.#plan = plan;
     this.#state = state;
     this.#ids = new Map(query.slices.map(({ segment }) => [segment.no, segmentId(segment)]));
-    this.#signature = JSON.stringify(plan.columns.map(({ name, type }) => (type === undefined ? { name } : { name, type })));
+    this.#signature = JSON.stringify(
+      plan.columns.map(({ name, type }) => (type === undefined ? { name } : { name, type })),
+    );
     this.#labels = plan.compacted ? undefined : plan.columns.map(({ name }) => `${JSON.stringify(name)}:`);
   }
 
   async add(chunk: Chunk): Promise<void> {
     const segments = chunk.getColumnVector(0);
     const [open, close] = this.#plan.compacted ? ['[', ']'] : ['{', '}'];
-    const text = rowTexts(chunk, this.#writers, { open, close, separator: '\n', labels: this.#labels, empty: 'null', skip: 1 });
+    const text = rowTexts(chunk, this.#writers, {
+      open,
+      close,
+      separator: '\n',
+      labels: this.#labels,
+      empty: 'null',
+      skip: 1,
+    });
     const rows = text.split('\n');
     for (let row = 0; row < chunk.rowCount; row += 1) {
       if (this.#state.skip > 0) {
@@ -164,7 +184,10 @@ class BatchWriter {
 
   async flush(): Promise<void> {
     if (this.#rows.length === 0) return;
-    const id = this.#plan.order !== 'none' && this.#plan.limit !== undefined ? null : (this.#ids.get(this.#segment ?? -1) ?? null);
+    const id =
+      this.#plan.order !== 'none' && this.#plan.limit !== undefined
+        ? null
+        : (this.#ids.get(this.#segment ?? -1) ?? null);
     const columns = JSON.stringify(this.#plan.columns.map(({ name }) => name));
     const start = this.#state.started ? ',' : '[';
     this.#state.started = true;

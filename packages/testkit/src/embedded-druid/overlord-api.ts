@@ -62,12 +62,16 @@ export function addOverlordRoutes(router: Router, options: OverlordOptions): voi
       ]);
     })
     .on(`POST ${API}/datasources/{dataSource}/markUnused`, async ({ params, body }, answer) => {
-      const { interval, segmentIds } = JSON.parse(body || '{}') as { interval?: string; segmentIds?: string[] };
+      const { interval, segmentIds } = JSON.parse(body || '{}') as {
+        interval?: string;
+        segmentIds?: string[];
+      };
       if (segmentIds) throw refusedSpec('EmbeddedDruid marks segments unused by interval only');
       const within = interval === undefined ? undefined : parseInterval(interval);
       if (interval !== undefined && !within) throw refusedSpec(`Invalid interval [${interval}]`);
       const segments = (catalog.find(params['dataSource'] ?? '')?.segments ?? []).filter(
-        (segment) => !within || (segment.interval.start >= within.start && segment.interval.end <= within.end),
+        (segment) =>
+          !within || (segment.interval.start >= within.start && segment.interval.end <= within.end),
       );
       await retireSegments(store, catalog, segments);
       await answer.json({ numChangedSegments: segments.length, segmentStateChanged: segments.length > 0 });
@@ -83,19 +87,29 @@ function addTaskRoutes(router: Router, options: OverlordOptions): void {
     return task;
   };
   router
-    .on(`POST ${API}/task`, async ({ body }, answer) => answer.json({ task: await runner.submit(readSpec(body)) }))
+    .on(`POST ${API}/task`, async ({ body }, answer) =>
+      answer.json({ task: await runner.submit(readSpec(body)) }),
+    )
     .on(`GET ${API}/task/{id}/status`, (request, answer) => {
       const task = find(request);
       return answer.json({ task: task.id, status: statusJson(task, location) });
     })
     .on(`GET ${API}/task/{id}/reports`, (request, answer) => {
       const { report } = find(request);
-      if (report === null) throw plainAnswer(404, 'No task reports were found for this task. The task may not exist, or it may not have completed yet.');
+      if (report === null)
+        throw plainAnswer(
+          404,
+          'No task reports were found for this task. The task may not exist, or it may not have completed yet.',
+        );
       return answer.send(200, report);
     })
     .on(`GET ${API}/task/{id}/log`, (request, answer) => {
       const { id, status, error } = find(request);
-      return answer.send(200, `EmbeddedDruid task ${id}: ${status}${error === null ? '' : `\n${error}`}\n`, 'text/plain;charset=utf-8');
+      return answer.send(
+        200,
+        `EmbeddedDruid task ${id}: ${status}${error === null ? '' : `\n${error}`}\n`,
+        'text/plain;charset=utf-8',
+      );
     })
     .on(`POST ${API}/task/{id}/shutdown`, async (request, answer) => {
       const { id } = find(request);
@@ -104,13 +118,19 @@ function addTaskRoutes(router: Router, options: OverlordOptions): void {
     })
     .on(`GET ${API}/task/{id}`, async (request, answer) => {
       const { id } = find(request);
-      await answer.send(200, `{"task":${JSON.stringify(id)},"payload":${(await tasks.payload(id)) ?? 'null'}}`);
+      await answer.send(
+        200,
+        `{"task":${JSON.stringify(id)},"payload":${(await tasks.payload(id)) ?? 'null'}}`,
+      );
     })
     .on(`GET ${API}/tasks`, ({ query }, answer) => answer.json(list(options, query)))
     .on(`POST ${API}/taskStatus`, ({ body }, answer) => {
       const ids = JSON.parse(body || '[]') as string[];
       const found = ids.map((id) => tasks.get(id)).filter((task) => task !== undefined);
-      const entries = found.map(({ id, status, durationMs, error }) => [id, { id, status, duration: durationMs, errorMsg: error, location }]);
+      const entries = found.map(({ id, status, durationMs, error }) => [
+        id,
+        { id, status, duration: durationMs, errorMsg: error, location },
+      ]);
       return answer.json(Object.fromEntries(entries));
     });
   for (const [path, state] of [
@@ -119,7 +139,9 @@ function addTaskRoutes(router: Router, options: OverlordOptions): void {
     ['pendingTasks', 'pending'],
     ['waitingTasks', 'waiting'],
   ] as const) {
-    router.on(`GET ${API}/${path}`, (_, answer) => answer.json(list(options, new URLSearchParams({ state }))));
+    router.on(`GET ${API}/${path}`, (_, answer) =>
+      answer.json(list(options, new URLSearchParams({ state }))),
+    );
   }
 }
 
@@ -151,7 +173,8 @@ function addSupervisorRoutes(router: Router, { supervisors }: OverlordOptions): 
   router
     .on(`GET ${API}/supervisor`, ({ query }, answer) => {
       const all = supervisors.list();
-      if (!query.has('state') && !query.has('full')) return answer.json(all.map((supervisor) => supervisor.id));
+      if (!query.has('state') && !query.has('full'))
+        return answer.json(all.map((supervisor) => supervisor.id));
       return answer.json(
         all.map(({ id: name, type, source, spec }) => ({
           id: name,
@@ -171,7 +194,9 @@ function addSupervisorRoutes(router: Router, { supervisors }: OverlordOptions): 
       await answer.json({ id: await supervisors.add(spec as Record<string, unknown>) });
     })
     .on(`GET ${API}/supervisor/{id}`, (request, answer) => answer.json(supervisors.get(id(request)).spec))
-    .on(`GET ${API}/supervisor/{id}/status`, (request, answer) => answer.json(supervisors.status(id(request))))
+    .on(`GET ${API}/supervisor/{id}/status`, (request, answer) =>
+      answer.json(supervisors.status(id(request))),
+    )
     .on(`GET ${API}/supervisor/{id}/health`, (request, answer) => {
       supervisors.get(id(request));
       return answer.json({ healthy: true });
@@ -180,6 +205,8 @@ function addSupervisorRoutes(router: Router, { supervisors }: OverlordOptions): 
       await supervisors.remove(id(request));
       await answer.json({ id: id(request) });
     })
-    .on(`POST ${API}/supervisor/{id}/suspend`, (request, answer) => answer.json(supervisors.get(id(request)).spec))
+    .on(`POST ${API}/supervisor/{id}/suspend`, (request, answer) =>
+      answer.json(supervisors.get(id(request)).spec),
+    )
     .on(`POST ${API}/supervisor/{id}/resume`, (request) => supervisors.refuseToRun(id(request)));
 }

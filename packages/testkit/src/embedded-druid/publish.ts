@@ -42,7 +42,8 @@ export async function prepareRows(
     ...spec.dimensions.map(({ name, type }): ColumnDef => ({ name, type })),
     ...metrics.map(({ name, type }): ColumnDef => ({ name, type })),
   ];
-  const inside = spec.intervals.map(({ start, end }) => `(t >= ${start} AND t < ${end})`).join(' OR ') || 'true';
+  const inside =
+    spec.intervals.map(({ start, end }) => `(t >= ${start} AND t < ${end})`).join(' OR ') || 'true';
   const time = bucketSql('t', spec.queryGranularity, 0);
   const dimensions = spec.dimensions.map((_, index) => `f${index} AS c${index}`);
   const aggregates = metrics.map(
@@ -56,7 +57,9 @@ export async function prepareRows(
      ${spec.rollup ? `GROUP BY ${keys} ORDER BY ${keys}` : ''}`,
   );
   if (spec.intervals.length === 0) return { table, columns, thrownAway: 0 };
-  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${staged.table} WHERE NOT (${inside})`);
+  const counted = await connection.runAndReadAll(
+    `SELECT count(*) FROM ${staged.table} WHERE NOT (${inside})`,
+  );
   return { table, columns, thrownAway: Number(counted.getRows()[0]?.[0]) };
 }
 
@@ -83,7 +86,8 @@ export async function writeSegments(
   const version = nextVersion(catalog, spec.dataSource, nowMs);
   const chunks = await planChunks(connection, catalog, spec, rows.table, version);
   const segments = spec.dropExisting ? tombstones(catalog, spec, chunks, version, nowMs) : [];
-  if (chunks.length === 0) return { segments: await recordSegments(connection, segments), newTable: undefined };
+  if (chunks.length === 0)
+    return { segments: await recordSegments(connection, segments), newTable: undefined };
   const known = catalog.tableFor(spec.dataSource, rows.columns);
   const table = known ?? { name: catalog.newTableName(), dataSource: spec.dataSource, columns: rows.columns };
   if (!known) await createTable(connection, table);
@@ -103,7 +107,7 @@ export async function writeSegments(
         rows: 0,
         sizeBytes: 0,
         dimensions: spec.dimensions.map(({ name }) => name),
-        metrics: rows.columns.slice(spec.dimensions.length).map(({ name }) => name),
+        metrics: spec.metrics.map(({ name }) => name),
         columns: rows.columns,
         table: table.name,
         minTime: 0,
@@ -121,7 +125,10 @@ export async function writeSegments(
 
 /** A version newer than all that the datasource has, also when the clock stands still. */
 function nextVersion(catalog: Catalog, dataSource: string, nowMs: number): string {
-  const newest = (catalog.find(dataSource)?.segments ?? []).reduce((max, { version }) => Math.max(max, Date.parse(version)), -1);
+  const newest = (catalog.find(dataSource)?.segments ?? []).reduce(
+    (max, { version }) => Math.max(max, Date.parse(version)),
+    -1,
+  );
   return isoTime(Math.max(nowMs, newest + 1));
 }
 
@@ -133,7 +140,9 @@ async function planChunks(
   version: string,
 ): Promise<Chunk[]> {
   const bucket = bucketSql('t', spec.segmentGranularity);
-  const result = await connection.runAndReadAll(`SELECT ${bucket} AS b, count(*) FROM ${table} GROUP BY 1 ORDER BY 1`);
+  const result = await connection.runAndReadAll(
+    `SELECT ${bucket} AS b, count(*) FROM ${table} GROUP BY 1 ORDER BY 1`,
+  );
   const taken = new Map<string, number>();
   return result.getRows().map(([start, rows]) => {
     const own = bucketFrom(Number(start), spec.segmentGranularity);
@@ -165,13 +174,24 @@ function existingChunk(
     );
   }
   const partitions = source.segments
-    .filter((segment) => segment.version === version && segment.interval.start === interval.start && segment.interval.end === interval.end)
+    .filter(
+      (segment) =>
+        segment.version === version &&
+        segment.interval.start === interval.start &&
+        segment.interval.end === interval.end,
+    )
     .map(({ partition }) => partition);
   return { interval, version, firstPartition: Math.max(...partitions) + 1 };
 }
 
 /** Empty segments that hide what `intervals` held, for buckets that got no new rows (`dropExisting`). */
-function tombstones(catalog: Catalog, spec: IngestionSpec, chunks: readonly Chunk[], version: string, nowMs: number): Segment[] {
+function tombstones(
+  catalog: Catalog,
+  spec: IngestionSpec,
+  chunks: readonly Chunk[],
+  version: string,
+  nowMs: number,
+): Segment[] {
   const visible = catalog.find(spec.dataSource)?.visible ?? [];
   const covered = new Set(chunks.map(({ bucket }) => bucket));
   const empty: Segment[] = [];
@@ -179,7 +199,8 @@ function tombstones(catalog: Catalog, spec: IngestionSpec, chunks: readonly Chun
     let start = bucketStart(wanted.start, spec.segmentGranularity);
     for (; start < wanted.end; start = bucketFrom(start, spec.segmentGranularity).end) {
       const interval = bucketFrom(start, spec.segmentGranularity);
-      if (covered.has(start) || !visible.some(({ segment }) => intersect(segment.interval, interval))) continue;
+      if (covered.has(start) || !visible.some(({ segment }) => intersect(segment.interval, interval)))
+        continue;
       empty.push({
         no: catalog.lastSegmentNo + empty.length + 1,
         dataSource: spec.dataSource,
@@ -203,7 +224,10 @@ function tombstones(catalog: Catalog, spec: IngestionSpec, chunks: readonly Chun
   return empty;
 }
 
-async function createTable(connection: Connection, table: { name: string; dataSource: string; columns: ColumnDef[] }): Promise<void> {
+async function createTable(
+  connection: Connection,
+  table: { name: string; dataSource: string; columns: ColumnDef[] },
+): Promise<void> {
   const columns = table.columns.map(({ type }, index) => `c${index} ${DUCKDB_TYPE[type]}`);
   await connection.run(`CREATE TABLE ${table.name} (${['seg INTEGER', 't BIGINT', ...columns].join(', ')})`);
   await connection.run('INSERT INTO druid_tables VALUES ($1, $2, $3)', [
@@ -225,7 +249,9 @@ async function insertRows(
   const bucket = bucketSql('r.t', spec.segmentGranularity);
   if (segments.length === 1) {
     const no = segments[0]?.no ?? 0;
-    await connection.run(`INSERT INTO ${target} SELECT ${no}, r.t${list} FROM ${rows.table} r ORDER BY r.t, r.rowid`);
+    await connection.run(
+      `INSERT INTO ${target} SELECT ${no}, r.t${list} FROM ${rows.table} r ORDER BY r.t, r.rowid`,
+    );
     return;
   }
   let no = segments[0]?.no ?? 0;
@@ -235,7 +261,9 @@ async function insertRows(
     return `(CAST(${chunk.bucket} AS BIGINT), ${first})`;
   });
   const split = chunks.some((chunk) => chunk.rows > spec.maxRowsPerSegment);
-  const position = split ? `(row_number() OVER (PARTITION BY m.b ORDER BY r.t, r.rowid) - 1) // ${spec.maxRowsPerSegment}` : '0';
+  const position = split
+    ? `(row_number() OVER (PARTITION BY m.b ORDER BY r.t, r.rowid) - 1) // ${spec.maxRowsPerSegment}`
+    : '0';
   await connection.run(
     `INSERT INTO ${target} SELECT CAST(m.first + ${position} AS INTEGER), r.t${list}
      FROM ${rows.table} r JOIN (VALUES ${firsts.join(', ')}) m(b, first) ON m.b = ${bucket} ORDER BY 1, r.t, r.rowid`,
@@ -245,7 +273,12 @@ async function insertRows(
 /** Bytes a row of the given width takes in a Druid segment, very roughly; sizes are for display only. */
 const sizeOf = (rows: number, columns: number): number => 1000 + rows * (8 + columns * 6);
 
-async function measure(connection: Connection, table: string, segments: readonly Segment[], columns: number): Promise<void> {
+async function measure(
+  connection: Connection,
+  table: string,
+  segments: readonly Segment[],
+  columns: number,
+): Promise<void> {
   const first = segments[0]?.no ?? 0;
   const result = await connection.runAndReadAll(
     `SELECT seg, count(*), min(t), max(t) FROM ${table} WHERE seg >= ${first} GROUP BY seg`,

@@ -22,13 +22,17 @@ export function addQueryRoutes(router: Router, options: QueryApiOptions): void {
   const refuse = (what: string) => (): Promise<void> => Promise.reject(notSupported(what));
   router
     .on('POST /druid/v2/sql', ({ body }, answer) => answerSql(body, answer, options))
-    .on('DELETE /druid/v2/sql/{id}', ({ params }, answer) => answer.send(queries.cancel(params['id'] ?? '') ? 202 : 404, ''))
+    .on('DELETE /druid/v2/sql/{id}', ({ params }, answer) =>
+      answer.send(queries.cancel(params['id'] ?? '') ? 202 : 404, ''),
+    )
     .on('POST /druid/v2', ({ body }, answer) => answerNative(body, answer, options))
     .on('DELETE /druid/v2/{id}', ({ params }, answer) => {
       queries.cancel(params['id'] ?? '');
       return answer.send(202, '');
     })
-    .on('GET /druid/v2/datasources', (_, answer) => answer.json(catalog.dataSources().map(({ name }) => name)))
+    .on('GET /druid/v2/datasources', (_, answer) =>
+      answer.json(catalog.dataSources().map(({ name }) => name)),
+    )
     .on('POST /druid/v2/sql/task', refuse('The multi-stage query engine'))
     .on('POST /druid/v2/sql/statements', refuse('The multi-stage query engine'));
 }

@@ -1,6 +1,12 @@
 /** Turns DuckDB chunks into the text of rows, column by column, without going through JavaScript objects. */
 
-import { type DuckDBDataChunk, DuckDBBigIntVector, DuckDBVarCharVector, type DuckDBVector } from '@duckdb/node-api';
+import type {
+  DuckDBBigIntVector,
+  DuckDBVarCharVector} from '@duckdb/node-api';
+import {
+  type DuckDBDataChunk,
+  type DuckDBVector,
+} from '@duckdb/node-api';
 import { javaDouble, javaFloat } from './json-text.js';
 import { isoTime } from './time-text.js';
 
@@ -39,8 +45,10 @@ export function csvCell(kind: CellKind): CellWriter {
   return jsonCell(kind);
 }
 
-const textOf = (vector: DuckDBVector, row: number): string | null => (vector as DuckDBVarCharVector).getItem(row);
-const longOf = (vector: DuckDBVector, row: number): bigint | null => (vector as DuckDBBigIntVector).getItem(row);
+const textOf = (vector: DuckDBVector, row: number): string | null =>
+  (vector as DuckDBVarCharVector).getItem(row);
+const longOf = (vector: DuckDBVector, row: number): bigint | null =>
+  (vector as DuckDBBigIntVector).getItem(row);
 const numberOf = (vector: DuckDBVector, row: number): number | null => vector.getItem(row) as number | null;
 const booleanOf = (vector: DuckDBVector, row: number): string | null => {
   const value = vector.getItem(row) as boolean | null;
@@ -48,7 +56,10 @@ const booleanOf = (vector: DuckDBVector, row: number): string | null => {
 };
 
 /** Writes repeated values once. */
-function cached<T extends string | bigint>(write: (value: T) => string, read: (vector: DuckDBVector, row: number) => T | null): CellWriter {
+function cached<T extends string | bigint>(
+  write: (value: T) => string,
+  read: (vector: DuckDBVector, row: number) => T | null,
+): CellWriter {
   const known = new Map<T, string>();
   return (vector, row) => {
     const value = read(vector, row);
@@ -63,7 +74,8 @@ function cached<T extends string | bigint>(write: (value: T) => string, read: (v
   };
 }
 
-const plain = (value: number | null, write: (value: number) => string): string | null => (value === null ? null : write(value));
+const plain = (value: number | null, write: (value: number) => string): string | null =>
+  value === null ? null : write(value);
 
 /** NaN and the infinities are no JSON; Druid writes them as strings. */
 function jsonNumber(value: number | null, write: (value: number) => string): string | null {
@@ -81,7 +93,14 @@ export function csvText(value: string | null): string | null {
 export function rowTexts(
   chunk: DuckDBDataChunk,
   writers: readonly CellWriter[],
-  format: { open: string; close: string; separator: string; labels: readonly string[] | undefined; empty: string; skip?: number },
+  format: {
+    open: string;
+    close: string;
+    separator: string;
+    labels: readonly string[] | undefined;
+    empty: string;
+    skip?: number;
+  },
 ): string {
   const { open, close, separator, labels, empty, skip = 0 } = format;
   const vectors = writers.map((_, index) => chunk.getColumnVector(index + skip));

@@ -8,7 +8,11 @@ import { type Segment, visibleSegments } from './timeline.js';
 const OVERSHADOWED_GRACE_MS = 15 * 60_000;
 
 /** Marks segments unused and deletes their rows, in one transaction. */
-export async function retireSegments(store: Store, catalog: Catalog, segments: readonly Segment[]): Promise<void> {
+export async function retireSegments(
+  store: Store,
+  catalog: Catalog,
+  segments: readonly Segment[],
+): Promise<void> {
   const first = segments[0];
   if (!first) return;
   const numbers = segments.map(({ no }) => no);
@@ -23,10 +27,19 @@ export async function retireSegments(store: Store, catalog: Catalog, segments: r
 }
 
 /** Retires what newer segments have hidden for longer than Druid's grace period. */
-export async function collectGarbage(store: Store, catalog: Catalog, dataSource: string, nowMs: number): Promise<void> {
+export async function collectGarbage(
+  store: Store,
+  catalog: Catalog,
+  dataSource: string,
+  nowMs: number,
+): Promise<void> {
   const source = catalog.find(dataSource);
   if (!source || source.visible.length === source.segments.length) return;
   const old = source.segments.filter(({ createdMs }) => nowMs - createdMs > OVERSHADOWED_GRACE_MS);
   const visible = new Set(visibleSegments(old).map(({ segment }) => segment.no));
-  await retireSegments(store, catalog, old.filter(({ no }) => !visible.has(no)));
+  await retireSegments(
+    store,
+    catalog,
+    old.filter(({ no }) => !visible.has(no)),
+  );
 }

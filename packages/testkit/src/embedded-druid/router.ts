@@ -30,7 +30,10 @@ export class Router {
   }
 
   /** The handler and its path values, or the methods that exist for the path. */
-  find(method: string, path: string): { handler: Handler; params: Record<string, string> } | { allowed: string[] } {
+  find(
+    method: string,
+    path: string,
+  ): { handler: Handler; params: Record<string, string> } | { allowed: string[] } {
     const parts = path.replace(/\/$/, '').split('/').slice(1);
     const allowed: string[] = [];
     for (const route of this.#routes) {

@@ -56,7 +56,14 @@ export async function readRows(
   path: string,
   target: string,
 ): Promise<RowStats> {
-  const stats: RowStats = { processed: 0, processedWithError: 0, unparseable: 0, thrownAway: 0, events: [], withErrorEvents: [] };
+  const stats: RowStats = {
+    processed: 0,
+    processedWithError: 0,
+    unparseable: 0,
+    thrownAway: 0,
+    events: [],
+    withErrorEvents: [],
+  };
   const output = createWriteStream(target);
   let batch = '';
   let line = 0;
@@ -70,7 +77,11 @@ export async function readRows(
       save(stats.withErrorEvents, parsed, spec.maxSavedParseExceptions);
     } else if (parsed.problems.length > 0) {
       stats.processedWithError += 1;
-      const event = { input: javaText(parsed.row), errorType: 'processedWithError', details: parsed.problems } as const;
+      const event = {
+        input: javaText(parsed.row),
+        errorType: 'processedWithError',
+        details: parsed.problems,
+      } as const;
       save(stats.withErrorEvents, event, spec.maxSavedParseExceptions);
     } else {
       stats.processed += 1;
@@ -115,7 +126,8 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
     return { input: text, errorType: 'unparseable', details: [`Unable to parse row [${text}] ${place}`] };
   }
   const stamp = row[spec.timestamp.column];
-  const t = stamp === null || stamp === undefined ? spec.timestamp.missing : parseTime(stamp, spec.timestamp.format);
+  const t =
+    stamp === null || stamp === undefined ? spec.timestamp.missing : parseTime(stamp, spec.timestamp.format);
   if (t === undefined) {
     const shown = stamp === null || stamp === undefined ? 'null' : javaText(stamp);
     const details = [`Timestamp[${shown}] is unparseable! Event: ${javaText(row)} ${place}`];
@@ -173,7 +185,12 @@ function endOfObject(text: string): number | undefined {
 }
 
 function parseTime(value: unknown, format: IngestionSpec['timestamp']['format']): number | undefined {
-  const text = typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'bigint' ? String(value) : undefined;
+  const text =
+    typeof value === 'string'
+      ? value
+      : typeof value === 'number' || typeof value === 'bigint'
+        ? String(value)
+        : undefined;
   if (text === undefined) return undefined;
   const numeric = /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
   switch (format) {
@@ -202,13 +219,16 @@ function stringValue(value: unknown): string | null {
   if (!Array.isArray(value)) return JSON.stringify(javaText(value));
   if (value.length === 0) return null;
   if (value.length === 1) return value[0] === null ? null : JSON.stringify(javaText(value[0]));
-  throw new Error(`A multi-value string [${javaText(value)}] is not supported by EmbeddedDruid; run this against a real Druid`);
+  throw new Error(
+    `A multi-value string [${javaText(value)}] is not supported by EmbeddedDruid; run this against a real Druid`,
+  );
 }
 
 function longValue(value: unknown): string | undefined {
   if (typeof value === 'boolean') return value ? '1' : '0';
   if (typeof value === 'bigint') return clampLong(value);
-  if (typeof value === 'number') return Number.isFinite(value) ? clampLong(BigInt(Math.trunc(value))) : undefined;
+  if (typeof value === 'number')
+    return Number.isFinite(value) ? clampLong(BigInt(Math.trunc(value))) : undefined;
   const text = String(value);
   if (!/^[-+]?\d+(\.0*)?$/.test(text)) return undefined;
   const exact = BigInt(text.replace(/^\+/, '').replace(/\..*$/, ''));
@@ -231,9 +251,13 @@ export function javaText(value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return `[${value.map(javaText).join(', ')}]`;
   if (typeof value === 'object') {
-    return `{${Object.entries(value).map(([key, field]) => `${key}=${javaText(field)}`).join(', ')}}`;
+    return `{${Object.entries(value)
+      .map(([key, field]) => `${key}=${javaText(field)}`)
+      .join(', ')}}`;
   }
-  if (typeof value === 'bigint') return value > LONG_MAX || value < LONG_MIN ? javaDouble(Number(value)) : String(value);
-  if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? String(value) : javaDouble(value);
+  if (typeof value === 'bigint')
+    return value > LONG_MAX || value < LONG_MIN ? javaDouble(Number(value)) : String(value);
+  if (typeof value === 'number')
+    return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? String(value) : javaDouble(value);
   return String(value);
 }

@@ -39,7 +39,10 @@ export class RunningQueries {
    *
    * @throws DruidHttpError 504 at the time-out, 500 when cancelled or when the query fails
    */
-  async run(query: QueryToRun, consume: (chunks: AsyncIterable<DuckDBDataChunk>) => Promise<void>): Promise<void> {
+  async run(
+    query: QueryToRun,
+    consume: (chunks: AsyncIterable<DuckDBDataChunk>) => Promise<void>,
+  ): Promise<void> {
     const connection = await this.#store.acquire();
     let stopped: 'cancelled' | 'timeout' | undefined;
     const running: Running = {
@@ -49,7 +52,8 @@ export class RunningQueries {
       },
     };
     this.#register(query.id, running);
-    const timer = query.timeoutMs === undefined ? undefined : setTimeout(() => running.stop('timeout'), query.timeoutMs);
+    const timer =
+      query.timeoutMs === undefined ? undefined : setTimeout(() => running.stop('timeout'), query.timeoutMs);
     async function* chunks(): AsyncGenerator<DuckDBDataChunk> {
       const result = await connection.stream(query.sql);
       for (;;) {
@@ -87,13 +91,24 @@ export class RunningQueries {
 
 function explain(error: unknown, stopped: 'cancelled' | 'timeout' | undefined): unknown {
   if (stopped === 'timeout') {
-    return queryFailure('Query timeout', 'org.apache.druid.query.QueryTimeoutException', 'TIMEOUT', 'Query timed out');
+    return queryFailure(
+      'Query timeout',
+      'org.apache.druid.query.QueryTimeoutException',
+      'TIMEOUT',
+      'Query timed out',
+    );
   }
   if (stopped === 'cancelled') {
-    return queryFailure('Query cancelled', 'org.apache.druid.query.QueryInterruptedException', 'CANCELED', 'Query cancelled');
+    return queryFailure(
+      'Query cancelled',
+      'org.apache.druid.query.QueryInterruptedException',
+      'CANCELED',
+      'Query cancelled',
+    );
   }
   if (error instanceof DruidHttpError || error instanceof ClientGone) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (message.includes('/ by zero')) return queryFailure('Unknown exception', 'java.lang.ArithmeticException', 'RUNTIME_FAILURE', '/ by zero');
+  if (message.includes('/ by zero'))
+    return queryFailure('Unknown exception', 'java.lang.ArithmeticException', 'RUNTIME_FAILURE', '/ by zero');
   return druidException(message, { errorCode: 'general', persona: 'ADMIN', category: 'UNCATEGORIZED' });
 }

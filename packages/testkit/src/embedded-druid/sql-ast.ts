@@ -35,7 +35,12 @@ export type Expr = { span: Span } & (
   | { kind: 'in'; operand: Expr; list: Expr[]; negated: boolean }
   | { kind: 'inQuery'; operand: Expr; query: Query; negated: boolean }
   | { kind: 'like'; operand: Expr; pattern: Expr; escape: Expr | undefined; negated: boolean }
-  | { kind: 'case'; operand: Expr | undefined; branches: { when: Expr; then: Expr }[]; otherwise: Expr | undefined }
+  | {
+      kind: 'case';
+      operand: Expr | undefined;
+      branches: { when: Expr; then: Expr }[];
+      otherwise: Expr | undefined;
+    }
   | { kind: 'cast'; operand: Expr; type: string }
   | { kind: 'roundTime'; operand: Expr; unit: string; up: boolean }
   | { kind: 'extract'; unit: string; operand: Expr }
@@ -47,7 +52,14 @@ export type ExprOf<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 export type TableRef =
   | { kind: 'table'; path: string[]; alias: string | undefined; span: Span }
   | { kind: 'query'; query: Query; alias: string | undefined; span: Span }
-  | { kind: 'join'; left: TableRef; right: TableRef; type: 'INNER' | 'LEFT' | 'CROSS'; on: Expr | undefined; span: Span };
+  | {
+      kind: 'join';
+      left: TableRef;
+      right: TableRef;
+      type: 'INNER' | 'LEFT' | 'CROSS';
+      on: Expr | undefined;
+      span: Span;
+    };
 
 /** A select item; `expr` undefined is `*`, or `table.*` when `table` is set. */
 export interface SelectItem {

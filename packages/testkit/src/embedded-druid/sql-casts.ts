@@ -2,7 +2,17 @@
 
 import { notSupported } from './druid-error.js';
 import type { ExprOf, SqlType } from './sql-ast.js';
-import { derive, duckType, isApproximate, isInteger, isNumeric, isText, isTime, timeText, type Typed } from './sql-typed.js';
+import {
+  derive,
+  duckType,
+  isApproximate,
+  isInteger,
+  isNumeric,
+  isText,
+  isTime,
+  timeText,
+  type Typed,
+} from './sql-typed.js';
 
 const TARGETS: Record<string, SqlType> = {
   VARCHAR: 'VARCHAR',
@@ -25,16 +35,22 @@ export function planCast(operand: Typed, expr: ExprOf<'cast'>): Typed {
   if (from === 'NULL') return derive(`CAST(NULL AS ${duckType(target)})`, target, operand);
   if (from === target) return operand;
   if (isInteger(target)) return derive(asInteger(operand, target), target, operand);
-  if (isApproximate(target) && isNumeric(from)) return derive(`CAST(${sql} AS ${duckType(target)})`, target, operand);
+  if (isApproximate(target) && isNumeric(from))
+    return derive(`CAST(${sql} AS ${duckType(target)})`, target, operand);
   if (target === 'DOUBLE' && isText(from)) {
-    return derive(`(CASE WHEN regexp_full_match(${sql}, '-?[0-9]+([.][0-9]+)?') THEN CAST(${sql} AS DOUBLE) END)`, target, operand);
+    return derive(
+      `(CASE WHEN regexp_full_match(${sql}, '-?[0-9]+([.][0-9]+)?') THEN CAST(${sql} AS DOUBLE) END)`,
+      target,
+      operand,
+    );
   }
   if (target === 'VARCHAR' && isText(from)) return { ...operand, type: target };
   if (target === 'VARCHAR' && isInteger(from)) return derive(`CAST(${sql} AS VARCHAR)`, target, operand);
   if (target === 'VARCHAR' && from === 'TIMESTAMP') {
     return derive(`strftime(epoch_ms(${sql}), '%Y-%m-%d %H:%M:%S')`, target, operand);
   }
-  if (isTime(target) && operand.text !== undefined) return derive(String(timeText(operand.text, expr.span)), target, operand);
+  if (isTime(target) && operand.text !== undefined)
+    return derive(String(timeText(operand.text, expr.span)), target, operand);
   if (target === 'TIMESTAMP' && (isInteger(from) || isTime(from))) return derive(sql, target, operand);
   if (target === 'DATE' && from === 'TIMESTAMP') {
     return derive(`(${sql} - (((${sql} % ${DAY_MS}) + ${DAY_MS}) % ${DAY_MS}))`, target, operand);
@@ -49,7 +65,8 @@ const saturated = (x: string): string =>
 
 function asInteger({ sql, type: from }: Typed, target: SqlType): string {
   // 32-bit overflow wraps around in Druid; here it is an error rather than another number.
-  const narrow = (value: string): string => (target === 'INTEGER' ? `CAST(CAST(${value} AS INTEGER) AS BIGINT)` : value);
+  const narrow = (value: string): string =>
+    target === 'INTEGER' ? `CAST(CAST(${value} AS INTEGER) AS BIGINT)` : value;
   if (isInteger(from) || isTime(from)) return narrow(sql);
   if (isApproximate(from)) return narrow(saturated(`CAST(${sql} AS DOUBLE)`));
   if (from === 'BOOLEAN') return `CAST(${sql} AS BIGINT)`;

@@ -8,7 +8,7 @@ import { parseJsonLossless, stringifyJsonLossless } from './json-text.js';
 import type { RunningQueries } from './running-queries.js';
 import { type CellKind, type CellWriter, csvCell, csvText, jsonCell, rowTexts } from './result-text.js';
 import type { SqlType } from './sql-ast.js';
-import type { SqlParameter } from './sql-expressions.js';
+import type { SqlParameter } from './sql-scope.js';
 import { parseQuery } from './sql-parser.js';
 import { type OutputColumn, planQuery } from './sql-planner.js';
 import { duckType, isText, isTime, nativeType, timestampLiteral } from './sql-typed.js';
@@ -57,20 +57,26 @@ interface Request {
 }
 
 /** Answers one statement; errors before the first row become HTTP errors, later ones break the answer off. */
-export async function answerSql(body: string, answer: AnswerStream, options: SqlEndpointOptions): Promise<void> {
+export async function answerSql(
+  body: string,
+  answer: AnswerStream,
+  options: SqlEndpointOptions,
+): Promise<void> {
   const parsed = readRequest(body);
   const { context } = parsed;
   const id = String(context['sqlQueryId'] ?? context['queryId'] ?? randomUUID());
   answer.header('X-Druid-SQL-Query-Id', id);
   answer.header('X-Druid-Query-Id', id);
   const zone = context['sqlTimeZone'];
-  if (zone !== undefined && zone !== 'UTC' && zone !== 'Etc/UTC') throw notSupported(`sqlTimeZone [${String(zone)}]`);
+  if (zone !== undefined && zone !== 'UTC' && zone !== 'Etc/UTC')
+    throw notSupported(`sqlTimeZone [${String(zone)}]`);
   const planned = planQuery(parseQuery(parsed.query), {
     catalog: options.system.catalog,
     system: options.system,
     params: parsed.parameters,
     nowMs: options.now(),
-    exactDistinct: context['useApproximateCountDistinct'] === false || context['useApproximateCountDistinct'] === 'false',
+    exactDistinct:
+      context['useApproximateCountDistinct'] === false || context['useApproximateCountDistinct'] === 'false',
   });
   if (parsed.request.header) answer.header('X-Druid-SQL-Header-Included', 'yes');
   answer.header('X-Druid-Response-Context', '{}');
@@ -107,7 +113,10 @@ function timeoutOf(context: Record<string, unknown>): number | undefined {
 /** Parses a request body as Jackson would; shared with native queries. */
 export function readJsonBody(body: string): Record<string, unknown> {
   if (body.trim() === '') {
-    throw unreadableRequest('No content to map due to end-of-input', 'com.fasterxml.jackson.databind.exc.MismatchedInputException');
+    throw unreadableRequest(
+      'No content to map due to end-of-input',
+      'com.fasterxml.jackson.databind.exc.MismatchedInputException',
+    );
   }
   let value: unknown;
   try {
@@ -116,14 +125,23 @@ export function readJsonBody(body: string): Record<string, unknown> {
     throw unreadableRequest((error as Error).message, 'com.fasterxml.jackson.core.JsonParseException');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw unreadableRequest('Cannot deserialize the request: a JSON object was expected', 'com.fasterxml.jackson.databind.exc.MismatchedInputException');
+    throw unreadableRequest(
+      'Cannot deserialize the request: a JSON object was expected',
+      'com.fasterxml.jackson.databind.exc.MismatchedInputException',
+    );
   }
   return value as Record<string, unknown>;
 }
 
-function readRequest(body: string): { query: string; request: Request; context: Record<string, unknown>; parameters: SqlParameter[] } {
+function readRequest(body: string): {
+  query: string;
+  request: Request;
+  context: Record<string, unknown>;
+  parameters: SqlParameter[];
+} {
   const construct = 'Cannot construct instance of `org.apache.druid.sql.http.SqlQuery`, problem: ';
-  const invalid = (problem: string): Error => unreadableRequest(construct + problem, 'com.fasterxml.jackson.databind.exc.ValueInstantiationException');
+  const invalid = (problem: string): Error =>
+    unreadableRequest(construct + problem, 'com.fasterxml.jackson.databind.exc.ValueInstantiationException');
   const shape = requestShape.safeParse(readJsonBody(body));
   if (!shape.success) throw invalid(shape.error.issues[0]?.path.join('.') ?? 'query');
   const { query, resultFormat, header, typesHeader, sqlTypesHeader, context, parameters } = shape.data;
@@ -138,7 +156,12 @@ function readRequest(body: string): { query: string; request: Request; context: 
   if (sqlTypesHeader && !header) throw invalid("Cannot include 'sqlTypesHeader' without 'header'");
   return {
     query,
-    request: { format, header: header ?? false, types: typesHeader ?? false, sqlTypes: sqlTypesHeader ?? false },
+    request: {
+      format,
+      header: header ?? false,
+      types: typesHeader ?? false,
+      sqlTypes: sqlTypesHeader ?? false,
+    },
     context: context ?? {},
     parameters: (parameters ?? []).map(readParameter),
   };
@@ -152,7 +175,10 @@ function readParameter({ type: name, value }: { type: string; value?: unknown })
       'com.fasterxml.jackson.databind.exc.InvalidFormatException',
     );
   }
-  const wrong = (): Error => druidException(`Parameter value ${stringifyJsonLossless(value)} is no ${type}`, { context: { sourceType: 'sql' } });
+  const wrong = (): Error =>
+    druidException(`Parameter value ${stringifyJsonLossless(value)} is no ${type}`, {
+      context: { sourceType: 'sql' },
+    });
   if (value === null || value === undefined) return { type, value: null };
   if (isText(type)) return { type, value: typeof value === 'string' ? value : stringifyJsonLossless(value) };
   if (isTime(type)) {
@@ -174,7 +200,13 @@ interface FormatWriter {
   start: string;
   hasHeader: boolean;
   cells: CellWriter[];
-  row: { open: string; close: string; separator: string; labels: readonly string[] | undefined; empty: string };
+  row: {
+    open: string;
+    close: string;
+    separator: string;
+    labels: readonly string[] | undefined;
+    empty: string;
+  };
   end(rows: number): string;
 }
 
@@ -192,7 +224,8 @@ function formatWriter(request: Request, columns: readonly OutputColumn[]): Forma
   const lines = format.endsWith('Lines') || format === 'csv';
   const objects = format === 'object' || format === 'objectLines';
   const cells = kinds.map(format === 'csv' ? csvCell : jsonCell);
-  const [open, close] = format === 'csv' ? ['', '\n'] : objects ? ['{', lines ? '}\n' : '}'] : ['[', lines ? ']\n' : ']'];
+  const [open, close] =
+    format === 'csv' ? ['', '\n'] : objects ? ['{', lines ? '}\n' : '}'] : ['[', lines ? ']\n' : ']'];
   const separator = lines ? '' : ',';
   const labels = objects ? columns.map(({ name }) => `${JSON.stringify(name)}:`) : undefined;
   const header = request.header ? headerTexts(request, columns) : [];
@@ -210,7 +243,10 @@ function formatWriter(request: Request, columns: readonly OutputColumn[]): Forma
 function headerTexts({ format, types, sqlTypes }: Request, columns: readonly OutputColumn[]): string[] {
   if (format === 'object' || format === 'objectLines') {
     const fields = columns.map(({ name, type }) => {
-      const value = types || sqlTypes ? { ...(types && { type: nativeType(type) }), ...(sqlTypes && { sqlType: type }) } : null;
+      const value =
+        types || sqlTypes
+          ? { ...(types && { type: nativeType(type) }), ...(sqlTypes && { sqlType: type }) }
+          : null;
       return `${JSON.stringify(name)}:${JSON.stringify(value)}`;
     });
     return [fields.join(',')];
@@ -218,5 +254,7 @@ function headerTexts({ format, types, sqlTypes }: Request, columns: readonly Out
   const rows = [columns.map(({ name }) => name)];
   if (types) rows.push(columns.map(({ type }) => nativeType(type)));
   if (sqlTypes) rows.push(columns.map(({ type }) => type));
-  return rows.map((row) => row.map((text) => (format === 'csv' ? csvText(text) : JSON.stringify(text))).join(','));
+  return rows.map((row) =>
+    row.map((text) => (format === 'csv' ? csvText(text) : JSON.stringify(text))).join(','),
+  );
 }

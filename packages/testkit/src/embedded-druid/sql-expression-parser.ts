@@ -8,7 +8,11 @@ const COMPARISONS = new Set(['=', '<>', '!=', '<', '<=', '>', '>=']);
 const INT_MAX = 2_147_483_647n;
 const LONG_MAX = 9_223_372_036_854_775_807n;
 /** Words that cannot start an expression. */
-const RESERVED = new Set('FROM WHERE GROUP HAVING ORDER LIMIT OFFSET UNION ON AND OR AS BY THEN ELSE END WHEN SELECT DAY HOUR MINUTE MONTH SECOND YEAR'.split(' '));
+const RESERVED = new Set(
+  'FROM WHERE GROUP HAVING ORDER LIMIT OFFSET UNION ON AND OR AS BY THEN ELSE END WHEN SELECT DAY HOUR MINUTE MONTH SECOND YEAR'.split(
+    ' ',
+  ),
+);
 
 const covering = (from: Span, to: Span): Span => ({ ...from, endLine: to.endLine, endColumn: to.endColumn });
 
@@ -50,7 +54,8 @@ export abstract class ExpressionParser {
 
   identifier(): string {
     const token = this.next();
-    if (token.kind !== 'word' && token.kind !== 'quoted') throw unexpectedToken(token, '<IDENTIFIER>, <QUOTED_IDENTIFIER>');
+    if (token.kind !== 'word' && token.kind !== 'quoted')
+      throw unexpectedToken(token, '<IDENTIFIER>, <QUOTED_IDENTIFIER>');
     return token.text;
   }
 
@@ -97,7 +102,14 @@ export abstract class ExpressionParser {
       } else if (this.accept('LIKE')) {
         const pattern = this.additive();
         const escape = this.accept('ESCAPE') ? this.primary() : undefined;
-        left = { kind: 'like', operand: left, pattern, escape, negated, span: covering(left.span, pattern.span) };
+        left = {
+          kind: 'like',
+          operand: left,
+          pattern,
+          escape,
+          negated,
+          span: covering(left.span, pattern.span),
+        };
       } else if (this.accept('IN')) {
         left = this.#inPredicate(left, negated);
       } else {
@@ -241,7 +253,12 @@ export abstract class ExpressionParser {
     const unit = this.next();
     if (amount.kind !== 'string' || !/^-?\d+$/.test(amount.text)) throw notSupported('This form of INTERVAL');
     if (this.peek().key === 'TO') throw notSupported('INTERVAL … TO …');
-    return { kind: 'interval', amount: Number(amount.text), unit: unit.key, span: covering(start.span, unit.span) };
+    return {
+      kind: 'interval',
+      amount: Number(amount.text),
+      unit: unit.key,
+      span: covering(start.span, unit.span),
+    };
   }
 
   #case(start: Token): Expr {
@@ -280,7 +297,13 @@ export abstract class ExpressionParser {
     if (rounds && this.accept('TO')) {
       const unit = this.next().key;
       const end = this.expect(')');
-      return { kind: 'roundTime', operand: args[0] as Expr, unit, up: name.key !== 'FLOOR', span: covering(name.span, end.span) };
+      return {
+        kind: 'roundTime',
+        operand: args[0] as Expr,
+        unit,
+        up: name.key !== 'FLOOR',
+        span: covering(name.span, end.span),
+      };
     }
     let end = this.expect(')');
     let filter: Expr | undefined;
@@ -291,7 +314,15 @@ export abstract class ExpressionParser {
       end = this.expect(')');
     }
     if (this.peek().key === 'OVER') throw notSupported('A window function');
-    return { kind: 'call', name: name.key, args, star, distinct, filter, span: covering(name.span, end.span) };
+    return {
+      kind: 'call',
+      name: name.key,
+      args,
+      star,
+      distinct,
+      filter,
+      span: covering(name.span, end.span),
+    };
   }
 
   #cast(name: Token): Expr {
@@ -306,7 +337,8 @@ export abstract class ExpressionParser {
 
   #refuseKeywordArguments(name: Token): void {
     const { key } = this.peek();
-    if (name.key === 'POSITION' || key === 'BOTH' || key === 'LEADING' || key === 'TRAILING') throw notSupported(`This form of ${name.key}`);
+    if (name.key === 'POSITION' || key === 'BOTH' || key === 'LEADING' || key === 'TRAILING')
+      throw notSupported(`This form of ${name.key}`);
   }
 }
 

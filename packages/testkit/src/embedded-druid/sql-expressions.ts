@@ -2,11 +2,12 @@
 
 import { druidException, notSupported } from './druid-error.js';
 import { javaDouble } from './json-text.js';
-import type { Expr, ExprOf, Query, SqlType } from './sql-ast.js';
+import type { Expr, ExprOf } from './sql-ast.js';
 import { planCast } from './sql-casts.js';
 import { planCall } from './sql-functions.js';
 import { planExtract, planRoundTime, shiftTime } from './sql-time.js';
-import { resolveColumn, type Scope } from './sql-scope.js';
+import { arithmetic, boolean, cannotApply, text, unify } from './sql-operators.js';
+import { type ExpressionContext, resolveColumn, type Scope, type SqlParameter } from './sql-scope.js';
 import { sqlError } from './sql-tokens.js';
 import { quoted } from './store.js';
 import {
@@ -21,22 +22,6 @@ import {
   timeText,
   type Typed,
 } from './sql-typed.js';
-
-/** A parameter of a statement, already read. */
-export interface SqlParameter {
-  type: SqlType;
-  value: string | number | bigint | boolean | null;
-}
-
-/** What expressions need besides their scope. */
-export interface ExpressionContext {
-  params: readonly SqlParameter[];
-  nowMs: number;
-  /** Whether COUNT(DISTINCT) is exact (`useApproximateCountDistinct: false`). */
-  exactDistinct: boolean;
-  /** Plans a sub-query of `IN (SELECT …)`; the result has one column `o0`. */
-  planSubquery(query: Query): { sql: string; type: SqlType };
-}
 
 export function planExpression(expr: Expr, scope: Scope, context: ExpressionContext): Typed {
   const typed = planNode(expr, scope, context);
@@ -84,7 +69,12 @@ function planNode(expr: Expr, scope: Scope, context: ExpressionContext): Typed {
       const operand = text(plan(expr.operand), expr.operand);
       const pattern = text(plan(expr.pattern), expr.pattern);
       const escape = expr.escape ? ` ESCAPE ${plan(expr.escape).sql}` : '';
-      return derive(`(${operand.sql} ${expr.negated ? 'NOT ' : ''}LIKE ${pattern.sql}${escape})`, 'BOOLEAN', operand, pattern);
+      return derive(
+        `(${operand.sql} ${expr.negated ? 'NOT ' : ''}LIKE ${pattern.sql}${escape})`,
+        'BOOLEAN',
+        operand,
+        pattern,
+      );
     }
     case 'case':
       return planCase(expr, plan);
@@ -95,7 +85,7 @@ function planNode(expr: Expr, scope: Scope, context: ExpressionContext): Typed {
     case 'extract':
       return planExtract(plan(expr.operand), expr.unit, expr.span);
     case 'call':
-      return planCall(expr, scope, context);
+      return planCall(expr, scope, context, planExpression);
   }
 }
 
@@ -122,7 +112,10 @@ const longLiteral = (value: bigint): string => `CAST(${value} AS BIGINT)`;
 const doubleLiteral = (value: number): string => `CAST('${javaDouble(value)}' AS DOUBLE)`;
 
 function planParameter(param: SqlParameter | undefined, index: number): Typed {
-  if (!param) throw druidException(`No value bound for parameter (position [${index + 1}])`, { context: { sourceType: 'sql' } });
+  if (!param)
+    throw druidException(`No value bound for parameter (position [${index + 1}])`, {
+      context: { sourceType: 'sql' },
+    });
   const { type, value } = param;
   if (value === null) return { sql: `CAST(NULL AS ${duckType(type)})`, type };
   if (isText(type)) return { sql: quoted(String(value)), type: 'CHAR', text: String(value) };
@@ -157,32 +150,19 @@ function planBinary(expr: ExprOf<'binary'>, plan: (node: Expr) => Typed): Typed 
   }
   const left = plan(expr.left);
   const right = plan(expr.right);
-  if (op === '||') return derive(`(${text(left, expr.left).sql} || ${text(right, expr.right).sql})`, 'VARCHAR', left, right);
+  if (op === '||')
+    return derive(`(${text(left, expr.left).sql} || ${text(right, expr.right).sql})`, 'VARCHAR', left, right);
   return arithmetic(op, left, right, expr);
-}
-
-/** `+ - * /` as Calcite does them: integers stay integers and division truncates. */
-export function arithmetic(op: string, left: Typed, right: Typed, expr: Expr): Typed {
-  if (!isNumeric(left.type) || !isNumeric(right.type)) throw cannotApply(op, expr, [left, right]);
-  const type = left.type === 'INTEGER' && right.type === 'INTEGER' ? 'INTEGER' : (commonType(left.type, right.type) as SqlType);
-  if (!isInteger(type)) {
-    return derive(`(CAST(${left.sql} AS DOUBLE) ${op} CAST(${right.sql} AS DOUBLE))`, type === 'FLOAT' ? 'DOUBLE' : type, left, right);
-  }
-  const plain = op === '/' ? divide('//', left, right) : `(${left.sql} ${op} ${right.sql})`;
-  // An INTEGER that overflows wraps around in Druid; here it is an error rather than another number.
-  return derive(type === 'INTEGER' ? `CAST(CAST(${plain} AS INTEGER) AS BIGINT)` : plain, type, left, right);
-}
-
-/** Integer division or remainder that fails on zero, as Druid does, instead of giving NULL. */
-export function divide(op: '//' | '%', left: Typed, right: Typed): string {
-  return `(CASE WHEN ${right.sql} = 0 THEN error('/ by zero') ELSE ${left.sql} ${op} ${right.sql} END)`;
 }
 
 function compare(op: string, leftExpr: Expr, rightExpr: Expr, plan: (node: Expr) => Typed): Typed {
   const [left, right] = alignLiterals(plan(leftExpr), plan(rightExpr), leftExpr, rightExpr);
   if (!commonType(left.type, right.type)) {
     if (left.type === 'BOOLEAN' || right.type === 'BOOLEAN' || isTime(left.type) || isTime(right.type)) {
-      throw sqlError(`Cannot apply '${op}' to arguments of type '<${left.type}> ${op} <${right.type}>'.`, leftExpr.span);
+      throw sqlError(
+        `Cannot apply '${op}' to arguments of type '<${left.type}> ${op} <${right.type}>'.`,
+        leftExpr.span,
+      );
     }
     throw notSupported(`A comparison of ${left.type} with ${right.type}`);
   }
@@ -196,17 +176,28 @@ function alignLiterals(left: Typed, right: Typed, leftExpr: Expr, rightExpr: Exp
 
 function alignLiteral(literal: Typed, other: Typed, expr: Expr): Typed {
   if (literal.text === undefined || isText(other.type)) return literal;
-  if (isTime(other.type)) return { sql: longLiteral(BigInt(timeText(literal.text, expr.span))), type: other.type };
-  if (isInteger(other.type) && /^-?\d{1,18}$/.test(literal.text)) return { sql: longLiteral(BigInt(literal.text)), type: 'BIGINT' };
-  if (isNumeric(other.type) && /^-?\d+(\.\d+)?$/.test(literal.text)) return { sql: doubleLiteral(Number(literal.text)), type: 'DOUBLE' };
+  if (isTime(other.type))
+    return { sql: longLiteral(BigInt(timeText(literal.text, expr.span))), type: other.type };
+  if (isInteger(other.type) && /^-?\d{1,18}$/.test(literal.text))
+    return { sql: longLiteral(BigInt(literal.text)), type: 'BIGINT' };
+  if (isNumeric(other.type) && /^-?\d+(\.\d+)?$/.test(literal.text))
+    return { sql: doubleLiteral(Number(literal.text)), type: 'DOUBLE' };
   return literal;
 }
 
-function planInQuery(expr: ExprOf<'inQuery'>, plan: (node: Expr) => Typed, context: ExpressionContext): Typed {
+function planInQuery(
+  expr: ExprOf<'inQuery'>,
+  plan: (node: Expr) => Typed,
+  context: ExpressionContext,
+): Typed {
   const operand = plan(expr.operand);
   const query = context.planSubquery(expr.query);
   if (!commonType(operand.type, query.type)) throw notSupported(`${operand.type} IN (SELECT ${query.type})`);
-  return derive(`(${operand.sql} ${expr.negated ? 'NOT ' : ''}IN (SELECT o0 FROM (${query.sql})))`, 'BOOLEAN', operand);
+  return derive(
+    `(${operand.sql} ${expr.negated ? 'NOT ' : ''}IN (SELECT o0 FROM (${query.sql})))`,
+    'BOOLEAN',
+    operand,
+  );
 }
 
 function planCase(expr: ExprOf<'case'>, plan: (node: Expr) => Typed): Typed {
@@ -219,37 +210,10 @@ function planCase(expr: ExprOf<'case'>, plan: (node: Expr) => Typed): Typed {
   const values = [...branches.map(({ then }) => then), otherwise];
   const type = unify(values, expr);
   const cases = branches.map(({ when, then }) => `WHEN ${when.sql} THEN ${then.sql}`).join(' ');
-  return derive(`(CASE ${cases} ELSE ${otherwise.sql} END)`, type, ...branches.map(({ when }) => when), ...values);
-}
-
-/** The common type of several expressions. */
-export function unify(values: readonly Typed[], expr: Expr): SqlType {
-  let type: SqlType = 'NULL';
-  for (const value of values) {
-    const next = commonType(type, value.type);
-    if (!next) throw sqlError(`Illegal mixing of types ${type} and ${value.type}`, expr.span);
-    type = next;
-  }
-  // String literals of different lengths are no CHAR(n) any more.
-  return type === 'CHAR' && new Set(values.map(({ text: literal }) => literal?.length)).size > 1 ? 'VARCHAR' : type;
-}
-
-export function boolean(typed: Typed, expr: Expr): Typed {
-  if (typed.type !== 'BOOLEAN' && typed.type !== 'NULL') throw sqlError(`A BOOLEAN was expected, not ${typed.type}`, expr.span);
-  return typed;
-}
-
-export function text(typed: Typed, expr: Expr): Typed {
-  if (!isText(typed.type) && typed.type !== 'NULL') {
-    if (isNumeric(typed.type)) throw notSupported(`An implicit cast of ${typed.type} to VARCHAR`);
-    throw sqlError(`A VARCHAR was expected, not ${typed.type}`, expr.span);
-  }
-  return typed;
-}
-
-/** Calcite's refusal of an operator or function for the types it got. */
-export function cannotApply(name: string, expr: Expr, args: readonly Typed[]): Error {
-  const types = args.map(({ type }) => `<${type}>`);
-  const shown = types.length === 2 && /\W/.test(name) ? types.join(` ${name} `) : `${name}(${types.join(', ')})`;
-  return sqlError(`Cannot apply '${name}' to arguments of type '${shown}'.`, expr.span);
+  return derive(
+    `(CASE ${cases} ELSE ${otherwise.sql} END)`,
+    type,
+    ...branches.map(({ when }) => when),
+    ...values,
+  );
 }

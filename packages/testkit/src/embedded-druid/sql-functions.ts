@@ -2,9 +2,16 @@
 
 import { druidException, notSupported } from './druid-error.js';
 import type { Expr, ExprOf, SqlType } from './sql-ast.js';
-import { arithmetic, boolean, cannotApply, divide, type ExpressionContext, planExpression, text, unify } from './sql-expressions.js';
-import type { Scope } from './sql-scope.js';
-import { ceilTime, floorTime, periodGranularity, planExtract, shiftSql, unitGranularity } from './sql-time.js';
+import { arithmetic, boolean, cannotApply, divide, text, unify } from './sql-operators.js';
+import type { ExpressionContext, PlanExpression, Scope } from './sql-scope.js';
+import {
+  ceilTime,
+  floorTime,
+  periodGranularity,
+  planExtract,
+  shiftSql,
+  unitGranularity,
+} from './sql-time.js';
 import { sqlError } from './sql-tokens.js';
 import { derive, isApproximate, isInteger, isNumeric, isText, isTime, type Typed } from './sql-typed.js';
 import { parseInterval, parseIsoTime } from './time-text.js';
@@ -12,36 +19,59 @@ import { parseInterval, parseIsoTime } from './time-text.js';
 type Call = ExprOf<'call'>;
 type Scalar = (args: Typed[], call: Call) => Typed;
 
-const DISTINCT_COUNTS = new Set(['APPROX_COUNT_DISTINCT', 'APPROX_COUNT_DISTINCT_BUILTIN', 'APPROX_COUNT_DISTINCT_DS_HLL', 'APPROX_COUNT_DISTINCT_DS_THETA']);
+const DISTINCT_COUNTS = new Set([
+  'APPROX_COUNT_DISTINCT',
+  'APPROX_COUNT_DISTINCT_BUILTIN',
+  'APPROX_COUNT_DISTINCT_DS_HLL',
+  'APPROX_COUNT_DISTINCT_DS_THETA',
+]);
 const AGGREGATES = new Set(['COUNT', 'SUM', 'MIN', 'MAX', 'AVG', ...DISTINCT_COUNTS]);
 /** Aggregates of Druid that have no faithful counterpart here. */
 const OTHER_AGGREGATES = new Set(
-  'EARLIEST LATEST EARLIEST_BY LATEST_BY ANY_VALUE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP ARRAY_AGG STRING_AGG LISTAGG DS_HLL DS_THETA DS_QUANTILES_SKETCH APPROX_QUANTILE APPROX_QUANTILE_DS BIT_AND BIT_OR BIT_XOR GROUPING'.split(' '),
+  'EARLIEST LATEST EARLIEST_BY LATEST_BY ANY_VALUE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP ARRAY_AGG STRING_AGG LISTAGG DS_HLL DS_THETA DS_QUANTILES_SKETCH APPROX_QUANTILE APPROX_QUANTILE_DS BIT_AND BIT_OR BIT_XOR GROUPING'.split(
+    ' ',
+  ),
 );
 
-export function planCall(call: Call, scope: Scope, context: ExpressionContext): Typed {
-  if (AGGREGATES.has(call.name)) return planAggregate(call, scope, context);
+export function planCall(
+  call: Call,
+  scope: Scope,
+  context: ExpressionContext,
+  planExpression: PlanExpression,
+): Typed {
+  const plan = (expr: Expr, within = scope): Typed => planExpression(expr, within, context);
+  if (AGGREGATES.has(call.name)) return planAggregate(call, scope, context, plan);
   if (OTHER_AGGREGATES.has(call.name)) throw notSupported(`The aggregate ${call.name}`);
-  if (call.filter || call.distinct || call.star) throw sqlError(`${call.name} is no aggregate function`, call.span);
-  if (call.name === 'CURRENT_TIMESTAMP') return { sql: `CAST(${context.nowMs} AS BIGINT)`, type: 'TIMESTAMP' };
+  if (call.filter || call.distinct || call.star)
+    throw sqlError(`${call.name} is no aggregate function`, call.span);
+  if (call.name === 'CURRENT_TIMESTAMP')
+    return { sql: `CAST(${context.nowMs} AS BIGINT)`, type: 'TIMESTAMP' };
   const scalar = SCALARS[call.name];
-  if (!scalar) throw unknownFunction(call, scope, context);
-  return scalar(call.args.map((arg) => planExpression(arg, scope, context)), call);
+  if (!scalar) throw unknownFunction(call, plan);
+  return scalar(
+    call.args.map((expr) => plan(expr)),
+    call,
+  );
 }
 
-function unknownFunction(call: Call, scope: Scope, context: ExpressionContext): Error {
+type Plan = (expr: Expr, within?: Scope) => Typed;
+
+function unknownFunction(call: Call, plan: Plan): Error {
   if (KNOWN_ELSEWHERE.has(call.name)) return notSupported(`The function ${call.name}`);
-  const types = call.args.map((arg) => `<${family(planExpression(arg, scope, context).type)}>`);
-  return sqlError(`No match found for function signature ${call.name.toLowerCase()}(${types.join(', ')})`, call.span);
+  const types = call.args.map((expr) => `<${family(plan(expr).type)}>`);
+  return sqlError(
+    `No match found for function signature ${call.name.toLowerCase()}(${types.join(', ')})`,
+    call.span,
+  );
 }
 
 const family = (type: SqlType): string => (isText(type) ? 'CHARACTER' : isNumeric(type) ? 'NUMERIC' : type);
 
-function planAggregate(call: Call, scope: Scope, context: ExpressionContext): Typed {
+function planAggregate(call: Call, scope: Scope, context: ExpressionContext, plan: Plan): Typed {
   if (!scope.aggregates) throw sqlError('Aggregate expression is illegal here', call.span);
   const inner: Scope = { ...scope, groupKeys: undefined, aggregates: false };
-  const args = call.args.map((arg) => planExpression(arg, inner, context));
-  const filter = call.filter ? ` FILTER (WHERE ${boolean(planExpression(call.filter, inner, context), call.filter).sql})` : '';
+  const args = call.args.map((expr) => plan(expr, inner));
+  const filter = call.filter ? ` FILTER (WHERE ${boolean(plan(call.filter, inner), call.filter).sql})` : '';
   const [value] = args;
   const result = (sql: string, type: SqlType): Typed => ({ sql, type, hasAggregate: true });
   if (call.name === 'COUNT' && (call.star || !value)) return result(`count(*)${filter}`, 'BIGINT');
@@ -55,8 +85,10 @@ function planAggregate(call: Call, scope: Scope, context: ExpressionContext): Ty
   }
   const distinct = call.distinct ? 'DISTINCT ' : '';
   if (call.name === 'COUNT') return result(`count(${distinct}${value.sql})${filter}`, 'BIGINT');
-  if (call.distinct && call.name !== 'MIN' && call.name !== 'MAX') throw notSupported(`${call.name}(DISTINCT …)`);
-  if (call.name === 'MIN' || call.name === 'MAX') return result(`${call.name.toLowerCase()}(${value.sql})${filter}`, extremeType(value, call));
+  if (call.distinct && call.name !== 'MIN' && call.name !== 'MAX')
+    throw notSupported(`${call.name}(DISTINCT …)`);
+  if (call.name === 'MIN' || call.name === 'MAX')
+    return result(`${call.name.toLowerCase()}(${value.sql})${filter}`, extremeType(value, call));
   if (!isNumeric(value.type)) {
     if (isText(value.type)) throw notSupported(`${call.name} of a VARCHAR`);
     throw cannotApply(call.name, call, [value]);
@@ -77,7 +109,8 @@ function extremeType(value: Typed, call: Call): SqlType {
 }
 
 function arity(args: readonly Typed[], call: Call, least: number, most = least): void {
-  if (args.length < least || args.length > most) throw sqlError(`Invalid number of arguments to function '${call.name}'`, call.span);
+  if (args.length < least || args.length > most)
+    throw sqlError(`Invalid number of arguments to function '${call.name}'`, call.span);
 }
 
 const arg = (call: Call, index: number): Expr => call.args[index] ?? call;
@@ -108,7 +141,11 @@ const keepsType =
     arity(args, call, 1);
     const [value] = args as [Typed];
     if (!isNumeric(value.type)) throw cannotApply(call.name, call, args);
-    return derive(isInteger(value.type) && call.name !== 'ABS' ? value.sql : sql(value.sql, value.type), value.type, value);
+    return derive(
+      isInteger(value.type) && call.name !== 'ABS' ? value.sql : sql(value.sql, value.type),
+      value.type,
+      value,
+    );
   };
 
 function time(args: readonly Typed[], index: number, call: Call): Typed {
@@ -135,9 +172,15 @@ const substring: Scalar = (args, call) => {
   arity(args, call, 2, 3);
   const value = text(args[0] as Typed, arg(call, 0));
   const numbers = args.slice(1);
-  const literals = call.args.slice(1).every((node, index) => node.kind === 'literal' && Number(node.text) >= (index === 0 ? 1 : 0));
+  const literals = call.args
+    .slice(1)
+    .every((node, index) => node.kind === 'literal' && Number(node.text) >= (index === 0 ? 1 : 0));
   if (!literals) throw notSupported('SUBSTRING with positions that are no positive literals');
-  return derive(basicPlane(value.sql, `substring(${[value, ...numbers].map(({ sql }) => sql).join(', ')})`), 'VARCHAR', ...args);
+  return derive(
+    basicPlane(value.sql, `substring(${[value, ...numbers].map(({ sql }) => sql).join(', ')})`),
+    'VARCHAR',
+    ...args,
+  );
 };
 
 const coalesce: Scalar = (args, call) => {
@@ -164,10 +207,15 @@ const round: Scalar = (args, call) => {
   const [value, digits] = args as [Typed, Typed | undefined];
   const places = digits ? Number(call.args[1]?.kind === 'literal' ? call.args[1].text : NaN) : 0;
   if (!isNumeric(value.type)) throw cannotApply('ROUND', call, args);
-  if (!Number.isInteger(places) || places < 0 || places > 15) throw notSupported('ROUND to this number of digits');
+  if (!Number.isInteger(places) || places < 0 || places > 15)
+    throw notSupported('ROUND to this number of digits');
   if (isInteger(value.type)) return value;
   const x = `CAST(${value.sql} AS DOUBLE)`;
-  return derive(`(CASE WHEN abs(${x}) >= 1e15 THEN ${x} ELSE CAST(round(CAST(CAST(${x} AS VARCHAR) AS DECIMAL(38, 20)), ${places}) AS DOUBLE) END)`, value.type, value);
+  return derive(
+    `(CASE WHEN abs(${x}) >= 1e15 THEN ${x} ELSE CAST(round(CAST(CAST(${x} AS VARCHAR) AS DECIMAL(38, 20)), ${places}) AS DOUBLE) END)`,
+    value.type,
+    value,
+  );
 };
 
 const timeFloor =
@@ -176,7 +224,8 @@ const timeFloor =
     arity(args, call, 2, 4);
     const [, period, origin, zone] = args;
     if (origin && origin.type !== 'NULL') throw notSupported(`${call.name} with an origin`);
-    if (zone && zone.type !== 'NULL' && zone.text !== 'UTC' && zone.text !== 'Etc/UTC') throw notSupported(`${call.name} with a time zone`);
+    if (zone && zone.type !== 'NULL' && zone.text !== 'UTC' && zone.text !== 'Etc/UTC')
+      throw notSupported(`${call.name} with a time zone`);
     return rounding(time(args, 0, call), periodGranularity(period?.text, call.span));
   };
 
@@ -189,7 +238,15 @@ const timeParse: Scalar = (args, call) => {
 };
 
 /** Joda patterns that `strftime` can follow exactly. */
-const JODA: Record<string, string> = { yyyy: '%Y', MM: '%m', dd: '%d', HH: '%H', mm: '%M', ss: '%S', SSS: '%g' };
+const JODA: Record<string, string> = {
+  yyyy: '%Y',
+  MM: '%m',
+  dd: '%d',
+  HH: '%H',
+  mm: '%M',
+  ss: '%S',
+  SSS: '%g',
+};
 
 const timeFormat: Scalar = (args, call) => {
   arity(args, call, 1, 2);
@@ -296,5 +353,7 @@ const SCALARS: Record<string, Scalar> = {
 
 /** Functions that Druid has and this server does not translate. */
 const KNOWN_ELSEWHERE = new Set(
-  'REGEXP_EXTRACT REGEXP_LIKE REGEXP_REPLACE LPAD RPAD POSITION STRPOS CONTAINS_STRING ICONTAINS_STRING STRING_FORMAT REVERSE REPEAT LEFT RIGHT TEXTCAT PARSE_LONG LOOKUP JSON_VALUE JSON_QUERY MV_TO_ARRAY MV_CONTAINS ARRAY_LENGTH STRING_TO_ARRAY UNNEST TIMESTAMPADD TIMESTAMPDIFF DECODE_BASE64_UTF8 POWER EXP LN LOG10 TRUNC TRUNCATE SIN COS TAN SIGN HUMAN_READABLE_BINARY_BYTE_FORMAT IPV4_MATCH IPV4_PARSE BITWISE_AND BITWISE_OR HLL_SKETCH_ESTIMATE THETA_SKETCH_ESTIMATE'.split(' '),
+  'REGEXP_EXTRACT REGEXP_LIKE REGEXP_REPLACE LPAD RPAD POSITION STRPOS CONTAINS_STRING ICONTAINS_STRING STRING_FORMAT REVERSE REPEAT LEFT RIGHT TEXTCAT PARSE_LONG LOOKUP JSON_VALUE JSON_QUERY MV_TO_ARRAY MV_CONTAINS ARRAY_LENGTH STRING_TO_ARRAY UNNEST TIMESTAMPADD TIMESTAMPDIFF DECODE_BASE64_UTF8 POWER EXP LN LOG10 TRUNC TRUNCATE SIN COS TAN SIGN HUMAN_READABLE_BINARY_BYTE_FORMAT IPV4_MATCH IPV4_PARSE BITWISE_AND BITWISE_OR HLL_SKETCH_ESTIMATE THETA_SKETCH_ESTIMATE'.split(
+    ' ',
+  ),
 );

@@ -7,7 +7,9 @@ import { sqlError, type Token, tokenize, unexpectedToken } from './sql-tokens.js
 
 /** Words that end an expression or a table and therefore are no alias. */
 const NOT_AN_ALIAS = new Set(
-  'FROM WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH UNION INTERSECT EXCEPT MINUS ON USING JOIN INNER LEFT RIGHT FULL CROSS NATURAL AS WINDOW QUALIFY WITH SELECT AND OR NOT IN IS LIKE BETWEEN CASE WHEN THEN ELSE END ASC DESC NULLS FILTER OVER FOR TABLESAMPLE'.split(' '),
+  'FROM WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH UNION INTERSECT EXCEPT MINUS ON USING JOIN INNER LEFT RIGHT FULL CROSS NATURAL AS WINDOW QUALIFY WITH SELECT AND OR NOT IN IS LIKE BETWEEN CASE WHEN THEN ELSE END ASC DESC NULLS FILTER OVER FOR TABLESAMPLE'.split(
+    ' ',
+  ),
 );
 
 /**
@@ -23,7 +25,20 @@ export function parseQuery(sql: string): Query {
 class QueryParser extends ExpressionParser {
   statement(): Query {
     const first = this.peek();
-    if (['INSERT', 'REPLACE', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'SET', 'EXPLAIN', 'VALUES'].includes(first.key)) {
+    if (
+      [
+        'INSERT',
+        'REPLACE',
+        'UPDATE',
+        'DELETE',
+        'CREATE',
+        'DROP',
+        'ALTER',
+        'SET',
+        'EXPLAIN',
+        'VALUES',
+      ].includes(first.key)
+    ) {
       if (first.key === 'INSERT' || first.key === 'REPLACE') {
         throw druidException(
           `${first.key} operations are not supported by requested SQL engine [native], consider using MSQ.`,
@@ -54,7 +69,8 @@ class QueryParser extends ExpressionParser {
       if (!this.accept('ALL')) throw notSupported('UNION without ALL');
       selects.push(this.select());
     }
-    if (['INTERSECT', 'EXCEPT', 'MINUS', 'WINDOW', 'QUALIFY'].includes(this.peek().key)) throw notSupported(this.peek().key);
+    if (['INTERSECT', 'EXCEPT', 'MINUS', 'WINDOW', 'QUALIFY'].includes(this.peek().key))
+      throw notSupported(this.peek().key);
     const orderBy = this.accept('ORDER') ? this.orderBy() : [];
     let limit: Expr | undefined;
     let offset: Expr | undefined;
@@ -79,7 +95,8 @@ class QueryParser extends ExpressionParser {
     let groupBy: Expr[] | undefined;
     if (this.accept('GROUP')) {
       this.expect('BY');
-      if (['GROUPING', 'ROLLUP', 'CUBE'].includes(this.peek().key)) throw notSupported(`GROUP BY ${this.peek().key}`);
+      if (['GROUPING', 'ROLLUP', 'CUBE'].includes(this.peek().key))
+        throw notSupported(`GROUP BY ${this.peek().key}`);
       groupBy = [];
       do groupBy.push(this.expression());
       while (this.accept(','));
@@ -91,7 +108,11 @@ class QueryParser extends ExpressionParser {
   private selectItem(): SelectItem {
     const start = this.peek();
     if (this.accept('*')) return { expr: undefined, table: undefined, alias: undefined, span: start.span };
-    if ((start.kind === 'word' || start.kind === 'quoted') && this.peek(1).key === '.' && this.peek(2).key === '*') {
+    if (
+      (start.kind === 'word' || start.kind === 'quoted') &&
+      this.peek(1).key === '.' &&
+      this.peek(2).key === '*'
+    ) {
       this.skip(3);
       return { expr: undefined, table: start.text, alias: undefined, span: start.span };
     }
@@ -102,7 +123,8 @@ class QueryParser extends ExpressionParser {
   private alias(): string | undefined {
     if (this.accept('AS')) return this.identifier();
     const next = this.peek();
-    if (next.kind === 'quoted' || (next.kind === 'word' && !NOT_AN_ALIAS.has(next.key))) return this.identifier();
+    if (next.kind === 'quoted' || (next.kind === 'word' && !NOT_AN_ALIAS.has(next.key)))
+      return this.identifier();
     return undefined;
   }
 
@@ -125,11 +147,14 @@ class QueryParser extends ExpressionParser {
     if (token.key !== 'FIRST' && token.key !== 'LAST') throw unexpectedToken(token, '"FIRST", "LAST"');
     const natural = descending ? 'LAST' : 'FIRST';
     if (token.key !== natural) {
-      throw sqlError(`${descending ? 'DESCENDING' : 'ASCENDING'} ordering with NULLS ${token.key} is not supported!`, {
-        ...from,
-        endLine: token.span.endLine,
-        endColumn: token.span.endColumn,
-      });
+      throw sqlError(
+        `${descending ? 'DESCENDING' : 'ASCENDING'} ordering with NULLS ${token.key} is not supported!`,
+        {
+          ...from,
+          endLine: token.span.endLine,
+          endColumn: token.span.endColumn,
+        },
+      );
     }
   }
 

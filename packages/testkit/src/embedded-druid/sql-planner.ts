@@ -3,8 +3,9 @@
 import { type Catalog, type DataSource, visibleRowsSql } from './catalog.js';
 import { druidException, notSupported } from './druid-error.js';
 import type { Expr, OrderItem, Query, Select, SqlType, TableRef } from './sql-ast.js';
-import { boolean, type ExpressionContext, planExpression, type SqlParameter } from './sql-expressions.js';
-import type { Relation, Scope, ScopeColumn } from './sql-scope.js';
+import { planExpression } from './sql-expressions.js';
+import { boolean } from './sql-operators.js';
+import type { ExpressionContext, Relation, Scope, ScopeColumn, SqlParameter } from './sql-scope.js';
 import { sqlError } from './sql-tokens.js';
 import { commonType, type Typed } from './sql-typed.js';
 import { findSystemTable, type SystemTables, systemTableSql } from './system-tables.js';
@@ -30,7 +31,12 @@ export interface PlannerInput {
   exactDistinct: boolean;
 }
 
-const SQL_TYPE: Record<ColumnType, SqlType> = { STRING: 'VARCHAR', LONG: 'BIGINT', DOUBLE: 'DOUBLE', FLOAT: 'FLOAT' };
+const SQL_TYPE: Record<ColumnType, SqlType> = {
+  STRING: 'VARCHAR',
+  LONG: 'BIGINT',
+  DOUBLE: 'DOUBLE',
+  FLOAT: 'FLOAT',
+};
 
 /** @throws DruidHttpError 400 where Druid refuses the statement too, 501 where only this server does */
 export function planQuery(query: Query, input: PlannerInput): PlannedQuery {
@@ -88,7 +94,8 @@ class Planner {
       planSubquery: (query) => {
         const planned = this.query(query, ctes);
         const [column, ...more] = planned.columns;
-        if (!column || more.length > 0) throw druidException('A sub-query of IN must have one column', { context: { sourceType: 'sql' } });
+        if (!column || more.length > 0)
+          throw druidException('A sub-query of IN must have one column', { context: { sourceType: 'sql' } });
         return { sql: planned.sql, type: column.type };
       },
     };
@@ -99,7 +106,8 @@ class Planner {
       if (!expr) return '';
       if (expr.kind === 'literal' && /^\d+$/.test(expr.text)) return ` ${word} ${expr.text}`;
       const value = expr.kind === 'param' ? context.params[expr.index]?.value : undefined;
-      if (value === undefined || !/^\d+$/.test(String(value))) throw sqlError(`${word} needs a number`, expr.span);
+      if (value === undefined || !/^\d+$/.test(String(value)))
+        throw sqlError(`${word} needs a number`, expr.span);
       return ` ${word} ${String(value)}`;
     };
     return number(query.limit, 'LIMIT') + number(query.offset, 'OFFSET');
@@ -111,25 +119,49 @@ class Planner {
     const columns = first.columns.map(({ name }, index) => {
       const types = plans.map((plan) => plan.columns[index]?.type);
       const type = types.reduce((a, b) => (a && b ? commonType(a, b) : undefined));
-      if (!type || plans.some((plan) => plan.columns.length !== first.columns.length)) throw notSupported('A UNION ALL of different columns');
+      if (!type || plans.some((plan) => plan.columns.length !== first.columns.length))
+        throw notSupported('A UNION ALL of different columns');
       return { name, type };
     });
     if (query.orderBy.length > 0) throw notSupported('ORDER BY of a UNION ALL');
-    return { sql: `${plans.map(({ head }) => `(${head})`).join(' UNION ALL ')}${tail}`, columns, isScan: false };
+    return {
+      sql: `${plans.map(({ head }) => `(${head})`).join(' UNION ALL ')}${tail}`,
+      columns,
+      isScan: false,
+    };
   }
 
   #select(select: Select, ctes: Ctes, context: ExpressionContext): SelectPlan {
     const source = select.from ? this.#source(select.from, ctes, context) : [];
     const relations: Relation[] = source;
     const rowScope: Scope = { relations, groupKeys: undefined, aggregates: false };
-    const where = select.where ? ` WHERE ${boolean(planExpression(select.where, rowScope, context), select.where).sql}` : '';
+    const where = select.where
+      ? ` WHERE ${boolean(planExpression(select.where, rowScope, context), select.where).sql}`
+      : '';
     const groupKeys = (select.groupBy ?? []).map((expr) => this.#groupKey(expr, select, rowScope, context));
-    const isGrouped = select.groupBy !== undefined || select.having !== undefined || select.items.some(({ expr }) => expr && hasAggregate(expr));
-    const scope: Scope = { relations, groupKeys: isGrouped ? new Set(groupKeys.map(({ sql }) => sql)) : undefined, aggregates: true };
+    const isGrouped =
+      select.groupBy !== undefined ||
+      select.having !== undefined ||
+      select.items.some(({ expr }) => expr && hasAggregate(expr));
+    const scope: Scope = {
+      relations,
+      groupKeys: isGrouped ? new Set(groupKeys.map(({ sql }) => sql)) : undefined,
+      aggregates: true,
+    };
     const { columns, outputs } = this.#outputs(select, scope, context);
-    const having = select.having ? ` HAVING ${checked(boolean(planExpression(select.having, scope, context), select.having)).sql}` : '';
-    const list = outputs.map(({ sql, type }, index) => `${type === 'NULL' ? 'CAST(NULL AS VARCHAR)' : sql} AS o${index}`).join(', ');
-    const from = source.length > 0 ? ` FROM ${source.map((relation) => relation.from).filter((text) => text !== '').join('')}` : '';
+    const having = select.having
+      ? ` HAVING ${checked(boolean(planExpression(select.having, scope, context), select.having)).sql}`
+      : '';
+    const list = outputs
+      .map(({ sql, type }, index) => `${type === 'NULL' ? 'CAST(NULL AS VARCHAR)' : sql} AS o${index}`)
+      .join(', ');
+    const from =
+      source.length > 0
+        ? ` FROM ${source
+            .map((relation) => relation.from)
+            .filter((text) => text !== '')
+            .join('')}`
+        : '';
     const group = groupKeys.length > 0 ? ` GROUP BY ${groupKeys.map(({ sql }) => sql).join(', ')}` : '';
     return {
       columns,
@@ -154,7 +186,11 @@ class Planner {
     return planExpression(item, scope, context);
   }
 
-  #outputs(select: Select, scope: Scope, context: ExpressionContext): { columns: OutputColumn[]; outputs: Typed[] } {
+  #outputs(
+    select: Select,
+    scope: Scope,
+    context: ExpressionContext,
+  ): { columns: OutputColumn[]; outputs: Typed[] } {
     const columns: OutputColumn[] = [];
     const outputs: Typed[] = [];
     for (const item of select.items) {
@@ -165,10 +201,17 @@ class Planner {
         outputs.push(typed);
         continue;
       }
-      const relations = scope.relations.filter(({ alias }) => item.table === undefined || alias === item.table);
-      if (relations.length === 0) throw sqlError(item.table === undefined ? 'SELECT * requires a FROM clause' : `Table '${item.table}' not found`, item.span);
+      const relations = scope.relations.filter(
+        ({ alias }) => item.table === undefined || alias === item.table,
+      );
+      if (relations.length === 0)
+        throw sqlError(
+          item.table === undefined ? 'SELECT * requires a FROM clause' : `Table '${item.table}' not found`,
+          item.span,
+        );
       for (const column of relations.flatMap((relation) => relation.columns)) {
-        if (scope.groupKeys && !scope.groupKeys.has(column.sql)) throw sqlError(`Expression '${column.name}' is not being grouped`, item.span);
+        if (scope.groupKeys && !scope.groupKeys.has(column.sql))
+          throw sqlError(`Expression '${column.name}' is not being grouped`, item.span);
         columns.push({ name: column.name, type: column.type });
         outputs.push({ sql: column.sql, type: column.type });
       }
@@ -177,19 +220,28 @@ class Planner {
   }
 
   #order(orderBy: readonly OrderItem[], plan: SelectPlan, context: ExpressionContext): string {
-    const items = orderBy.map(({ expr, descending }) => ({ ...this.#orderTarget(expr, plan, context), descending }));
+    const items = orderBy.map(({ expr, descending }) => ({
+      ...this.#orderTarget(expr, plan, context),
+      descending,
+    }));
     if (plan.isScan && items.length > 0) refuseNonTimeOrder(items);
-    const texts = items.map(({ sql, descending }) => `${sql} ${descending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`);
+    const texts = items.map(
+      ({ sql, descending }) => `${sql} ${descending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST'}`,
+    );
     // Groups come out in the order of their keys, and ties are broken by them, as in Druid.
     if (plan.isGrouped) texts.push(...plan.groupKeys.map(({ sql }) => `${sql} ASC NULLS FIRST`));
     else if (plan.isScan && items.length === 0 && plan.scanOrder) texts.push(plan.scanOrder);
-    else if (plan.distinct && items.length === 0) texts.push(...plan.outputs.map((_, index) => `o${index} ASC NULLS FIRST`));
+    else if (plan.distinct && items.length === 0)
+      texts.push(...plan.outputs.map((_, index) => `o${index} ASC NULLS FIRST`));
     return texts.length > 0 ? ` ORDER BY ${texts.join(', ')}` : '';
   }
 
   #orderTarget(expr: Expr, plan: SelectPlan, context: ExpressionContext): { sql: string; name: string } {
     const ordinal = ordinalOf(expr);
-    const alias = expr.kind === 'column' && expr.path.length === 1 ? plan.items.findIndex((item) => item.alias === expr.path[0]) : -1;
+    const alias =
+      expr.kind === 'column' && expr.path.length === 1
+        ? plan.items.findIndex((item) => item.alias === expr.path[0])
+        : -1;
     const byAlias = alias >= 0 && plan.items.slice(0, alias).every((item) => item.expr) ? alias : -1;
     const index = ordinal === undefined ? byAlias : ordinal - 1;
     if (ordinal !== undefined && !plan.outputs[index]) throw sqlError('Ordinal out of range', expr.span);
@@ -197,7 +249,8 @@ class Planner {
     if (output) return { sql: `o${index}`, name: nameOf(output.sql, plan) };
     const typed = checked(planExpression(expr, plan.scope, context));
     const same = plan.outputs.findIndex(({ sql }) => sql === typed.sql);
-    if (plan.distinct && same < 0) throw sqlError('Expression must be in the SELECT list of a DISTINCT query', expr.span);
+    if (plan.distinct && same < 0)
+      throw sqlError('Expression must be in the SELECT list of a DISTINCT query', expr.span);
     return { sql: same >= 0 ? `o${same}` : typed.sql, name: nameOf(typed.sql, plan) };
   }
 
@@ -210,7 +263,11 @@ class Planner {
     const scope: Scope = { relations, groupKeys: undefined, aggregates: false };
     const on = ref.on ? ` ON ${boolean(planExpression(ref.on, scope, context), ref.on).sql}` : '';
     const from = `${fromText(left)} ${ref.type} JOIN ${fromText(right)}${on}`;
-    return relations.map((relation, index) => ({ ...relation, isScan: false, from: index === 0 ? from : '' }));
+    return relations.map((relation, index) => ({
+      ...relation,
+      isScan: false,
+      from: index === 0 ? from : '',
+    }));
   }
 
   #relation(ref: Exclude<TableRef, { kind: 'join' }>, ctes: Ctes): Source {
@@ -224,20 +281,40 @@ class Planner {
     if (cte) return derived(id, alias, cte);
     const system = path.length === 2 ? findSystemTable(path[0] as string, name) : undefined;
     if (system) {
-      const columns = system.columns.map(({ name: column, type }, index): ScopeColumn => ({ name: column, type, sql: `${id}.c${index}` }));
-      return { alias, columns, from: `(${systemTableSql(system, this.#input.system)}) ${id}`, isScan: false, scanOrder: undefined };
+      const columns = system.columns.map(({ name: column, type }, index): ScopeColumn => ({
+        name: column,
+        type,
+        sql: `${id}.c${index}`,
+      }));
+      return {
+        alias,
+        columns,
+        from: `(${systemTableSql(system, this.#input.system)}) ${id}`,
+        isScan: false,
+        scanOrder: undefined,
+      };
     }
-    const source = path.length === 1 || (path.length === 2 && path[0] === 'druid') ? this.#input.catalog.find(name) : undefined;
+    const source =
+      path.length === 1 || (path.length === 2 && path[0] === 'druid')
+        ? this.#input.catalog.find(name)
+        : undefined;
     if (!source) throw this.#tableNotFound(ref);
-    const columns = source.columns.map(({ name: column, type }, index): ScopeColumn => ({ name: column, type: SQL_TYPE[type], sql: `${id}.c${index}` }));
+    const columns = source.columns.map(({ name: column, type }, index): ScopeColumn => ({
+      name: column,
+      type: SQL_TYPE[type],
+      sql: `${id}.c${index}`,
+    }));
     const time: ScopeColumn = { name: '__time', type: 'TIMESTAMP', sql: `${id}.t` };
     const from = `(${visibleRowsSql(this.#input.catalog, source, source.columns)}) ${id}`;
     return { alias, columns: [time, ...columns], from, isScan: true, scanOrder: scanOrder(id, source) };
   }
 
   #tableNotFound(ref: Extract<TableRef, { kind: 'table' }>): Error {
-    const [schema, name] = ref.path.length === 2 ? (ref.path as [string, string]) : [undefined, ref.path.at(-1) as string];
-    const similar = this.#input.catalog.dataSources().find((source) => source.name.toLowerCase() === name.toLowerCase());
+    const [schema, name] =
+      ref.path.length === 2 ? (ref.path as [string, string]) : [undefined, ref.path.at(-1) as string];
+    const similar = this.#input.catalog
+      .dataSources()
+      .find((source) => source.name.toLowerCase() === name.toLowerCase());
     if (similar && (schema === undefined || schema === 'druid')) {
       return sqlError(`Object '${name}' not found within 'druid'; did you mean '${similar.name}'?`, ref.span);
     }
@@ -252,7 +329,11 @@ const fromText = (sources: readonly Source[]): string =>
   sources.length === 1 ? (sources[0]?.from ?? '') : `(${sources.map(({ from }) => from).join('')})`;
 
 function derived(id: string, alias: string, planned: PlannedQuery): Source {
-  const columns = planned.columns.map(({ name, type }, index): ScopeColumn => ({ name, type, sql: `${id}.o${index}` }));
+  const columns = planned.columns.map(({ name, type }, index): ScopeColumn => ({
+    name,
+    type,
+    sql: `${id}.o${index}`,
+  }));
   return { alias, columns, from: `(${planned.sql}) ${id}`, isScan: planned.isScan, scanOrder: undefined };
 }
 
@@ -265,7 +346,8 @@ function scanOrder(id: string, { visible }: DataSource): string | undefined {
 
 /** Refuses a column outside aggregates that is not grouped. */
 function checked(typed: Typed): Typed {
-  if (typed.ungrouped) throw sqlError(`Expression '${typed.ungrouped.name}' is not being grouped`, typed.ungrouped.span);
+  if (typed.ungrouped)
+    throw sqlError(`Expression '${typed.ungrouped.name}' is not being grouped`, typed.ungrouped.span);
   return typed;
 }
 
@@ -273,7 +355,9 @@ const ordinalOf = (expr: Expr): number | undefined =>
   expr.kind === 'literal' && expr.type === 'INTEGER' ? Number(expr.text) : undefined;
 
 function nameOf(sql: string, plan: SelectPlan): string {
-  return plan.scope.relations.flatMap(({ columns }) => columns).find((column) => column.sql === sql)?.name ?? 'v0';
+  return (
+    plan.scope.relations.flatMap(({ columns }) => columns).find((column) => column.sql === sql)?.name ?? 'v0'
+  );
 }
 
 function refuseNonTimeOrder(items: readonly { name: string }[]): void {
@@ -313,4 +397,3 @@ function hasAggregate(expr: Expr): boolean {
       return hasAggregate(expr.operand);
   }
 }
-

@@ -56,7 +56,11 @@ export function floorTime(time: Typed, granularity: Granularity): Typed {
 export function ceilTime(time: Typed, granularity: Granularity): Typed {
   if (granularity.kind !== 'period') return time;
   const floor = bucketSql(time.sql, granularity);
-  return derive(`(CASE WHEN ${floor} = ${time.sql} THEN ${time.sql} ELSE ${shiftSql(floor, granularity.period, '1')} END)`, time.type, time);
+  return derive(
+    `(CASE WHEN ${floor} = ${time.sql} THEN ${time.sql} ELSE ${shiftSql(floor, granularity.period, '1')} END)`,
+    time.type,
+    time,
+  );
 }
 
 export function planRoundTime(operand: Typed, expr: ExprOf<'roundTime'>): Typed {

@@ -36,13 +36,21 @@ export function tokenize(sql: string): Token[] {
     if (token) tokens.push(token);
   }
   const last = tokens.at(-1)?.span;
-  const span = { line: last?.endLine ?? 0, column: last?.endColumn ?? 0, endLine: last?.endLine ?? 0, endColumn: last?.endColumn ?? 0 };
+  const span = {
+    line: last?.endLine ?? 0,
+    column: last?.endColumn ?? 0,
+    endLine: last?.endLine ?? 0,
+    endColumn: last?.endColumn ?? 0,
+  };
   tokens.push({ kind: 'end', text: '<EOF>', key: '<EOF>', span });
   return tokens;
 }
 
 function toToken(match: RegExpExecArray, span: Span): Token | undefined {
-  const { unicode, string, quoted, number, word, symbol } = match.groups as Record<string, string | undefined>;
+  const { unicode, string, quoted, number, word, symbol } = match.groups as Record<
+    string,
+    string | undefined
+  >;
   if (unicode !== undefined) {
     const text = unquote(unicode.slice(2), "'").replace(/\\([0-9a-fA-F]{4})/g, (_, hex: string) =>
       String.fromCharCode(parseInt(hex, 16)),
@@ -77,12 +85,16 @@ export const spanContext = (span: Span): Record<string, string> => ({
 
 /** A 400 that names a place: `message (line [1], column [8])`. */
 export function sqlError(message: string, span: Span): Error {
-  return druidException(`${message} (line [${span.line}], column [${span.column}])`, { context: spanContext(span) });
+  return druidException(`${message} (line [${span.line}], column [${span.column}])`, {
+    context: spanContext(span),
+  });
 }
 
 /** The 400 for a token that fits nowhere. */
 export function unexpectedToken(token: Token, expected: string): Error {
   const { span, text } = token;
   const message = `Received an unexpected token [${text}] (line [${span.line}], column [${span.column}]), acceptable options: [${expected}]`;
-  return druidException(message, { context: { ...spanContext(span), token: text, expected: `[${expected}]` } });
+  return druidException(message, {
+    context: { ...spanContext(span), token: text, expected: `[${expected}]` },
+  });
 }

@@ -19,7 +19,8 @@ export interface Typed {
 }
 
 export const isInteger = (type: SqlType): boolean => type === 'BIGINT' || type === 'INTEGER';
-export const isApproximate = (type: SqlType): boolean => type === 'DOUBLE' || type === 'FLOAT' || type === 'DECIMAL';
+export const isApproximate = (type: SqlType): boolean =>
+  type === 'DOUBLE' || type === 'FLOAT' || type === 'DECIMAL';
 export const isNumeric = (type: SqlType): boolean => isInteger(type) || isApproximate(type);
 export const isText = (type: SqlType): boolean => type === 'VARCHAR' || type === 'CHAR';
 export const isTime = (type: SqlType): boolean => type === 'TIMESTAMP' || type === 'DATE';

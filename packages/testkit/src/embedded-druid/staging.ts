@@ -37,7 +37,8 @@ export function stagedFields(spec: IngestionSpec): StagedField[] {
   for (const { field, type } of spec.metrics) {
     if (field === undefined) continue;
     const wanted = type === 'FLOAT' ? 'DOUBLE' : type;
-    if (!fields.some((known) => known.field === field && known.type === wanted)) fields.push({ field, type: wanted });
+    if (!fields.some((known) => known.field === field && known.type === wanted))
+      fields.push({ field, type: wanted });
   }
   return fields;
 }
@@ -52,7 +53,14 @@ export async function stageRows(
 ): Promise<StagedRows> {
   const fields = stagedFields(spec);
   if (!input.lenient && (await stageFast(connection, spec, fields, input, table))) {
-    const stats = { processed: input.lines, processedWithError: 0, unparseable: 0, thrownAway: 0, events: [], withErrorEvents: [] };
+    const stats = {
+      processed: input.lines,
+      processedWithError: 0,
+      unparseable: 0,
+      thrownAway: 0,
+      events: [],
+      withErrorEvents: [],
+    };
     return { table, fields, stats, exact: false };
   }
   const stats = await readRows(spec, fields, input.path, exactPath);
@@ -65,7 +73,10 @@ export async function stageRows(
 export const exactPathIn = (folder: string, name: string): string => join(folder, `${name}.exact.ndjson`);
 
 function exactSource(fields: readonly StagedField[], path: string): string {
-  const columns = [`'t': 'BIGINT'`, ...fields.map(({ type }, index) => `'f${index}': '${DUCKDB_TYPE[type]}'`)];
+  const columns = [
+    `'t': 'BIGINT'`,
+    ...fields.map(({ type }, index) => `'f${index}': '${DUCKDB_TYPE[type]}'`),
+  ];
   return `read_json(${quoted(path)}, format = 'newline_delimited', columns = {${columns.join(', ')}})`;
 }
 
@@ -82,7 +93,10 @@ async function stageFast(
   const raw = (field: string): string => `"${field.replaceAll('"', '""')}"`;
   const time = raw(spec.timestamp.column);
   const typed = fields.map(({ field, type }, index) => `${typedSql(raw(field), type)} AS f${index}`);
-  const doubts = [`${timeSql(time, spec.timestamp.format)} IS NULL`, ...fields.map(({ field, type }) => doubtSql(raw(field), type))];
+  const doubts = [
+    `${timeSql(time, spec.timestamp.format)} IS NULL`,
+    ...fields.map(({ field, type }) => doubtSql(raw(field), type)),
+  ];
   try {
     await connection.run(`DROP TABLE IF EXISTS ${table}`);
     await connection.run(
@@ -90,7 +104,9 @@ async function stageFast(
          (${doubts.join(' OR ')}) AS doubt
        FROM read_json(${quoted(input.path)}, format = 'newline_delimited', columns = {${columns}}, maximum_object_size = 67108864)`,
     );
-    const result = await connection.runAndReadAll(`SELECT count(*), coalesce(bool_or(doubt), false) FROM ${table}`);
+    const result = await connection.runAndReadAll(
+      `SELECT count(*), coalesce(bool_or(doubt), false) FROM ${table}`,
+    );
     const [count, doubt] = result.getRows()[0] ?? [];
     return Number(count) === input.lines && doubt === false;
   } catch {
@@ -102,7 +118,7 @@ async function stageFast(
 function timeSql(raw: string, format: IngestionSpec['timestamp']['format']): string {
   const digits = (scale: string): string =>
     `CASE WHEN TRY_CAST(${raw} AS BIGINT)::VARCHAR = ${raw} AND length(${raw}) <= 15 THEN CAST(${raw} AS BIGINT)${scale} END`;
-  const iso = `CASE WHEN ${raw}[11] = 'T' AND ${raw}[-1] = 'Z' AND length(${raw}) IN (20, 24) THEN epoch_ms(TRY_CAST(${raw} AS TIMESTAMP)) END`;
+  const iso = `CASE WHEN length(${raw}) IN (20, 24) AND suffix(${raw}, 'Z') AND ${raw}[11] = 'T' THEN epoch_ms(TRY_CAST(${raw} AS TIMESTAMP)) END`;
   switch (format) {
     case 'millis':
       return digits('');
@@ -126,7 +142,7 @@ function doubtSql(raw: string, type: ColumnType): string {
       return `(${raw} IS NOT NULL AND (TRY_CAST(${raw} AS BIGINT)::VARCHAR IS DISTINCT FROM ${raw}))`;
     case 'DOUBLE':
     case 'FLOAT':
-      return `(${raw} IS NOT NULL AND (TRY_CAST(${raw} AS DOUBLE) IS NULL OR translate(${raw}, '0123456789.-+eE', '') <> ''))`;
+      return `(${raw} IS NOT NULL AND (TRY_CAST(${raw} AS DOUBLE) IS NULL OR NOT regexp_full_match(${raw}, '-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?')))`;
     case 'STRING':
       // Objects, arrays, and what may have been a JSON number with a fraction, an exponent or too many digits.
       return `((${raw} >= '[' AND ${raw} < '\\') OR (${raw} >= '{' AND ${raw} < '|')

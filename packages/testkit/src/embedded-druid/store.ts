@@ -110,7 +110,10 @@ export class Store {
 }
 
 /** One transaction on `connection`, rolled back when `work` throws. */
-export async function inTransaction<T>(connection: Connection, work: (connection: Connection) => Promise<T>): Promise<T> {
+export async function inTransaction<T>(
+  connection: Connection,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
   await connection.run('BEGIN TRANSACTION');
   try {
     const result = await work(connection);

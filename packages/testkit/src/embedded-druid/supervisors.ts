@@ -47,7 +47,10 @@ export class Supervisors {
     this.#byId.set(supervisor.id, supervisor);
     await this.#store.write(async (connection) => {
       await connection.run('DELETE FROM druid_supervisors WHERE id = $1', [supervisor.id]);
-      await connection.run('INSERT INTO druid_supervisors VALUES ($1, $2)', [supervisor.id, JSON.stringify(spec)]);
+      await connection.run('INSERT INTO druid_supervisors VALUES ($1, $2)', [
+        supervisor.id,
+        JSON.stringify(spec),
+      ]);
     });
     return supervisor.id;
   }
@@ -55,7 +58,9 @@ export class Supervisors {
   async remove(id: string): Promise<void> {
     this.get(id);
     this.#byId.delete(id);
-    await this.#store.write((connection) => connection.run('DELETE FROM druid_supervisors WHERE id = $1', [id]));
+    await this.#store.write((connection) =>
+      connection.run('DELETE FROM druid_supervisors WHERE id = $1', [id]),
+    );
   }
 
   /** Answers `resume`: 404 for an unknown supervisor, otherwise 501. */
@@ -69,7 +74,18 @@ export class Supervisors {
     return {
       id,
       generationTime: new Date().toISOString(),
-      payload: { dataSource: id, stream: source, type, state: 'SUSPENDED', detailedState: 'SUSPENDED', suspended: true, healthy: true, activeTasks: [], publishingTasks: [], recentErrors: [] },
+      payload: {
+        dataSource: id,
+        stream: source,
+        type,
+        state: 'SUSPENDED',
+        detailedState: 'SUSPENDED',
+        suspended: true,
+        healthy: true,
+        activeTasks: [],
+        publishingTasks: [],
+        recentErrors: [],
+      },
     };
   }
 }
@@ -81,7 +97,13 @@ function describe(spec: Record<string, unknown>): StoredSupervisor {
   const inner = (spec['spec'] ?? spec) as Record<string, Record<string, unknown> | undefined>;
   const dataSource = inner['dataSchema']?.['dataSource'];
   const id = spec['id'] ?? dataSource;
-  if (typeof id !== 'string') throw refusedSpec('Cannot construct supervisor, problem: dataSchema.dataSource must not be null');
+  if (typeof id !== 'string')
+    throw refusedSpec('Cannot construct supervisor, problem: dataSchema.dataSource must not be null');
   const ioConfig = inner['ioConfig'] ?? {};
-  return { id, type: String(spec['type']), source: String(ioConfig['topic'] ?? ioConfig['stream'] ?? ''), spec };
+  return {
+    id,
+    type: String(spec['type']),
+    source: String(ioConfig['topic'] ?? ioConfig['stream'] ?? ''),
+    spec,
+  };
 }

@@ -81,14 +81,30 @@ const TABLES: SystemTable[] = [
   {
     schema: 'sys',
     name: 'servers',
-    columns: columns('server host plaintext_port:BIGINT tls_port:BIGINT server_type tier curr_size:BIGINT max_size:BIGINT is_leader:BIGINT start_time'),
+    columns: columns(
+      'server host plaintext_port:BIGINT tls_port:BIGINT server_type tier curr_size:BIGINT max_size:BIGINT is_leader:BIGINT start_time',
+    ),
     rows: ({ location: { host, port }, catalog, startedMs }) => {
-      const size = catalog.dataSources().flatMap(({ segments }) => segments).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      const size = catalog
+        .dataSources()
+        .flatMap(({ segments }) => segments)
+        .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       return ROLES.map((role): Value[] => {
         const holds = role === 'historical';
         const tier = holds || role === 'indexer' ? '_default_tier' : null;
         const leader = role === 'coordinator' || role === 'overlord' ? 1 : null;
-        return [`${host}:${port}`, host, port, -1, role, tier, holds ? size : 0, holds ? MAX_SIZE : 0, leader, isoTime(startedMs)];
+        return [
+          `${host}:${port}`,
+          host,
+          port,
+          -1,
+          role,
+          tier,
+          holds ? size : 0,
+          holds ? MAX_SIZE : 0,
+          leader,
+          isoTime(startedMs),
+        ];
       });
     },
   },
@@ -97,7 +113,9 @@ const TABLES: SystemTable[] = [
     name: 'server_segments',
     columns: columns('server segment_id'),
     rows: ({ catalog, location: { host, port } }) =>
-      catalog.dataSources().flatMap(({ segments }) => segments.map((segment) => [`${host}:${port}`, segmentId(segment)])),
+      catalog
+        .dataSources()
+        .flatMap(({ segments }) => segments.map((segment) => [`${host}:${port}`, segmentId(segment)])),
   },
   {
     schema: 'sys',
@@ -133,7 +151,18 @@ const TABLES: SystemTable[] = [
     name: 'supervisors',
     columns: columns('supervisor_id state detailed_state healthy:BIGINT type source suspended:BIGINT spec'),
     rows: ({ supervisors }) =>
-      supervisors.list().map(({ id, type, source, spec }) => [id, 'SUSPENDED', 'SUSPENDED', 1, type, source, 1, JSON.stringify(spec)]),
+      supervisors
+        .list()
+        .map(({ id, type, source, spec }) => [
+          id,
+          'SUSPENDED',
+          'SUSPENDED',
+          1,
+          type,
+          source,
+          1,
+          JSON.stringify(spec),
+        ]),
   },
   {
     schema: 'INFORMATION_SCHEMA',
@@ -141,7 +170,16 @@ const TABLES: SystemTable[] = [
     columns: columns(
       'CATALOG_NAME SCHEMA_NAME SCHEMA_OWNER DEFAULT_CHARACTER_SET_CATALOG DEFAULT_CHARACTER_SET_SCHEMA DEFAULT_CHARACTER_SET_NAME SQL_PATH',
     ),
-    rows: () => ['druid', 'INFORMATION_SCHEMA', 'lookup', 'sys', 'view'].map((name) => ['druid', name, null, null, null, null, null]),
+    rows: () =>
+      ['druid', 'INFORMATION_SCHEMA', 'lookup', 'sys', 'view'].map((name) => [
+        'druid',
+        name,
+        null,
+        null,
+        null,
+        null,
+        null,
+      ]),
   },
   {
     schema: 'INFORMATION_SCHEMA',
@@ -159,11 +197,13 @@ const TABLES: SystemTable[] = [
       'TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME ORDINAL_POSITION:BIGINT COLUMN_DEFAULT IS_NULLABLE DATA_TYPE CHARACTER_MAXIMUM_LENGTH CHARACTER_OCTET_LENGTH NUMERIC_PRECISION:BIGINT NUMERIC_PRECISION_RADIX:BIGINT NUMERIC_SCALE:BIGINT DATETIME_PRECISION:BIGINT CHARACTER_SET_NAME COLLATION_NAME JDBC_TYPE:BIGINT',
     ),
     rows: ({ catalog }) => [
-      ...catalog.dataSources().flatMap((source) =>
-        [{ name: '__time', type: 'TIMESTAMP' as const }, ...source.columns].map(({ name, type }, index) =>
-          columnRow('druid', source.name, name, index, DATA_TYPES[type]),
+      ...catalog
+        .dataSources()
+        .flatMap((source) =>
+          [{ name: '__time', type: 'TIMESTAMP' as const }, ...source.columns].map(({ name, type }, index) =>
+            columnRow('druid', source.name, name, index, DATA_TYPES[type]),
+          ),
         ),
-      ),
       ...TABLES.flatMap((table) =>
         table.columns.map(({ name, type }, index) => columnRow(table.schema, table.name, name, index, type)),
       ),
@@ -214,11 +254,16 @@ export const findSystemTable = (schema: string, name: string): SystemTable | und
 
 /** The table as a DuckDB sub-select with the columns `c0`, `c1`… */
 export function systemTableSql(table: SystemTable, system: SystemTables): string {
-  const casts = table.columns.map(({ type }, index) => `CAST(v${index} AS ${duckType(type)}) AS c${index}`).join(', ');
+  const casts = table.columns
+    .map(({ type }, index) => `CAST(v${index} AS ${duckType(type)}) AS c${index}`)
+    .join(', ');
   const names = table.columns.map((_, index) => `v${index}`).join(', ');
   const rows = table.rows(system);
   const values = (rows.length > 0 ? rows : [table.columns.map(() => null)])
-    .map((row) => `(${row.map((value) => (typeof value === 'string' ? quoted(value) : String(value))).join(', ')})`)
+    .map(
+      (row) =>
+        `(${row.map((value) => (typeof value === 'string' ? quoted(value) : String(value))).join(', ')})`,
+    )
     .join(', ');
   return `SELECT ${casts} FROM (VALUES ${values}) AS v(${names})${rows.length > 0 ? '' : ' WHERE false'}`;
 }

@@ -97,21 +97,35 @@ async function localFiles(input: Extract<InputSource, { type: 'local' }>): Promi
   if (input.baseDir === undefined) return input.files;
   const { baseDir } = input;
   const pattern = new RegExp(
-    `^${(input.filter ?? '*').replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`,
+    `^${(input.filter ?? '*')
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`,
   );
   const entries = await readdir(baseDir, { withFileTypes: true });
-  const found = entries.filter((entry) => entry.isFile() && pattern.test(entry.name)).map(({ name }) => join(baseDir, name));
+  const found = entries
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map(({ name }) => join(baseDir, name));
   return [...input.files, ...found.sort()];
 }
 
-async function openHttp(uri: string, headers: Record<string, string>, signal: AbortSignal): Promise<Readable> {
+async function openHttp(
+  uri: string,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<Readable> {
   const response = await fetch(uri, { headers, signal });
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
-    throw new Error(`java.io.IOException: Server returned HTTP response code: ${response.status} for URL: ${uri}`);
+    throw new Error(
+      `java.io.IOException: Server returned HTTP response code: ${response.status} for URL: ${uri}`,
+    );
   }
-  return unpacked(Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]), new URL(uri).pathname);
+  return unpacked(
+    Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]),
+    new URL(uri).pathname,
+  );
 }
 
 const unpacked = (stream: Readable, name: string): Readable =>
-  name.endsWith('.gz') ? stream.compose(createGunzip()) as unknown as Readable : stream;
+  name.endsWith('.gz') ? (stream.compose(createGunzip()) as unknown as Readable) : stream;

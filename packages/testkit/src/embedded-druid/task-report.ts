@@ -41,7 +41,13 @@ export function successReport(
 }
 
 /** The report of a task that failed and published nothing. */
-export function failureReport(task: TaskRecord, spec: IngestionSpec, stats: RowStats, message: string, nowMs: number): string {
+export function failureReport(
+  task: TaskRecord,
+  spec: IngestionSpec,
+  stats: RowStats,
+  message: string,
+  nowMs: number,
+): string {
   const { processed, unparseable } = stats;
   return report(task, spec, {
     ingestionState: 'DETERMINE_PARTITIONS',
@@ -52,9 +58,11 @@ export function failureReport(task: TaskRecord, spec: IngestionSpec, stats: RowS
 }
 
 function events(spec: IngestionSpec, stats: RowStats, nowMs: number): Record<string, unknown[]> {
-  const shown = (list: ParseEvent[]): unknown[] => list.map((event) => ({ ...event, timeOfExceptionMillis: nowMs })).reverse();
+  const shown = (list: ParseEvent[]): unknown[] =>
+    list.map((event) => ({ ...event, timeOfExceptionMillis: nowMs })).reverse();
   const found: Record<string, unknown[]> = {};
-  if (spec.intervals.length === 0 && stats.events.length > 0) found['determinePartitions'] = shown(stats.events);
+  if (spec.intervals.length === 0 && stats.events.length > 0)
+    found['determinePartitions'] = shown(stats.events);
   if (stats.withErrorEvents.length > 0) found['buildSegments'] = shown(stats.withErrorEvents);
   return found;
 }

@@ -65,13 +65,21 @@ export class TaskRunner {
     const parsed = parseIngestionSpec(type, spec, context);
     const { clock, tasks } = this.#options;
     const createdMs = clock.now();
-    const id = wanted === undefined || wanted === null
+    const id =
+      wanted === undefined || wanted === null
         ? `${type}_${parsed.dataSource}_${randomUUID().slice(0, 8)}_${isoTime(createdMs)}`
         : checkId('task ID', String(wanted), CONSTRUCT_TASK);
-    if (tasks.get(id)) throw druidException(`Task[${id}] already exists`, { errorCode: 'entryAlreadyExists' });
-    const record = await tasks.add({ id, type, dataSource: parsed.dataSource, createdMs }, JSON.stringify({ groupId: id, ...body, id }));
+    if (tasks.get(id))
+      throw druidException(`Task[${id}] already exists`, { errorCode: 'entryAlreadyExists' });
+    const record = await tasks.add(
+      { id, type, dataSource: parsed.dataSource, createdMs },
+      JSON.stringify({ groupId: id, ...body, id }),
+    );
     const abort = new AbortController();
-    this.#running.set(id, { abort, done: this.#run(record, parsed, abort.signal).finally(() => this.#running.delete(id)) });
+    this.#running.set(id, {
+      abort,
+      done: this.#run(record, parsed, abort.signal).finally(() => this.#running.delete(id)),
+    });
     return id;
   }
 
@@ -95,7 +103,9 @@ export class TaskRunner {
     try {
       await delay(ingestDelayMs, signal);
       const input = await fetchInput(spec.input, path, signal);
-      await store.load((connection) => this.#load(connection, task, spec, input, signal, (found) => (stats = found)));
+      await store.load((connection) =>
+        this.#load(connection, task, spec, input, signal, (found) => (stats = found)),
+      );
       await collectGarbage(store, catalog, spec.dataSource, clock.now());
       logger.info?.('task succeeded', { id: task.id, rows: stats.processed });
     } catch (error) {
@@ -107,13 +117,18 @@ export class TaskRunner {
         error: message,
         report: failureReport(task, spec, stats, message, clock.now()),
       };
-      await store.transaction((connection) => storeEnd(connection, task, end)).catch((cause: unknown) => {
-        logger.error?.('the end of a task could not be stored', { id: task.id, cause });
-      });
+      await store
+        .transaction((connection) => storeEnd(connection, task, end))
+        .catch((cause: unknown) => {
+          logger.error?.('the end of a task could not be stored', { id: task.id, cause });
+        });
       Object.assign(task, end);
       logger.warn?.('task failed', { id: task.id, message });
     } finally {
-      await Promise.all([rm(path, { force: true }), rm(exactPathIn(store.scratchDir, String(task.seq)), { force: true })]);
+      await Promise.all([
+        rm(path, { force: true }),
+        rm(exactPathIn(store.scratchDir, String(task.seq)), { force: true }),
+      ]);
     }
   }
 
@@ -151,7 +166,8 @@ export class TaskRunner {
 }
 
 function refuseType(type: unknown): Error {
-  if (typeof type === 'string' && KNOWN_TYPES.split(', ').includes(type)) return notSupported(`Task type [${type}]`);
+  if (typeof type === 'string' && KNOWN_TYPES.split(', ').includes(type))
+    return notSupported(`Task type [${type}]`);
   return refusedSpec(
     `Please make sure to load all the necessary extensions and jars with type '${String(type)}' on 'druid/coordinator' service. ` +
       `Could not resolve type id '${String(type)}' as a subtype of \`org.apache.druid.indexing.common.task.Task\` known type ids = [${KNOWN_TYPES}]`,

@@ -33,9 +33,10 @@ export class TaskStore {
   /** Reads what an earlier process left; its running tasks become FAILED. */
   async load(): Promise<void> {
     await this.#store.write((connection) =>
-      connection.run(`UPDATE druid_tasks SET status = 'FAILED', duration_ms = 0, error = $1 WHERE status = 'RUNNING'`, [
-        INTERRUPTED,
-      ]),
+      connection.run(
+        `UPDATE druid_tasks SET status = 'FAILED', duration_ms = 0, error = $1 WHERE status = 'RUNNING'`,
+        [INTERRUPTED],
+      ),
     );
     const rows = await this.#store.rows(
       'SELECT seq, id, type, datasource, status, created_ms, duration_ms, error, report FROM druid_tasks ORDER BY seq',
@@ -66,9 +67,19 @@ export class TaskStore {
   }
 
   /** Takes the id at once and stores the task before it returns. */
-  async add(task: Pick<TaskRecord, 'id' | 'type' | 'dataSource' | 'createdMs'>, payload: string): Promise<TaskRecord> {
+  async add(
+    task: Pick<TaskRecord, 'id' | 'type' | 'dataSource' | 'createdMs'>,
+    payload: string,
+  ): Promise<TaskRecord> {
     this.#lastSeq += 1;
-    const record: TaskRecord = { ...task, seq: this.#lastSeq, status: 'RUNNING', durationMs: -1, error: null, report: null };
+    const record: TaskRecord = {
+      ...task,
+      seq: this.#lastSeq,
+      status: 'RUNNING',
+      durationMs: -1,
+      error: null,
+      report: null,
+    };
     this.#tasks.set(task.id, record);
     await this.#store.write((connection) =>
       connection.run('INSERT INTO druid_tasks VALUES ($1, $2, $3, $4, $5, $6, -1, NULL, $7, NULL)', [
@@ -92,13 +103,10 @@ export class TaskStore {
 
 /** Writes the end of a task; must share the transaction with what the task publishes. */
 export async function storeEnd(connection: Connection, task: TaskRecord, end: TaskEnd): Promise<void> {
-  await connection.run('UPDATE druid_tasks SET status = $1, duration_ms = $2, error = $3, report = $4 WHERE seq = $5', [
-    end.status,
-    BigInt(end.durationMs),
-    end.error,
-    end.report,
-    BigInt(task.seq),
-  ]);
+  await connection.run(
+    'UPDATE druid_tasks SET status = $1, duration_ms = $2, error = $3, report = $4 WHERE seq = $5',
+    [end.status, BigInt(end.durationMs), end.error, end.report, BigInt(task.seq)],
+  );
 }
 
 export type TaskEnd = Pick<TaskRecord, 'status' | 'durationMs' | 'error' | 'report'>;

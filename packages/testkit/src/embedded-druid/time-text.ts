@@ -32,10 +32,19 @@ const ISO_INSTANT =
 export function parseIsoTime(text: string): number | undefined {
   const match = ISO_INSTANT.exec(text);
   if (!match) return undefined;
-  const [, year, month = '01', day = '01', hour = '00', minute = '00', second = '00', fraction = '', zone] = match;
+  const [, year, month = '01', day = '01', hour = '00', minute = '00', second = '00', fraction = '', zone] =
+    match;
   if (zone !== undefined && match[4] === undefined) return undefined;
   const millis = Number((fraction + '000').slice(0, 3));
-  const utc = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second), millis);
+  const utc = Date.UTC(
+    Number(year),
+    Number(month) - 1,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+    millis,
+  );
   const check = new Date(utc);
   if (check.getUTCMonth() !== Number(month) - 1 || check.getUTCDate() !== Number(day)) return undefined;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
@@ -54,15 +63,9 @@ const ISO_PERIOD = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)
 export function parsePeriod(text: string): Period | undefined {
   const match = ISO_PERIOD.exec(text);
   if (!match || text === 'P' || text.endsWith('T')) return undefined;
-  const [years, months, weeks, days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [years, months, weeks, days, hours, minutes, seconds] = match
+    .slice(1)
+    .map((part) => Number(part ?? 0)) as [number, number, number, number, number, number, number];
   const ms = weeks * WEEK + days * DAY + hours * HOUR + minutes * MINUTE + seconds * SECOND;
   const total = { months: years * 12 + months, ms };
   return (total.months > 0 && total.ms > 0) || (total.months === 0 && total.ms === 0) ? undefined : total;

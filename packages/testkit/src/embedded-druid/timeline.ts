@@ -104,7 +104,7 @@ export function visibleSegments(segments: readonly Segment[]): VisibleSegment[] 
   const newestFirst = [...segments].sort((a, b) => byText(b.version, a.version));
   const visible: VisibleSegment[] = [];
   let covers: Interval[] = [];
-  for (let index = 0; index < newestFirst.length; ) {
+  for (let index = 0; index < newestFirst.length;) {
     const { version } = newestFirst[index] as Segment;
     const group: Interval[] = [];
     for (; newestFirst[index]?.version === version; index += 1) {

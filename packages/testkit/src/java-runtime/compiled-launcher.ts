@@ -40,7 +40,12 @@ export const compileLauncher = async (
     async (temporary) => {
       report({ phase: 'compile', message: `Compiling the launcher of ${server}` });
       for (const { output, files } of sources) {
-        await compile(jars, join(temporary, output), files.map((file) => javaSources(file)), signal);
+        await compile(
+          jars,
+          join(temporary, output),
+          files.map((file) => javaSources(file)),
+          signal,
+        );
       }
     },
     { signal },
@@ -54,9 +59,13 @@ const compile = async (
   signal: AbortSignal | undefined,
 ): Promise<void> => {
   const classPath = join(jars.folder, '*');
-  const result = await runTool('javac', ['-nowarn', '--release', '17', '-d', target, '-cp', classPath, ...files], {
-    signal,
-  });
+  const result = await runTool(
+    'javac',
+    ['-nowarn', '--release', '17', '-d', target, '-cp', classPath, ...files],
+    {
+      signal,
+    },
+  );
   if (result.exitCode === 0) return;
   const incomplete = (await readdir(jars.folder)).length === 0;
   throw new RealServerError(

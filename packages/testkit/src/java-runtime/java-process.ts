@@ -59,7 +59,9 @@ export class JavaProcess {
       await new Promise<void>((resolve, reject) => {
         child.once('spawn', resolve);
         child.once('error', (cause) =>
-          reject(new RealServerError('tool-missing', `\`java\` could not be run: ${cause.message}`, { cause })),
+          reject(
+            new RealServerError('tool-missing', `\`java\` could not be run: ${cause.message}`, { cause }),
+          ),
         );
       });
       return new JavaProcess(child, options);
@@ -104,7 +106,8 @@ export class JavaProcess {
   /** Invariant 3. */
   unref(): void {
     this.#child.unref();
-    for (const pipe of [this.#child.stdin, this.#child.stdout]) (pipe as { unref?(): void } | null)?.unref?.();
+    for (const pipe of [this.#child.stdin, this.#child.stdout])
+      (pipe as { unref?(): void } | null)?.unref?.();
   }
 
   /** Asks for an orderly end, and kills after `graceMs`. Invariant 4. */
@@ -141,7 +144,9 @@ export class JavaProcess {
       code,
       `${this.#name} ${what}${exit}. The log, ${this.logFile}, says:\n` +
         `${lines.length > 0 ? lines.map((line) => `  ${line}`).join('\n') : '  (nothing)'}\n${nextStep}`,
-      { details: { ...details, logFile: this.logFile, pid: this.pid, exitCode: this.#exit?.exitCode ?? null } },
+      {
+        details: { ...details, logFile: this.logFile, pid: this.pid, exitCode: this.#exit?.exitCode ?? null },
+      },
     );
   }
 }

@@ -53,7 +53,14 @@ const fetchJars = async (
   report({ phase: 'jars', message: `Fetching the jars of ${server} with Maven (once for this user)`, jars });
   const result = await runTool(
     'mvn',
-    ['-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${target}`, '-DincludeScope=runtime'],
+    [
+      '-B',
+      '-f',
+      pom,
+      'dependency:copy-dependencies',
+      `-DoutputDirectory=${target}`,
+      '-DincludeScope=runtime',
+    ],
     {
       signal,
       onLine: (line) => {
@@ -74,8 +81,12 @@ export const downloadedJar = (line: string): string | undefined =>
 
 /** Quotes Maven and names the next step; exported for its test. */
 export const fetchFailed = (server: string, result: ToolResult): RealServerError => {
-  const lines = result.output.split('\n').filter((line) => line.trim() !== '' && !/^Download(?:ing|ed)\b/.test(line));
-  const offline = /Unknown host|Connection refused|timed out|Network is unreachable|No route to host/i.test(result.output);
+  const lines = result.output
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^Download(?:ing|ed)\b/.test(line));
+  const offline = /Unknown host|Connection refused|timed out|Network is unreachable|No route to host/i.test(
+    result.output,
+  );
   const nextStep = offline
     ? 'Maven could not reach its repository. Check the network, or set a mirror or proxy in ~/.m2/settings.xml.'
     : 'Run the same with `mvn -X` to see more, or clear the artifact named above from ~/.m2/repository and try again.';

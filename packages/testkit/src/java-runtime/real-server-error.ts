@@ -51,5 +51,7 @@ export class RealServerError extends Error {
 /** @throws RealServerError `aborted` when the signal has been aborted. */
 export const throwIfAborted = (signal: AbortSignal | undefined, doing: string): void => {
   if (!signal?.aborted) return;
-  throw new RealServerError('aborted', `${doing} was aborted by the caller's signal`, { cause: signal.reason });
+  throw new RealServerError('aborted', `${doing} was aborted by the caller's signal`, {
+    cause: signal.reason,
+  });
 };

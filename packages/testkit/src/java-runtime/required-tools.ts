@@ -25,6 +25,7 @@ export const javaMajorVersion = (printed: string): number | undefined => {
 };
 
 let known: RealServerAvailability | undefined;
+let knownJava: RealServerAvailability | undefined;
 
 /**
  * Tells whether this machine can run {@link DruidCluster} and {@link KafkaBroker}: a JDK 17 or newer (`java` and
@@ -37,14 +38,8 @@ export const isRealServerAvailable = (probe?: ToolProbe): RealServerAvailability
 
 const inspectTools = (probe: ToolProbe): RealServerAvailability => {
   for (const tool of ['java', 'javac'] as const) {
-    const printed = probe(tool, ['-version']);
-    if (printed === null) {
-      return unavailable(`\`${tool}\` is not on the PATH; install a JDK, version ${MINIMUM_JAVA} or newer`);
-    }
-    const major = javaMajorVersion(printed);
-    if (major === undefined || major < MINIMUM_JAVA) {
-      return unavailable(`\`${tool}\` is version ${major ?? 'unknown'}; version ${MINIMUM_JAVA} or newer is needed`);
-    }
+    const answer = inspectJava(tool, probe);
+    if (!answer.available) return answer;
   }
   if (probe('mvn', ['-v']) === null) {
     return unavailable('`mvn` (Apache Maven, which fetches the jars) is not on the PATH; install it');
@@ -52,11 +47,29 @@ const inspectTools = (probe: ToolProbe): RealServerAvailability => {
   return { available: true };
 };
 
+const inspectJava = (tool: 'java' | 'javac', probe: ToolProbe): RealServerAvailability => {
+  const printed = probe(tool, ['-version']);
+  if (printed === null) {
+    return unavailable(`\`${tool}\` is not on the PATH; install a JDK, version ${MINIMUM_JAVA} or newer`);
+  }
+  const major = javaMajorVersion(printed);
+  if (major === undefined || major < MINIMUM_JAVA) {
+    return unavailable(
+      `\`${tool}\` is version ${major ?? 'unknown'}; version ${MINIMUM_JAVA} or newer is needed`,
+    );
+  }
+  return { available: true };
+};
+
 const unavailable = (reason: string): RealServerAvailability => ({ available: false, reason });
 
-/** @throws RealServerError `tool-missing` with the tool to install. */
-export const assertToolsPresent = (): void => {
-  const answer = isRealServerAvailable();
+/**
+ * Checks what every start needs. The other tools are needed only while the cache is empty, and are missed then.
+ *
+ * @throws RealServerError `tool-missing` with what to install.
+ */
+export const assertJavaPresent = (): void => {
+  const answer = (knownJava ??= inspectJava('java', probeTool));
   if (answer.available) return;
   throw new RealServerError('tool-missing', `Cannot run a real server on this machine: ${answer.reason}.`);
 };

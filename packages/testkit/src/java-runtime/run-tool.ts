@@ -42,10 +42,14 @@ export const runTool = (
     child.once('error', (cause) => {
       options.signal?.removeEventListener('abort', abort);
       reject(
-        new RealServerError('tool-missing', `\`${command}\` could not be run: ${cause.message}`, {
-          cause,
-          details: { tool: command },
-        }),
+        new RealServerError(
+          'tool-missing',
+          `\`${command}\` could not be run (${cause.message}): install it and put it on the PATH`,
+          {
+            cause,
+            details: { tool: command },
+          },
+        ),
       );
     });
     child.once('close', (exitCode) => {

@@ -26,7 +26,11 @@ export interface ServerPlan {
   readonly nextStep: string;
   spawn(ports: readonly number[]): Promise<JavaProcess>;
   /** Resolves when the server is usable; rejects with the signal's reason. */
-  untilReady(ports: readonly number[], onMissing: (missing: string) => void, signal: AbortSignal): Promise<void>;
+  untilReady(
+    ports: readonly number[],
+    onMissing: (missing: string) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** A server that is ready. */
@@ -82,7 +86,11 @@ export const launchServer = async (plan: ServerPlan): Promise<LaunchedServer> =>
   }
 };
 
-const untilReady = async (plan: ServerPlan, process: JavaProcess, ports: readonly number[]): Promise<void> => {
+const untilReady = async (
+  plan: ServerPlan,
+  process: JavaProcess,
+  ports: readonly number[],
+): Promise<void> => {
   const end = new AbortController();
   const timeout = setTimeout(() => end.abort('timeout'), plan.timeoutMs);
   const onAbort = (): void => end.abort('aborted');

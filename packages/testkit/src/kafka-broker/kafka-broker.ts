@@ -17,7 +17,7 @@ import { commonJvmArguments } from '../java-runtime/jvm-arguments.js';
 import { resolveJars } from '../java-runtime/maven-jars.js';
 import { formatProperties } from '../java-runtime/properties-file.js';
 import { throwIfAborted } from '../java-runtime/real-server-error.js';
-import { assertToolsPresent } from '../java-runtime/required-tools.js';
+import { assertJavaPresent } from '../java-runtime/required-tools.js';
 import { launchServer, type LaunchedServer } from '../java-runtime/server-launch.js';
 import { progressReporter, type OnStartProgress } from '../java-runtime/start-progress.js';
 import { kafkaPropertiesOf } from './kafka-properties.js';
@@ -72,7 +72,7 @@ export class KafkaBroker {
   static async start(options: KafkaBrokerOptions = {}): Promise<KafkaBroker> {
     const report = progressReporter(options.onProgress);
     const version = options.version ?? '4.3.1';
-    assertToolsPresent();
+    assertJavaPresent();
     throwIfAborted(options.signal, 'Starting Kafka');
     const jars = await resolveJars(`kafka-${version}`, report, options.signal);
     const launcher = await compileLauncher(`kafka-${version}`, jars, launcherSources, report, options.signal);
@@ -83,7 +83,8 @@ export class KafkaBroker {
       report,
       timeoutMs: options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
       signal: options.signal,
-      nextStep: 'If a property is wrong, mend `properties`; if the folder is from another version, use a new one.',
+      nextStep:
+        'If a property is wrong, mend `properties`; if the folder is from another version, use a new one.',
       spawn: ([brokerPort = 0, controllerPort = 0]) =>
         spawnKafka(options, `Kafka ${version}`, [join(launcher, 'shared'), ...jars.jars], folder.path, {
           brokerPort,
@@ -137,7 +138,10 @@ const spawnKafka = async (
   const logsDir = join(dataDir, 'topics');
   const file = join(dataDir, 'server.properties');
   await mkdir(dataDir, { recursive: true });
-  await writeFile(file, formatProperties(kafkaPropertiesOf({ ...ports, logsDir, extra: options.properties ?? {} })));
+  await writeFile(
+    file,
+    formatProperties(kafkaPropertiesOf({ ...ports, logsDir, extra: options.properties ?? {} })),
+  );
   return JavaProcess.spawn({
     name,
     cwd: dataDir,

@@ -54,7 +54,9 @@ describe('requireRealServers', () => {
   });
 
   it('never skips in CI', () => {
-    expect(() => requireRealServers({ env: { CI: 'true' }, probe: tools(null) })).toThrow(/CI must run the tests/);
+    expect(() => requireRealServers({ env: { CI: 'true' }, probe: tools(null) })).toThrow(
+      /CI must run the tests/,
+    );
     expect(requireRealServers({ env: { CI: 'true' }, probe: tools('version "17"') })).toBe(true);
   });
 });
@@ -76,7 +78,9 @@ describe('errors of fetching', () => {
   });
 
   it('counts jars by the lines that announce a finished download', () => {
-    expect(downloadedJar('Downloaded from c: https://r/m/org/x/x-1.0.jar (1.2 MB at 3 MB/s)')).toBe('x-1.0.jar');
+    expect(downloadedJar('Downloaded from c: https://r/m/org/x/x-1.0.jar (1.2 MB at 3 MB/s)')).toBe(
+      'x-1.0.jar',
+    );
     expect(downloadedJar('Downloading from c: https://r/m/org/x/x-1.0.jar')).toBeUndefined();
     expect(downloadedJar('Downloaded from c: https://r/m/org/x/x-1.0.pom (1 kB)')).toBeUndefined();
   });
@@ -84,7 +88,8 @@ describe('errors of fetching', () => {
 
 describe('log excerpts', () => {
   it('prefer lines about errors and drop stack frames', () => {
-    const log = 'INFO fine\nERROR it broke\n\tat a.B.c(B.java:1)\nCaused by: java.net.BindException: taken\n... 3 more';
+    const log =
+      'INFO fine\nERROR it broke\n\tat a.B.c(B.java:1)\nCaused by: java.net.BindException: taken\n... 3 more';
     expect(relevantLines(log)).toEqual(['ERROR it broke', 'Caused by: java.net.BindException: taken']);
   });
 
@@ -120,7 +125,9 @@ describe('small formats', () => {
 
   it('keeps the cache where the XDG specification says', () => {
     expect(cacheFolder({ XDG_CACHE_HOME: '/c' }, '/home/u')).toBe(join('/c', 'millrace', 'testkit'));
-    expect(cacheFolder({ XDG_CACHE_HOME: 'relative' }, '/home/u')).toBe(join('/home/u', '.cache', 'millrace', 'testkit'));
+    expect(cacheFolder({ XDG_CACHE_HOME: 'relative' }, '/home/u')).toBe(
+      join('/home/u', '.cache', 'millrace', 'testkit'),
+    );
   });
 
   it('derives keys from the content and its division', () => {
