@@ -47,7 +47,13 @@ export class StreamRecordError extends StreamError {
 /** An operator, source or sink failed; `cause` is what it threw, `details` say which operator and subtask. */
 export class OperatorError extends StreamError {
   override readonly code = 'MILLRACE_OPERATOR';
-  override readonly retryable = true;
+  /** As its cause says where that is one of these errors; else running again is worth a try. */
+  override readonly retryable: boolean;
+
+  constructor(message: string, options: StreamErrorOptions = {}) {
+    super(message, options);
+    this.retryable = StreamError.is(options.cause) ? options.cause.retryable : true;
+  }
 }
 
 /** A checkpoint cannot be written, read or trusted. */

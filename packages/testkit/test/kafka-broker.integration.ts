@@ -108,7 +108,10 @@ describe.skipIf(!requireRealServers())('KafkaBroker', () => {
   });
 
   it('says why it did not start', async () => {
-    const start = KafkaBroker.start({ properties: { 'process.roles': 'waiter' } });
+    const start = KafkaBroker.start({
+      dataDir: join(dataDir, 'broken'),
+      properties: { 'process.roles': 'waiter' },
+    });
     await expect(start).rejects.toMatchObject({ code: 'server-died' });
     await expect(start).rejects.toThrow(/process\.roles[^]*mend `properties`/);
   });

@@ -76,6 +76,7 @@ export function decide(state: CoordinatorState, event: CoordinatorEvent): Decisi
       }
       return trigger(state, undefined);
     case 'task-ended':
+      if (!state.tasks.includes(event.task) || state.ended.has(event.task)) return { state, effects: [] };
       return next({ ...state, ended: new Set([...state.ended, event.task]) }, []);
     case 'acknowledged': {
       if (state.phase.name !== 'aligning' || state.phase.checkpointId !== event.checkpointId)

@@ -1,3 +1,4 @@
+import type { Logger } from '../runtime/logger.js';
 import type { SinkFunction } from './classic.js';
 import type { Sink, SinkWriteContext, SinkWriter, SinkWriterContext } from './sink.js';
 
@@ -11,8 +12,22 @@ export class ClassicSink<T> implements Sink<T> {
 
   async createWriter(context: SinkWriterContext): Promise<SinkWriter<T>> {
     const { subtaskIndex, parallelism, clock, logger, signal } = context;
-    await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, signal });
+    try {
+      await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, signal });
+    } catch (error) {
+      await this.#closeAfterFailure(logger);
+      throw error;
+    }
     return new ClassicWriter(this.#function);
+  }
+
+  /** `open` may have got half-way: `close` is called here, because no writer will. */
+  async #closeAfterFailure(logger: Logger): Promise<void> {
+    try {
+      await this.#function.close?.();
+    } catch (error) {
+      logger.warn('closing failed', { error: error instanceof Error ? error.message : String(error) });
+    }
   }
 }
 

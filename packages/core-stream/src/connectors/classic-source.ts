@@ -1,3 +1,4 @@
+import { decodeState, encodeState } from '../state/canonical-encoding.js';
 import type { SourceFunction } from './classic.js';
 import type {
   Boundedness,
@@ -59,6 +60,8 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
   /** What `collect` emitted, in its turn or later; handed on by the next poll. */
   readonly #buffer: { value: T; timestamp: number | undefined }[] = [];
   #isExhausted = false;
+  /** The position before the latest `collect`, encoded. */
+  #before: Uint8Array | undefined;
 
   constructor(sourceFunction: SourceFunction<T>, context: SourceReaderContext) {
     this.#function = sourceFunction;
@@ -70,8 +73,9 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
   }
 
   pollNext(output: ReaderOutput<T>): PollStatus {
-    for (const { value, timestamp } of this.#buffer.splice(0)) output.collect(value, timestamp);
+    // Nothing of a `collect` is handed on before it has ended: until then a checkpoint has the position before it.
     if (this.#pending !== undefined) return 'wait';
+    for (const { value, timestamp } of this.#buffer.splice(0)) output.collect(value, timestamp);
     if (this.#split === undefined) return this.#noMoreSplits ? 'end' : 'wait';
     if (this.#isExhausted) {
       this.#split = undefined;
@@ -81,6 +85,7 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
       this.#pending = this.#open(this.#split);
       return 'wait';
     }
+    this.#before = this.#encodePosition();
     const collected = this.#function.collect({
       collect: (value, timestamp) => void this.#buffer.push({ value, timestamp }),
     });
@@ -118,14 +123,23 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
     this.#onAvailable?.();
   }
 
-  snapshotState(checkpointId: number): readonly ClassicSplit[] {
+  snapshotState(): readonly ClassicSplit[] {
     if (this.#split === undefined) return [];
     if (!this.#isOpen) return [this.#split];
-    const position = this.#function.snapshotState?.(checkpointId);
-    return [{ splitId: 'classic', ...(position === undefined ? {} : { position }) }];
+    const isBetween = this.#pending === undefined && this.#buffer.length === 0;
+    const position = isBetween ? this.#encodePosition() : this.#before;
+    return [{ splitId: 'classic', ...(position === undefined ? {} : { position: decodeState(position) }) }];
   }
 
-  close(): void | Promise<void> {
-    return this.#function.close?.();
+  /** Encoded at once, because the function may go on changing the object that it returns. */
+  #encodePosition(): Uint8Array | undefined {
+    const position = this.#function.snapshotState?.();
+    return position === undefined ? undefined : encodeState(position);
+  }
+
+  async close(): Promise<void> {
+    // A function that is still opening is not closed under its feet. What it throws has been reported.
+    if (!this.#isOpen) await this.#pending?.catch(() => undefined);
+    await this.#function.close?.();
   }
 }

@@ -31,8 +31,11 @@ export interface SourceFunction<T> {
    * call; a promise costs far more than a record. Back-pressure: not called while downstream is full.
    */
   collect(out: SourceCollector<T>): boolean | Promise<boolean>;
-  /** The position, as plain data: what `restoreState` gets after a restart. Called between two `collect`s. */
-  snapshotState?(checkpointId: number): unknown;
+  /**
+   * The position, as plain data: what `restoreState` gets after a restart. Called before every `collect`, and at
+   * checkpoints between two `collect`s: a checkpoint during a `collect` has the position before it.
+   */
+  snapshotState?(): unknown;
   /** Called after `open` and before `collect`, where there is a checkpoint to restore. */
   restoreState?(state: unknown): void;
   close?(): void | Promise<void>;

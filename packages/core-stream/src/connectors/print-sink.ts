@@ -17,8 +17,10 @@ export class PrintSink<T> implements Sink<T> {
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T> {
-    const subtask = context.parallelism > 1 ? `${context.subtaskIndex + 1}> ` : '';
-    const prefix = this.#prefix === '' ? subtask : `${this.#prefix}:${subtask === '' ? '> ' : subtask}`;
+    // `prefix> `, `2> ` or `prefix:2> `, as in Flink.
+    const parts = [this.#prefix, context.parallelism > 1 ? String(context.subtaskIndex + 1) : ''];
+    const label = parts.filter((part) => part !== '').join(':');
+    const prefix = label === '' ? '' : `${label}> `;
     return {
       write: (value) =>
         void this.#target.write(`${prefix}${typeof value === 'string' ? value : describeValue(value)}\n`),

@@ -7,6 +7,8 @@ export class OperatorMetrics {
   recordsOut = 0;
   /** Per side output. */
   readonly sideOutputs = new Map<string, number>();
+  /** Counted by earlier runs; this run's are the operator's. */
+  lateRecordsDropped = 0;
   watermark = MIN_TIMESTAMP;
 }
 
@@ -14,13 +16,18 @@ export interface OperatorMetricsSnapshot {
   readonly recordsIn: number;
   readonly recordsOut: number;
   readonly sideOutputs: readonly (readonly [string, number])[];
+  readonly lateRecordsDropped: number;
 }
 
-export function snapshotMetrics(metrics: OperatorMetrics): OperatorMetricsSnapshot {
+export function snapshotMetrics(
+  metrics: OperatorMetrics,
+  lateRecordsDropped: number,
+): OperatorMetricsSnapshot {
   return {
     recordsIn: metrics.recordsIn,
     recordsOut: metrics.recordsOut,
     sideOutputs: [...metrics.sideOutputs],
+    lateRecordsDropped: metrics.lateRecordsDropped + lateRecordsDropped,
   };
 }
 
@@ -28,6 +35,7 @@ export function snapshotMetrics(metrics: OperatorMetrics): OperatorMetricsSnapsh
 export function addMetrics(metrics: OperatorMetrics, earlier: OperatorMetricsSnapshot): void {
   metrics.recordsIn += earlier.recordsIn;
   metrics.recordsOut += earlier.recordsOut;
+  metrics.lateRecordsDropped += earlier.lateRecordsDropped;
   for (const [tag, count] of earlier.sideOutputs) {
     metrics.sideOutputs.set(tag, (metrics.sideOutputs.get(tag) ?? 0) + count);
   }

@@ -151,7 +151,8 @@ class KeyedProcessOperator implements StreamOperator, OnTimerContext<unknown>, T
     return {
       state: this.#state.snapshot(),
       eventTimers: this.#eventTimers.snapshot(this.#context.maxParallelism),
-      processingTimers: this.#processingTimers.snapshot(this.#context.maxParallelism),
+      // They will not fire in this run, nor in one that goes on from its end (invariant 3).
+      processingTimers: this.#isFinished ? [] : this.#processingTimers.snapshot(this.#context.maxParallelism),
     };
   }
 

@@ -3,7 +3,7 @@ import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
-/** Gives records timestamps and watermarks in the middle of a stream. Watermarks from upstream end here, except +∞. */
+/** Gives records timestamps and watermarks in the middle of a stream. Watermarks and idleness from upstream end here, except +∞. */
 export function timestampsAndWatermarksOperator(strategy: WatermarkStrategy<unknown>): OperatorFactory {
   return (context, output) => new TimestampsAndWatermarksOperator(context, output, strategy);
 }
@@ -17,6 +17,7 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   readonly #output: Output;
   readonly #tracker: WatermarkTracker;
   #cancelTick: (() => void) | undefined;
+  #isFinished = false;
 
   constructor(context: OperatorContext, output: Output, strategy: WatermarkStrategy<unknown>) {
     this.#context = context;
@@ -26,9 +27,12 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
 
   open(): void {
     const restored = (this.#context.restored ?? []) as readonly WatermarkSnapshot[];
-    if (restored.length > 0)
-      this.#tracker.restoreWatermark(Math.min(...restored.map((state) => state.watermark)));
+    const watermarks = restored.map((state) => state.watermark);
+    const own =
+      restored.length === this.#context.parallelism ? watermarks[this.#context.subtaskIndex] : undefined;
+    if (watermarks.length > 0) this.#tracker.restoreWatermark(own ?? Math.min(...watermarks));
     const tick = () => {
+      if (this.#isFinished) return;
       this.#tracker.onPeriodicEmit();
       this.#cancelTick = this.#context.schedule(this.#context.watermarkIntervalMs, tick);
     };
@@ -45,12 +49,17 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
     if (timestamp === MAX_WATERMARK) this.#output.emitWatermark(timestamp);
   }
 
-  processIdle(isIdle: boolean): void {
-    this.#output.emitIdle(isIdle);
+  processIdle(): void {
+    // Like watermarks, idleness is this operator's own from here on.
   }
 
   snapshotState(): WatermarkSnapshot {
-    return { watermark: this.#tracker.watermark };
+    return { watermark: this.#isFinished ? MAX_WATERMARK : this.#tracker.watermark };
+  }
+
+  finish(): void {
+    this.#isFinished = true; // nothing is emitted after +∞
+    this.#cancelTick?.();
   }
 
   close(): void {

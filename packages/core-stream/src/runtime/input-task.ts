@@ -14,6 +14,7 @@ import { WatermarkValve } from './watermark-valve.js';
  */
 export class InputTask extends Task {
   readonly #channels: readonly Channel[];
+  readonly #restoredWatermark: number;
   readonly #valve: WatermarkValve;
   readonly #isAligned: boolean[];
   #alignedCount = 0;
@@ -26,15 +27,22 @@ export class InputTask extends Task {
     writers: readonly RecordWriter[],
     listener: TaskListener,
     channels: readonly Channel[],
+    restoredWatermark: number,
   ) {
     super(id, operators, writers, listener);
     this.#channels = channels;
+    this.#restoredWatermark = restoredWatermark;
     this.#isAligned = channels.map(() => false);
     const head = operators[0]!;
     this.#valve = new WatermarkValve(channels.length, {
       onWatermark: (timestamp) => processWatermark(head, timestamp),
       onIdle: (isIdle) => head.operator.processIdle(isIdle),
     });
+  }
+
+  override async open(): Promise<void> {
+    await super.open();
+    this.#valve.restoreWatermark(this.#restoredWatermark);
   }
 
   protected override processBatch(): boolean {

@@ -53,6 +53,8 @@ export class LocalJob implements TaskListener {
   #cancelInterval: (() => void) | undefined;
   readonly #background = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
+  /** Everything is committed; mail that is still to be read (a notification) is read before the job ends. */
+  #isFinished = false;
   #isDone = false;
   #wake: (() => void) | undefined;
   #statistics: JobSnapshot['checkpoints'] = {
@@ -209,13 +211,17 @@ export class LocalJob implements TaskListener {
 
   async #loop(): Promise<void> {
     let turns = 0;
-    while (!this.#isDone && !this.#hasFailed()) {
+    while (!this.#hasFailed()) {
       let hasWorked = false;
       for (const task of this.#tasks) {
         if (task.step()) hasWorked = true;
         if (this.#hasFailed()) return;
       }
-      if (!hasWorked && !this.#isDone) {
+      if (!hasWorked) {
+        if (this.#isFinished) {
+          this.#isDone = true;
+          return;
+        }
         turns = 0;
         await new Promise<void>((resolve) => (this.#wake = resolve));
       } else if (++turns >= TURNS_PER_YIELD) {
@@ -290,7 +296,7 @@ export class LocalJob implements TaskListener {
           });
           break;
         case 'finish-job':
-          this.#isDone = true;
+          this.#isFinished = true;
           this.wake();
           break;
       }

@@ -39,10 +39,14 @@ export class SourceCoordinator {
         schedule: { readonly delayMs?: number; readonly periodMs?: number } = {},
       ) => void this.#callAsync(work, handler, schedule),
     };
-    this.#enumerator = options.source.createEnumerator(
-      context,
-      ...(restored === undefined ? [] : [restored.state]),
-    );
+    try {
+      this.#enumerator = options.source.createEnumerator(
+        context,
+        ...(restored === undefined ? [] : [restored.state]),
+      );
+    } catch (error) {
+      throw operatorError(error, { name: options.name, subtaskIndex: 0 }, 'creating its enumerator');
+    }
   }
 
   /** `returned` are restored splits that no reader holds, because the parallelism has changed. */

@@ -1,4 +1,4 @@
-import type { PollStatus, ReaderOutput, SourceReader, SourceSplit } from '../connectors/source.js';
+import type { ReaderOutput, SourceReader, SourceSplit } from '../connectors/source.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { WatermarkTracker } from '../time/watermark-tracker.js';
@@ -20,27 +20,26 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   readonly reader: SourceReader<unknown, SourceSplit>;
   readonly #output: Output;
   readonly #tracker: WatermarkTracker;
-  readonly #restored: readonly SourceSubtaskState[];
+  readonly #restoredWatermark: number;
+  #hasEnded = false;
   readonly #restoredSplits: readonly SourceSplit[];
 
   constructor(
     reader: SourceReader<unknown, SourceSplit>,
     output: Output,
     tracker: WatermarkTracker,
-    restored: readonly SourceSubtaskState[],
+    restoredWatermark: number,
     restoredSplits: readonly SourceSplit[],
   ) {
     this.reader = reader;
     this.#output = output;
     this.#tracker = tracker;
-    this.#restored = restored;
+    this.#restoredWatermark = restoredWatermark;
     this.#restoredSplits = restoredSplits;
   }
 
   open(): void {
-    if (this.#restored.length > 0) {
-      this.#tracker.restoreWatermark(Math.min(...this.#restored.map((state) => state.watermark)));
-    }
+    this.#tracker.restoreWatermark(this.#restoredWatermark);
     if (this.#restoredSplits.length > 0) this.reader.addSplits(this.#restoredSplits);
     this.reader.start();
   }
@@ -73,7 +72,10 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   }
 
   snapshotState(checkpointId: number): SourceSubtaskState {
-    return { splits: this.reader.snapshotState(checkpointId), watermark: this.#tracker.watermark };
+    return {
+      splits: this.reader.snapshotState(checkpointId),
+      watermark: this.#hasEnded ? MAX_WATERMARK : this.#tracker.watermark,
+    };
   }
 
   close(): void | Promise<void> {
@@ -81,6 +83,7 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   }
 
   emitMaxWatermark(): void {
+    this.#hasEnded = true;
     this.#output.emitWatermark(MAX_WATERMARK);
   }
 
@@ -127,7 +130,7 @@ export class SourceTask extends Task {
     this.#cancelTick = this.#options.schedule(this.#options.watermarkIntervalMs, () => {
       this.post(() => {
         if (this.#isExhausted) return;
-        this.#source.onPeriodicEmit();
+        this.#reading(() => this.#source.onPeriodicEmit());
         this.#scheduleTick();
       });
     });
@@ -135,14 +138,14 @@ export class SourceTask extends Task {
 
   addSplits(splits: readonly SourceSplit[]): void {
     this.post(() => {
-      this.#source.reader.addSplits(splits);
+      this.#reading(() => this.#source.reader.addSplits(splits));
       this.#isWaiting = false;
     });
   }
 
   notifyNoMoreSplits(): void {
     this.post(() => {
-      this.#source.reader.notifyNoMoreSplits();
+      this.#reading(() => this.#source.reader.notifyNoMoreSplits());
       this.#isWaiting = false;
     });
   }
@@ -152,17 +155,20 @@ export class SourceTask extends Task {
   }
 
   notifyCheckpointComplete(checkpointId: number): void {
-    this.post(() => this.#source.reader.notifyCheckpointComplete?.(checkpointId));
+    this.post(() => this.#reading(() => this.#source.reader.notifyCheckpointComplete?.(checkpointId)));
+  }
+
+  #reading<R>(work: () => R): R {
+    try {
+      return work();
+    } catch (error) {
+      throw operatorError(error, this.#head, 'reading');
+    }
   }
 
   protected override processBatch(): boolean {
     if (this.#isWaiting || this.#isExhausted) return false;
-    let status: PollStatus;
-    try {
-      status = this.#source.reader.pollNext(this.#source, POLL_SIZE);
-    } catch (error) {
-      throw operatorError(error, this.#head, 'reading');
-    }
+    const status = this.#reading(() => this.#source.reader.pollNext(this.#source, POLL_SIZE));
     if (status === 'wait') this.#wait();
     else if (status === 'end') {
       this.#isExhausted = true;
@@ -175,7 +181,8 @@ export class SourceTask extends Task {
 
   #wait(): void {
     this.#isWaiting = true;
-    this.#source.reader.isAvailable().then(
+    const available = this.#reading(() => this.#source.reader.isAvailable());
+    available.then(
       () => {
         this.#isWaiting = false;
         this.listener.wake();

@@ -1,3 +1,4 @@
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { ExecutionPlan } from '../plan/execution-plan.js';
 import type { OperatorResult } from './job-result.js';
 import type { Task, TaskOperator } from './task.js';
@@ -24,8 +25,13 @@ export function summarize(plan: ExecutionPlan, tasks: readonly Task[]): Operator
         recordsIn: sum((subtask) => subtask.metrics.recordsIn),
         recordsOut: sum((subtask) => subtask.metrics.recordsOut),
         sideOutputs,
-        lateRecordsDropped: sum((subtask) => subtask.operator.lateRecordsDropped ?? 0),
-        watermark: Math.min(...subtasks.map((subtask) => subtask.metrics.watermark)),
+        lateRecordsDropped: sum(
+          (subtask) => subtask.metrics.lateRecordsDropped + (subtask.operator.lateRecordsDropped ?? 0),
+        ),
+        watermark:
+          subtasks.length === 0
+            ? MIN_TIMESTAMP
+            : Math.min(...subtasks.map((subtask) => subtask.metrics.watermark)),
       };
     }),
   );

@@ -8,7 +8,8 @@ import { decodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
 import type { Clock } from '../time/clock.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
-import { ChainOutput } from './chain-output.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { ChainOutput, operatorError } from './chain-output.js';
 import { Channel } from './channel.js';
 import { InputTask } from './input-task.js';
 import type { Logger } from './logger.js';
@@ -46,6 +47,20 @@ export interface BuiltTasks {
   readonly sourceTasks: ReadonlyMap<string, readonly SourceTask[]>;
 }
 
+/** After a failure that leaves no job to close them. What fails now is reported, but is not why the job failed. */
+async function closeAll(operators: readonly TaskOperator[], logger: Logger): Promise<void> {
+  for (const { name, operator } of operators) {
+    try {
+      await operator.close?.();
+    } catch (error) {
+      logger.warn('closing failed', {
+        operator: name,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+}
+
 type ChannelMatrix = readonly (readonly Channel[])[];
 
 export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTasks> {
@@ -62,7 +77,12 @@ export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTask
   const sourceTasks = new Map<string, SourceTask[]>();
   for (const vertex of plan.vertices) {
     for (let subtaskIndex = 0; subtaskIndex < vertex.parallelism; subtaskIndex++) {
-      const task = await new SubtaskBuilder(options, vertex, subtaskIndex, channels).build();
+      const task = await new SubtaskBuilder(options, vertex, subtaskIndex, channels)
+        .build()
+        .catch(async (error: unknown) => {
+          for (const made of tasks) await closeAll(made.chained, options.logger);
+          throw error;
+        });
       tasks.push(task);
       if (task instanceof SourceTask) {
         const { uid } = vertex.nodes[0]!;
@@ -90,6 +110,7 @@ class SubtaskBuilder {
   readonly #operators: TaskOperator[] = [];
   #source: SourceOperator | undefined;
   #task: Task | undefined;
+  #headWatermark = MIN_TIMESTAMP;
 
   constructor(
     options: TaskBuilderOptions,
@@ -104,12 +125,24 @@ class SubtaskBuilder {
   }
 
   async build(): Promise<Task> {
-    for (const node of this.#vertex.nodes) await this.#addOperator(node);
+    try {
+      for (const node of this.#vertex.nodes) await this.#addOperator(node);
+    } catch (error) {
+      await closeAll(this.#operators, this.#options.logger);
+      throw error;
+    }
     for (const node of this.#vertex.nodes) this.#connect(node);
     const id = `${this.#vertex.id}#${this.#subtaskIndex}`;
     this.#task =
       this.#source === undefined
-        ? new InputTask(id, this.#operators, this.#writers, this.#options.listener, this.#inputs())
+        ? new InputTask(
+            id,
+            this.#operators,
+            this.#writers,
+            this.#options.listener,
+            this.#inputs(),
+            this.#headWatermark,
+          )
         : new SourceTask(id, this.#operators, this.#writers, this.#options.listener, this.#source, {
             watermarkIntervalMs: this.#options.watermarkIntervalMs,
             schedule: (delayMs, callback) => this.#options.clock.schedule(delayMs, callback),
@@ -129,10 +162,13 @@ class SubtaskBuilder {
       if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex)
         addMetrics(metrics, state.metrics);
     });
+    const watermark = this.#restoredWatermark(node, restored ?? []);
+    if (node === this.#vertex.nodes[0]) this.#headWatermark = watermark;
     const operator = await this.#createOperator(
       node,
       output,
       restored?.map((state) => state.state),
+      watermark,
     );
     this.#operators.push({
       name: node.name,
@@ -147,13 +183,21 @@ class SubtaskBuilder {
     node: PlanNode,
     output: ChainOutput,
     restored: readonly unknown[] | undefined,
+    watermark: number,
   ): Promise<StreamOperator> {
     const { spec } = node;
     switch (spec.kind) {
       case 'source':
-        return (this.#source = this.#createSource(node, output, (restored ?? []) as SourceSubtaskState[]));
+        return (this.#source = this.#createSource(
+          node,
+          output,
+          (restored ?? []) as SourceSubtaskState[],
+          watermark,
+        ));
       case 'operator':
-        return spec.factory(this.#operatorContext(node, restored), output);
+        return this.#named(node, 'being made', () =>
+          spec.factory(this.#operatorContext(node, restored), output),
+        );
       case 'sink': {
         const states = (restored ?? []).flatMap((state) => (state as readonly unknown[] | undefined) ?? []);
         const own = states.filter((_, index) => index % node.parallelism === this.#subtaskIndex);
@@ -166,11 +210,12 @@ class SubtaskBuilder {
     node: PlanNode,
     output: ChainOutput,
     restored: readonly SourceSubtaskState[],
+    watermark: number,
   ): SourceOperator {
     const { spec } = node;
     if (spec.kind !== 'source') throw new TypeError('not a source');
     const { clock, logger, signal } = this.#options;
-    const reader = spec.source.createReader({
+    const context = {
       subtaskIndex: this.#subtaskIndex,
       parallelism: node.parallelism,
       operatorUid: node.uid,
@@ -178,10 +223,28 @@ class SubtaskBuilder {
       logger,
       signal,
       requestSplit: () => this.#options.requestSplit(node.uid, this.#subtaskIndex),
-    }) as SourceReader<unknown, SourceSplit>;
+    };
+    const reader = this.#named(node, 'creating its reader', () =>
+      spec.source.createReader(context),
+    ) as SourceReader<unknown, SourceSplit>;
     const tracker = new WatermarkTracker(spec.watermarks, clock, output, node.name);
     const splits = this.#options.restoredSplits(node, this.#subtaskIndex, restored);
-    return new SourceOperator(reader, output, tracker, restored, splits);
+    return new SourceOperator(reader, output, tracker, watermark, splits);
+  }
+
+  #named<R>(node: PlanNode, doing: string, work: () => R): R {
+    try {
+      return work();
+    } catch (error) {
+      throw operatorError(error, { name: node.name, subtaskIndex: this.#subtaskIndex }, doing);
+    }
+  }
+
+  /** Its own; after a change of parallelism the lowest, which is the one that nobody was ahead of. */
+  #restoredWatermark(node: PlanNode, restored: readonly SubtaskState[]): number {
+    if (restored.length === 0) return MIN_TIMESTAMP;
+    const own = restored.length === node.parallelism ? restored[this.#subtaskIndex] : undefined;
+    return own?.watermark ?? Math.min(...restored.map((state) => state.watermark));
   }
 
   #operatorContext(node: PlanNode, restored: readonly unknown[] | undefined): OperatorContext {
@@ -202,7 +265,7 @@ class SubtaskBuilder {
         let isCancelled = false;
         const cancel = clock.schedule(delayMs, () => {
           this.#task?.post(() => {
-            if (!isCancelled) callback();
+            if (!isCancelled) this.#named(node, 'handling a timer', callback);
           });
         });
         return () => {

@@ -38,6 +38,8 @@ export interface OperatorSnapshot {
 export interface SubtaskState {
   readonly state: OperatorState;
   readonly metrics: OperatorMetricsSnapshot;
+  /** The watermark that the subtask had reached: what was late stays late. */
+  readonly watermark: number;
 }
 
 /** What a task tells its job. */
@@ -98,6 +100,7 @@ export abstract class Task {
     if (mail !== undefined) {
       mail();
       this.flushWriters();
+      this.#awaitBackPressure();
       return true;
     }
     if (!this.hasRoom) return false;
@@ -151,7 +154,7 @@ export abstract class Task {
   #awaitBackPressure(): void {
     if (this.#isBlocked) return;
     for (const sink of this.#sinks) {
-      const promise = sink.operator.writer.backPressure?.();
+      const promise = this.#askBackPressure(sink);
       if (promise !== undefined) {
         this.blockOn(
           this.#named(sink, 'waiting for room', () => promise),
@@ -162,13 +165,22 @@ export abstract class Task {
     }
   }
 
+  #askBackPressure(sink: ChainedOperator & { readonly operator: SinkOperator }): Promise<void> | undefined {
+    try {
+      return sink.operator.writer.backPressure?.();
+    } catch (error) {
+      throw operatorError(error, sink, 'waiting for room');
+    }
+  }
+
   /** Takes the checkpoint (invariant 3). */
   protected snapshot(checkpointId: number): void {
     const sync = this.chained.map((chained) => {
       try {
         const subtask: SubtaskState = {
           state: chained.operator.snapshotState?.(checkpointId),
-          metrics: snapshotMetrics(chained.metrics),
+          metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
+          watermark: chained.metrics.watermark,
         };
         return { chained, subtask };
       } catch (error) {

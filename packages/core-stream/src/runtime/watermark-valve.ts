@@ -27,6 +27,13 @@ export class WatermarkValve {
     this.#output = output;
   }
 
+  /** Goes on from a restored watermark: what was late before is late again, whatever the channels have reached. */
+  restoreWatermark(timestamp: number): void {
+    if (timestamp <= this.#watermark) return;
+    this.#watermark = timestamp;
+    this.#output.onWatermark(timestamp);
+  }
+
   watermark(channel: number, timestamp: number): void {
     if (timestamp <= this.#watermarks[channel]!) return;
     this.#watermarks[channel] = timestamp;

@@ -149,7 +149,8 @@ class Writer {
       return;
     }
     if (prototype === Object.prototype || prototype === null) {
-      if (Object.getOwnPropertySymbols(value).length > 0) throw notPlain('a property named by a symbol', path);
+      if (Object.getOwnPropertySymbols(value).length > 0)
+        throw notPlain('a property named by a symbol', path);
       const names = Object.keys(value);
       if (this.forKey) names.sort();
       this.#tag(TAG.object);
@@ -297,7 +298,8 @@ class Reader {
       }
       case TAG.bigint: {
         const digits = this.#string();
-        if (!/^-?[0-9a-f]+$/.test(digits)) throw new RangeError(`'${digits}' is no bigint in hexadecimal digits`);
+        if (!/^-?[0-9a-f]+$/.test(digits))
+          throw new RangeError(`'${digits}' is no bigint in hexadecimal digits`);
         return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
       }
       case TAG.latin1:

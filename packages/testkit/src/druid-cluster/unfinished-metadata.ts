@@ -9,6 +9,8 @@ import { join } from 'node:path';
 export const removeUnfinishedMetadata = async (dataDir: string): Promise<void> => {
   const database = join(dataDir, 'metadata.db');
   // The second name is Derby's own copy while it rewrites the first.
-  const isFinished = ['service.properties', 'service.propertiesold'].some((file) => existsSync(join(database, file)));
+  const isFinished = ['service.properties', 'service.propertiesold'].some((file) =>
+    existsSync(join(database, file)),
+  );
   if (!isFinished) await rm(database, { recursive: true, force: true });
 };

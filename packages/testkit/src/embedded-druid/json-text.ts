@@ -1,19 +1,47 @@
 /** JSON as Java's Jackson reads and writes it where JavaScript differs: exact 64-bit integers and doubles with a point. */
 
-const NUMBER_OUTSIDE_STRINGS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+import { randomUUID } from 'node:crypto';
+
+/** Strings (so that their digits are left alone) and numbers that JavaScript would not give back as they were written. */
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+const LONG_DIGITS = /\d{16}/;
+const MARK = `\u0000${randomUUID()}`;
+
+/** A JSON number written with a point or an exponent although its value is whole: Java's Double, not its Long. */
+export class WholeDouble {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
 
 /** `JSON.parse` that turns integers beyond 2^53 into bigint instead of rounding them. */
 export function parseJsonLossless(text: string): unknown {
+  return LONG_DIGITS.test(text) ? parseMarked(text, isLongInteger) : JSON.parse(text);
+}
+
+/** {@link parseJsonLossless} that also tells `1.0` and `1e3` (as {@link WholeDouble}) from `1` and `1000`. */
+export function parseJsonAsJava(text: string): unknown {
+  return /\d{16}|\d[.eE]/.test(text) ? parseMarked(text, (token) => isLongInteger(token) || isWholeDouble(token)) : JSON.parse(text);
+}
+
+const isLongInteger = (token: string): boolean => /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token));
+const isWholeDouble = (token: string): boolean => /[.eE]/.test(token) && Number.isInteger(Number(token));
+
+function parseMarked(text: string, isSpecial: (token: string) => boolean): unknown {
   let found = false;
-  const marked = text.replace(NUMBER_OUTSIDE_STRINGS, (token) => {
-    if (token.startsWith('"') || Number.isSafeInteger(Number(token))) return token;
+  const marked = text.replace(TOKENS, (token) => {
+    if (token.startsWith('"') || !isSpecial(token)) return token;
     found = true;
-    return `"\\u0000int:${token}"`;
+    return JSON.stringify(MARK + token);
   });
   if (!found) return JSON.parse(text);
-  return JSON.parse(marked, (_key, value: unknown) =>
-    typeof value === 'string' && value.startsWith('\u0000int:') ? BigInt(value.slice(5)) : value,
-  );
+  return JSON.parse(marked, (_key, value: unknown) => {
+    if (typeof value !== 'string' || !value.startsWith(MARK)) return value;
+    const token = value.slice(MARK.length);
+    return isWholeDouble(token) ? new WholeDouble(Number(token)) : BigInt(token);
+  });
 }
 
 /** `JSON.stringify` that writes bigint as a number. */
@@ -29,10 +57,12 @@ export function stringifyJsonLossless(value: unknown): string {
 
 /** A double as Java prints it: `100.0`, `0.1`, `1.0E300`, `NaN`. */
 export function javaDouble(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return Object.is(value, -0) ? '-0.0' : `${value}.0`;
-  if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size >= 1e-3 && size < 1e7) return String(value);
+  if (size < 1e7) {
+    if (value % 1 !== 0) return size >= 1e-3 ? String(value) : javaExponent(value.toExponential());
+    return Object.is(value, -0) ? '-0.0' : `${value}.0`;
+  }
+  if (!Number.isFinite(value)) return String(value);
   return javaExponent(value.toExponential());
 }
 

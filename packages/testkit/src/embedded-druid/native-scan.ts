@@ -168,7 +168,8 @@ class BatchWriter {
       skip: 1,
     });
     const rows = text.split('\n');
-    for (let row = 0; row < chunk.rowCount; row += 1) {
+    const { rowCount } = chunk;
+    for (let row = 0; row < rowCount; row += 1) {
       if (this.#state.skip > 0) {
         this.#state.skip -= 1;
         continue;

@@ -8,7 +8,7 @@ import {
   type DuckDBVector,
 } from '@duckdb/node-api';
 import { javaDouble, javaFloat } from './json-text.js';
-import { isoTime } from './time-text.js';
+import { isoTimeWriter } from './time-text.js';
 
 /** How the values of a column are written. */
 export type CellKind = 'text' | 'long' | 'double' | 'float' | 'boolean' | 'time';
@@ -22,9 +22,9 @@ export type CellWriter = (vector: DuckDBVector, row: number) => string | null;
 export function jsonCell(kind: CellKind): CellWriter {
   switch (kind) {
     case 'text':
-      return cached((value) => JSON.stringify(value), textOf);
+      return cached((value) => JSON.stringify(value));
     case 'time':
-      return cached((value) => `"${isoTime(Number(value))}"`, longOf);
+      return timeCell('"');
     case 'long':
       return (vector, row) => longOf(vector, row)?.toString() ?? null;
     case 'double':
@@ -39,7 +39,7 @@ export function jsonCell(kind: CellKind): CellWriter {
 /** CSV text of a value, or null for NULL. */
 export function csvCell(kind: CellKind): CellWriter {
   if (kind === 'text') return (vector, row) => csvText(textOf(vector, row));
-  if (kind === 'time') return cached((value) => isoTime(Number(value)), longOf);
+  if (kind === 'time') return timeCell('');
   if (kind === 'double') return (vector, row) => plain(numberOf(vector, row), javaDouble);
   if (kind === 'float') return (vector, row) => plain(numberOf(vector, row), javaFloat);
   return jsonCell(kind);
@@ -55,14 +55,20 @@ const booleanOf = (vector: DuckDBVector, row: number): string | null => {
   return value === null ? null : String(value);
 };
 
-/** Writes repeated values once. */
-function cached<T extends string | bigint>(
-  write: (value: T) => string,
-  read: (vector: DuckDBVector, row: number) => T | null,
-): CellWriter {
-  const known = new Map<T, string>();
+/** An instant between two quotes, or none. */
+function timeCell(quote: string): CellWriter {
+  const write = isoTimeWriter();
   return (vector, row) => {
-    const value = read(vector, row);
+    const value = longOf(vector, row);
+    return value === null ? null : quote + write(Number(value)) + quote;
+  };
+}
+
+/** Writes repeated texts once. */
+function cached(write: (value: string) => string): CellWriter {
+  const known = new Map<string, string>();
+  return (vector, row) => {
+    const value = textOf(vector, row);
     if (value === null) return null;
     let text = known.get(value);
     if (text === undefined) {
@@ -105,7 +111,8 @@ export function rowTexts(
   const { open, close, separator, labels, empty, skip = 0 } = format;
   const vectors = writers.map((_, index) => chunk.getColumnVector(index + skip));
   let text = '';
-  for (let row = 0; row < chunk.rowCount; row += 1) {
+  const { rowCount } = chunk;
+  for (let row = 0; row < rowCount; row += 1) {
     if (row > 0) text += separator;
     text += open;
     for (let index = 0; index < writers.length; index += 1) {

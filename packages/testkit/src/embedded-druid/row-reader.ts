@@ -3,7 +3,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import type { IngestionSpec } from './ingestion-spec.js';
-import { javaDouble, parseJsonLossless } from './json-text.js';
+import { javaDouble, parseJsonAsJava, WholeDouble } from './json-text.js';
 import type { StagedField } from './staging.js';
 import { parseIsoTime } from './time-text.js';
 import type { ColumnType } from './timeline.js';
@@ -125,7 +125,7 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
   if (row === undefined) {
     return { input: text, errorType: 'unparseable', details: [`Unable to parse row [${text}] ${place}`] };
   }
-  const stamp = row[spec.timestamp.column];
+  const stamp = fieldOf(row, spec.timestamp.column);
   const t =
     stamp === null || stamp === undefined ? spec.timestamp.missing : parseTime(stamp, spec.timestamp.format);
   if (t === undefined) {
@@ -136,10 +136,10 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
   const values: string[] = [];
   const problems: string[] = [];
   for (const [index, { field, type }] of fields.entries()) {
-    const value = convert(row[field], type);
+    const value = convert(fieldOf(row, field), type);
     if (value === undefined) {
       const kind = type.toLowerCase();
-      problems.push(`Could not convert value [${javaText(row[field])}] to ${kind} for dimension [${field}].`);
+      problems.push(`Could not convert value [${javaText(fieldOf(row, field))}] to ${kind} for dimension [${field}].`);
     } else if (value !== null) {
       values.push(`,"f${index}":${value}`);
     }
@@ -147,16 +147,19 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
   return { t, values, problems, row };
 }
 
+/** A field of the row itself, never something that all JavaScript objects have. */
+const fieldOf = (row: JsonRow, name: string): unknown => (Object.hasOwn(row, name) ? row[name] : undefined);
+
 /** The first JSON value of a line, as Jackson reads it: what follows is ignored; undefined if it cannot be read. */
 function firstJsonValue(text: string): JsonRow | undefined {
   let value: unknown;
   try {
-    value = parseJsonLossless(text);
+    value = parseJsonAsJava(text);
   } catch {
     const end = endOfObject(text);
     if (end === undefined) return undefined;
     try {
-      value = parseJsonLossless(text.slice(0, end));
+      value = parseJsonAsJava(text.slice(0, end));
     } catch {
       return undefined;
     }
@@ -211,6 +214,7 @@ const stripQuotes = (text: string): string => (/^".*"$/.test(text) ? text.slice(
 function convert(value: unknown, type: ColumnType): string | null | undefined {
   if (value === null || value === undefined) return null;
   if (type === 'STRING') return stringValue(value);
+  if (value instanceof WholeDouble) return convert(value.value, type);
   if (Array.isArray(value) || typeof value === 'object') return undefined;
   return type === 'LONG' ? longValue(value) : doubleValue(value);
 }
@@ -248,6 +252,7 @@ function doubleValue(value: unknown): string | undefined {
 
 /** How Java's `toString` shows a parsed JSON value: `{x=1}`, `[a, b]`, `12.5`, `1000.0`. */
 export function javaText(value: unknown): string {
+  if (value instanceof WholeDouble) return javaDouble(value.value);
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return `[${value.map(javaText).join(', ')}]`;
   if (typeof value === 'object') {

@@ -21,6 +21,27 @@ const WEEK = 7 * DAY;
 /** `2024-01-01T00:00:00.000Z` */
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
 
+const two = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
+const three = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, '0'));
+
+/** {@link isoTime} for many instants that are close together: it writes the date once per day. */
+export function isoTimeWriter(): (ms: number) => string {
+  let day = NaN;
+  let date = '';
+  return (ms) => {
+    const start = Math.floor(ms / DAY) * DAY;
+    if (start !== day) {
+      date = isoTime(start).slice(0, -13);
+      day = start;
+    }
+    const rest = ms - start;
+    const hour = two[Math.floor(rest / HOUR)];
+    const minute = two[Math.floor((rest % HOUR) / MINUTE)];
+    const second = two[Math.floor((rest % MINUTE) / SECOND)];
+    return `${date}${hour}:${minute}:${second}.${three[rest % SECOND]}Z`;
+  };
+}
+
 /** `start/end`, the way Druid prints intervals. */
 export const intervalText = (interval: Interval): string =>
   `${isoTime(interval.start)}/${isoTime(interval.end)}`;

@@ -21,11 +21,14 @@ describe('removeUnfinishedMetadata', () => {
     expect(existsSync(database)).toBe(false);
   });
 
-  it.each(['service.properties', 'service.propertiesold'])('never touches a database that has %s', async (file) => {
-    await writeFile(join(database, file), '');
-    await removeUnfinishedMetadata(dataDir);
-    expect(existsSync(join(database, 'seg0'))).toBe(true);
-  });
+  it.each(['service.properties', 'service.propertiesold'])(
+    'never touches a database that has %s',
+    async (file) => {
+      await writeFile(join(database, file), '');
+      await removeUnfinishedMetadata(dataDir);
+      expect(existsSync(join(database, 'seg0'))).toBe(true);
+    },
+  );
 
   it('does nothing in a new folder', async () => {
     await rm(database, { recursive: true });
