@@ -4,7 +4,9 @@ import { parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { DemoError } from './failure.js';
 
-export const AIRPORTS_FILE = fileURLToPath(new URL('../data/airports.csv', import.meta.resolve('vega-datasets')));
+export const AIRPORTS_FILE = fileURLToPath(
+  new URL('../data/airports.csv', import.meta.resolve('vega-datasets')),
+);
 
 const airportSchema = z.object({ iata: z.string().min(1), city: z.string(), state: z.string() });
 

@@ -112,7 +112,9 @@ function fraction(flag: string, text: string): number {
 function oneOf<T extends string>(flag: string, text: string, allowed: readonly T[]): T {
   const found = allowed.find((value) => value === text);
   if (found !== undefined) return found;
-  throw new DemoError(`--${flag} is '${text}'; it must be ${allowed.map((value) => `'${value}'`).join(' or ')}.`);
+  throw new DemoError(
+    `--${flag} is '${text}'; it must be ${allowed.map((value) => `'${value}'`).join(' or ')}.`,
+  );
 }
 
 function prefix(text: string): string {
@@ -126,5 +128,7 @@ function druidChoice(text: string): DruidChoice {
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return { kind: 'url', url: text };
   // Not echoed where it looks like an address: it may hold a password.
   const seen = text.includes('@') ? '' : ` is '${text}'; it`;
-  throw new DemoError(`--druid${seen} must be 'embedded', 'real' or the http(s) address of a Router, such as http://localhost:8888.`);
+  throw new DemoError(
+    `--druid${seen} must be 'embedded', 'real' or the http(s) address of a Router, such as http://localhost:8888.`,
+  );
 }

@@ -15,7 +15,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     else await runInDataDir(options);
     return 0;
   } catch (error) {
-    const [failure, wayOn] = error instanceof UnfinishedRunError ? [error.cause, `${error.message}\n`] : [error, ''];
+    const [failure, wayOn] =
+      error instanceof UnfinishedRunError ? [error.cause, `${error.message}\n`] : [error, ''];
     const interruption = interruptionIn(failure);
     process.stderr.write(`${interruption?.message ?? `Error: ${describeFailure(failure)}`}\n${wayOn}`);
     if (isVerbose) process.stderr.write(`\n${inspectFailure(failure)}\n`);

@@ -85,7 +85,10 @@ export class DataDir {
       const names = Object.keys(parameters) as (keyof RunParameters)[];
       const differences = names
         .filter((name) => before[name] !== parameters[name])
-        .map((name) => `${FLAG_OF[name]} was ${JSON.stringify(before[name])}, now ${JSON.stringify(parameters[name])}`);
+        .map(
+          (name) =>
+            `${FLAG_OF[name]} was ${JSON.stringify(before[name])}, now ${JSON.stringify(parameters[name])}`,
+        );
       if (differences.length === 0) return;
       throw new DemoError(
         `${this.path} belongs to a run with other parameters: ${differences.join('; ')}. ` +

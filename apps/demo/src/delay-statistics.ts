@@ -68,7 +68,12 @@ export interface DelayAlert {
 const ALERT_MIN_FLIGHTS = 20;
 const ALERT_ABOVE_MEAN_DELAY = 45;
 
-export const toAlert: ProcessWindowFunction<DelayStatistics, DelayAlert, string> = (origin, { window }, [sums], out) => {
+export const toAlert: ProcessWindowFunction<DelayStatistics, DelayAlert, string> = (
+  origin,
+  { window },
+  [sums],
+  out,
+) => {
   const { flights, sumDelay } = sums!;
   const meanDelay = sumDelay / flights;
   if (flights < ALERT_MIN_FLIGHTS || meanDelay <= ALERT_ABOVE_MEAN_DELAY) return;

@@ -16,14 +16,21 @@ import { spoiler } from './spoil.js';
 import { StageTimes } from './stage-times.js';
 import { findWorstAirports } from './worst-airports.js';
 
-export async function runDemo(options: DemoOptions, dataDir: DataDir, signal: AbortSignal): Promise<DemoReport> {
+export async function runDemo(
+  options: DemoOptions,
+  dataDir: DataDir,
+  signal: AbortSignal,
+): Promise<DemoReport> {
   const times = new StageTimes();
   const progress = new Progress(options.rows);
   const schemas = schemasOf(options.datasourcePrefix);
 
   const source = await times.measure('read', async () => {
     progress.say(`Reading ${options.rows.toLocaleString('en')} flights`);
-    return new ReplaySource(await readFlights(options.flightsFile, options.rows, signal), spoiler(options.corrupt));
+    return new ReplaySource(
+      await readFlights(options.flightsFile, options.rows, signal),
+      spoiler(options.corrupt),
+    );
   });
   const airports = await readAirports(options.airportsFile);
   signal.throwIfAborted();
@@ -79,8 +86,14 @@ function openDruid(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<DruidTarget> {
-  progress.say(druid.kind === 'url' ? `Connecting to Druid at ${nameOf(druid)}` : `Starting the ${druid.kind} Druid`);
-  return startDruid(druid, { dataDir: dataDir.druid(druid.kind), say: (text) => progress.say(`  ${text}`), signal });
+  progress.say(
+    druid.kind === 'url' ? `Connecting to Druid at ${nameOf(druid)}` : `Starting the ${druid.kind} Druid`,
+  );
+  return startDruid(druid, {
+    dataDir: dataDir.druid(druid.kind),
+    say: (text) => progress.say(`  ${text}`),
+    signal,
+  });
 }
 
 interface MainJob {

@@ -12,7 +12,8 @@ import { sleep, systemClock } from '@millrace/core-stream';
 import { DemoError } from './failure.js';
 
 /** Where the demo writes to. */
-export type DruidChoice = { readonly kind: 'embedded' | 'real' } | { readonly kind: 'url'; readonly url: string };
+export type DruidChoice =
+  { readonly kind: 'embedded' | 'real' } | { readonly kind: 'url'; readonly url: string };
 
 export interface DruidTarget {
   readonly client: DruidClient;
@@ -53,9 +54,12 @@ async function startEmbedded({ dataDir }: StartOptions): Promise<EmbeddedDruid> 
     return await EmbeddedDruid.start({ dataDir });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DemoError(`The embedded Druid could not be opened in ${dataDir}: ${reason}\nChoose another --data-dir, or remove this one to start afresh.`, {
-      cause,
-    });
+    throw new DemoError(
+      `The embedded Druid could not be opened in ${dataDir}: ${reason}\nChoose another --data-dir, or remove this one to start afresh.`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -94,7 +98,9 @@ async function connect(choice: DruidChoice & { readonly kind: 'url' }): Promise<
 
 function unusable(address: string, cause: unknown): unknown {
   if (!DruidError.is(cause)) return cause;
-  return new DemoError(`The Druid at ${address} cannot be used: ${reasonOf(cause)}. ${nextStep(cause)}`, { cause });
+  return new DemoError(`The Druid at ${address} cannot be used: ${reasonOf(cause)}. ${nextStep(cause)}`, {
+    cause,
+  });
 }
 
 function reasonOf(cause: DruidError): string {
@@ -104,15 +110,18 @@ function reasonOf(cause: DruidError): string {
     return `it answers ${status}${said === undefined ? '' : ` (${said})`}`;
   }
   if (DruidConnectionError.is(cause)) return `nothing answers there (${cause.details.reason})`;
-  if (DruidTimeoutError.is(cause)) return `it did not answer within ${cause.details.timeoutMs / 1000} seconds`;
+  if (DruidTimeoutError.is(cause))
+    return `it did not answer within ${cause.details.timeoutMs / 1000} seconds`;
   if (DruidDecodeError.is(cause) || DruidTruncatedError.is(cause)) return 'what answers there is no Druid';
   return cause.message;
 }
 
 function nextStep(cause: DruidError): string {
   const status = DruidRemoteError.is(cause) ? cause.details.status : undefined;
-  if (status === 401 || status === 403) return 'Give the right user and password: --druid http://user:password@host:port.';
-  if (status !== undefined && status >= 500) return 'Wait until its Broker is up (see /status/health and its logs), then run this again.';
+  if (status === 401 || status === 403)
+    return 'Give the right user and password: --druid http://user:password@host:port.';
+  if (status !== undefined && status >= 500)
+    return 'Wait until its Broker is up (see /status/health and its logs), then run this again.';
   if (DruidConnectionError.is(cause) || DruidTimeoutError.is(cause)) {
     return 'Check the address and that Druid runs, or leave --druid out to use the embedded one.';
   }

@@ -38,7 +38,9 @@ export function describeFailure(error: unknown): string {
   const chain = [...causesOf(error)];
   // What an operator threw says more than that it threw; our own messages name the next step.
   const telling = chain.filter(isOurs).find((cause) => !(cause instanceof OperatorError));
-  const disk = chain.map((cause) => DISK[(cause as NodeJS.ErrnoException | undefined)?.code ?? '']).find(Boolean);
+  const disk = chain
+    .map((cause) => DISK[(cause as NodeJS.ErrnoException | undefined)?.code ?? ''])
+    .find(Boolean);
   if (telling !== undefined) return [telling.message, disk].filter(Boolean).join('\n');
   const message = chain[0] instanceof Error ? chain[0].message : String(chain[0]);
   if (disk !== undefined) return `${message}\n${disk}`;

@@ -30,7 +30,11 @@ export async function queryFigures(druid: DruidClient, schemas: DemoSchemas): Pr
   const alerts = await numbers('COUNT(*)', schemas.alerts);
   const recommendations = await numbers('COUNT(*)', schemas.recommendations);
   const late = await numbers('COUNT(*)', schemas.lateFlights);
-  const reasons = await query('"reason", COUNT(*)', schemas.deadLetters, 'GROUP BY "reason" ORDER BY "reason"');
+  const reasons = await query(
+    '"reason", COUNT(*)',
+    schemas.deadLetters,
+    'GROUP BY "reason" ORDER BY "reason"',
+  );
   return {
     invalid: Object.fromEntries(reasons.map(([reason, count]) => [String(reason), Number(count)])),
     late: late(0),

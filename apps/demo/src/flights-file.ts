@@ -9,7 +9,9 @@ import { compressors } from 'hyparquet-compressors';
 import { DemoError } from './failure.js';
 
 /** Three million US flights of 2001, sorted by date. */
-export const FLIGHTS_FILE = fileURLToPath(new URL('../data/flights-3m.parquet', import.meta.resolve('vega-datasets')));
+export const FLIGHTS_FILE = fileURLToPath(
+  new URL('../data/flights-3m.parquet', import.meta.resolve('vega-datasets')),
+);
 
 /** Rows in the order of the file. NaN and {@link NO_AIRPORT} stand for null. */
 export interface FlightColumns {
@@ -38,7 +40,9 @@ export async function readFlights(path: string, rows: number, signal: AbortSigna
   const { file, metadata } = await openParquet(path);
   const available = Number(metadata.num_rows);
   if (rows > available) {
-    throw new DemoError(`--rows is ${rows}, but ${path} holds ${available} flights. Ask for at most that many.`);
+    throw new DemoError(
+      `--rows is ${rows}, but ${path} holds ${available} flights. Ask for at most that many.`,
+    );
   }
   const airports = new Dictionary();
   const date = new Float64Array(rows);
@@ -66,7 +70,10 @@ export async function readFlights(path: string, rows: number, signal: AbortSigna
       columns: COLUMNS,
       rowStart,
       rowEnd,
-      parsers: { timestampFromMicroseconds: (micros) => Number(micros / 1000n), timestampFromMilliseconds: Number },
+      parsers: {
+        timestampFromMicroseconds: (micros) => Number(micros / 1000n),
+        timestampFromMilliseconds: Number,
+      },
       onChunk: ({ columnName, columnData, rowStart: first }) => {
         const set = fill[columnName]!;
         const end = Math.min(columnData.length, rows - first);
@@ -90,7 +97,9 @@ async function openParquet(path: string) {
   try {
     metadata = await parquetMetadataAsync(file);
   } catch (cause) {
-    throw new DemoError(`${path} is not a Parquet file that can be read. Name another with --flights.`, { cause });
+    throw new DemoError(`${path} is not a Parquet file that can be read. Name another with --flights.`, {
+      cause,
+    });
   }
   const present = metadata.schema.map(({ name }) => name);
   const missing = COLUMNS.filter((name) => !present.includes(name));
@@ -116,7 +125,8 @@ class Dictionary {
     let index = this.#indices.get(value);
     if (index === undefined) {
       index = this.values.push(value) - 1;
-      if (index >= NO_AIRPORT) throw new DemoError(`The flights name more than ${NO_AIRPORT} airports; the demo takes fewer.`);
+      if (index >= NO_AIRPORT)
+        throw new DemoError(`The flights name more than ${NO_AIRPORT} airports; the demo takes fewer.`);
       this.#indices.set(value, index);
     }
     return index;

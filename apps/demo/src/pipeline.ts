@@ -82,7 +82,10 @@ export function buildPipeline(env: StreamExecutionEnvironment, options: Pipeline
 
   const byOrigin = flights.keyBy((flight) => flight.origin);
 
-  const raw = flights.map((flight) => enrichFlight(flight, airports)).name('Enrich').uid('enrich');
+  const raw = flights
+    .map((flight) => enrichFlight(flight, airports))
+    .name('Enrich')
+    .uid('enrich');
 
   const late = new OutputTag<Flight>('late');
   const analytics = byOrigin

@@ -69,7 +69,8 @@ export class Progress {
   }
 
   #draw(): void {
-    if (this.#isTerminal && this.#line !== '') process.stderr.write(this.#line.slice(0, process.stderr.columns - 1));
+    if (this.#isTerminal && this.#line !== '')
+      process.stderr.write(this.#line.slice(0, process.stderr.columns - 1));
   }
 }
 
@@ -80,7 +81,11 @@ function countOf(snapshot: JobSnapshot): number {
 /** @example "[######------] 50 %  100,000 of 200,000 records  61,250/s  watermark 2001-01-06 21:14  checkpoint 2" */
 export function describeProgress(
   { operators, checkpoints }: JobSnapshot,
-  { records, rows, perSecond }: { readonly records: number; readonly rows: number; readonly perSecond: number },
+  {
+    records,
+    rows,
+    perSecond,
+  }: { readonly records: number; readonly rows: number; readonly perSecond: number },
 ): string {
   const share = records / rows;
   const filled = Math.round(share * BAR_WIDTH);

@@ -49,7 +49,10 @@ export const toRecommendations: ProcessWindowFunction<Punctuality, Recommendatio
   Object.entries(counts!)
     .filter(([, { flights }]) => flights >= MIN_FLIGHTS)
     .map(([destination, { flights, onTime }]) => ({ destination, flights, onTimeShare: onTime / flights }))
-    .sort((a, b) => b.onTimeShare - a.onTimeShare || b.flights - a.flights || (a.destination < b.destination ? -1 : 1))
+    .sort(
+      (a, b) =>
+        b.onTimeShare - a.onTimeShare || b.flights - a.flights || (a.destination < b.destination ? -1 : 1),
+    )
     .slice(0, PLACES)
     .forEach((place, index) => out.collect({ day: window.start, origin, rank: index + 1, ...place }));
 };

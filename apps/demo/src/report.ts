@@ -11,15 +11,28 @@ export interface DemoReport extends DruidFigures {
 }
 
 /** The report for people. */
-export function formatReport({ rowsIn, invalid, late, datasources, worstAirports, seconds }: DemoReport): string {
+export function formatReport({
+  rowsIn,
+  invalid,
+  late,
+  datasources,
+  worstAirports,
+  seconds,
+}: DemoReport): string {
   const { flights, airport_delays: hours, alerts, recommendations } = datasources;
   const count = (value: number) => value.toLocaleString('en');
   const reasons = Object.entries(invalid).map(([reason, records]) => `${reason} ${count(records)}`);
   const rows = [
     ['records replayed', count(rowsIn)],
     ['dead letters', reasons.length === 0 ? '0' : reasons.join(', ')],
-    ['flights', `${count(flights.rows)} rows, ${count(flights.sumDelay)} minutes of delay, ${count(flights.sumDistance)} miles`],
-    ['airport_delays', `${count(hours.rows)} rows of ${count(hours.sumFlights)} flights; ${count(late)} came too late for their hour`],
+    [
+      'flights',
+      `${count(flights.rows)} rows, ${count(flights.sumDelay)} minutes of delay, ${count(flights.sumDistance)} miles`,
+    ],
+    [
+      'airport_delays',
+      `${count(hours.rows)} rows of ${count(hours.sumFlights)} flights; ${count(late)} came too late for their hour`,
+    ],
     ['alerts', `${count(alerts.rows)} rows`],
     ['recommendations', `${count(recommendations.rows)} rows`],
   ];

@@ -29,7 +29,13 @@ export function schemasOf(prefix: string) {
       ...common,
       dataSource: `${prefix}airport_delays`,
       timestamp: 'windowStart',
-      dimensions: { origin: 'string', flights: 'long', meanDelay: 'double', maxDelay: 'long', lateShare: 'double' },
+      dimensions: {
+        origin: 'string',
+        flights: 'long',
+        meanDelay: 'double',
+        maxDelay: 'long',
+        lateShare: 'double',
+      },
     }),
     alerts: druidSchema<DelayAlert>()({
       ...common,
@@ -41,7 +47,13 @@ export function schemasOf(prefix: string) {
       ...common,
       dataSource: `${prefix}recommendations`,
       timestamp: 'day',
-      dimensions: { origin: 'string', destination: 'string', rank: 'long', flights: 'long', onTimeShare: 'double' },
+      dimensions: {
+        origin: 'string',
+        destination: 'string',
+        rank: 'long',
+        flights: 'long',
+        onTimeShare: 'double',
+      },
     }),
     lateFlights: druidSchema<Flight>()({
       ...common,

@@ -39,7 +39,10 @@ export function parseFlight(raw: RawFlight, airports: Airports): Flight | Invali
 }
 
 /** Passes flights on, and what is none to {@link deadLetters}. */
-export function validateFlights(airports: Airports, onInvalid: OnInvalid): () => ProcessFunction<RawFlight, Flight> {
+export function validateFlights(
+  airports: Airports,
+  onInvalid: OnInvalid,
+): () => ProcessFunction<RawFlight, Flight> {
   return () => ({
     processElement(raw, context, out) {
       const result = parseFlight(raw, airports);

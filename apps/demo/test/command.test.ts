@@ -41,9 +41,12 @@ describe('the command', { timeout: 120_000 }, () => {
     [['--airports', '/no/such.csv'], /airports file \/no\/such\.csv cannot be read/],
     [['--rows', '10', '--flights', import.meta.filename], /is not a Parquet file/],
     [['--rows', '10', '--airports', import.meta.filename], /is not a table of airports/],
-    [['--rows', '10', '--druid', 'http://127.0.0.1:1'], /nothing answers there \(ECONNREFUSED\)\. Check the address/],
     [
-      ['--rows', '100', '--corrupt', '1', '--on-invalid', 'fail'],
+      ['--rows', '10', '--druid', 'http://127.0.0.1:1'],
+      /nothing answers there \(ECONNREFUSED\)\. Check the address/,
+    ],
+    [
+      ['--rows', '1', '--corrupt', '1', '--on-invalid', 'fail'],
       /Row \d+ is not a valid flight: missing_timestamp .*leave --on-invalid at 'dead-letter'/,
     ],
   ])('says what is wrong with %j', async (flags, message) => {
@@ -62,7 +65,13 @@ describe('the command', { timeout: 120_000 }, () => {
     [404, /it answers 404\. Check that --druid is the address of a Router/],
   ])('says what to do where Druid answers %i, and never shows the password', async (status, message) => {
     const url = await scriptedServer(status);
-    const run = await runDemo('--rows', '10', '--verbose', '--druid', url.replace('//', '//root:secret-word@'));
+    const run = await runDemo(
+      '--rows',
+      '10',
+      '--verbose',
+      '--druid',
+      url.replace('//', '//root:secret-word@'),
+    );
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(message);
     expect(run.stderr).not.toContain('secret-word');
@@ -71,10 +80,16 @@ describe('the command', { timeout: 120_000 }, () => {
   it('refuses to mix its rows with those of another run, or with other columns', async () => {
     const druid = await EmbeddedDruid.start();
     const client = new DruidClient({ url: druid.url });
-    cleanUp.push(() => druid.stop(), () => client.close());
+    cleanUp.push(
+      () => druid.stop(),
+      () => client.close(),
+    );
     const flags = ['--rows', '100', '--druid', druid.url];
     expect((await runDemo(...flags)).code).toBe(0);
-    expectFailure(await runDemo(...flags), /The datasource 'flights' already holds 100 rows .*--data-dir.*--datasource-prefix/);
+    expectFailure(
+      await runDemo(...flags),
+      /The datasource 'flights' already holds 100 rows .*--data-dir.*--datasource-prefix/,
+    );
     expect((await runDemo(...flags, '--datasource-prefix', 'other_')).code).toBe(0);
 
     await ingestOneRow(client, 'odd_flights', { delay: 'soon' });
@@ -90,7 +105,10 @@ describe('the command', { timeout: 120_000 }, () => {
     const first = startDemo(...flags);
     await first.said('the job, in');
     const { pid } = first.process;
-    expectFailure(await runDemo(...flags), new RegExp(`is in use by process ${pid}\\. Wait for it or stop it`));
+    expectFailure(
+      await runDemo(...flags),
+      new RegExp(`is in use by process ${pid}\\. Wait for it or stop it`),
+    );
     first.process.kill('SIGINT');
     const { code, stderr } = await first.ended;
     expect(code).toBe(130);
@@ -99,7 +117,10 @@ describe('the command', { timeout: 120_000 }, () => {
     expect(await readdir(folder)).not.toContain('lock');
     const { rowsIn, datasources } = (await runDemo(...flags)).report;
     expect([rowsIn, datasources.flights.rows]).toEqual([200_000, 200_000]);
-    expectFailure(await runDemo('--rows', '10', '--data-dir', folder), /other parameters: --rows was 200000, now 10\. Repeat those/);
+    expectFailure(
+      await runDemo('--rows', '10', '--data-dir', folder),
+      /other parameters: --rows was 200000, now 10\. Repeat those/,
+    );
   });
 
   it('takes over the lock of a process that is gone, and names the disk where it cannot write', async () => {
@@ -107,7 +128,10 @@ describe('the command', { timeout: 120_000 }, () => {
     await writeFile(join(folder, 'lock'), '4194305'); // above the largest process id
     expect((await runDemo('--rows', '100', '--data-dir', folder)).code).toBe(0);
     const file = join(folder, 'run.json');
-    expectFailure(await runDemo('--rows', '100', '--data-dir', join(file, 'x')), /A part of that path is a file/);
+    expectFailure(
+      await runDemo('--rows', '100', '--data-dir', join(file, 'x')),
+      /A part of that path is a file/,
+    );
   });
 
   async function scriptedServer(status: number): Promise<string> {
@@ -120,7 +144,11 @@ describe('the command', { timeout: 120_000 }, () => {
   }
 });
 
-async function ingestOneRow(druid: DruidClient, dataSource: string, row: Record<string, string>): Promise<void> {
+async function ingestOneRow(
+  druid: DruidClient,
+  dataSource: string,
+  row: Record<string, string>,
+): Promise<void> {
   const { taskId } = await druid.tasks.submit({
     type: 'index_parallel',
     spec: {

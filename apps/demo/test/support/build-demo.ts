@@ -14,7 +14,9 @@ export async function buildDemo(): Promise<void> {
   try {
     await promisify(execFile)(process.execPath, [tsc, '-b'], { cwd: demoFolder });
   } catch (error) {
-    throw new Error(`The demo cannot be built:\n${(error as { stdout?: string }).stdout ?? ''}`, { cause: error });
+    throw new Error(`The demo cannot be built:\n${(error as { stdout?: string }).stdout ?? ''}`, {
+      cause: error,
+    });
   } finally {
     await rm(lock, { recursive: true, force: true });
   }

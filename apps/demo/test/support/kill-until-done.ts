@@ -10,7 +10,12 @@ export interface KillPlan {
 }
 
 /** Starts the demo and ends it by `kill -9` at random moments of its job, again and again; the last run may end by itself. */
-export async function killUntilDone({ flags, kills, maxLifeMs, seed }: KillPlan): Promise<{ last: DemoRun; killed: number }> {
+export async function killUntilDone({
+  flags,
+  kills,
+  maxLifeMs,
+  seed,
+}: KillPlan): Promise<{ last: DemoRun; killed: number }> {
   const random = seededRandom(seed);
   let killed = 0;
   for (let attempt = 0; attempt < kills; attempt++) {

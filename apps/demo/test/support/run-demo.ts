@@ -20,7 +20,9 @@ export interface StartedDemo {
 
 /** Starts `node dist/main.js` with these flags. */
 export function startDemo(...flags: readonly string[]): StartedDemo {
-  const child = spawn(process.execPath, [join(demoFolder, 'dist/main.js'), ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(demoFolder, 'dist/main.js'), ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();
@@ -39,7 +41,9 @@ export function startDemo(...flags: readonly string[]): StartedDemo {
         get report() {
           const last = stdout.trimEnd().split('\n').at(-1) ?? '';
           if (code === 0 && last.startsWith('{')) return JSON.parse(last) as DemoReport;
-          throw new Error(`The demo ended with ${String(code)} and without a report:\n${stdout.slice(-500)}\n${stderr}`);
+          throw new Error(
+            `The demo ended with ${String(code)} and without a report:\n${stdout.slice(-500)}\n${stderr}`,
+          );
         },
       });
     });

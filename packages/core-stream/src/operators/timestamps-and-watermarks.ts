@@ -3,7 +3,10 @@ import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
-/** Gives records timestamps and watermarks in the middle of a stream. Watermarks and idleness from upstream end here, except +∞. */
+/**
+ * Gives records timestamps and watermarks in the middle of a stream. Watermarks and idleness from upstream end here,
+ * except +∞.
+ */
 export function timestampsAndWatermarksOperator(strategy: WatermarkStrategy<unknown>): OperatorFactory {
   return (context, output) => new TimestampsAndWatermarksOperator(context, output, strategy);
 }

@@ -9,10 +9,9 @@ import { Task, type TaskListener, type TaskOperator } from './task.js';
 /** Records that a source may emit in one turn. */
 const POLL_SIZE = 256;
 
-/** What a source's subtask stores: its splits, and the watermark it had reached. */
+/** What a source's subtask stores: its splits. The watermark it had reached is stored as every operator's. */
 export interface SourceSubtaskState {
   readonly splits: readonly SourceSplit[];
-  readonly watermark: number;
 }
 
 /** The head of a source's chain: the reader, with timestamps and watermarks. */
@@ -21,7 +20,6 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   readonly #output: Output;
   readonly #tracker: WatermarkTracker;
   readonly #restoredWatermark: number;
-  #hasEnded = false;
   readonly #restoredSplits: readonly SourceSplit[];
 
   constructor(
@@ -72,10 +70,7 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   }
 
   snapshotState(checkpointId: number): SourceSubtaskState {
-    return {
-      splits: this.reader.snapshotState(checkpointId),
-      watermark: this.#hasEnded ? MAX_WATERMARK : this.#tracker.watermark,
-    };
+    return { splits: this.reader.snapshotState(checkpointId) };
   }
 
   close(): void | Promise<void> {
@@ -83,7 +78,6 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   }
 
   emitMaxWatermark(): void {
-    this.#hasEnded = true;
     this.#output.emitWatermark(MAX_WATERMARK);
   }
 

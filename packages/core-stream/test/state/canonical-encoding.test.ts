@@ -5,7 +5,10 @@ import { decodeState, encodeKey, encodeState, keyIdentity } from '../../src/stat
 
 /** Every UTF-16 string, also with lone surrogates and zeros. */
 const text = fc.oneof(
-  fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)), maxLength: 6 }),
+  fc.string({
+    unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+    maxLength: 6,
+  }),
   fc.constantFrom('', '\u0000', '\u0000\u0007', '\ud800', '\udc00', '__proto__', 'constructor', 'toString'),
 );
 const primitive = fc.oneof(
@@ -14,7 +17,19 @@ const primitive = fc.oneof(
   fc.integer(),
   fc.bigInt(),
   fc.boolean(),
-  fc.constantFrom(null, undefined, NaN, -0, 0, Infinity, -Infinity, 2 ** 31, -(2 ** 31), 2 ** 31 - 1, 2 ** 53),
+  fc.constantFrom(
+    null,
+    undefined,
+    NaN,
+    -0,
+    0,
+    Infinity,
+    -Infinity,
+    2 ** 31,
+    -(2 ** 31),
+    2 ** 31 - 1,
+    2 ** 53,
+  ),
 );
 const date = fc.oneof(fc.date(), fc.constant(new Date(NaN)));
 
@@ -162,7 +177,12 @@ describe('canonical encoding', () => {
     ['a symbol', { a: Symbol('s') }, 'state.a', 'symbol'],
     ['a boxed number', { a: Object(1) as unknown }, 'state.a', 'Number'],
     ['a typed array that is not bytes', { a: new Float64Array(1) }, 'state.a', 'Float64Array'],
-    ['an object without a constructor', { a: Object.create(Object.create(null) as object) as unknown }, 'state.a', 'object'],
+    [
+      'an object without a constructor',
+      { a: Object.create(Object.create(null) as object) as unknown },
+      'state.a',
+      'object',
+    ],
     ['a value in a Map', new Map([['k', () => 1]]), 'state.value', 'function'],
   ])('invariant 3: refuses %s, with its path', (_what, value, path, what) => {
     let thrown: unknown;

@@ -88,7 +88,11 @@ describe('map state', () => {
 
 describe('heap keyed state', () => {
   it('invariant 1: a handle works on the current key; keys see nothing of each other', () => {
-    const operation = fc.record({ key: fc.constantFrom('a', 'b', 1, 1n, '1'), value: fc.integer(), clear: fc.boolean() });
+    const operation = fc.record({
+      key: fc.constantFrom('a', 'b', 1, 1n, '1'),
+      value: fc.integer(),
+      clear: fc.boolean(),
+    });
     fc.assert(
       fc.property(fc.array(operation), (operations) => {
         const state = new HeapKeyedState(MAX);
@@ -163,7 +167,11 @@ describe('heap keyed state', () => {
             const state = states[subtaskOf(key, parallelism)];
             if (state === undefined) throw new Error('no such subtask');
             state.setCurrentKey(key);
-            const [value, items, entries] = [state.getState(sum), state.getListState(list), state.getMapState(map)];
+            const [value, items, entries] = [
+              state.getState(sum),
+              state.getListState(list),
+              state.getMapState(map),
+            ];
             expect(value.value()).toBe(round === 0 ? undefined : index * round);
             expect(items.get()).toEqual(Array.from({ length: round }, (__, i) => i));
             expect(entries.get(`r${round - 1}`)).toBe(round === 0 ? undefined : index);
@@ -172,7 +180,8 @@ describe('heap keyed state', () => {
             entries.put(`r${round}`, index);
           }
         }
-        const count = states.flatMap((state) => stored(state)).find(({ name }) => name === 'sum')?.keyGroups ?? [];
+        const count =
+          states.flatMap((state) => stored(state)).find(({ name }) => name === 'sum')?.keyGroups ?? [];
         expect(count.flatMap(({ entries }) => entries)).toHaveLength(keys.length);
       }),
       { numRuns: 50 },

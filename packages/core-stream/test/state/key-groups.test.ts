@@ -76,7 +76,8 @@ describe('key groups', () => {
   });
 
   it('never moves: groups are in checkpoints', () => {
-    expect(['a', 'b', 'page-1', 7, 7n, null, ['a', 1]].map((key) => keyGroupOf(key, 128))).toMatchInlineSnapshot(`
+    expect(['a', 'b', 'page-1', 7, 7n, null, ['a', 1]].map((key) => keyGroupOf(key, 128)))
+      .toMatchInlineSnapshot(`
       [
         118,
         34,

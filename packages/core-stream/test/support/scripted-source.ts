@@ -64,7 +64,8 @@ export class ScriptedSource<T> implements Source<T, ScriptedSplit, readonly Scri
     context: SplitEnumeratorContext<ScriptedSplit>,
     restored?: readonly ScriptedSplit[],
   ): SplitEnumerator<ScriptedSplit, readonly ScriptedSplit[]> {
-    let unassigned = restored ?? this.scripts.map((_, index) => ({ splitId: `split-${index}`, index, next: 0 }));
+    let unassigned =
+      restored ?? this.scripts.map((_, index) => ({ splitId: `split-${index}`, index, next: 0 }));
     return {
       start: () => undefined,
       handleSplitRequest: (subtaskIndex) => {

@@ -6,7 +6,11 @@ import { TimerQueue, type TimerSnapshot } from '../../src/time/timer-service.js'
 
 type Fired = readonly [timestamp: number, key: unknown];
 
-function fire(queue: TimerQueue, time: number, onFire: (timestamp: number, key: unknown) => void = () => undefined): Fired[] {
+function fire(
+  queue: TimerQueue,
+  time: number,
+  onFire: (timestamp: number, key: unknown) => void = () => undefined,
+): Fired[] {
   const fired: Fired[] = [];
   queue.advance(time, (timestamp, key) => {
     fired.push([timestamp, key]);
@@ -30,8 +34,20 @@ describe('timer queue', () => {
 
   it('invariant 2: fires up to and including the time, in timestamp order, then in order of registration', () => {
     const queue = new TimerQueue();
-    for (const [time, key] of [[7, 'x'], [3, 'b'], [3, 'a'], [-1, 'z'], [8, 'y']] as const) queue.register(time, key);
-    expect(fire(queue, 7)).toEqual([[-1, 'z'], [3, 'b'], [3, 'a'], [7, 'x']]);
+    for (const [time, key] of [
+      [7, 'x'],
+      [3, 'b'],
+      [3, 'a'],
+      [-1, 'z'],
+      [8, 'y'],
+    ] as const)
+      queue.register(time, key);
+    expect(fire(queue, 7)).toEqual([
+      [-1, 'z'],
+      [3, 'b'],
+      [3, 'a'],
+      [7, 'x'],
+    ]);
     expect(queue.nextTimestamp).toBe(8);
   });
 
@@ -47,7 +63,13 @@ describe('timer queue', () => {
         queue.register(21, 'a');
       }
     });
-    expect(fired).toEqual([[10, 'a'], [5, 'a'], [10, 'b'], [15, 'a'], [20, 'a']]);
+    expect(fired).toEqual([
+      [10, 'a'],
+      [5, 'a'],
+      [10, 'b'],
+      [15, 'a'],
+      [20, 'a'],
+    ]);
     expect(queue.nextTimestamp).toBe(21);
   });
 
@@ -81,9 +103,21 @@ describe('timer queue', () => {
 
   it('agrees with a sorted list', () => {
     const operation = fc.oneof(
-      fc.record({ type: fc.constant('register' as const), time: fc.integer({ min: -20, max: 60 }), key: fc.nat(3) }),
-      fc.record({ type: fc.constant('delete' as const), time: fc.integer({ min: -20, max: 60 }), key: fc.nat(3) }),
-      fc.record({ type: fc.constant('advance' as const), time: fc.integer({ min: -20, max: 60 }), key: fc.nat(3) }),
+      fc.record({
+        type: fc.constant('register' as const),
+        time: fc.integer({ min: -20, max: 60 }),
+        key: fc.nat(3),
+      }),
+      fc.record({
+        type: fc.constant('delete' as const),
+        time: fc.integer({ min: -20, max: 60 }),
+        key: fc.nat(3),
+      }),
+      fc.record({
+        type: fc.constant('advance' as const),
+        time: fc.integer({ min: -20, max: 60 }),
+        key: fc.nat(3),
+      }),
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {

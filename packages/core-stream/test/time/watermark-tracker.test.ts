@@ -26,7 +26,11 @@ describe('watermark tracker', () => {
         const { log, tracker } = track(
           WatermarkStrategy.forBoundedOutOfOrderness<unknown>(bound).withEmission('on-advance'),
         );
-        const newest = new Map([['a', -Infinity], ['b', -Infinity], ['c', -Infinity]]);
+        const newest = new Map([
+          ['a', -Infinity],
+          ['b', -Infinity],
+          ['c', -Infinity],
+        ]);
         for (const split of newest.keys()) tracker.addSplit(split);
         const expected: number[] = [];
         for (const [split, timestamp] of events) {

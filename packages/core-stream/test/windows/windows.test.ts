@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SlidingEventTimeWindows, StreamConfigError, TumblingEventTimeWindows, type TimeWindow } from '../../src/index.js';
+import {
+  SlidingEventTimeWindows,
+  StreamConfigError,
+  TumblingEventTimeWindows,
+  type TimeWindow,
+} from '../../src/index.js';
 import { maxTimestampOf, windowStartOf } from '../../src/windows/windows.js';
 
 /** Every aligned window that holds the timestamp, found by trying all starts around it. */
@@ -22,7 +27,8 @@ describe('tumbling windows', () => {
       fc.property(duration, fc.integer({ min: -39, max: 39 }), timestamps, (size, shift, times) => {
         const offset = shift % size;
         const assigner = TumblingEventTimeWindows.of(size, offset);
-        for (const time of times) expect(assigner.assignWindows(time)).toEqual(naive(time, size, size, offset));
+        for (const time of times)
+          expect(assigner.assignWindows(time)).toEqual(naive(time, size, size, offset));
       }),
     );
   });
@@ -47,11 +53,18 @@ describe('tumbling windows', () => {
 describe('sliding windows', () => {
   it('assign each timestamp to every aligned window that holds it, ascending, in any order of calls', () => {
     fc.assert(
-      fc.property(duration, duration, fc.integer({ min: -39, max: 39 }), timestamps, (size, slide, shift, times) => {
-        const offset = shift % slide;
-        const assigner = SlidingEventTimeWindows.of(size, slide, offset);
-        for (const time of times) expect([...assigner.assignWindows(time)]).toEqual(naive(time, size, slide, offset));
-      }),
+      fc.property(
+        duration,
+        duration,
+        fc.integer({ min: -39, max: 39 }),
+        timestamps,
+        (size, slide, shift, times) => {
+          const offset = shift % slide;
+          const assigner = SlidingEventTimeWindows.of(size, slide, offset);
+          for (const time of times)
+            expect([...assigner.assignWindows(time)]).toEqual(naive(time, size, slide, offset));
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -69,11 +82,16 @@ describe('sliding windows', () => {
 describe('window assigners', () => {
   it('align starts to the offset', () => {
     fc.assert(
-      fc.property(fc.integer(), fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 1001, max: 5000 }), (t, o, s) => {
-        const start = windowStartOf(t, o, s);
-        expect(Math.abs((start - o) % s)).toBe(0);
-        expect(start <= t && t < start + s).toBe(true);
-      }),
+      fc.property(
+        fc.integer(),
+        fc.integer({ min: 0, max: 1000 }),
+        fc.integer({ min: 1001, max: 5000 }),
+        (t, o, s) => {
+          const start = windowStartOf(t, o, s);
+          expect(Math.abs((start - o) % s)).toBe(0);
+          expect(start <= t && t < start + s).toBe(true);
+        },
+      ),
     );
   });
 
@@ -94,6 +112,8 @@ describe('window assigners', () => {
 
   it('say what they are', () => {
     expect(String(TumblingEventTimeWindows.of(10))).toBe('TumblingEventTimeWindows(10 ms)');
-    expect(String(SlidingEventTimeWindows.of(10, 5, 1))).toBe('SlidingEventTimeWindows(10 ms every 5 ms, offset 1 ms)');
+    expect(String(SlidingEventTimeWindows.of(10, 5, 1))).toBe(
+      'SlidingEventTimeWindows(10 ms every 5 ms, offset 1 ms)',
+    );
   });
 });

@@ -7,7 +7,9 @@ export interface Answer {
   text: string;
 }
 
-const POLL_MS = 100;
+/** Between probes: short at first, for servers that are quick. */
+const FIRST_POLL_MS = 5;
+const LAST_POLL_MS = 100;
 
 export class DruidHttp {
   readonly #url: string;
@@ -93,11 +95,11 @@ export class DruidHttp {
 
   async until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
     const end = Date.now() + this.#timeoutMs;
-    for (;;) {
+    for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * 2, LAST_POLL_MS)) {
       const found = await probe();
       if (found !== undefined) return found;
       if (Date.now() > end) throw new Error(`waited ${this.#timeoutMs} ms for ${what}`);
-      await new Promise((done) => setTimeout(done, POLL_MS));
+      await new Promise((done) => setTimeout(done, pauseMs));
     }
   }
 }

@@ -80,14 +80,14 @@ const specShape = z.looseObject({
     granularitySpec: z
       .looseObject({
         type: z.string().nullish(),
-        segmentGranularity: z.unknown(),
-        queryGranularity: z.unknown(),
+        segmentGranularity: z.unknown().optional(),
+        queryGranularity: z.unknown().optional(),
         rollup: z.boolean().nullish(),
         intervals: z.union([z.string(), z.array(z.string())]).nullish(),
       })
       .nullish(),
     transformSpec: z
-      .looseObject({ filter: z.unknown(), transforms: z.array(z.unknown()).nullish() })
+      .looseObject({ filter: z.unknown().optional(), transforms: z.array(z.unknown()).nullish() })
       .nullish(),
   }),
   ioConfig: z.looseObject({

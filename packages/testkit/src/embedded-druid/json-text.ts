@@ -23,10 +23,13 @@ export function parseJsonLossless(text: string): unknown {
 
 /** {@link parseJsonLossless} that also tells `1.0` and `1e3` (as {@link WholeDouble}) from `1` and `1000`. */
 export function parseJsonAsJava(text: string): unknown {
-  return /\d{16}|\d[.eE]/.test(text) ? parseMarked(text, (token) => isLongInteger(token) || isWholeDouble(token)) : JSON.parse(text);
+  return /\d{16}|\d[.eE]/.test(text)
+    ? parseMarked(text, (token) => isLongInteger(token) || isWholeDouble(token))
+    : JSON.parse(text);
 }
 
-const isLongInteger = (token: string): boolean => /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token));
+const isLongInteger = (token: string): boolean =>
+  /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token));
 const isWholeDouble = (token: string): boolean => /[.eE]/.test(token) && Number.isInteger(Number(token));
 
 function parseMarked(text: string, isSpecial: (token: string) => boolean): unknown {

@@ -1,12 +1,7 @@
 /** Turns DuckDB chunks into the text of rows, column by column, without going through JavaScript objects. */
 
-import type {
-  DuckDBBigIntVector,
-  DuckDBVarCharVector} from '@duckdb/node-api';
-import {
-  type DuckDBDataChunk,
-  type DuckDBVector,
-} from '@duckdb/node-api';
+import type { DuckDBBigIntVector, DuckDBVarCharVector } from '@duckdb/node-api';
+import { type DuckDBDataChunk, type DuckDBVector } from '@duckdb/node-api';
 import { javaDouble, javaFloat } from './json-text.js';
 import { isoTimeWriter } from './time-text.js';
 

@@ -139,7 +139,9 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
     const value = convert(fieldOf(row, field), type);
     if (value === undefined) {
       const kind = type.toLowerCase();
-      problems.push(`Could not convert value [${javaText(fieldOf(row, field))}] to ${kind} for dimension [${field}].`);
+      problems.push(
+        `Could not convert value [${javaText(fieldOf(row, field))}] to ${kind} for dimension [${field}].`,
+      );
     } else if (value !== null) {
       values.push(`,"f${index}":${value}`);
     }
@@ -187,7 +189,8 @@ function endOfObject(text: string): number | undefined {
   return undefined;
 }
 
-function parseTime(value: unknown, format: IngestionSpec['timestamp']['format']): number | undefined {
+function parseTime(stamp: unknown, format: IngestionSpec['timestamp']['format']): number | undefined {
+  const value = stamp instanceof WholeDouble ? stamp.value : stamp;
   const text =
     typeof value === 'string'
       ? value

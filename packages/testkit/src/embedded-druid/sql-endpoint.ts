@@ -24,7 +24,7 @@ const requestShape = z.looseObject({
   typesHeader: z.boolean().nullish(),
   sqlTypesHeader: z.boolean().nullish(),
   context: z.record(z.string(), z.unknown()).nullish(),
-  parameters: z.array(z.object({ type: z.string(), value: z.unknown() })).nullish(),
+  parameters: z.array(z.object({ type: z.string(), value: z.unknown().optional() })).nullish(),
 });
 
 const PARAMETER_TYPES: Record<string, SqlType> = {
