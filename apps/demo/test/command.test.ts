@@ -6,13 +6,13 @@ import { DruidClient } from '@millrace/druid-client';
 import { EmbeddedDruid } from '@millrace/testkit';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildDemo } from './support/build-demo.js';
-import { runDemo, startDemo, type DemoRun } from './support/run-demo.js';
+import { runDemo, startDemo, startDemoWithSmallFiles, type DemoRun } from './support/run-demo.js';
 import { temporaryFolder } from './support/temporary-folder.js';
 
-/** A failure as a person should see it: exit code 1, one message, no stack trace. */
+/** A failure as a person should see it: exit code 1, one message, no stack trace, no report. */
 function expectFailure({ code, stdout, stderr }: DemoRun, message: RegExp): void {
   expect(stderr).toMatch(message);
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect({ code, stdout: stdout.replaceAll(/^ALERT .*\n/gm, '') }).toEqual({ code: 1, stdout: '' });
   expect(stderr.match(/^Error: /gm)).toHaveLength(1);
   expect(stderr).not.toMatch(/^\s+at /m);
 }
@@ -133,6 +133,19 @@ describe('the command', { timeout: 120_000 }, () => {
       /A part of that path is a file/,
     );
   });
+
+  it.skipIf(process.platform === 'win32')(
+    'says what to do about a full disk, and goes on when there is room',
+    async () => {
+      const folder = await temporaryFolder();
+      const flags = ['--rows', '50000', '--data-dir', folder, '--json'];
+      expectFailure(
+        await startDemoWithSmallFiles(...flags).ended,
+        /spool directory .* cannot be written: EFBIG/,
+      );
+      expect((await runDemo(...flags)).report.datasources.flights.rows).toBe(50_000);
+    },
+  );
 
   async function scriptedServer(status: number): Promise<string> {
     const server: Server = createServer((_request, response) => {

@@ -18,11 +18,20 @@ export interface StartedDemo {
   readonly ended: Promise<DemoRun>;
 }
 
+const main = join(demoFolder, 'dist/main.js');
+
 /** Starts `node dist/main.js` with these flags. */
 export function startDemo(...flags: readonly string[]): StartedDemo {
-  const child = spawn(process.execPath, [join(demoFolder, 'dist/main.js'), ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return start(process.execPath, [main, ...flags]);
+}
+
+/** The same where no file may grow past some 100 KB: what happens on a disk that is full. */
+export function startDemoWithSmallFiles(...flags: readonly string[]): StartedDemo {
+  return start('sh', ['-c', 'ulimit -f 200 && exec "$@"', 'sh', process.execPath, main, ...flags]);
+}
+
+function start(command: string, args: readonly string[]): StartedDemo {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();

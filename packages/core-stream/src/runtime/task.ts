@@ -151,14 +151,15 @@ export abstract class Task {
     );
   }
 
-  #awaitBackPressure(): void {
+  /** Asks each sink once: one that always has a promise must not be asked for ever. */
+  #awaitBackPressure(from = 0): void {
     if (this.#isBlocked) return;
-    for (const sink of this.#sinks) {
-      const promise = this.#askBackPressure(sink);
+    for (const [index, sink] of this.#sinks.entries()) {
+      const promise = index < from ? undefined : this.#askBackPressure(sink);
       if (promise !== undefined) {
         this.blockOn(
           this.#named(sink, 'waiting for room', () => promise),
-          () => this.#awaitBackPressure(),
+          () => this.#awaitBackPressure(index + 1),
         );
         return;
       }

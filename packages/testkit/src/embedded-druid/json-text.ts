@@ -71,7 +71,7 @@ export function javaDouble(value: number): string {
 
 /** A 32-bit float as Java prints it: the shortest digits that give the same float again. */
 export function javaFloat(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
+  if (!Number.isFinite(value) || value === 0) return javaDouble(value);
   for (let digits = 1; digits < 10; digits += 1) {
     const text = value.toPrecision(digits);
     if (Math.fround(Number(text)) === value) return javaDouble(Number(text));

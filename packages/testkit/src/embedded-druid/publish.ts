@@ -66,7 +66,9 @@ export async function prepareRows(
 function metricSql(metric: MetricSpec, staged: StagedRows, rollup: boolean): string {
   if (metric.kind === 'count') return rollup ? 'count(*)' : 'CAST(1 AS BIGINT)';
   const wanted = metric.type === 'FLOAT' ? 'DOUBLE' : metric.type;
-  const index = staged.fields.findIndex(({ field, type }) => field === metric.field && type === wanted);
+  const index = staged.fields.findIndex(
+    ({ field, type, role }) => role === 'metric' && field === metric.field && type === wanted,
+  );
   const value = rollup ? `${metric.kind}(f${index})` : `f${index}`;
   return `CAST(${value} AS ${DUCKDB_TYPE[metric.type]})`;
 }

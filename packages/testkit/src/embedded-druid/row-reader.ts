@@ -3,10 +3,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import type { IngestionSpec } from './ingestion-spec.js';
-import { javaDouble, parseJsonAsJava, WholeDouble } from './json-text.js';
+import { convertValue, javaText } from './java-values.js';
+import { parseJsonAsJava, WholeDouble } from './json-text.js';
 import type { StagedField } from './staging.js';
 import { parseIsoTime } from './time-text.js';
-import type { ColumnType } from './timeline.js';
 
 /** One entry of `unparseableEvents` in a task report. */
 export interface ParseEvent {
@@ -41,8 +41,6 @@ export class TooManyParseExceptions extends Error {
 type JsonRow = Record<string, unknown>;
 type Parsed = { t: number; values: string[]; problems: string[]; row: JsonRow } | ParseEvent;
 
-const LONG_MAX = 9_223_372_036_854_775_807n;
-const LONG_MIN = -9_223_372_036_854_775_808n;
 const WRITE_BATCH = 1 << 16;
 
 /**
@@ -70,7 +68,7 @@ export async function readRows(
   for await (const text of linesOf(path)) {
     line += 1;
     const place = `(Record: ${stats.processed + stats.processedWithError + 1}, Line: ${line})`;
-    const parsed = parseRow(spec, fields, text, place);
+    const parsed = parseRow(spec, fields, text.replace(/^\uFEFF/, ''), place);
     if ('errorType' in parsed) {
       stats.unparseable += 1;
       save(stats.events, parsed, spec.maxSavedParseExceptions);
@@ -135,12 +133,14 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
   }
   const values: string[] = [];
   const problems: string[] = [];
-  for (const [index, { field, type }] of fields.entries()) {
-    const value = convert(fieldOf(row, field), type);
+  for (const [index, { field, type, role }] of fields.entries()) {
+    const value = convertValue(fieldOf(row, field), type, role);
     if (value === undefined) {
-      const kind = type.toLowerCase();
+      const shown = javaText(fieldOf(row, field));
       problems.push(
-        `Could not convert value [${javaText(fieldOf(row, field))}] to ${kind} for dimension [${field}].`,
+        role === 'metric'
+          ? `Unable to parse value[${shown}] for field[${field}]`
+          : `Could not convert value [${shown}] to ${type.toLowerCase()} for dimension [${field}].`,
       );
     } else if (value !== null) {
       values.push(`,"f${index}":${value}`);
@@ -189,83 +189,47 @@ function endOfObject(text: string): number | undefined {
   return undefined;
 }
 
+/** The instant of a timestamp field, or undefined where Druid finds it unparseable. */
 function parseTime(stamp: unknown, format: IngestionSpec['timestamp']['format']): number | undefined {
   const value = stamp instanceof WholeDouble ? stamp.value : stamp;
-  const text =
-    typeof value === 'string'
-      ? value
-      : typeof value === 'number' || typeof value === 'bigint'
-        ? String(value)
-        : undefined;
-  if (text === undefined) return undefined;
-  const numeric = /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
+  if (typeof value === 'number' || typeof value === 'bigint') return numericTime(Number(value), format);
+  if (typeof value !== 'string') return undefined;
+  const text = (/^".*"$/.test(value) ? value.slice(1, -1) : value).trim();
+  const isDigits = /^\d+$/.test(text);
+  if (/^[-+]\d+$/.test(text) && (format === 'iso' || format === 'auto')) throw unsupportedTime(text);
   switch (format) {
     case 'millis':
-      return numeric ?? (typeof value === 'number' ? Math.trunc(value) : undefined);
     case 'posix':
-      return numeric === undefined ? undefined : numeric * 1000;
+      return /^-?\d+$/.test(text) ? numericTime(Number(text), format) : undefined;
     case 'iso':
-      return typeof value === 'string' ? parseIsoTime(stripQuotes(text)) : undefined;
+      return parseIsoTime(text) ?? (isDigits ? isoDigits(text) : undefined);
     case 'auto':
-      return numeric ?? parseIsoTime(stripQuotes(text).replace(/^(\d{4}-\d{2}-\d{2}) /, '$1T'));
+      return isDigits ? inRange(Number(text)) : parseIsoTime(text.replace(/^(\d{4}-\d{2}-\d{2}) /, '$1T'));
   }
 }
 
-const stripQuotes = (text: string): string => (/^".*"$/.test(text) ? text.slice(1, -1) : text).trim();
-
-/** The JSON text of a value in its column type, null, or undefined where Druid cannot convert it. */
-function convert(value: unknown, type: ColumnType): string | null | undefined {
-  if (value === null || value === undefined) return null;
-  if (type === 'STRING') return stringValue(value);
-  if (value instanceof WholeDouble) return convert(value.value, type);
-  if (Array.isArray(value) || typeof value === 'object') return undefined;
-  return type === 'LONG' ? longValue(value) : doubleValue(value);
+function numericTime(value: number, format: IngestionSpec['timestamp']['format']): number | undefined {
+  if (format === 'posix') return inRange(Math.trunc(value) * 1000);
+  // An ISO time that arrives as a whole number is read as milliseconds after all.
+  if (format === 'iso') return Number.isInteger(value) ? isoDigits(String(value)) : undefined;
+  return inRange(Math.trunc(value));
 }
 
-function stringValue(value: unknown): string | null {
-  if (!Array.isArray(value)) return JSON.stringify(javaText(value));
-  if (value.length === 0) return null;
-  if (value.length === 1) return value[0] === null ? null : JSON.stringify(javaText(value[0]));
-  throw new Error(
-    `A multi-value string [${javaText(value)}] is not supported by EmbeddedDruid; run this against a real Druid`,
+/** Joda reads up to nine digits as a year, and Druid more of them as milliseconds. */
+function isoDigits(text: string): number | undefined {
+  if (!/^\d+$/.test(text) || text.length <= 9) throw unsupportedTime(text);
+  return inRange(Number(text));
+}
+
+/** The instants that JavaScript can hold. */
+const MAX_TIME_MS = 8.64e15;
+
+function inRange(ms: number): number {
+  if (Math.abs(ms) > MAX_TIME_MS) throw unsupportedTime(String(ms));
+  return ms;
+}
+
+const unsupportedTime = (text: string): Error =>
+  new Error(
+    `The time [${text}], read as a year or beyond JavaScript's range, is not supported by EmbeddedDruid`,
   );
-}
-
-function longValue(value: unknown): string | undefined {
-  if (typeof value === 'boolean') return value ? '1' : '0';
-  if (typeof value === 'bigint') return clampLong(value);
-  if (typeof value === 'number')
-    return Number.isFinite(value) ? clampLong(BigInt(Math.trunc(value))) : undefined;
-  const text = String(value);
-  if (!/^[-+]?\d+(\.0*)?$/.test(text)) return undefined;
-  const exact = BigInt(text.replace(/^\+/, '').replace(/\..*$/, ''));
-  return exact > LONG_MAX || exact < LONG_MIN ? undefined : exact.toString();
-}
-
-const clampLong = (value: bigint): string =>
-  (value > LONG_MAX ? LONG_MAX : value < LONG_MIN ? LONG_MIN : value).toString();
-
-function doubleValue(value: unknown): string | undefined {
-  if (typeof value === 'boolean') return value ? '1' : '0';
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
-  const text = String(value);
-  if (/^[-+]?(NaN|Infinity)$/.test(text)) return JSON.stringify(text);
-  return /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text) ? String(Number(text)) : undefined;
-}
-
-/** How Java's `toString` shows a parsed JSON value: `{x=1}`, `[a, b]`, `12.5`, `1000.0`. */
-export function javaText(value: unknown): string {
-  if (value instanceof WholeDouble) return javaDouble(value.value);
-  if (value === null || value === undefined) return 'null';
-  if (Array.isArray(value)) return `[${value.map(javaText).join(', ')}]`;
-  if (typeof value === 'object') {
-    return `{${Object.entries(value)
-      .map(([key, field]) => `${key}=${javaText(field)}`)
-      .join(', ')}}`;
-  }
-  if (typeof value === 'bigint')
-    return value > LONG_MAX || value < LONG_MIN ? javaDouble(Number(value)) : String(value);
-  if (typeof value === 'number')
-    return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? String(value) : javaDouble(value);
-  return String(value);
-}

@@ -9,6 +9,7 @@
 
 import { join } from 'node:path';
 import type { IngestionSpec } from './ingestion-spec.js';
+import type { FieldRole } from './java-values.js';
 import { readRows, type RowStats, TooManyParseExceptions } from './row-reader.js';
 import { type Connection, quoted } from './store.js';
 import type { TaskInput } from './task-input.js';
@@ -19,6 +20,7 @@ import type { ColumnType } from './timeline.js';
 export interface StagedField {
   field: string;
   type: ColumnType;
+  role: FieldRole;
 }
 
 export interface StagedRows {
@@ -33,12 +35,18 @@ export { TooManyParseExceptions };
 
 /** The distinct (field, type) pairs that a spec reads, besides the timestamp. */
 export function stagedFields(spec: IngestionSpec): StagedField[] {
-  const fields = spec.dimensions.map(({ name, type }): StagedField => ({ field: name, type }));
+  const fields = spec.dimensions.map(({ name, type }): StagedField => ({
+    field: name,
+    type,
+    role: 'dimension',
+  }));
   for (const { field, type } of spec.metrics) {
     if (field === undefined) continue;
     const wanted = type === 'FLOAT' ? 'DOUBLE' : type;
-    if (!fields.some((known) => known.field === field && known.type === wanted))
-      fields.push({ field, type: wanted });
+    const known = fields.some(
+      (other) => other.role === 'metric' && other.field === field && other.type === wanted,
+    );
+    if (!known) fields.push({ field, type: wanted, role: 'metric' });
   }
   return fields;
 }
@@ -132,6 +140,7 @@ function timeSql(raw: string, format: IngestionSpec['timestamp']['format']): str
 }
 
 function typedSql(raw: string, type: ColumnType): string {
+  if (type === 'FLOAT') return `TRY_CAST(TRY_CAST(${raw} AS DOUBLE) AS FLOAT)`;
   return type === 'STRING' ? raw : `TRY_CAST(${raw} AS ${DUCKDB_TYPE[type]})`;
 }
 
@@ -142,7 +151,7 @@ function doubtSql(raw: string, type: ColumnType): string {
       return `(${raw} IS NOT NULL AND (TRY_CAST(${raw} AS BIGINT)::VARCHAR IS DISTINCT FROM ${raw}))`;
     case 'DOUBLE':
     case 'FLOAT':
-      return `(${raw} IS NOT NULL AND (TRY_CAST(${raw} AS DOUBLE) IS NULL OR NOT regexp_full_match(${raw}, '-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?')))`;
+      return `(${raw} IS NOT NULL AND (${typedSql(raw, type)} IS NULL OR NOT regexp_full_match(${raw}, '-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?')))`;
     case 'STRING':
       // Objects, arrays, and what may have been a JSON number with a fraction, an exponent or too many digits.
       return `((${raw} >= '[' AND ${raw} < '\\') OR (${raw} >= '{' AND ${raw} < '|')

@@ -74,7 +74,6 @@ function observer(stats: TaskInput): Transform {
     flush(done) {
       if (last === NEWLINE) return done();
       stats.lines += 1;
-      stats.bytes += 1;
       done(null, Buffer.from('\n'));
     },
   });

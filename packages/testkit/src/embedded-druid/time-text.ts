@@ -18,8 +18,11 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const WEEK = 7 * DAY;
 
-/** `2024-01-01T00:00:00.000Z` */
-export const isoTime = (ms: number): string => new Date(ms).toISOString();
+/** `2024-01-01T00:00:00.000Z`; years beyond 9999 without the plus sign and zeros that JavaScript writes. */
+export const isoTime = (ms: number): string =>
+  new Date(ms)
+    .toISOString()
+    .replace(/^([-+])00?(\d)/, (_, sign: string, digit: string) => (sign === '-' ? '-' : '') + digit);
 
 const two = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
 const three = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, '0'));
@@ -46,30 +49,47 @@ export function isoTimeWriter(): (ms: number) => string {
 export const intervalText = (interval: Interval): string =>
   `${isoTime(interval.start)}/${isoTime(interval.end)}`;
 
-const ISO_INSTANT =
-  /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?)?)?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?$/;
+const ISO_DATE = /^(\d{4})(?:-(\d{3})(?!\d)|-W(\d{2})(?:-(\d))?|-(\d{2})(?:-(\d{2}))?)?/;
+const ISO_TIME = /^T(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?$/;
 
-/** Parses the ISO-8601 forms that Druid accepts (date only, minutes only, with or without zone); undefined if it is none. */
+/**
+ * Parses the ISO-8601 forms that Druid accepts: calendar, ordinal and week dates, with or without a time and a zone.
+ *
+ * @returns undefined if the text is none of them
+ */
 export function parseIsoTime(text: string): number | undefined {
-  const match = ISO_INSTANT.exec(text);
-  if (!match) return undefined;
-  const [, year, month = '01', day = '01', hour = '00', minute = '00', second = '00', fraction = '', zone] =
-    match;
-  if (zone !== undefined && match[4] === undefined) return undefined;
-  const millis = Number((fraction + '000').slice(0, 3));
-  const utc = Date.UTC(
-    Number(year),
-    Number(month) - 1,
-    Number(day),
-    Number(hour),
-    Number(minute),
-    Number(second),
-    millis,
-  );
-  const check = new Date(utc);
-  if (check.getUTCMonth() !== Number(month) - 1 || check.getUTCDate() !== Number(day)) return undefined;
+  const date = ISO_DATE.exec(text);
+  if (!date) return undefined;
+  const day = dayOf(date);
+  const rest = text.slice(date[0].length);
+  if (day === undefined || rest === '') return day;
+  const time = ISO_TIME.exec(rest);
+  if (!time) return undefined;
+  const [, hour = '0', minute = '0', second = '0', fraction = '', zone] = time;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
-  return utc - zoneOffset(zone);
+  const ms = Number(hour) * HOUR + Number(minute) * MINUTE + Number(second) * SECOND;
+  return day + ms + Number((fraction + '000').slice(0, 3)) - zoneOffset(zone);
+}
+
+function dayOf([, yearText, ordinal, week, weekday = '1', month = '1', day = '1']: RegExpExecArray):
+  number | undefined {
+  const year = Number(yearText);
+  const at = (monthIndex: number, dayOfMonth: number): number =>
+    new Date(0).setUTCFullYear(year, monthIndex, dayOfMonth);
+  if (ordinal !== undefined) {
+    const ms = at(0, Number(ordinal));
+    return Number(ordinal) > 0 && new Date(ms).getUTCFullYear() === year ? ms : undefined;
+  }
+  if (week !== undefined) {
+    if (Number(week) < 1 || Number(week) > 53 || Number(weekday) < 1 || Number(weekday) > 7) return undefined;
+    // 4 January is always in week 1; ISO weeks start on Monday.
+    const fourth = at(0, 4);
+    const monday = fourth - ((new Date(fourth).getUTCDay() + 6) % 7) * DAY;
+    return monday + (Number(week) - 1) * WEEK + (Number(weekday) - 1) * DAY;
+  }
+  const ms = at(Number(month) - 1, Number(day));
+  const check = new Date(ms);
+  return check.getUTCMonth() === Number(month) - 1 && check.getUTCDate() === Number(day) ? ms : undefined;
 }
 
 function zoneOffset(zone: string | undefined): number {
