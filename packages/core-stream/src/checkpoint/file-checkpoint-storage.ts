@@ -111,6 +111,9 @@ export class FileCheckpointStorage implements CheckpointStorage {
           `its format is version ${manifest.formatVersion}, this program reads version ${FORMAT_VERSION}`,
         );
       }
+      if (manifest.checkpointId !== checkpointId) {
+        throw new Error(`its manifest is that of checkpoint ${manifest.checkpointId}`);
+      }
       const state = await readFile(join(directory, STATE));
       return {
         checkpointId: manifest.checkpointId,

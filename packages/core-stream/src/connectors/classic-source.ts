@@ -79,7 +79,8 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
     if (this.#split === undefined) return this.#noMoreSplits ? 'end' : 'wait';
     if (this.#isExhausted) {
       this.#split = undefined;
-      return 'more';
+      this.#noMoreSplits = true; // there was only this one; a restored reader has not asked for another
+      return 'end';
     }
     if (!this.#isOpen) {
       this.#pending = this.#open(this.#split);

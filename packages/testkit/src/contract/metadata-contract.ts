@@ -16,6 +16,18 @@ export function metadataContract(context: ContractContext): void {
       ]);
     });
 
+    it('lists the used segments of the metadata store, and whether they are overshadowed', async () => {
+      const segments = (await context.druid.json(
+        `/druid/coordinator/v1/metadata/segments?datasources=${context.data.events}&includeOvershadowedStatus`,
+      )) as { identifier: string; dataSource: string; overshadowed: boolean }[];
+      const rows = await context.druid.rows(
+        `SELECT segment_id FROM sys.segments WHERE datasource = '${context.data.events}'`,
+      );
+      expect(segments.map(({ identifier }) => identifier).sort()).toEqual(rows.flat().sort());
+      expect(segments.every(({ dataSource }) => dataSource === context.data.events)).toBe(true);
+      expect(segments.map(({ overshadowed }) => overshadowed)).toEqual(rows.map(() => false));
+    });
+
     it('describes segments: id, interval, shard spec, dimensions, metrics', async () => {
       const [row] = await context.druid.rows(
         `SELECT segment_id, "start", "end", version, shard_spec, dimensions, metrics, num_replicas FROM sys.segments WHERE datasource = '${context.data.clicks}'`,

@@ -37,13 +37,16 @@ export class AnswerStream {
     if (response.destroyed) throw new ClientGone();
     if (!response.headersSent && !response.hasHeader('Content-Type'))
       response.setHeader('Content-Type', 'application/json');
-    if (this.#truncateAfter !== undefined && this.#sent + text.length > this.#truncateAfter) {
-      const piece = text.slice(0, this.#truncateAfter - this.#sent);
-      await new Promise<void>((done) => response.write(piece, () => done()));
-      response.destroy();
-      throw new ClientGone();
+    if (this.#truncateAfter !== undefined) {
+      const bytes = Buffer.from(text);
+      const piece = bytes.subarray(0, this.#truncateAfter - this.#sent);
+      this.#sent += piece.length;
+      if (piece.length < bytes.length) {
+        await new Promise<void>((done) => response.write(piece, () => done()));
+        response.destroy();
+        throw new ClientGone();
+      }
     }
-    this.#sent += text.length;
     if (response.write(text)) return;
     await drained(response);
     if (response.destroyed) throw new ClientGone();

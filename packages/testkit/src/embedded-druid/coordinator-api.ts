@@ -2,7 +2,7 @@
 
 import type { Catalog, DataSource } from './catalog.js';
 import { druidException, plainAnswer } from './druid-error.js';
-import { retireSegments } from './retirement.js';
+import { addUnusedRoutes } from './retirement-api.js';
 import type { Request, Router } from './router.js';
 import type { Store } from './store.js';
 import { type Interval, intervalText, isoTime, parseInterval } from './time-text.js';
@@ -21,7 +21,8 @@ const API = '/druid/coordinator/v1';
 const LOAD_STATUS_WINDOW_MS = 14 * 86_400_000;
 
 export function addCoordinatorRoutes(router: Router, options: CoordinatorOptions): void {
-  const { catalog, store, url } = options;
+  const { catalog, url } = options;
+  addUnusedRoutes(router, API, options);
   const find = ({ params }: Request): DataSource => {
     const source = catalog.find(params['dataSource'] ?? '');
     if (!source) throw plainAnswer(204, '', 'application/json');
@@ -45,6 +46,13 @@ export function addCoordinatorRoutes(router: Router, options: CoordinatorOptions
     .on(`GET ${API}/metadata/datasources`, (_, answer) =>
       answer.json(catalog.dataSources().map(({ name }) => name)),
     )
+    .on(`GET ${API}/metadata/segments`, ({ query }, answer) => {
+      const wanted = query.getAll('datasources');
+      const sources = catalog
+        .dataSources()
+        .filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+      return answer.json(sources.flatMap((source) => metadataSegments(source, query)));
+    })
     .on(`GET ${API}/metadata/datasources/{dataSource}/segments`, ({ params, query }, answer) => {
       const source = catalog.find(params['dataSource'] ?? '');
       if (!source) throw plainAnswer(404, '', 'application/json');
@@ -62,12 +70,7 @@ export function addCoordinatorRoutes(router: Router, options: CoordinatorOptions
     )
     .on(`GET ${API}/datasources/{dataSource}/loadstatus`, (request, answer) =>
       answer.send(200, loadStatus(find(request), request.query, options.now())),
-    )
-    .on(`DELETE ${API}/datasources/{dataSource}`, async ({ params }, answer) => {
-      const segments = catalog.find(params['dataSource'] ?? '')?.segments ?? [];
-      await retireSegments(store, catalog, segments);
-      await answer.json({ segmentStateChanged: segments.length > 0, numChangedSegments: segments.length });
-    });
+    );
 }
 
 function summary({ segments }: DataSource): Record<string, unknown> {
@@ -106,6 +109,18 @@ export function segmentJson(segment: Segment): Record<string, unknown> {
     size: segment.sizeBytes,
     identifier: segmentId(segment),
   };
+}
+
+/** All used segments; with `includeOvershadowedStatus` also whether newer ones have taken a segment's place. */
+function metadataSegments({ segments, visible }: DataSource, query: URLSearchParams): unknown[] {
+  const sorted = [...segments].sort(compareSegments);
+  if (!query.has('includeOvershadowedStatus')) return sorted.map(segmentJson);
+  const seen = new Set(visible.map(({ segment }) => segment));
+  return sorted.map((segment) => ({
+    ...segmentJson(segment),
+    overshadowed: !seen.has(segment),
+    replicationFactor: 1,
+  }));
 }
 
 function segmentList(segments: readonly Segment[], query: URLSearchParams): unknown[] {

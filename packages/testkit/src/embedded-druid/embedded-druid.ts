@@ -107,8 +107,8 @@ export class EmbeddedDruid {
 
   async #stop(): Promise<void> {
     const { server, runner, queries, store } = this.#parts;
-    queries.cancelAll();
     await server.close();
+    await queries.stop();
     await runner.stop();
     await store.close();
   }

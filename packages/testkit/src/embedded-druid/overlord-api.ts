@@ -2,13 +2,13 @@
 
 import type { Catalog } from './catalog.js';
 import { plainAnswer, refusedSpec } from './druid-error.js';
-import { retireSegments } from './retirement.js';
+import { addUnusedRoutes } from './retirement-api.js';
 import type { Request, Router } from './router.js';
 import type { Store } from './store.js';
 import type { Supervisors } from './supervisors.js';
 import type { TaskRunner } from './task-runner.js';
 import { statusJson, type TaskLocation, type TaskRecord, type TaskStore } from './task-store.js';
-import { isoTime, parseInterval } from './time-text.js';
+import { isoTime } from './time-text.js';
 
 export interface OverlordOptions {
   store: Store;
@@ -29,7 +29,8 @@ const CAPACITY = 8;
 export function addOverlordRoutes(router: Router, options: OverlordOptions): void {
   addTaskRoutes(router, options);
   addSupervisorRoutes(router, options);
-  const { runner, tasks, location, url, catalog, store } = options;
+  addUnusedRoutes(router, API, options);
+  const { runner, tasks, location, url } = options;
   router
     .on(`GET ${API}/leader`, (_, answer) => answer.send(200, url))
     .on(`GET ${API}/isLeader`, (_, answer) => answer.json({ leader: true }))
@@ -60,21 +61,6 @@ export function addOverlordRoutes(router: Router, options: OverlordOptions): voi
           lastCompletedTaskTime: isoTime(lastCompleted),
         },
       ]);
-    })
-    .on(`POST ${API}/datasources/{dataSource}/markUnused`, async ({ params, body }, answer) => {
-      const { interval, segmentIds } = JSON.parse(body || '{}') as {
-        interval?: string;
-        segmentIds?: string[];
-      };
-      if (segmentIds) throw refusedSpec('EmbeddedDruid marks segments unused by interval only');
-      const within = interval === undefined ? undefined : parseInterval(interval);
-      if (interval !== undefined && !within) throw refusedSpec(`Invalid interval [${interval}]`);
-      const segments = (catalog.find(params['dataSource'] ?? '')?.segments ?? []).filter(
-        (segment) =>
-          !within || (segment.interval.start >= within.start && segment.interval.end <= within.end),
-      );
-      await retireSegments(store, catalog, segments);
-      await answer.json({ numChangedSegments: segments.length, segmentStateChanged: segments.length > 0 });
     });
 }
 

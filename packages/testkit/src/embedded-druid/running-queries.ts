@@ -15,9 +15,15 @@ export interface QueryToRun {
   timeoutMs: number | undefined;
 }
 
+/** Reads the chunks of a result. */
+type Consume = (chunks: AsyncIterable<DuckDBDataChunk>) => Promise<void>;
+
+const INTERRUPT_AGAIN_MS = 20;
+
 export class RunningQueries {
   readonly #store: Store;
   readonly #running = new Map<string, Set<Running>>();
+  readonly #ends = new Set<Promise<void>>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -30,8 +36,10 @@ export class RunningQueries {
     return found !== undefined;
   }
 
-  cancelAll(): void {
+  /** Cancels everything and waits until nothing runs any more. */
+  async stop(): Promise<void> {
     for (const id of this.#running.keys()) this.cancel(id);
+    await Promise.allSettled(this.#ends);
   }
 
   /**
@@ -39,16 +47,26 @@ export class RunningQueries {
    *
    * @throws DruidHttpError 504 at the time-out, 500 when cancelled or when the query fails
    */
-  async run(
-    query: QueryToRun,
-    consume: (chunks: AsyncIterable<DuckDBDataChunk>) => Promise<void>,
-  ): Promise<void> {
+  async run(query: QueryToRun, consume: Consume): Promise<void> {
+    const end = this.#run(query, consume);
+    this.#ends.add(end);
+    try {
+      await end;
+    } finally {
+      this.#ends.delete(end);
+    }
+  }
+
+  async #run(query: QueryToRun, consume: Consume): Promise<void> {
     const connection = await this.#store.acquire();
     let stopped: 'cancelled' | 'timeout' | undefined;
+    let interrupting: NodeJS.Timeout | undefined;
     const running: Running = {
       stop: (reason) => {
         stopped ??= reason;
         connection.interrupt();
+        // An interrupt that comes just before DuckDB starts is lost, so it is repeated until the query has ended.
+        interrupting ??= setInterval(() => connection.interrupt(), INTERRUPT_AGAIN_MS);
       },
     };
     this.#register(query.id, running);
@@ -63,16 +81,19 @@ export class RunningQueries {
         yield chunk;
       }
     }
+    let isReusable = false;
     try {
       await consume(chunks());
-      this.#store.release(connection);
+      isReusable = stopped === undefined;
     } catch (error) {
-      // The connection may still hold a half-read result; a new one is cheap.
-      connection.closeSync();
       throw explain(error, stopped);
     } finally {
       clearTimeout(timer);
+      clearInterval(interrupting);
       this.#unregister(query.id, running);
+      // After a failure the connection may hold a half-read result or a late interrupt; a new one is cheap.
+      if (isReusable) this.#store.release(connection);
+      else connection.closeSync();
     }
   }
 

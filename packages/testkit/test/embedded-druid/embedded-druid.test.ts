@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DruidHttp } from '../../src/contract/druid-http.js';
+import type { DruidHttp } from '../../src/contract/druid-http.js';
 import { ingestionTask, lines } from '../../src/contract/fixtures.js';
-import { EmbeddedDruid } from '../../src/index.js';
+import type { EmbeddedDruid } from '../../src/index.js';
 import { startDruid } from './support/client.js';
 
 const SQL = '/druid/v2/sql';
@@ -251,6 +251,15 @@ describe('deleting', () => {
       interval: '2024-01-01/2024-01-02',
     });
     expect(await http.rows('SELECT k FROM x')).toEqual([['d2']]);
+  });
+
+  it('marks segments unused by id', async () => {
+    await http.run(one('x'));
+    const [id] = (await http.json('/druid/coordinator/v1/datasources/x/segments')) as string[];
+    const path = '/druid/coordinator/v1/datasources/x/markUnused';
+    const answer = await http.request('POST', path, { segmentIds: [id, 'nope'] });
+    expect(JSON.parse(answer.text)).toEqual({ numChangedSegments: 1, segmentStateChanged: true });
+    expect((await http.request('POST', path, {})).status).toBe(400);
   });
 
   it('drops what was hidden for longer than Druid keeps it', async () => {

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import {
+  CheckpointError,
+  StreamExecutionEnvironment,
+  ValueStateDescriptor,
+  WatermarkStrategy,
+  type CheckpointConfig,
+} from '../../src/index.js';
+import { CollectingSink } from '../support/collecting-sink.js';
+import { drive, failureOf, quiet, until } from '../support/conditions.js';
+import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { MemoryStorage } from '../support/memory-storage.js';
+import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
+
+const none = WatermarkStrategy.noWatermarks<number>();
+
+async function finishedJob(): Promise<MemoryStorage> {
+  const storage = new MemoryStorage();
+  await start(storage, {});
+  return storage;
+}
+
+function start(
+  storage: MemoryStorage,
+  options: { jobName?: string; maxParallelism?: number; uid?: string; restore?: CheckpointConfig['restore'] },
+) {
+  const clock = new ManualClock();
+  const env = StreamExecutionEnvironment.getExecutionEnvironment({
+    clock,
+    ...(options.maxParallelism === undefined ? {} : { maxParallelism: options.maxParallelism }),
+  });
+  env.enableCheckpointing({
+    intervalMs: 10,
+    storage,
+    ...(options.restore === undefined ? {} : { restore: options.restore }),
+  });
+  env
+    .fromSource(new ScriptedSource<number>([[{ value: 1 }]]), none, 'In')
+    .uid('in')
+    .map((n) => n)
+    .uid(options.uid ?? 'map')
+    .sinkTo(new CollectingSink<number>())
+    .uid('out');
+  return drive(env.executeAsync(options.jobName ?? 'job'), clock);
+}
+
+describe('a restart', () => {
+  it('goes on from the newest checkpoint, in the same lineage, with totals over all runs', async () => {
+    const storage = await finishedJob();
+    const first = storage.checkpoints[0];
+    const result = await start(storage, {});
+    expect(result.checkpoints).toMatchObject({ restoredId: 1, lastId: 2, completed: 1 });
+    expect(result.jobId).toBe(first?.jobId);
+    expect(result.operators.find(({ uid }) => uid === 'map')?.recordsIn).toBe(1);
+  });
+
+  it.each([
+    ['another job', { jobName: 'other' }, "belongs to the job 'job', not to 'other'"],
+    [
+      'another max parallelism',
+      { maxParallelism: 64 },
+      'was taken with max parallelism 128, the program has 64',
+    ],
+    ['a program without the operator', { uid: 'renamed' }, "with uid 'map', which the program does not have"],
+    ["'none' where there is one", { restore: 'none' as const }, 'but the job is to start afresh'],
+  ])('is refused for %s', async (_what, options, message) => {
+    const storage = await finishedJob();
+    const error = await failureOf(start(storage, options));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toContain(message);
+    expect(storage.checkpoints).toHaveLength(1);
+  });
+
+  it("with 'none' is a start where there is nothing", async () => {
+    const result = await start(new MemoryStorage(), { restore: 'none' });
+    expect(result.checkpoints.restoredId).toBeUndefined();
+  });
+
+  it('of a job whose state cannot be decoded is refused, not guessed', async () => {
+    const storage = await finishedJob();
+    const newest = storage.checkpoints[0];
+    if (newest === undefined) throw new Error('no checkpoint');
+    storage.checkpoints[0] = {
+      ...newest,
+      operators: newest.operators.map((part) => ({ ...part, bytes: Uint8Array.of(11, 255, 0, 0, 0) })),
+    };
+    expect(await failureOf(start(storage, {}))).toBeInstanceOf(Error);
+  });
+
+  it('commits what the checkpoint had left, once, before anything new', async () => {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage();
+    const system = new ExternalSystem<number>();
+    const source = new ScriptedSource<number>([[{ value: 1 }, PAUSE, { value: 2 }]]);
+    let isCommitting = false;
+    const run = (isStuck: boolean) => {
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock });
+      env.enableCheckpointing({ intervalMs: 10, storage });
+      env.fromSource(source, none, 'In').sinkTo(
+        new TransactionalSink(system, (point) => {
+          if (point !== 'before commit') return;
+          isCommitting = true;
+          if (isStuck) throw new Error('the other side is away');
+        }),
+      );
+      return env.executeAsync('job');
+    };
+    const first = run(true);
+    await until(() => source.emitted === 1);
+    clock.advance(10);
+    const error = await failureOf(first.result);
+    expect(isCommitting).toBe(true);
+    expect(error.message).toContain(
+      "'Sink' (subtask 0) failed while committing checkpoint 1: the other side is away",
+    );
+    expect(storage.checkpoints[0]?.pendingCommits[0]?.requests).toHaveLength(1);
+    // Prepared by a run that died before its checkpoint was durable: nobody will ever commit it.
+    system.prepared.set('orphan', [99]);
+    const second = run(false);
+    await until(() => system.visible.length === 1);
+    expect(system.prepared.has('orphan')).toBe(false);
+    source.resume();
+    await drive(second, clock);
+    expect(system.visible).toEqual([1, 2]);
+  });
+
+  it('at another parallelism gives the splits back to the enumerator, and totals stay', async () => {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage();
+    const scripts = Array.from(
+      { length: 5 },
+      (_, split) =>
+        [
+          ...Array.from({ length: 10 }, (__, i) => ({ value: split * 100 + i })),
+          PAUSE,
+          ...Array.from({ length: 10 }, (__, i) => ({ value: split * 100 + 50 + i })),
+        ] as const,
+    );
+    const source = new ScriptedSource<number>(scripts);
+    const system = new ExternalSystem<string>();
+    const run = (parallelism: number) => {
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock, parallelism });
+      env.enableCheckpointing({ intervalMs: 10, storage });
+      env
+        .fromSource(source, none, 'In')
+        .keyBy((n) => n % 100)
+        .process<string>((context) => {
+          const count = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
+          return {
+            processElement(n, { currentKey }, out) {
+              count.update((count.value() ?? 0) + 1);
+              out.collect(`${currentKey} ${String(count.value())}`);
+              void n;
+            },
+          };
+        })
+        .sinkTo(new TransactionalSink(system));
+      return env.executeAsync('rescale');
+    };
+    const first = run(2);
+    await until(() => source.emitted === 50);
+    clock.advance(10);
+    await until(() => system.visible.length === 50);
+    first.cancel();
+    await failureOf(first.result);
+    await quiet();
+    expect(source.returnedSplits).toBe(0);
+    source.resume();
+    const result = await drive(run(3), clock);
+    expect(source.returnedSplits).toBe(5);
+    expect(source.emitted).toBe(100);
+    const expected = [...Array(10).keys(), ...Array.from({ length: 10 }, (_, i) => 50 + i)].flatMap((key) =>
+      Array.from({ length: 5 }, (_, n) => `${key} ${n + 1}`),
+    );
+    expect(system.visible.sort()).toEqual(expected.sort());
+    expect(result.operators.map(({ recordsIn, recordsOut }) => [recordsIn, recordsOut])).toEqual([
+      [0, 100],
+      [100, 100],
+      [100, 0],
+    ]);
+  });
+});

@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildPackage } from './support/built-package.js';
+
+const root = join(import.meta.dirname, '..');
+const readme = await readFile(join(root, 'README.md'), 'utf8');
+const snippets = [...readme.matchAll(/```ts\n(.*?)```\n\n```text\n(.*?)```/gs)].map(
+  ([, code = '', output = '']) => ({
+    code,
+    output,
+  }),
+);
+
+beforeAll(buildPackage, 120_000);
+
+describe('the README', () => {
+  it('has a program, and the small contracts', () => {
+    expect(snippets).toHaveLength(2);
+  });
+
+  it.each(snippets)('prints what it says: %#', async ({ code, output }) => {
+    const directory = await mkdtemp(join(tmpdir(), 'millrace-readme-'));
+    try {
+      const { outputText } = ts.transpileModule(code, {
+        compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+      });
+      const built = pathToFileURL(join(root, 'dist/index.js')).href;
+      await writeFile(join(directory, 'snippet.mjs'), outputText.replaceAll('@millrace/core-stream', built));
+      const { stdout } = await promisify(execFile)(process.execPath, ['snippet.mjs'], { cwd: directory });
+      expect(stdout).toBe(output);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+
+  it('names tests that exist', async () => {
+    for (const [, path = ''] of readme.matchAll(/`(test\/[\w/.-]+)`/g)) {
+      if (path.endsWith('.ts')) await expect(readFile(join(root, path), 'utf8')).resolves.not.toBe('');
+    }
+  });
+});
