@@ -2,11 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import ts from 'typescript';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { buildPackage } from './support/built-package.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { transpilePackage, type TranspiledPackage } from './support/transpiled-package.js';
 
 const root = join(import.meta.dirname, '..');
 const readme = await readFile(join(root, 'README.md'), 'utf8');
@@ -17,7 +16,9 @@ const snippets = [...readme.matchAll(/```ts\n(.*?)```\n\n```text\n(.*?)```/gs)].
   }),
 );
 
-beforeAll(buildPackage, 120_000);
+let built: TranspiledPackage;
+beforeAll(async () => void (built = await transpilePackage()), 60_000);
+afterAll(() => built.remove());
 
 describe('the README', () => {
   it('has a program, and the small contracts', () => {
@@ -30,8 +31,10 @@ describe('the README', () => {
       const { outputText } = ts.transpileModule(code, {
         compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
       });
-      const built = pathToFileURL(join(root, 'dist/index.js')).href;
-      await writeFile(join(directory, 'snippet.mjs'), outputText.replaceAll('@millrace/core-stream', built));
+      await writeFile(
+        join(directory, 'snippet.mjs'),
+        outputText.replaceAll('@millrace/core-stream', built.url),
+      );
       const { stdout } = await promisify(execFile)(process.execPath, ['snippet.mjs'], { cwd: directory });
       expect(stdout).toBe(output);
     } finally {

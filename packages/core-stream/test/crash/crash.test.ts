@@ -3,20 +3,22 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { buildPackage } from '../support/built-package.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../support/random.js';
+import { transpilePackage, type TranspiledPackage } from '../support/transpiled-package.js';
 
 const RECORDS = 3000;
 
-beforeAll(buildPackage, 120_000);
+let built: TranspiledPackage;
+beforeAll(async () => void (built = await transpilePackage()), 60_000);
+afterAll(() => built.remove());
 
 /** Runs the job, and kills it after `killAfter` lines of progress. Resolves with whether it got to its end. */
 function run(directory: string, parallelism: number, killAfter: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const child = spawn(
       process.execPath,
-      [join(import.meta.dirname, 'crashing-job.mjs'), directory, String(parallelism)],
+      [join(import.meta.dirname, 'crashing-job.mjs'), directory, String(parallelism), built.url],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
       },

@@ -1,5 +1,5 @@
 /**
- * A job in a process of its own, to be killed. `node crashing-job.mjs <directory> <parallelism>`; prints a line per
+ * A job in a process of its own, to be killed. `node crashing-job.mjs <directory> <parallelism> <url of the package>`; prints a line per
  * committed checkpoint, so that the test knows how far it has got.
  */
 import {
@@ -14,15 +14,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import {
+const [directory, parallelism] = [process.argv[2], Number(process.argv[3])];
+const {
   FileCheckpointStorage,
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
   ValueStateDescriptor,
   WatermarkStrategy,
-} from '../../dist/index.js';
-
-const [directory, parallelism] = [process.argv[2], Number(process.argv[3])];
+} = await import(process.argv[4]);
 const RECORDS = 3000;
 
 /** Transactions as files: prepared under one name, committed by a rename. */

@@ -141,6 +141,24 @@ describe('records', () => {
   });
 });
 
+describe('the event loop', () => {
+  it('local job invariant 3: gets its turn while there is always a record to process', async () => {
+    const { env } = environment();
+    let n = 0;
+    let turns = 0;
+    const count = () => {
+      turns++;
+      if (n < 1000) setImmediate(count);
+    };
+    setImmediate(count);
+    env
+      .addSource<number>({ collect: (out) => (out.collect(n++), n < 1000) })
+      .sinkTo(new CollectingSink<number>());
+    await env.execute('busy');
+    expect(turns).toBeGreaterThan(1000 / 32);
+  });
+});
+
 describe('the result', () => {
   it('counts what every operator did, with the watermark +∞ at the end', async () => {
     const { clock, env } = environment({ parallelism: 2, autoWatermarkIntervalMs: 10 });
@@ -298,7 +316,7 @@ describe('back-pressure', () => {
     await drive(job, clock);
   });
 
-  it('lets nothing be written while a sink prepares a checkpoint', async () => {
+  it('task invariant 1: lets nothing be written while a sink prepares a checkpoint', async () => {
     const { clock, env } = environment();
     const gate = createGate();
     let isPreparing = false;

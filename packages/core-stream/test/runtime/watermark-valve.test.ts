@@ -54,7 +54,7 @@ describe('watermark valve', () => {
     expect(log).toEqual([5, true, false, 9]);
   });
 
-  it('passes the end on when an input ends while it is idle', () => {
+  it('invariant 3: passes the end on when an input ends while it is idle', () => {
     const { log, valve } = valveOf(1);
     valve.watermark(0, 5);
     valve.idle(0, true);
@@ -62,7 +62,18 @@ describe('watermark valve', () => {
     expect(log).toEqual([5, true, false, MAX_WATERMARK]);
   });
 
-  it('does not take the end of one input for the end of all while the others are idle', () => {
+  it('goes on from a restored watermark and not below it', () => {
+    const { log, valve } = valveOf(2);
+    valve.restoreWatermark(-Infinity);
+    valve.restoreWatermark(7);
+    valve.watermark(0, 5);
+    valve.watermark(1, 5);
+    valve.watermark(0, 9);
+    valve.watermark(1, 8);
+    expect(log).toEqual([7, 8]);
+  });
+
+  it('invariant 3: does not take the end of one input for the end of all while the others are idle', () => {
     const { log, valve } = valveOf(2);
     valve.watermark(0, 5);
     valve.watermark(1, 5);

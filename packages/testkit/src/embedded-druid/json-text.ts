@@ -23,10 +23,12 @@ export function parseJsonLossless(text: string): unknown {
 
 /** {@link parseJsonLossless} that also tells `1.0` and `1e3` (as {@link WholeDouble}) from `1` and `1000`. */
 export function parseJsonAsJava(text: string): unknown {
-  return /\d{16}|\d[.eE]/.test(text)
-    ? parseMarked(text, (token) => isLongInteger(token) || isWholeDouble(token))
-    : JSON.parse(text);
+  if (!MAY_DIFFER.test(text)) return JSON.parse(text);
+  return parseMarked(text, (token) => isLongInteger(token) || isWholeDouble(token));
 }
+
+/** Long digits, or a number with an exponent or with nothing but zeros behind the point. */
+const MAY_DIFFER = /\d{16}|[:,[]\s*-?\d+(?:\.0+(?!\d)|(?:\.\d+)?[eE])/;
 
 const isLongInteger = (token: string): boolean =>
   /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token));

@@ -41,8 +41,6 @@ export class TooManyParseExceptions extends Error {
 type JsonRow = Record<string, unknown>;
 type Parsed = { t: number; values: string[]; problems: string[]; row: JsonRow } | ParseEvent;
 
-const WRITE_BATCH = 1 << 16;
-
 /**
  * Parses all lines of `path` and writes the good ones, typed, to `target`.
  *
@@ -54,49 +52,56 @@ export async function readRows(
   path: string,
   target: string,
 ): Promise<RowStats> {
-  const stats: RowStats = {
-    processed: 0,
-    processedWithError: 0,
-    unparseable: 0,
-    thrownAway: 0,
-    events: [],
-    withErrorEvents: [],
-  };
+  const stats = noRows();
   const output = createWriteStream(target);
-  let batch = '';
   let line = 0;
-  for await (const text of linesOf(path)) {
-    line += 1;
-    const place = `(Record: ${stats.processed + stats.processedWithError + 1}, Line: ${line})`;
-    const parsed = parseRow(spec, fields, text.replace(/^\uFEFF/, ''), place);
-    if ('errorType' in parsed) {
-      stats.unparseable += 1;
-      save(stats.events, parsed, spec.maxSavedParseExceptions);
-      save(stats.withErrorEvents, parsed, spec.maxSavedParseExceptions);
-    } else if (parsed.problems.length > 0) {
-      stats.processedWithError += 1;
-      const event = {
-        input: javaText(parsed.row),
-        errorType: 'processedWithError',
-        details: parsed.problems,
-      } as const;
-      save(stats.withErrorEvents, event, spec.maxSavedParseExceptions);
-    } else {
-      stats.processed += 1;
+  try {
+    for await (const texts of linesOf(path)) {
+      let rows = '';
+      for (const text of texts) {
+        line += 1;
+        const place = `(Record: ${stats.processed + stats.processedWithError + 1}, Line: ${line})`;
+        const parsed = parseRow(spec, fields, text.startsWith('\uFEFF') ? text.slice(1) : text, place);
+        count(stats, parsed, spec);
+        if ('values' in parsed) rows += `{"t":${parsed.t}${parsed.values.join('')}}\n`;
+      }
+      if (!output.write(rows)) await once(output, 'drain');
     }
-    if (stats.unparseable + stats.processedWithError > spec.maxParseExceptions) {
-      output.destroy();
-      throw new TooManyParseExceptions(spec.maxParseExceptions, stats);
-    }
-    if ('values' in parsed) batch += `{"t":${parsed.t}${parsed.values.join('')}}\n`;
-    if (batch.length > WRITE_BATCH) {
-      if (!output.write(batch)) await once(output, 'drain');
-      batch = '';
-    }
+  } catch (error) {
+    output.destroy();
+    throw error;
   }
-  output.end(batch);
+  output.end();
   await once(output, 'close');
   return stats;
+}
+
+/** Statistics before the first row. */
+export const noRows = (): RowStats => ({
+  processed: 0,
+  processedWithError: 0,
+  unparseable: 0,
+  thrownAway: 0,
+  events: [],
+  withErrorEvents: [],
+});
+
+function count(stats: RowStats, parsed: Parsed, spec: IngestionSpec): void {
+  const limit = spec.maxSavedParseExceptions;
+  if ('errorType' in parsed) {
+    stats.unparseable += 1;
+    save(stats.events, parsed, limit);
+    save(stats.withErrorEvents, parsed, limit);
+  } else if (parsed.problems.length > 0) {
+    stats.processedWithError += 1;
+    const input = javaText(parsed.row);
+    save(stats.withErrorEvents, { input, errorType: 'processedWithError', details: parsed.problems }, limit);
+  } else {
+    stats.processed += 1;
+  }
+  if (stats.unparseable + stats.processedWithError > spec.maxParseExceptions) {
+    throw new TooManyParseExceptions(spec.maxParseExceptions, stats);
+  }
 }
 
 /** Druid keeps the latest events only. */
@@ -105,18 +110,24 @@ function save(events: ParseEvent[], event: ParseEvent, limit: number): void {
   if (events.length > limit) events.shift();
 }
 
-async function* linesOf(path: string): AsyncGenerator<string> {
-  let rest = Buffer.alloc(0);
+async function* linesOf(path: string): AsyncGenerator<string[]> {
+  let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    let data = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
-    for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10)) {
-      yield data.toString('utf8', 0, data[at - 1] === 13 ? at - 1 : at);
-      data = data.subarray(at + 1);
+    const data = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, start)) {
+      lines.push(data.toString('utf8', start, data[end - 1] === CARRIAGE_RETURN ? end - 1 : end));
+      start = end + 1;
     }
-    rest = Buffer.from(data);
+    rest = data.subarray(start);
+    yield lines;
   }
-  if (rest.length > 0) yield rest.toString('utf8');
+  if (rest.length > 0) yield [rest.toString('utf8')];
 }
+
+const NEWLINE = 10;
+const CARRIAGE_RETURN = 13;
 
 function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: string, place: string): Parsed {
   const row = firstJsonValue(text);

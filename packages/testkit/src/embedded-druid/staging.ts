@@ -10,7 +10,7 @@
 import { join } from 'node:path';
 import type { IngestionSpec } from './ingestion-spec.js';
 import type { FieldRole } from './java-values.js';
-import { readRows, type RowStats, TooManyParseExceptions } from './row-reader.js';
+import { noRows, readRows, type RowStats, TooManyParseExceptions } from './row-reader.js';
 import { type Connection, quoted } from './store.js';
 import type { TaskInput } from './task-input.js';
 import { DUCKDB_TYPE } from './catalog.js';
@@ -61,15 +61,7 @@ export async function stageRows(
 ): Promise<StagedRows> {
   const fields = stagedFields(spec);
   if (!input.lenient && (await stageFast(connection, spec, fields, input, table))) {
-    const stats = {
-      processed: input.lines,
-      processedWithError: 0,
-      unparseable: 0,
-      thrownAway: 0,
-      events: [],
-      withErrorEvents: [],
-    };
-    return { table, fields, stats, exact: false };
+    return { table, fields, stats: { ...noRows(), processed: input.lines }, exact: false };
   }
   const stats = await readRows(spec, fields, input.path, exactPath);
   await connection.run(`DROP TABLE IF EXISTS ${table}`);

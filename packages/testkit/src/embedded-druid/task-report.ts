@@ -4,15 +4,6 @@ import type { IngestionSpec } from './ingestion-spec.js';
 import type { ParseEvent, RowStats } from './row-reader.js';
 import type { TaskRecord } from './task-store.js';
 
-export const emptyStats = (): RowStats => ({
-  processed: 0,
-  processedWithError: 0,
-  unparseable: 0,
-  thrownAway: 0,
-  events: [],
-  withErrorEvents: [],
-});
-
 const ZERO = { processed: 0, processedBytes: 0, processedWithError: 0, thrownAway: 0, unparseable: 0 };
 
 /** The report of a task that published `segments` segments from `bytes` bytes of rows. */

@@ -16,9 +16,9 @@ import { druidException, notSupported, refusedSpec } from './druid-error.js';
 import { checkId, type IngestionSpec, parseIngestionSpec } from './ingestion-spec.js';
 import { prepareRows, writeSegments } from './publish.js';
 import { collectGarbage } from './retirement.js';
-import { emptyStats, failureReport, successReport } from './task-report.js';
+import { failureReport, successReport } from './task-report.js';
 import type { Clock, EmbeddedLogger } from './options.js';
-import type { RowStats } from './row-reader.js';
+import { noRows, type RowStats } from './row-reader.js';
 import { exactPathIn, stageRows, TooManyParseExceptions } from './staging.js';
 import { type Connection, inTransaction, type Store } from './store.js';
 import { fetchInput, type TaskInput } from './task-input.js';
@@ -99,7 +99,7 @@ export class TaskRunner {
   async #run(task: TaskRecord, spec: IngestionSpec, signal: AbortSignal): Promise<void> {
     const { store, catalog, clock, logger, ingestDelayMs } = this.#options;
     const path = join(store.scratchDir, `input-${task.seq}.ndjson`);
-    let stats: RowStats = emptyStats();
+    let stats: RowStats = noRows();
     try {
       await delay(ingestDelayMs, signal);
       const input = await fetchInput(spec.input, path, signal);

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import type { CommitRequest } from '../../src/index.js';
+import { CommitQueue } from '../../src/runtime/commit-queue.js';
+import { createGate, failureOf } from '../support/conditions.js';
+
+const request = (checkpointId: number, subtaskIndex: number): CommitRequest<unknown> => ({
+  checkpointId,
+  subtaskIndex,
+  committable: `${checkpointId}/${subtaskIndex}`,
+});
+
+function queueOf(commit: (requests: readonly CommitRequest<unknown>[]) => Promise<void>) {
+  const recovered: (readonly CommitRequest<unknown>[])[] = [];
+  const committer = {
+    commit,
+    recover: (pending: readonly CommitRequest<unknown>[]) => void recovered.push(pending),
+  };
+  return { recovered, queue: new CommitQueue([{ uid: 'out', name: 'Out', committer }]) };
+}
+
+describe('commit queue', () => {
+  it('commit queue invariant 1: holds a request until its committer has confirmed it', async () => {
+    const gate = createGate();
+    const { queue } = queueOf(() => gate.opened);
+    queue.add('out', [request(1, 0)]);
+    const committing = queue.commit(1);
+    queue.add('out', [request(2, 0)]);
+    expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(1, 0), request(2, 0)] }]);
+    gate.open();
+    await committing;
+    expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(2, 0)] }]);
+    await queue.commit(2);
+    expect(queue.snapshot()).toEqual([]);
+  });
+
+  it('commit queue invariant 1: still holds what was refused', async () => {
+    const { queue } = queueOf(() => Promise.reject(new Error('away')));
+    queue.add('out', [request(1, 0)]);
+    expect((await failureOf(queue.commit(1))).message).toContain(
+      "'Out' (subtask 0) failed while committing checkpoint 1",
+    );
+    expect(queue.snapshot()).toHaveLength(1);
+  });
+
+  it('commit queue invariant 2: one call per checkpoint, oldest first, ordered by subtask', async () => {
+    const calls: unknown[][] = [];
+    const { queue, recovered } = queueOf((requests) => {
+      calls.push(requests.map(({ committable }) => committable));
+      return Promise.resolve();
+    });
+    queue.add('out', [request(3, 2), request(2, 1), request(3, 0), request(2, 0), request(4, 0)]);
+    queue.add('no committer', [request(2, 0)]);
+    queue.add('out', []);
+    await queue.recover();
+    expect(recovered[0]).toHaveLength(5);
+    await queue.commit(3);
+    expect(calls).toEqual([
+      ['2/0', '2/1'],
+      ['3/0', '3/2'],
+    ]);
+    expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(4, 0)] }]);
+  });
+});
