@@ -50,7 +50,7 @@ export interface SourceFunction<T> {
  */
 export interface SinkFunction<T> {
   open?(context: FunctionContext): void | Promise<void>;
-  /** A promise is awaited before the next batch, not before the next record. */
+  /** A promise is awaited before the next batch, not before the next record. One object serves all subtasks of the sink. */
   emit(value: T, context: SinkWriteContext): void | Promise<void>;
   close?(): void | Promise<void>;
 }

@@ -148,6 +148,15 @@ describe('file checkpoint storage', () => {
     expect((await readdir(directory)).sort()).toEqual(expected);
   });
 
+  it('does not replace a checkpoint that is there already', async () => {
+    const storage = new FileCheckpointStorage(directory);
+    await storage.write(checkpoint(3));
+    expect(await failureOf(storage.write({ ...checkpoint(3), jobId: 'another job' }))).toBeInstanceOf(
+      CheckpointError,
+    );
+    expect((await storage.latest())?.jobId).toBe('job-1');
+  });
+
   it('says what to do when it cannot write', async () => {
     await writeFile(directory, 'a file where the directory should be');
     const error = await failureOf(new FileCheckpointStorage(directory).write(checkpoint(3)));

@@ -180,4 +180,40 @@ describe('a restart', () => {
       [100, 0],
     ]);
   });
+
+  it('gives every state of a sink’s writers to one writer, at any parallelism', async () => {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage();
+    const seen: string[][] = [];
+    for (const parallelism of [2, 3, 1, 2]) {
+      const given: string[] = [];
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock, parallelism });
+      env.enableCheckpointing({ intervalMs: 1000, storage });
+      env
+        .fromCollection([1])
+        .sinkTo<never, string>({
+          createWriter: ({ subtaskIndex }, restored) => {
+            given.push(...restored);
+            return {
+              write: () => undefined,
+              flush: () => undefined,
+              // Its own states go on, and each run adds one per writer.
+              snapshotState: () => [...restored, `run ${seen.length} writer ${subtaskIndex}`],
+              close: () => undefined,
+            };
+          },
+        })
+        .uid('out');
+      await drive(env.executeAsync('writers'), clock);
+      seen.push(given.sort());
+    }
+    const run = (index: number, writers: number) =>
+      Array.from({ length: writers }, (_, writer) => `run ${index} writer ${writer}`);
+    expect(seen).toEqual([
+      [],
+      run(0, 2),
+      [...run(0, 2), ...run(1, 3)],
+      [...run(0, 2), ...run(1, 3), ...run(2, 1)],
+    ]);
+  });
 });

@@ -178,7 +178,18 @@ describe('canonical encoding', () => {
   });
 
   it.each([
-    ['a class instance', { user: { name: new (class Name {})() } }, 'state.user.name', 'an instance of Name'],
+    [
+      'a class instance',
+      {
+        user: {
+          name: new (class Name {
+            first = 'x';
+          })(),
+        },
+      },
+      'state.user.name',
+      'an instance of Name',
+    ],
     ['a function', [1, () => 1], 'state[1]', 'function'],
     ['a symbol', { a: Symbol('s') }, 'state.a', 'symbol'],
     ['a boxed number', { a: Object(1) as unknown }, 'state.a', 'Number'],
