@@ -107,6 +107,12 @@ export class StreamExecutionEnvironment {
         `The checkpoint interval must be more than 0 milliseconds, got ${config.intervalMs}`,
       );
     }
+    const { maxPendingCommits = 1 } = config;
+    if (!Number.isInteger(maxPendingCommits) || maxPendingCommits < 1) {
+      throw new StreamConfigError(
+        `maxPendingCommits must be a whole number above 0, got ${maxPendingCommits}`,
+      );
+    }
     this.#checkpointing = config;
     return this;
   }

@@ -50,6 +50,8 @@ class Writer {
   bytes: Buffer;
   length = 0;
   readonly forKey: boolean;
+  /** Property names and indices from the root to what is being written; used for messages only. */
+  readonly #path: (string | number)[] = [];
 
   constructor(capacity: number, forKey: boolean) {
     this.bytes = Buffer.allocUnsafe(capacity);
@@ -107,7 +109,8 @@ class Writer {
     this.length = this.bytes.writeDoubleLE(value !== value ? NaN : value, this.length);
   }
 
-  write(value: unknown, path: string, depth: number): void {
+  /** `depth` is how deep `value` lies in what is encoded; the steps on the way are in `#path`. */
+  write(value: unknown, depth = 0): void {
     switch (typeof value) {
       case 'string':
         this.#string(value);
@@ -127,20 +130,21 @@ class Writer {
         return;
       case 'object':
         if (value === null) this.#tag(TAG.null);
-        else this.#object(value, path, depth);
+        else this.#object(value, depth);
         return;
       default:
-        throw notPlain(typeof value, path);
+        throw this.#notPlain(typeof value, depth);
     }
   }
 
-  #object(value: object, path: string, depth: number): void {
-    if (depth > MAX_DEPTH) throw notPlain(`data nested deeper than ${MAX_DEPTH} levels (a cycle?)`, path);
+  #object(value: object, depth: number): void {
+    if (depth > MAX_DEPTH)
+      throw this.#notPlain(`data nested deeper than ${MAX_DEPTH} levels (a cycle?)`, depth);
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Array.prototype && Array.isArray(value)) {
       this.#tag(TAG.array);
       this.#uint32(value.length);
-      for (let i = 0; i < value.length; i++) this.write(value[i], `${path}[${i}]`, depth + 1);
+      for (let i = 0; i < value.length; i++) this.#nested(value[i], i, depth);
       return;
     }
     if (prototype === Date.prototype && value instanceof Date) {
@@ -150,7 +154,7 @@ class Writer {
     }
     if (prototype === Object.prototype || prototype === null) {
       if (Object.getOwnPropertySymbols(value).length > 0)
-        throw notPlain('a property named by a symbol', path);
+        throw this.#notPlain('a property named by a symbol', depth);
       const names = Object.keys(value);
       if (this.forKey) names.sort();
       this.#tag(TAG.object);
@@ -158,7 +162,7 @@ class Writer {
       const record = value as Record<string, unknown>;
       for (const name of names) {
         this.#string(name);
-        this.write(record[name], `${path}.${name}`, depth + 1);
+        this.#nested(record[name], name, depth);
       }
       return;
     }
@@ -175,19 +179,36 @@ class Writer {
         this.#tag(TAG.map);
         this.#uint32(value.size);
         for (const [key, item] of value) {
-          this.write(key, `${path}.key`, depth + 1);
-          this.write(item, `${path}.value`, depth + 1);
+          this.#nested(key, 'key', depth);
+          this.#nested(item, 'value', depth);
         }
         return;
       }
       if (prototype === Set.prototype && value instanceof Set) {
         this.#tag(TAG.set);
         this.#uint32(value.size);
-        for (const item of value) this.write(item, `${path}.item`, depth + 1);
+        for (const item of value) this.#nested(item, 'item', depth);
         return;
       }
     }
-    throw notPlain(`an instance of ${nameOfClass(value)}`, path);
+    throw this.#notPlain(`an instance of ${nameOfClass(value)}`, depth);
+  }
+
+  #nested(value: unknown, step: string | number, depth: number): void {
+    this.#path[depth] = step;
+    this.write(value, depth + 1);
+  }
+
+  #notPlain(what: string, depth: number): StreamRecordError {
+    const steps = this.#path
+      .slice(0, depth)
+      .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`));
+    const path = `${this.forKey ? 'key' : 'state'}${steps.join('')}`;
+    return new StreamRecordError(
+      `Cannot encode ${what} at '${path}': keys and state are plain data. ` +
+        'Use strings, numbers, bigints, booleans, null, Date, arrays and plain objects (in state also Map, Set and bytes).',
+      { details: { path } },
+    );
   }
 }
 
@@ -195,14 +216,6 @@ function nameOfClass(value: object): string {
   // An object made from one without a prototype has no constructor, whatever its type says.
   const made = value.constructor as { readonly name: string } | undefined;
   return made?.name ?? 'an object without a constructor';
-}
-
-function notPlain(what: string, path: string): StreamRecordError {
-  return new StreamRecordError(
-    `Cannot encode ${what} at '${path}': keys and state are plain data. ` +
-      'Use strings, numbers, bigints, booleans, null, Date, arrays and plain objects (in state also Map, Set and bytes).',
-    { details: { path } },
-  );
 }
 
 let scratch = new Writer(1024, true);
@@ -216,7 +229,7 @@ export function encodeKey(key: unknown): Buffer {
   // A key that was refused half-way must not leave its bytes behind.
   if (scratch.bytes.length > 1 << 20) scratch = new Writer(1024, true);
   scratch.length = 0;
-  scratch.write(key, 'key', 0);
+  scratch.write(key);
   return scratch.bytes.subarray(0, scratch.length);
 }
 
@@ -227,7 +240,7 @@ export function encodeKey(key: unknown): Buffer {
  */
 export function encodeState(value: unknown): Buffer {
   const writer = new Writer(4096, false);
-  writer.write(value, 'state', 0);
+  writer.write(value);
   return writer.bytes.subarray(0, writer.length);
 }
 
@@ -367,6 +380,6 @@ export function keyIdentity(key: unknown): unknown {
   if (typeof key === 'object' && key !== null) return `\u0000${encodeKey(key).toString('latin1')}`;
   if (typeof key === 'string')
     return key.charCodeAt(0) === 0 ? `\u0000${encodeKey(key).toString('latin1')}` : key;
-  if (typeof key === 'function' || typeof key === 'symbol') throw notPlain(typeof key, 'key');
+  if (typeof key === 'function' || typeof key === 'symbol') encodeKey(key); // refuses it, naming what it is
   return key;
 }
