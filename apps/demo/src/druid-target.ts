@@ -7,7 +7,7 @@ import {
   DruidTimeoutError,
   DruidTruncatedError,
 } from '@millrace/druid-client';
-import { DruidCluster, EmbeddedDruid, RealServerError } from '@millrace/testkit';
+import { DruidCluster, EmbeddedDruid, RealServerError, type OnStartProgress } from '@millrace/testkit';
 import { sleep, systemClock } from '@millrace/core-stream';
 import { DemoError } from './failure.js';
 
@@ -70,13 +70,23 @@ async function startReal({ dataDir, say, signal }: StartOptions): Promise<DruidC
   const startedAt = performance.now();
   for (;;) {
     try {
-      return await DruidCluster.start({ dataDir, signal, onProgress: ({ message }) => say(message) });
+      return await DruidCluster.start({ dataDir, signal, onProgress: sayProgress(say) });
     } catch (error) {
       const isHeld = RealServerError.is(error) && error.code === 'data-dir-in-use';
       if (!isHeld || performance.now() - startedAt > TAKEOVER_MS) throw error;
       await sleep(systemClock, 500, signal);
     }
   }
+}
+
+/** Some two hundred jars are fetched at the first start: one line for so many of them. */
+const JARS_PER_LINE = 25;
+
+function sayProgress(say: (text: string) => void): OnStartProgress {
+  return ({ message, jars }) => {
+    if (jars === undefined) say(message);
+    else if (jars % JARS_PER_LINE === 0) say(`Fetched ${jars} jars`);
+  };
 }
 
 async function connect(choice: DruidChoice & { readonly kind: 'url' }): Promise<DruidTarget> {
