@@ -9,7 +9,7 @@ import { queryFigures, requireConsistent } from './figures.js';
 import { readFlights } from './flights-file.js';
 import { buildPipeline, SOURCE_UID, type PipelineOptions } from './pipeline.js';
 import { Progress } from './progress.js';
-import { ReplaySource } from './replay-source.js';
+import { replaySource } from './replay-source.js';
 import type { DemoReport } from './report.js';
 import { schemasOf } from './schemas.js';
 import { spoiler } from './spoil.js';
@@ -27,7 +27,7 @@ export async function runDemo(
 
   const source = await times.measure('read', async () => {
     progress.say(`Reading ${options.rows.toLocaleString('en')} flights`);
-    return new ReplaySource(
+    return replaySource(
       await readFlights(options.flightsFile, options.rows, signal),
       spoiler(options.corrupt),
     );

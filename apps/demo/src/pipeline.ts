@@ -19,8 +19,8 @@ import {
   SlidingEventTimeWindows,
   TumblingEventTimeWindows,
   WatermarkStrategy,
+  type DataGeneratorSource,
   type DataStream,
-  type Source,
   type StreamExecutionEnvironment,
 } from '@millrace/core-stream';
 import { DruidSink, type DruidSchema, type DruidSinkOptions } from '@millrace/connector-sink';
@@ -29,7 +29,6 @@ import { delayStatistics, formatAlert, toAirportDelay, toAlert } from './delay-s
 import { enrichFlight } from './enrich.js';
 import type { Flight, RawFlight } from './flight.js';
 import { punctuality, toRecommendations } from './recommendations.js';
-import type { ReplaySplit } from './replay-source.js';
 import type { DemoSchemas } from './schemas.js';
 import { deadLetters, validateFlights, type OnInvalid } from './validate.js';
 
@@ -44,7 +43,7 @@ export const SOURCE_UID = 'replay';
 export const WATERMARK_UID = 'watermarks';
 
 export interface PipelineOptions {
-  readonly source: Source<RawFlight, ReplaySplit, boolean>;
+  readonly source: DataGeneratorSource<RawFlight>;
   readonly airports: Airports;
   readonly onInvalid: OnInvalid;
   readonly schemas: DemoSchemas;

@@ -5,23 +5,9 @@
  * 1. One split, read by one reader: the order of the records is the same in every run, whatever the parallelism.
  * 2. The position in a checkpoint is an index into that order, so it means the same after a restart with the same rows.
  */
-import type {
-  PollStatus,
-  ReaderOutput,
-  Source,
-  SourceReader,
-  SourceReaderContext,
-  SourceSplit,
-  SplitEnumerator,
-  SplitEnumeratorContext,
-} from '@millrace/core-stream';
+import { DataGeneratorSource } from '@millrace/core-stream';
 import { NO_AIRPORT, type FlightColumns } from './flights-file.js';
 import type { RawFlight } from './flight.js';
-
-/** `next` is the index of the next record of the replay. */
-export interface ReplaySplit extends SourceSplit {
-  readonly next: number;
-}
 
 const MINUTE_MS = 60_000;
 
@@ -46,98 +32,25 @@ export function replayOrder(arrivedAt: Float64Array): Uint32Array {
 }
 
 /** A bounded source of raw flights. `spoil` may damage a record on its way in. */
-export class ReplaySource implements Source<RawFlight, ReplaySplit, boolean> {
-  readonly boundedness = 'bounded';
-  readonly #read: (index: number) => RawFlight;
-  readonly #rows: number;
-
-  constructor(flights: FlightColumns, spoil: (flight: RawFlight) => RawFlight = (flight) => flight) {
-    const arrivedAt = arrivals(flights);
-    const order = replayOrder(arrivedAt);
-    const number = (value: number) => (Number.isNaN(value) ? null : value);
-    const airport = (index: number) => (index === NO_AIRPORT ? null : flights.airports[index]!);
-    this.#rows = flights.rows;
-    this.#read = (index) => {
-      const row = order[index]!;
-      return spoil({
-        row,
-        arrivedAt: arrivedAt[row]!,
-        date: number(flights.date[row]!),
-        delay: number(flights.delay[row]!),
-        distance: number(flights.distance[row]!),
-        origin: airport(flights.origin[row]!),
-        destination: airport(flights.destination[row]!),
-      });
-    };
-  }
-
-  /** The enumerator's state is whether the one split was handed out. */
-  createEnumerator(
-    context: SplitEnumeratorContext<ReplaySplit>,
-    isAssigned = false,
-  ): SplitEnumerator<ReplaySplit, boolean> {
-    let unassigned: readonly ReplaySplit[] = isAssigned ? [] : [{ splitId: 'replay', next: 0 }];
-    return {
-      start: () => undefined,
-      handleSplitRequest(subtaskIndex) {
-        for (const split of unassigned) context.assignSplit(split, subtaskIndex);
-        unassigned = [];
-        context.signalNoMoreSplits(subtaskIndex);
-      },
-      addSplitsBack: (splits) => (unassigned = [...unassigned, ...splits]),
-      snapshotState: () => unassigned.length === 0,
-    };
-  }
-
-  createReader(context: SourceReaderContext): SourceReader<RawFlight, ReplaySplit> {
-    return new ReplayReader(this.#read, this.#rows, context);
-  }
-}
-
-class ReplayReader implements SourceReader<RawFlight, ReplaySplit> {
-  readonly #read: (index: number) => RawFlight;
-  readonly #rows: number;
-  readonly #context: SourceReaderContext;
-  #next: number | undefined;
-  #isLast = false;
-  #onAvailable: (() => void) | undefined;
-
-  constructor(read: (index: number) => RawFlight, rows: number, context: SourceReaderContext) {
-    this.#read = read;
-    this.#rows = rows;
-    this.#context = context;
-  }
-
-  start(): void {
-    if (this.#next === undefined) this.#context.requestSplit();
-  }
-
-  pollNext(output: ReaderOutput<RawFlight>, maxRecords: number): PollStatus {
-    if (this.#next === undefined) return this.#isLast ? 'end' : 'wait';
-    const end = Math.min(this.#rows, this.#next + maxRecords);
-    while (this.#next < end) output.collect(this.#read(this.#next++));
-    if (this.#next < this.#rows) return 'more';
-    this.#next = undefined;
-    if (this.#isLast) return 'end';
-    this.#context.requestSplit();
-    return 'more';
-  }
-
-  isAvailable(): Promise<void> {
-    return new Promise((resolve) => (this.#onAvailable = resolve));
-  }
-
-  addSplits(splits: readonly ReplaySplit[]): void {
-    for (const split of splits) this.#next = split.next;
-    this.#onAvailable?.();
-  }
-
-  notifyNoMoreSplits(): void {
-    this.#isLast = true;
-    this.#onAvailable?.();
-  }
-
-  snapshotState(): readonly ReplaySplit[] {
-    return this.#next === undefined ? [] : [{ splitId: 'replay', next: this.#next }]; // invariant 2
-  }
+export function replaySource(
+  flights: FlightColumns,
+  spoil: (flight: RawFlight) => RawFlight = (flight) => flight,
+): DataGeneratorSource<RawFlight> {
+  const arrivedAt = arrivals(flights);
+  const order = replayOrder(arrivedAt); // invariant 2
+  const number = (value: number) => (Number.isNaN(value) ? null : value);
+  const airport = (index: number) => (index === NO_AIRPORT ? null : flights.airports[index]!);
+  const read = (index: number): RawFlight => {
+    const row = order[index]!;
+    return spoil({
+      row,
+      arrivedAt: arrivedAt[row]!,
+      date: number(flights.date[row]!),
+      delay: number(flights.delay[row]!),
+      distance: number(flights.distance[row]!),
+      origin: airport(flights.origin[row]!),
+      destination: airport(flights.destination[row]!),
+    });
+  };
+  return new DataGeneratorSource(read, flights.rows);
 }

@@ -1,8 +1,8 @@
-import { StreamExecutionEnvironment } from '@millrace/core-stream';
+import { StreamExecutionEnvironment, type DataGeneratorSource } from '@millrace/core-stream';
 import { describe, expect, it } from 'vitest';
 import type { RawFlight } from '../src/flight.js';
 import { NO_AIRPORT, type FlightColumns } from '../src/flights-file.js';
-import { replayOrder, ReplaySource } from '../src/replay-source.js';
+import { replayOrder, replaySource } from '../src/replay-source.js';
 
 const MINUTE = 60_000;
 
@@ -18,7 +18,7 @@ function columns(flights: readonly (readonly [dateMinute: number, delay: number]
   };
 }
 
-async function replay(source: ReplaySource): Promise<RawFlight[]> {
+async function replay(source: DataGeneratorSource<RawFlight>): Promise<RawFlight[]> {
   const records: RawFlight[] = [];
   const env = StreamExecutionEnvironment.getExecutionEnvironment();
   env.addSource(source).addSink({ emit: (record) => void records.push(record) });
@@ -26,10 +26,10 @@ async function replay(source: ReplaySource): Promise<RawFlight[]> {
   return records;
 }
 
-describe('ReplaySource', () => {
+describe('replaySource', () => {
   it('emits records in the order of date + delay, and of rows where those are equal', async () => {
     const records = await replay(
-      new ReplaySource(
+      replaySource(
         columns([
           [10, 50],
           [20, -5],
@@ -53,7 +53,7 @@ describe('ReplaySource', () => {
 
   it('keeps a row without a date or delay beside the row before it, and says null', async () => {
     const records = await replay(
-      new ReplaySource(
+      replaySource(
         columns([
           [10, 0],
           [NaN, 0],
@@ -71,7 +71,7 @@ describe('ReplaySource', () => {
   });
 
   it('goes on from the position in a checkpoint', () => {
-    const source = new ReplaySource(
+    const source = replaySource(
       columns([
         [1, 0],
         [2, 0],
@@ -79,10 +79,12 @@ describe('ReplaySource', () => {
         [4, 0],
       ]),
     );
-    const context = { requestSplit: () => undefined } as Parameters<ReplaySource['createReader']>[0];
+    const context = { requestSplit: () => undefined } as Parameters<
+      DataGeneratorSource<RawFlight>['createReader']
+    >[0];
     const rows: number[] = [];
     const output = { collect: ({ row }: RawFlight) => rows.push(row) } as unknown as Parameters<
-      ReturnType<ReplaySource['createReader']>['pollNext']
+      ReturnType<DataGeneratorSource<RawFlight>['createReader']>['pollNext']
     >[0];
     const first = source.createReader(context);
     first.addSplits([{ splitId: 'replay', next: 0 }]);

@@ -72,6 +72,8 @@ export type {
   SinkWriterContext,
 } from './connectors/sink.js';
 export type { FunctionContext, SinkFunction, SourceCollector, SourceFunction } from './connectors/classic.js';
+export { DataGeneratorSource } from './connectors/data-generator-source.js';
+export type { DataGeneratorSplit } from './connectors/data-generator-source.js';
 export type { PrintTarget } from './connectors/print-sink.js';
 
 export type { CheckpointConfig } from './runtime/job-options.js';

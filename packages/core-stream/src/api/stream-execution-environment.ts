@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { StreamConfigError } from '../errors.js';
 import { ClassicSource } from '../connectors/classic-source.js';
 import type { SourceFunction } from '../connectors/classic.js';
-import { CollectionSource } from '../connectors/collection-source.js';
+import { DataGeneratorSource } from '../connectors/data-generator-source.js';
 import type { PrintTarget } from '../connectors/print-sink.js';
 import type { Source, SourceSplit } from '../connectors/source.js';
 import { StreamGraph, type AnySource } from '../graph/stream-graph.js';
@@ -93,7 +93,7 @@ export class StreamExecutionEnvironment {
   /** A bounded stream of the elements, in order. */
   fromCollection<T>(elements: readonly T[]): DataStream<T> {
     return this.#addSource(
-      new CollectionSource(elements),
+      new DataGeneratorSource((index) => elements[index] as T, elements.length),
       WatermarkStrategy.noWatermarks<T>(),
       'Collection',
       1,
