@@ -1,7 +1,7 @@
 /** Builds what the demo needs, quietly, and runs it with the arguments given. */
 import { spawn, spawnSync } from 'node:child_process';
 
-console.error('Building (a few seconds, the first time)');
+console.error('Building (up to half a minute, the first time)');
 const build = spawnSync(
   'pnpm',
   ['exec', 'turbo', 'run', 'build', '--filter=@millrace/demo', '--output-logs=errors-only'],

@@ -27,7 +27,10 @@ export async function readAirports(path: string): Promise<Airports> {
     );
   }
   try {
-    const airports = z.array(airportSchema).parse(parse(text, { columns: true, bom: true }));
+    const airports = z
+      .array(airportSchema)
+      .min(1)
+      .parse(parse(text, { columns: true, bom: true }));
     return new Map(airports.map((airport) => [airport.iata, airport]));
   } catch (cause) {
     throw new DemoError(

@@ -45,7 +45,7 @@ Usage: node apps/demo/dist/main.js [flags]
   --verbose                  shows stack traces and causes of errors
   --help                     this text
 
-Exit codes: 0 done, 1 an error, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 an error, 130 stopped by Ctrl-C, 143 by SIGTERM.
 `;
 
 const FLAGS = {
@@ -73,7 +73,7 @@ export function parseCommandLine(argv: readonly string[]): DemoOptions | 'help' 
     rows: wholeNumber('rows', flags.rows, 1, 3_000_000),
     druid: druidChoice(flags.druid),
     parallelism: wholeNumber('parallelism', flags.parallelism, 1, 128),
-    dataDir: flags['data-dir'],
+    dataDir: directory('data-dir', flags['data-dir']),
     corrupt: fraction('corrupt', flags.corrupt),
     onInvalid: oneOf('on-invalid', flags['on-invalid'], ['dead-letter', 'fail']),
     checkpointIntervalMs: wholeNumber('checkpoint-interval', flags['checkpoint-interval'], 1, 86_400_000),
@@ -101,6 +101,13 @@ function wholeNumber(flag: string, text: string, min: number, max: number): numb
   const value = /^\d[\d_]*$/.test(text) ? Number(text.replaceAll('_', '')) : NaN;
   if (value >= min && value <= max) return value;
   throw new DemoError(`--${flag} is '${text}'; it must be a whole number from ${min} to ${max}.`);
+}
+
+function directory(flag: string, text: string | undefined): string | undefined {
+  if (text !== '') return text;
+  throw new DemoError(
+    `--${flag} is empty; it must be the path of a directory. Leave it out for a temporary one.`,
+  );
 }
 
 function fraction(flag: string, text: string): number {

@@ -29,6 +29,7 @@ const DISK: Readonly<Record<string, string>> = {
   EACCES: 'This process may not write there. Change the permissions, or choose another --data-dir.',
   EPERM: 'This process may not write there. Change the permissions, or choose another --data-dir.',
   EROFS: 'That disk is read-only. Choose another --data-dir.',
+  EEXIST: 'There is a file at that path. Choose another --data-dir.',
   ENOTDIR: 'A part of that path is a file. Choose another --data-dir.',
   EMFILE: 'Too many files are open. Raise the limit (ulimit -n).',
 };

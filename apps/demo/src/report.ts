@@ -43,14 +43,19 @@ export function formatReport({
         `  ${origin.padEnd(17)}${count(n).padStart(9)}${meanDelay.toFixed(1).padStart(13)}`,
     ),
   ];
-  const times = Object.entries(seconds).map(([stage, time]) => `${stage} ${time.toFixed(1)}`);
+  const times = (isSink: boolean) =>
+    Object.entries(seconds)
+      .filter(([stage]) => stage.startsWith('sink') === isSink)
+      .map(([stage, time]) => `${stage} ${time.toFixed(1)}`)
+      .join(', ');
   return [
     '',
     ...rows.map(([name, value]) => `${name!.padEnd(18)}${value}`),
     '',
     ...worst,
     '',
-    `Seconds: ${times.join(', ')}`,
+    `Seconds: ${times(false)}`,
+    `Added up over all files, which are committed side by side: ${times(true)}`,
     '',
   ].join('\n');
 }

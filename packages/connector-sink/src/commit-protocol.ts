@@ -189,8 +189,11 @@ const table: Table = {
   },
   running: {
     ...none,
-    // Accepted, and gone: the answer comes from an Overlord that has just lost or gained leadership.
-    'status-unknown': (state) => ({ ...live(state), phase: 'resolving', posts: state.posts, refusal: false }),
+    // Accepted, and gone: the Overlord has just lost or gained leadership, or has forgotten the task with all that it did.
+    'status-unknown': (state) =>
+      state.rules.canCount
+        ? { ...live(state), phase: 'counting', next: state.attempt, stopped: state.stopped }
+        : { ...live(state), phase: 'resolving', posts: state.posts, refusal: false },
     'status-running': (state, event) => watch(state, event.reachable, state.stopped),
     'status-success': succeeded,
     'status-failed': (state) => ended(state, state.stopped),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { SpoolCommittable } from './committable.js';
 import { DruidSinkCheckpointError, DruidSinkSpoolError } from './errors.js';
 
@@ -34,8 +34,12 @@ export class SpoolDirectory {
   /** Makes the directory; its entry is durable when the promise resolves. */
   async prepare(): Promise<void> {
     try {
-      await mkdir(this.path, { recursive: true });
-      for (const path of [this.path, join(this.path, '..'), this.root]) await syncDirectory(path);
+      const firstMade = await mkdir(this.path, { recursive: true });
+      // Each directory is an entry of the one above, up to the first that was made. The last three are synced in any case:
+      // an earlier process may have made them and died.
+      const top = resolve(firstMade === undefined ? this.root : dirname(firstMade));
+      for (let path = resolve(this.path); path !== top; path = dirname(path)) await syncDirectory(path);
+      await syncDirectory(top);
     } catch (cause) {
       throw await this.error('cannot be made', cause);
     }

@@ -106,6 +106,14 @@ describe('the commit protocol', () => {
     );
   });
 
+  it('counts before it submits a task again that Druid had accepted and knows no more', () => {
+    expect(trace({}, 'submit-accepted', 'status-unknown', 'counted-all').at(-1)).toBe('committed a1');
+    expect(trace({}, 'submit-accepted', 'status-unknown', 'counted-none').slice(-2)).toEqual([
+      'counting a1',
+      'submitting a1',
+    ]);
+  });
+
   it('stops an inherited task whose input nobody serves, once', () => {
     expect(
       trace({ inherited: true }, 'status-running', 'stop-asked', 'status-running', 'status-failed'),

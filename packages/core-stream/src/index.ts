@@ -89,7 +89,12 @@ export type { PlanDescription } from './plan/execution-plan.js';
 
 export { FileCheckpointStorage } from './checkpoint/file-checkpoint-storage.js';
 export type { FileCheckpointStorageOptions } from './checkpoint/file-checkpoint-storage.js';
-export type { CheckpointData, CheckpointStorage, StateBlob } from './checkpoint/checkpoint-storage.js';
+export type {
+  CheckpointData,
+  CheckpointStorage,
+  JobLineage,
+  StateBlob,
+} from './checkpoint/checkpoint-storage.js';
 
 export {
   CheckpointError,

@@ -5,18 +5,21 @@
  * 1. A directory named `chk-<id>` is complete: it was written under another name, fsynced, and renamed.
  * 2. Every part has a SHA-256 in the manifest, and is checked when it is read.
  * 3. The newest `retained` checkpoints are kept, older ones are removed after a newer one is durable.
+ * 4. Ids ascend: a checkpoint that is not newer than all others is refused. It comes from a second process.
+ * 5. `job.json` names the lineage; it is written once.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { decodeState, encodeState } from '../state/canonical-encoding.js';
 import type { CommitRequest } from '../connectors/sink.js';
-import type { CheckpointData, CheckpointStorage } from './checkpoint-storage.js';
+import type { CheckpointData, CheckpointStorage, JobLineage } from './checkpoint-storage.js';
 
 const FORMAT_VERSION = 1;
 const MANIFEST = 'MANIFEST.json';
 const STATE = 'state.bin';
+const LINEAGE = 'job.json';
 
 interface Part {
   readonly uid: string;
@@ -62,8 +65,11 @@ export class FileCheckpointStorage implements CheckpointStorage {
     const name = `chk-${checkpoint.checkpointId}`;
     const unfinished = join(this.location, `.${name}.unfinished`);
     try {
-      const firstMade = await mkdir(this.location, { recursive: true });
-      if (firstMade !== undefined) await syncDirectory(join(this.location, '..'));
+      await this.#makeDirectory();
+      const newest = (await this.#ids()).at(-1) ?? 0;
+      if (newest >= checkpoint.checkpointId) {
+        throw new Error(`checkpoint ${newest} is there already, so another process runs this job`); // invariant 4
+      }
       await rm(unfinished, { recursive: true, force: true });
       await mkdir(unfinished);
       const { manifest, chunks } = toParts(checkpoint);
@@ -82,6 +88,38 @@ export class FileCheckpointStorage implements CheckpointStorage {
         { cause: error, details: { checkpointId: checkpoint.checkpointId, directory: this.location } },
       );
     }
+  }
+
+  async claim(candidate: JobLineage): Promise<JobLineage> {
+    const path = join(this.location, LINEAGE);
+    try {
+      await this.#makeDirectory();
+      const unfinished = join(this.location, `.${LINEAGE}.${candidate.jobId}`);
+      await writeDurably(unfinished, [Buffer.from(`${JSON.stringify(candidate, null, 2)}\n`)]);
+      // A link, unlike a rename, does not replace what another process has claimed in the meantime.
+      await link(unfinished, path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      });
+      await rm(unfinished);
+      await syncDirectory(this.location);
+      const { jobName, jobId } = JSON.parse(await readFile(path, 'utf8')) as JobLineage;
+      return { jobName, jobId };
+    } catch (error) {
+      throw new CheckpointError(
+        `The checkpoint directory ${this.location} cannot be used: ${messageOf(error)}. Check that it is a writable ` +
+          'directory and the disk has space.',
+        { cause: error, details: { directory: this.location } },
+      );
+    }
+  }
+
+  async #makeDirectory(): Promise<void> {
+    const firstMade = await mkdir(this.location, { recursive: true });
+    if (firstMade === undefined) return;
+    // Each new directory is an entry of the one above.
+    const top = dirname(resolve(firstMade));
+    for (let path = resolve(this.location); path !== top; path = dirname(path))
+      await syncDirectory(dirname(path));
   }
 
   async #ids(): Promise<number[]> {
@@ -144,7 +182,9 @@ export class FileCheckpointStorage implements CheckpointStorage {
   async #removeOld(): Promise<void> {
     const ids = await this.#ids();
     for (const id of ids.slice(0, -this.#retained)) {
-      await rm(join(this.location, `chk-${id}`), { recursive: true, force: true });
+      const removed = join(this.location, `.chk-${id}.removed`);
+      await rename(join(this.location, `chk-${id}`), removed); // invariant 1, also while it is being removed
+      await rm(removed, { recursive: true, force: true });
     }
   }
 }

@@ -127,6 +127,8 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
   snapshotState(): readonly ClassicSplit[] {
     if (this.#split === undefined) return [];
     if (!this.#isOpen) return [this.#split];
+    // The last record is handed on: a restored function must not be asked again after it has said false.
+    if (this.#isExhausted && this.#buffer.length === 0) return [];
     const isBetween = this.#pending === undefined && this.#buffer.length === 0;
     const position = isBetween ? this.#encodePosition() : this.#before;
     return [{ splitId: 'classic', ...(position === undefined ? {} : { position: decodeState(position) }) }];

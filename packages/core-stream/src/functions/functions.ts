@@ -65,7 +65,10 @@ export interface ProcessContext extends TimeContext {
 }
 
 export interface TimerService extends TimeContext {
-  /** A timer at or below the current watermark fires at once, after the current record. */
+  /**
+   * A timer at or below the current watermark fires at once, after the current record. At the end of the input the watermark
+   * is +∞ (`MAX_WATERMARK`) and every timer fires: a function that sets the next timer in each `onTimer` has to stop then.
+   */
   registerEventTimeTimer(timestamp: number): void;
   registerProcessingTimeTimer(timestamp: number): void;
   deleteEventTimeTimer(timestamp: number): void;

@@ -11,7 +11,7 @@
  *    order of their end, keys in the order of their first record.
  * 4. A snapshot holds each (key, window) under the key's key group.
  */
-import { StreamRecordError } from '../errors.js';
+import { CheckpointError, StreamRecordError } from '../errors.js';
 import type { OutputTag, WindowContext } from '../functions/functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { keyIdentity } from '../state/canonical-encoding.js';
@@ -164,6 +164,13 @@ class WindowOperator implements StreamOperator, WindowContext {
   #restore(snapshot: WindowSnapshot): void {
     const { start, end } = this.#context.keyGroups;
     for (const window of snapshot.windows) {
+      if (window.end - window.start !== this.#assigner.sizeMs) {
+        throw new CheckpointError(
+          `The checkpoint has windows of ${window.end - window.start} ms for '${this.#context.operatorName}', the program has ` +
+            `${String(this.#assigner)}. Open windows cannot change their size: give the operator another uid, and begin afresh.`,
+          { details: { operator: this.#context.operatorName, uid: this.#context.operatorUid } },
+        );
+      }
       for (const group of window.keyGroups) {
         if (group.keyGroup < start || group.keyGroup >= end) continue;
         const open =

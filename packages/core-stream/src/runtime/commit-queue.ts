@@ -47,9 +47,13 @@ export class CommitQueue {
     }
   }
 
-  /** Commits everything of checkpoints up to `checkpointId`, all sinks at the same time. */
+  /**
+   * Commits everything of checkpoints up to `checkpointId`, all sinks at the same time. Settles when all of them have ended:
+   * a committer is not closed while it commits.
+   */
   async commit(checkpointId: number): Promise<void> {
-    await Promise.all(this.#sinks.map((sink) => this.#commitSink(sink, checkpointId)));
+    const commits = await Promise.allSettled(this.#sinks.map((sink) => this.#commitSink(sink, checkpointId)));
+    for (const commit of commits) if (commit.status === 'rejected') throw commit.reason;
   }
 
   async #commitSink(sink: SinkCommitter, upTo: number): Promise<void> {

@@ -25,7 +25,7 @@ import { encodeState } from '../state/canonical-encoding.js';
 import { CommitQueue, type SinkCommitter } from './commit-queue.js';
 import type { JobOptions } from './job-options.js';
 import type { JobExecutionResult, JobSnapshot } from './job-result.js';
-import { loadCheckpoint, RestoredState } from './restored-state.js';
+import { loadStart, RestoredState } from './restored-state.js';
 import { SourceCoordinator } from './source-coordinator.js';
 import type { SourceSubtaskState, SourceTask } from './source-task.js';
 import type { OperatorSnapshot, Task, TaskListener } from './task.js';
@@ -114,8 +114,8 @@ export class LocalJob implements TaskListener {
   }
 
   async #start(): Promise<void> {
-    const checkpoint = await loadCheckpoint(this.#options);
-    this.#jobId = checkpoint?.jobId ?? this.#options.createJobId();
+    const { jobId, checkpoint } = await loadStart(this.#options);
+    this.#jobId = jobId;
     this.#statistics = { ...this.#statistics, restoredId: checkpoint?.checkpointId };
     const restored = new RestoredState(checkpoint, this.#options.plan);
     const nodes = this.#options.plan.vertices.flatMap((vertex) => vertex.nodes);

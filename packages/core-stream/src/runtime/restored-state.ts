@@ -7,25 +7,38 @@ import type { JobOptions } from './job-options.js';
 import type { SourceSubtaskState } from './source-task.js';
 import type { SubtaskState } from './task.js';
 
-/** The checkpoint that the job starts from, if any. */
-export async function loadCheckpoint(options: JobOptions): Promise<CheckpointData | undefined> {
-  const { checkpointing, jobName } = options;
-  if (checkpointing === undefined) return undefined;
-  const checkpoint = await checkpointing.storage.latest();
-  if (checkpoint === undefined) return undefined;
-  const { location } = checkpointing.storage;
-  if (checkpointing.restore === 'none') {
+/** Who the job is, and the checkpoint that it starts from, if any. */
+export interface JobStart {
+  readonly jobId: string;
+  readonly checkpoint: CheckpointData | undefined;
+}
+
+/**
+ * Claims the checkpoint storage for the job and reads the newest checkpoint.
+ *
+ * @throws CheckpointError `MILLRACE_CHECKPOINT` where the storage belongs to another job, is damaged, or is not empty
+ *   although the job is to start afresh
+ */
+export async function loadStart(options: JobOptions): Promise<JobStart> {
+  const { checkpointing, jobName, createJobId } = options;
+  const candidate = { jobName, jobId: createJobId() };
+  if (checkpointing === undefined) return { jobId: candidate.jobId, checkpoint: undefined };
+  const { storage } = checkpointing;
+  const { location } = storage;
+  const lineage = await storage.claim(candidate);
+  if (lineage.jobName !== jobName) {
+    throw new CheckpointError(
+      `${location} belongs to the job '${lineage.jobName}', not to '${jobName}'. Give each job a checkpoint directory of its own.`,
+    );
+  }
+  const checkpoint = await storage.latest();
+  if (checkpoint !== undefined && checkpointing.restore === 'none') {
     throw new CheckpointError(
       `${location} holds checkpoint ${checkpoint.checkpointId} of the job '${checkpoint.jobName}', but the job is to start afresh. ` +
         "Use another directory, remove this one, or restore from it ('latest').",
     );
   }
-  if (checkpoint.jobName !== jobName) {
-    throw new CheckpointError(
-      `${location} belongs to the job '${checkpoint.jobName}', not to '${jobName}'. Give each job a checkpoint directory of its own.`,
-    );
-  }
-  return checkpoint;
+  return { jobId: lineage.jobId, checkpoint };
 }
 
 /** A checkpoint, held against the plan that is to go on from it. */

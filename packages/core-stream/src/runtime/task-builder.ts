@@ -157,7 +157,7 @@ class SubtaskBuilder {
     const restored = this.#options
       .restoredStates(node.uid)
       ?.map((bytes) => decodeState(bytes) as SubtaskState);
-    // Totals go on; after a change of parallelism the first subtask takes those of subtasks that are no more.
+    // Totals go on; after a change of parallelism the last subtask takes those of subtasks that are no more.
     restored?.forEach((state, index) => {
       if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex)
         addMetrics(metrics, state.metrics);

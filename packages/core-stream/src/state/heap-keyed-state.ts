@@ -10,7 +10,7 @@
  * 3. One name has one kind: asking for it as another kind is an error, also after a restore.
  */
 import { StreamConfigError, InvariantError } from '../errors.js';
-import { keyIdentity } from './canonical-encoding.js';
+import { decodeState, encodeState, keyIdentity } from './canonical-encoding.js';
 import { keyGroupOf, type KeyGroupRange } from './key-groups.js';
 import type {
   KeyedStateStore,
@@ -57,6 +57,13 @@ export function byKeyGroup(
     else groups.set(keyGroup, [entry]);
   }
   return [...groups].sort((a, b) => a[0] - b[0]).map(([keyGroup, list]) => ({ keyGroup, entries: list }));
+}
+
+/** Gives each key a default value of its own: a key that changes it must not change that of others. */
+function copies<T>(value: T): () => T {
+  if (typeof value !== 'object' || value === null) return () => value;
+  const bytes = encodeState(value);
+  return () => decodeState(bytes) as T;
 }
 
 export class HeapKeyedState implements KeyedStateStore {
@@ -107,10 +114,11 @@ export class HeapKeyedState implements KeyedStateStore {
 
   getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
     const table = this.#table(descriptor);
+    const defaultValue = copies(descriptor.defaultValue);
     return {
       value: () => {
         const entry = table.entries.get(this.#currentIdentity);
-        return entry === undefined ? descriptor.defaultValue : (entry.value as T);
+        return entry === undefined ? defaultValue() : (entry.value as T);
       },
       update: (value) => {
         this.#slot(table, () => undefined).value = value;

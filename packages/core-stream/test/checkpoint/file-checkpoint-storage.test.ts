@@ -157,6 +157,28 @@ describe('file checkpoint storage', () => {
     expect((await storage.latest())?.jobId).toBe('job-1');
   });
 
+  it('file storage invariant 4: refuses a checkpoint that another process has overtaken', async () => {
+    const ahead = new FileCheckpointStorage(directory);
+    for (const id of [1, 2, 3, 4, 5]) await ahead.write(checkpoint(id));
+    const error = await failureOf(new FileCheckpointStorage(directory).write(checkpoint(2)));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect((error as Error).message).toContain(
+      'checkpoint 5 is there already, so another process runs this job',
+    );
+    expect((await ahead.latest())?.checkpointId).toBe(5);
+  });
+
+  it('file storage invariant 5: names one lineage, from the first claim on, whoever claims it', async () => {
+    const candidates = ['one', 'two', 'three'].map((jobId) => ({ jobName: 'clicks', jobId }));
+    const claims = await Promise.all(
+      candidates.map((candidate) => new FileCheckpointStorage(directory).claim(candidate)),
+    );
+    expect(new Set(claims.map(({ jobId }) => jobId)).size).toBe(1);
+    const later = await new FileCheckpointStorage(directory).claim({ jobName: 'other', jobId: 'four' });
+    expect(later).toEqual(claims[0]);
+    expect(await readdir(directory)).toEqual(['job.json']);
+  });
+
   it('says what to do when it cannot write', async () => {
     await writeFile(directory, 'a file where the directory should be');
     const error = await failureOf(new FileCheckpointStorage(directory).write(checkpoint(3)));

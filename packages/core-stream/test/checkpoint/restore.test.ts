@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   CheckpointError,
   StreamExecutionEnvironment,
+  TumblingEventTimeWindows,
   ValueStateDescriptor,
   WatermarkStrategy,
   type CheckpointConfig,
@@ -75,6 +76,50 @@ describe('a restart', () => {
   it("with 'none' is a start where there is nothing", async () => {
     const result = await start(new MemoryStorage(), { restore: 'none' });
     expect(result.checkpoints.restoredId).toBeUndefined();
+  });
+
+  it('has the identity of the first start, also where that was killed before its first checkpoint', async () => {
+    const storage = new MemoryStorage();
+    storage.beforeWrite = () => {
+      throw new Error('killed');
+    };
+    await failureOf(start(storage, {}));
+    const claimed = await storage.claim({ jobName: 'job', jobId: 'another' });
+    storage.beforeWrite = () => undefined;
+    expect((await start(storage, {})).jobId).toBe(claimed.jobId);
+    expect(claimed.jobId).not.toBe('another');
+  });
+
+  it('refuses open windows of another size under the same uid', async () => {
+    const storage = new MemoryStorage();
+    const run = async (sizeMs: number, script: ConstructorParameters<typeof ScriptedSource<number>>[0]) => {
+      const clock = new ManualClock();
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock });
+      env.enableCheckpointing({ intervalMs: 10, storage });
+      env
+        .fromSource(new ScriptedSource<number>(script), none, 'In')
+        .uid('in')
+        .keyBy((n) => n)
+        .window(TumblingEventTimeWindows.of(sizeMs))
+        .reduce((a) => a)
+        .uid('windows')
+        .sinkTo(new CollectingSink<number>())
+        .uid('out');
+      return { clock, job: env.executeAsync('windows') };
+    };
+    const first = await run(1000, [[{ value: 1, timestamp: 500 }, PAUSE]]);
+    const waiting = failureOf(first.job.result);
+    await until(() =>
+      first.job.snapshot().operators.some(({ uid, recordsIn }) => uid === 'windows' && recordsIn === 1),
+    );
+    first.clock.advance(10);
+    await until(() => storage.lastId === 1);
+    first.job.cancel();
+    await waiting;
+    const second = await run(2000, [[]]);
+    const error = (await failureOf(second.job.result)) as Error;
+    expect(error.message).toContain('windows of 1000 ms');
+    expect(error.message).toContain('TumblingEventTimeWindows(2000 ms)');
   });
 
   it('of a job whose state cannot be decoded is refused, not guessed', async () => {

@@ -251,6 +251,42 @@ describe('source functions with checkpoints', () => {
     }
   });
 
+  it('are not asked again by a restored job after they have said false, whenever the checkpoint came', async () => {
+    for (const isAsync of [false, true]) {
+      for (let turns = 0; turns < 12; turns++) {
+        const { clock } = environment();
+        const storage = new MemoryStorage();
+        const collected: number[] = [];
+        const gate = createGate();
+        const start = (source: SourceFunction<number>, isHeld: boolean) => {
+          const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock });
+          env.enableCheckpointing({ intervalMs: 10, storage });
+          // The last record holds its sink up: a checkpoint is triggered while the task cannot be polled again.
+          env.addSource(source).addSink({
+            emit(n) {
+              collected.push(n);
+              return isHeld && n === 2 ? gate.opened : undefined;
+            },
+          });
+          return env.executeAsync('ends');
+        };
+        const waits = () => (isAsync ? Promise.resolve() : undefined);
+        const job = start(counter(3, waits), true);
+        await until(() => collected.length === 3);
+        for (let i = 0; i < turns; i++) await Promise.resolve();
+        storage.afterWrite = () => {
+          throw new Error('killed');
+        };
+        clock.advance(10);
+        gate.open();
+        await failureOf(job.result);
+        storage.afterWrite = () => undefined;
+        await drive(start(counter(3, waits), false), clock);
+        expect(collected).toEqual([0, 1, 2]);
+      }
+    }
+  });
+
   it('start from the beginning without snapshotState: at least once', async () => {
     const { clock } = environment();
     const storage = new MemoryStorage();

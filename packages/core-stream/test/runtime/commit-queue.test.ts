@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CommitRequest } from '../../src/index.js';
 import { CommitQueue } from '../../src/runtime/commit-queue.js';
-import { createGate, failureOf } from '../support/conditions.js';
+import { createGate, failureOf, quiet } from '../support/conditions.js';
 
 const request = (checkpointId: number, subtaskIndex: number): CommitRequest<unknown> => ({
   checkpointId,
@@ -40,6 +40,22 @@ describe('commit queue', () => {
       "'Out' (subtask 0) failed while committing checkpoint 1",
     );
     expect(queue.snapshot()).toHaveLength(1);
+  });
+
+  it('waits for the other sinks when one fails: a committer is not closed while it commits', async () => {
+    const gate = createGate();
+    const committers = [{ commit: () => Promise.reject(new Error('away')) }, { commit: () => gate.opened }];
+    const queue = new CommitQueue(
+      committers.map((committer, index) => ({ uid: `out-${index}`, name: `Out ${index}`, committer })),
+    );
+    queue.add('out-0', [request(1, 0)]);
+    queue.add('out-1', [request(1, 0)]);
+    let hasSettled = false;
+    const failed = failureOf(queue.commit(1)).finally(() => (hasSettled = true));
+    await quiet(5);
+    expect(hasSettled).toBe(false);
+    gate.open();
+    expect((await failed).message).toContain("'Out 0'");
   });
 
   it('commit queue invariant 2: one call per checkpoint, oldest first, ordered by subtask', async () => {

@@ -33,6 +33,19 @@ describe('value state', () => {
     expect(value.value()).toBe(7);
   });
 
+  it('gives each key a default of its own, also where it is an object that the program changes', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(new ValueStateDescriptor('v', { defaultValue: { n: 0 } }));
+    const counts = ['a', 'b', 'a'].map((key) => {
+      state.setCurrentKey(key);
+      const current = value.value() ?? { n: NaN };
+      current.n++;
+      value.update(current);
+      return current.n;
+    });
+    expect(counts).toEqual([1, 1, 2]);
+  });
+
   it('is undefined without a default', () => {
     const state = new HeapKeyedState(MAX);
     state.setCurrentKey('a');

@@ -1,4 +1,4 @@
-import type { CheckpointData, CheckpointStorage } from '../../src/index.js';
+import type { CheckpointData, CheckpointStorage, JobLineage } from '../../src/index.js';
 import { turn } from './conditions.js';
 
 /** Checkpoints in memory, copied as a file would copy them. */
@@ -8,6 +8,12 @@ export class MemoryStorage implements CheckpointStorage {
   /** Called before a checkpoint is durable, and after: may throw or wait. */
   beforeWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
   afterWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
+
+  #lineage: JobLineage | undefined;
+
+  claim(candidate: JobLineage): Promise<JobLineage> {
+    return Promise.resolve((this.#lineage ??= candidate));
+  }
 
   latest(): Promise<CheckpointData | undefined> {
     const newest = this.checkpoints.at(-1);
