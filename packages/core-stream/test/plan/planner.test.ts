@@ -7,6 +7,7 @@ import {
   WatermarkStrategy,
   type EnvironmentOptions,
 } from '../../src/index.js';
+import { MemoryStorage } from '../support/memory-storage.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { ScriptedSource } from '../support/scripted-source.js';
 
@@ -143,11 +144,13 @@ describe('what is refused before anything runs', () => {
   });
 
   it('a checkpoint interval of nothing', () => {
-    const storage = {
-      location: '',
-      latest: () => Promise.resolve(undefined),
-      write: () => Promise.resolve(0),
-    };
+    const storage = new MemoryStorage();
+    for (const maxPendingCommits of [0, 1.5]) {
+      const config = { intervalMs: 1, storage, maxPendingCommits };
+      expect(() => environment().enableCheckpointing(config)).toThrow(
+        /maxPendingCommits must be a whole number/,
+      );
+    }
     for (const intervalMs of [0, -1, NaN]) {
       expect(() => environment().enableCheckpointing({ intervalMs, storage })).toThrow(StreamConfigError);
     }
