@@ -17,6 +17,7 @@ export default class PlainReporter implements Reporter {
       }
       // A file that cannot be loaded, or a hook that failed, has no failing test to count.
       if (module.state() === 'failed' && (tests === 0 || module.errors().length > 0)) failed += 1;
+      for (const suite of module.children.allSuites()) if (suite.errors().length > 0) failed += 1;
     }
     process.on('exit', () => {
       process.stdout.write(

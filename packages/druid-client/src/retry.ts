@@ -37,7 +37,8 @@ export function mayRepeat(kind: RequestKind, error: unknown): boolean {
   if (DruidTimeoutError.is(error)) return kind !== 'query';
   if (!DruidRemoteError.is(error)) return false;
   const { status, druid } = error.details;
-  if (status === 500) return kind === 'read';
+  // A task that has its own id may have been taken: asking again says so, and changes nothing.
+  if (status === 500) return kind === 'read' || kind === 'identified';
   // Druid's own query time-out would only be paid for again; a gateway's 504 carries no category.
   if (status === 504 && kind === 'query' && isQueryTimeout(druid.category, druid.errorCode, druid.error))
     return false;

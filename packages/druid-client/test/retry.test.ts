@@ -31,7 +31,7 @@ describe('mayRepeat', () => {
     ['a time-out', timeout, ['read', 'identified']],
     ['429', throttled(), ['read', 'query', 'identified']],
     ['429 that asks for an hour', throttled(3_600_000), []],
-    ['500', remote(500), ['read']],
+    ['500', remote(500), ['read', 'identified']],
     ['502', remote(502), ['read', 'query', 'identified']],
     ['503', remote(503), ['read', 'query', 'identified']],
     ["a gateway's 504", remote(504), ['read', 'query', 'identified']],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { DruidClient } from '@millrace/druid-client';
 
 export interface IngestOptions {
@@ -56,7 +57,8 @@ async function loadedRows(druid: DruidClient, dataSource: string): Promise<numbe
 }
 
 async function runTask(druid: DruidClient, spec: { type: string; [key: string]: unknown }): Promise<void> {
-  const { taskId } = await druid.tasks.submit(spec);
+  // With an id of its own a submission may be repeated when its answer is lost.
+  const { taskId } = await druid.tasks.submit({ ...spec, id: `test_${randomUUID()}` });
   const status = await druid.tasks.waitFor(taskId);
   if (status.statusCode !== 'SUCCESS')
     throw new Error(`Task ${taskId}: ${status.errorMsg ?? status.statusCode}`);

@@ -33,25 +33,6 @@ export const untilDruidIsReady = async (
       }
     }),
   );
-  await wakePendingTasks(urls.router, signal);
-};
-
-/**
- * Tasks that an earlier run left behind are queued again before the Overlord has a worker. It then looks again only
- * after a minute, or when a task is submitted: so one is, which does nothing.
- */
-const wakePendingTasks = async (router: string, signal: AbortSignal): Promise<void> => {
-  const response = await fetch(`${router}/druid/indexer/v1/pendingTasks`, { signal });
-  const pending: unknown = response.ok ? await response.json() : [];
-  if (!Array.isArray(pending) || pending.length === 0) return;
-  const id = `millrace_testkit_wake_${Date.now()}`;
-  const submitted = await fetch(`${router}/druid/indexer/v1/task`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ type: 'noop', id, dataSource: 'millrace_testkit_wake', runTime: 1 }),
-    signal,
-  });
-  await submitted.text();
 };
 
 const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | undefined> = async (
@@ -68,6 +49,22 @@ const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | unde
   }
 };
 
+/**
+ * Submits a task that does nothing: only that proves that tasks are taken. It also wakes the tasks that an earlier run left
+ * behind; the Overlord had no worker when it queued them, and would look again only after a minute.
+ */
+const takesTasks: Check = async ({ router }, signal) => {
+  const id = `millrace_testkit_wake_${Date.now()}`;
+  const response = await fetch(`${router}/druid/indexer/v1/task`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ type: 'noop', id, dataSource: 'millrace_testkit_wake', runTime: 1 }),
+    signal,
+  });
+  await response.text();
+  return response.ok ? undefined : `the Overlord takes no task (${response.status})`;
+};
+
 const taskChecks: readonly Check[] = [
   async ({ router }, signal) => {
     const response = await fetch(`${router}/status/health`, { signal });
@@ -82,6 +79,7 @@ const taskChecks: readonly Check[] = [
     const workers: unknown = response.ok ? await response.json() : [];
     return Array.isArray(workers) && workers.length > 0 ? undefined : 'the Overlord has no worker';
   },
+  takesTasks,
 ];
 
 const queryChecks: readonly Check[] = [
