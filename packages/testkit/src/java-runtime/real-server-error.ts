@@ -6,7 +6,6 @@ export type RealServerErrorCode =
   | 'data-dir-in-use'
   | 'server-died'
   | 'start-timeout'
-  | 'stopped'
   | 'aborted';
 
 /** Facts about the failure; which of them are there depends on the code. */
