@@ -1,6 +1,6 @@
 export { StreamExecutionEnvironment } from './api/stream-execution-environment.js';
 export type { EnvironmentOptions, ExecuteOptions } from './api/stream-execution-environment.js';
-export { DataStream } from './api/data-stream.js';
+export { DataStream, SingleOutputStreamOperator } from './api/data-stream.js';
 export { DataStreamSink } from './api/data-stream-sink.js';
 export { KeyedStream } from './api/keyed-stream.js';
 export { WindowedStream } from './api/windowed-stream.js';
@@ -19,6 +19,7 @@ export type {
   KeySelector,
   MapFunction,
   OnTimerContext,
+  Partitioner,
   ProcessContext,
   ProcessFunction,
   ProcessFunctionFactory,

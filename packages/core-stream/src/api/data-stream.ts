@@ -2,16 +2,25 @@ import type { SinkFunction } from '../connectors/classic.js';
 import { ClassicSink } from '../connectors/classic-sink.js';
 import { PrintSink } from '../connectors/print-sink.js';
 import type { Sink } from '../connectors/sink.js';
+import { StreamConfigError } from '../errors.js';
 import type {
   FilterFunction,
   FlatMapFunction,
   KeySelector,
   MapFunction,
   OutputTag,
+  Partitioner,
   ProcessFunctionFactory,
   TypeGuard,
 } from '../functions/functions.js';
-import type { AnyKeySelector, AnySink, Partitioning, StreamNode } from '../graph/stream-graph.js';
+import type {
+  AnyKeySelector,
+  AnySink,
+  NodeNeeds,
+  Partitioning,
+  StreamEdge,
+  StreamNode,
+} from '../graph/stream-graph.js';
 import { filterOperator } from '../operators/filter.js';
 import { flatMapOperator } from '../operators/flat-map.js';
 import { mapOperator } from '../operators/map.js';
@@ -23,47 +32,53 @@ import { KeyedStream } from './keyed-stream.js';
 import { DataStreamSink } from './data-stream-sink.js';
 import type { StreamScope } from './stream-scope.js';
 
+/** Where a stream's records come from: one node's output, or several for a union. */
+export type StreamOrigin = Omit<StreamEdge, 'inputIndex'>;
+
+/** How an operator is added to the graph. */
+export interface TransformOptions {
+  /** Makes the operator a keyed one: its input is partitioned by this key. */
+  readonly keySelector?: AnyKeySelector;
+  /** A second input, for `processElement2`; keyed where `keySelector` is given too. */
+  readonly second?: { readonly stream: DataStream<unknown>; readonly keySelector?: AnyKeySelector };
+  readonly needs?: NodeNeeds;
+  /** 1 for what cannot run in parallel. */
+  readonly parallelismLimit?: number;
+}
+
 /**
  * A stream of records of type `T`. Its methods add to the program; nothing runs before `env.execute`.
  */
 export class DataStream<T> {
   /** For the package's own use. */
   readonly scope: StreamScope;
-  readonly #node: StreamNode;
-  readonly #outputTag: string | undefined;
-  readonly #partitioning: Partitioning | undefined;
+  readonly #origins: readonly StreamOrigin[];
   /** Reads `T` back from the type only; never set. */
   declare readonly recordType?: T;
 
-  constructor(
-    scope: StreamScope,
-    node: StreamNode,
-    from: { outputTag?: string; partitioning?: Partitioning } = {},
-  ) {
+  constructor(scope: StreamScope, origins: readonly StreamOrigin[]) {
     this.scope = scope;
-    this.#node = node;
-    this.#outputTag = from.outputTag;
-    this.#partitioning = from.partitioning;
+    this.#origins = origins;
   }
 
-  map<R>(map: MapFunction<T, R>): DataStream<R> {
+  map<R>(map: MapFunction<T, R>): SingleOutputStreamOperator<R> {
     return this.transform<R>('Map', mapOperator(map as MapFunction<unknown, unknown>));
   }
 
   /** Emits any number of records per record through `out`. */
-  flatMap<R>(flatMap: FlatMapFunction<T, R>): DataStream<R> {
+  flatMap<R>(flatMap: FlatMapFunction<T, R>): SingleOutputStreamOperator<R> {
     return this.transform<R>('FlatMap', flatMapOperator(flatMap as FlatMapFunction<unknown, unknown>));
   }
 
   /** Keeps the records for which `filter` is true; a type guard narrows the stream's type. */
-  filter<S extends T>(filter: TypeGuard<T, S>): DataStream<S>;
-  filter(filter: FilterFunction<T>): DataStream<T>;
-  filter(filter: FilterFunction<T>): DataStream<T> {
+  filter<S extends T>(filter: TypeGuard<T, S>): SingleOutputStreamOperator<S>;
+  filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T>;
+  filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T> {
     return this.transform<T>('Filter', filterOperator(filter as FilterFunction<unknown>));
   }
 
   /** Gives each record to a function that can emit any number of records, also to side outputs. Made once per subtask. */
-  process<R>(create: ProcessFunctionFactory<T, R>): DataStream<R> {
+  process<R>(create: ProcessFunctionFactory<T, R>): SingleOutputStreamOperator<R> {
     return this.transform<R>('Process', processOperator(create as ProcessFunctionFactory<unknown, unknown>));
   }
 
@@ -72,25 +87,68 @@ export class DataStream<T> {
     return new KeyedStream(this, keySelector);
   }
 
+  /** The records of all streams, in no particular order. The watermark is the minimum of theirs. */
+  union(...others: readonly DataStream<T>[]): DataStream<T> {
+    return new DataStream<T>(this.scope, [this, ...others].flatMap((stream) => stream.#originsIn(this.scope)));
+  }
+
   /** Gives records timestamps and watermarks here, in place of those from upstream. */
-  assignTimestampsAndWatermarks(strategy: WatermarkStrategy<T>): DataStream<T> {
+  assignTimestampsAndWatermarks(strategy: WatermarkStrategy<T>): SingleOutputStreamOperator<T> {
     return this.transform<T>(
       'TimestampsAndWatermarks',
       timestampsAndWatermarksOperator(strategy as WatermarkStrategy<unknown>),
     );
   }
 
-  /** What this operator emits to `tag`. */
-  getSideOutput<S>(tag: OutputTag<S>): DataStream<S> {
-    return new DataStream<S>(this.scope, this.#node, { outputTag: tag.id });
+  // How records get to the subtasks of the next operator.
+
+  /** One to one: the next operator must have the same parallelism. */
+  forward(): DataStream<T> {
+    return this.#partitioned({ type: 'forward' });
   }
 
-  /** Spreads the records evenly over the subtasks of the next operator. */
+  /** In turn to all subtasks. */
   rebalance(): DataStream<T> {
-    return new DataStream<T>(this.scope, this.#node, {
-      ...(this.#outputTag === undefined ? {} : { outputTag: this.#outputTag }),
-      partitioning: { type: 'rebalance' },
+    return this.#partitioned({ type: 'rebalance' });
+  }
+
+  /** In turn to the subtasks of this one's share: from 2 to 4 subtasks each goes to two, from 4 to 2 each two to one. */
+  rescale(): DataStream<T> {
+    return this.#partitioned({ type: 'rescale' });
+  }
+
+  /** To random subtasks. */
+  shuffle(): DataStream<T> {
+    return this.#partitioned({ type: 'shuffle' });
+  }
+
+  /** Every record to the first subtask. */
+  global(): DataStream<T> {
+    return this.#partitioned({ type: 'global' });
+  }
+
+  /** To the subtask that `partitioner` gives for the record's key. */
+  partitionCustom<K>(partitioner: Partitioner<K>, keySelector: KeySelector<T, K>): DataStream<T> {
+    return this.#partitioned({
+      type: 'custom',
+      partitioner: partitioner as Partitioner<unknown>,
+      keySelector: keySelector as AnyKeySelector,
     });
+  }
+
+  /** Every record to every subtask. */
+  broadcast(): DataStream<T> {
+    return this.#partitioned({ type: 'broadcast' });
+  }
+
+  /**
+   * Windows need a key: `stream.keyBy(…).window(…)`, or `stream.windowAll(…)` for one window over everything.
+   * @throws StreamConfigError always; it does not compile
+   */
+  window(this: never, _assigner: unknown): never {
+    throw new StreamConfigError(
+      'window() was called on a stream without a key. Call keyBy(…) before it, or windowAll(…) for windows over all records.',
+    );
   }
 
   /** Ends the stream in a sink. */
@@ -98,7 +156,7 @@ export class DataStream<T> {
     const node = this.scope.graph.add({
       name: 'Sink',
       spec: { kind: 'sink', sink: sink as unknown as AnySink },
-      inputs: [this.#edge(this.#partitioning)],
+      inputs: this.#edges(0),
     });
     return new DataStreamSink(node);
   }
@@ -113,6 +171,79 @@ export class DataStream<T> {
     return this.sinkTo(new PrintSink<T>(prefix, this.scope.printTarget)).name(
       prefix === '' ? 'Print' : `Print ${prefix}`,
     );
+  }
+
+  /** For the package's own use: adds an operator that reads this stream. */
+  transform<R>(
+    type: string,
+    factory: OperatorFactory,
+    options: TransformOptions = {},
+  ): SingleOutputStreamOperator<R> {
+    const { keySelector, second, needs, parallelismLimit } = options;
+    const keySelectors = [keySelector, second?.keySelector].filter((selector) => selector !== undefined);
+    const node = this.scope.graph.add({
+      name: type,
+      spec: {
+        kind: 'operator',
+        type,
+        factory,
+        ...(keySelectors.length === 0 ? {} : { keySelectors }),
+        ...(needs === undefined ? {} : { needs }),
+      },
+      inputs: [
+        ...this.#edges(0, keySelector),
+        ...(second === undefined ? [] : second.stream.#originsIn(this.scope)).map((origin) =>
+          edgeOf(origin, 1, second?.keySelector),
+        ),
+      ],
+      ...(parallelismLimit === undefined ? {} : { parallelismLimit }),
+    });
+    return new SingleOutputStreamOperator<R>(this.scope, node);
+  }
+
+  #edges(inputIndex: 0 | 1, keySelector?: AnyKeySelector): StreamEdge[] {
+    return this.#origins.map((origin) => edgeOf(origin, inputIndex, keySelector));
+  }
+
+  #originsIn(scope: StreamScope): readonly StreamOrigin[] {
+    if (this.scope === scope) return this.#origins;
+    throw new StreamConfigError(
+      'Two streams of different environments were brought together. Make both with the same StreamExecutionEnvironment.',
+    );
+  }
+
+  #partitioned(partitioning: Partitioning): DataStream<T> {
+    return new DataStream<T>(
+      this.scope,
+      this.#origins.map((origin) => ({ ...origin, partitioning })),
+    );
+  }
+}
+
+function edgeOf(
+  origin: StreamOrigin,
+  inputIndex: 0 | 1,
+  keySelector: AnyKeySelector | undefined,
+): StreamEdge {
+  return keySelector === undefined
+    ? { ...origin, inputIndex }
+    : { ...origin, inputIndex, partitioning: { type: 'hash', keySelector } };
+}
+
+/** The output of one operator, which can be named, placed and chained. */
+export class SingleOutputStreamOperator<T> extends DataStream<T> {
+  readonly #node: StreamNode;
+
+  constructor(scope: StreamScope, node: StreamNode) {
+    super(scope, [{ sourceId: node.id, outputTag: undefined, partitioning: undefined }]);
+    this.#node = node;
+  }
+
+  /** What this operator emits to `tag`. */
+  getSideOutput<S>(tag: OutputTag<S>): DataStream<S> {
+    return new DataStream<S>(this.scope, [
+      { sourceId: this.#node.id, outputTag: tag.id, partitioning: undefined },
+    ]);
   }
 
   /** Names the operator in plans, metrics and errors. */
@@ -133,17 +264,21 @@ export class DataStream<T> {
     return this;
   }
 
-  /** For the package's own use: adds an operator that reads this stream. */
-  transform<R>(type: string, factory: OperatorFactory, keySelector?: AnyKeySelector): DataStream<R> {
-    const node = this.scope.graph.add({
-      name: type,
-      spec: { kind: 'operator', type, factory, ...(keySelector === undefined ? {} : { keySelector }) },
-      inputs: [this.#edge(keySelector === undefined ? this.#partitioning : { type: 'hash', keySelector })],
-    });
-    return new DataStream<R>(this.scope, node);
+  /** The highest parallelism that this operator may be given; the environment's unless set. */
+  setMaxParallelism(maxParallelism: number): this {
+    this.#node.maxParallelism = maxParallelism;
+    return this;
   }
 
-  #edge(partitioning: Partitioning | undefined) {
-    return { sourceId: this.#node.id, outputTag: this.#outputTag, partitioning };
+  /** Begins a chain here: this operator is not chained to the one it reads. */
+  startNewChain(): this {
+    this.#node.chaining = 'head';
+    return this;
+  }
+
+  /** Keeps this operator in a task of its own. */
+  disableChaining(): this {
+    this.#node.chaining = 'never';
+    return this;
   }
 }

@@ -20,7 +20,7 @@ import { silentLogger, type Logger } from '../runtime/logger.js';
 import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { systemClock, type Clock } from '../time/clock.js';
 import { WatermarkStrategy } from '../time/watermark-strategy.js';
-import { DataStream } from './data-stream.js';
+import { SingleOutputStreamOperator } from './data-stream.js';
 import type { JobClient } from './job-client.js';
 import type { StreamScope } from './stream-scope.js';
 
@@ -72,26 +72,26 @@ export class StreamExecutionEnvironment {
     source: Source<T, SplitT, EnumStateT>,
     watermarks: WatermarkStrategy<T>,
     name: string,
-  ): DataStream<T> {
+  ): SingleOutputStreamOperator<T> {
     return this.#addSource(source, watermarks, name);
   }
 
   /** The same, also for a function with `collect` (the small contract). Without watermarks unless given. */
-  addSource<T>(source: SourceFunction<T>, watermarks?: WatermarkStrategy<T>): DataStream<T>;
+  addSource<T>(source: SourceFunction<T>, watermarks?: WatermarkStrategy<T>): SingleOutputStreamOperator<T>;
   addSource<T, SplitT extends SourceSplit, EnumStateT>(
     source: Source<T, SplitT, EnumStateT>,
     watermarks?: WatermarkStrategy<T>,
-  ): DataStream<T>;
+  ): SingleOutputStreamOperator<T>;
   addSource<T, SplitT extends SourceSplit, EnumStateT>(
     source: Source<T, SplitT, EnumStateT> | SourceFunction<T>,
     watermarks: WatermarkStrategy<T> = WatermarkStrategy.noWatermarks<T>(),
-  ): DataStream<T> {
+  ): SingleOutputStreamOperator<T> {
     if ('createReader' in source) return this.#addSource(source, watermarks, 'Source');
     return this.#addSource(new ClassicSource(source), watermarks, 'Source', 1);
   }
 
   /** A bounded stream of the elements, in order. */
-  fromCollection<T>(elements: readonly T[]): DataStream<T> {
+  fromCollection<T>(elements: readonly T[]): SingleOutputStreamOperator<T> {
     return this.#addSource(
       new DataGeneratorSource((index) => elements[index] as T, elements.length),
       WatermarkStrategy.noWatermarks<T>(),
@@ -164,7 +164,7 @@ export class StreamExecutionEnvironment {
     watermarks: WatermarkStrategy<T>,
     name: string,
     parallelismLimit?: number,
-  ): DataStream<T> {
+  ): SingleOutputStreamOperator<T> {
     const node = this.#scope.graph.add({
       name,
       spec: {
@@ -175,6 +175,6 @@ export class StreamExecutionEnvironment {
       inputs: [],
       ...(parallelismLimit === undefined ? {} : { parallelismLimit }),
     });
-    return new DataStream<T>(this.#scope, node);
+    return new SingleOutputStreamOperator<T>(this.#scope, node);
   }
 }

@@ -74,6 +74,6 @@ export class WindowedStream<T, K> {
   #window<R>(kind: string, windowFunction: WindowFunction): DataStream<R> {
     const keySelector = this.#keySelector as AnyKeySelector;
     const options = { keySelector, assigner: this.#assigner, windowFunction, lateOutput: this.#lateOutput };
-    return this.#stream.transform<R>(`Window ${kind}`, windowOperator(options), keySelector);
+    return this.#stream.transform<R>(`Window ${kind}`, windowOperator(options), { keySelector, needs: { eventTime: true } });
   }
 }

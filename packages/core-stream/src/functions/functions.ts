@@ -25,6 +25,8 @@ export type FilterFunction<T> = (value: T) => boolean;
 export type TypeGuard<T, S extends T> = (value: T) => value is S;
 /** Must give the same key for the same record, always. Keys are plain data. */
 export type KeySelector<T, K> = (value: T) => K;
+/** Gives the subtask, from 0 to `numPartitions` − 1, that the records with `key` go to. */
+export type Partitioner<K> = (key: K, numPartitions: number) => number;
 /** Combines two records into one. Must not depend on the order of combination. */
 export type ReduceFunction<T> = (a: T, b: T) => T;
 

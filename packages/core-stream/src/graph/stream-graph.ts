@@ -5,7 +5,7 @@
  */
 import type { Sink } from '../connectors/sink.js';
 import type { Source, SourceSplit } from '../connectors/source.js';
-import type { KeySelector } from '../functions/functions.js';
+import type { KeySelector, Partitioner } from '../functions/functions.js';
 import type { OperatorFactory } from '../operators/operator.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
 
@@ -16,9 +16,13 @@ export type AnyKeySelector = KeySelector<unknown, unknown>;
 
 /** How records get from the subtasks of one node to those of the next. */
 export type Partitioning =
-  | { readonly type: 'forward' }
-  | { readonly type: 'rebalance' }
-  | { readonly type: 'hash'; readonly keySelector: AnyKeySelector };
+  | { readonly type: 'forward' | 'rebalance' | 'rescale' | 'shuffle' | 'broadcast' | 'global' }
+  | { readonly type: 'hash'; readonly keySelector: AnyKeySelector }
+  | {
+      readonly type: 'custom';
+      readonly partitioner: Partitioner<unknown>;
+      readonly keySelector: AnyKeySelector;
+    };
 
 export interface StreamEdge {
   readonly sourceId: number;
@@ -26,7 +30,21 @@ export interface StreamEdge {
   readonly partitioning: Partitioning | undefined;
   /** The id of the side output that this edge reads; the main output otherwise. */
   readonly outputTag: string | undefined;
+  /** Which of the node's inputs it feeds: 0 is `processElement`, 1 `processElement2`. A union is several edges of one input. */
+  readonly inputIndex: 0 | 1;
 }
+
+/** What an operator needs from the program around it, so that the planner can refuse a program without it. */
+export interface NodeNeeds {
+  /** It works in event time: every source before it needs a watermark strategy. */
+  readonly eventTime?: boolean;
+}
+
+/**
+ * How a node may be chained to the one it reads: `always` where it can be, `head` begins a chain (what follows may be
+ * chained to it), `never` stays alone.
+ */
+export type ChainingStrategy = 'always' | 'head' | 'never';
 
 export type NodeSpec =
   | { readonly kind: 'source'; readonly source: AnySource; readonly watermarks: WatermarkStrategy<unknown> }
@@ -34,7 +52,9 @@ export type NodeSpec =
       readonly kind: 'operator';
       readonly type: string;
       readonly factory: OperatorFactory;
-      readonly keySelector?: AnyKeySelector;
+      /** By input, for a keyed operator. */
+      readonly keySelectors?: readonly AnyKeySelector[];
+      readonly needs?: NodeNeeds;
     }
   | { readonly kind: 'sink'; readonly sink: AnySink };
 
@@ -47,6 +67,8 @@ export interface StreamNode {
   /** By which state is found again; generated from the node's place in the graph where the program sets none. */
   uid: string | undefined;
   parallelism: number | undefined;
+  maxParallelism: number | undefined;
+  chaining: ChainingStrategy;
   /** The highest parallelism that the node can have, whatever the environment says. */
   readonly parallelismLimit: number | undefined;
 }
@@ -55,13 +77,13 @@ export class StreamGraph {
   readonly nodes: StreamNode[] = [];
 
   add(
-    node: Omit<StreamNode, 'id' | 'uid' | 'parallelism' | 'parallelismLimit'> & {
-      readonly parallelismLimit?: number;
-    },
+    node: Pick<StreamNode, 'spec' | 'inputs' | 'name'> & { readonly parallelismLimit?: number },
   ): StreamNode {
     const added: StreamNode = {
       uid: undefined,
       parallelism: undefined,
+      maxParallelism: undefined,
+      chaining: 'always',
       ...node,
       parallelismLimit: node.parallelismLimit,
       id: this.nodes.length + 1,

@@ -3,6 +3,7 @@ import type { OperatorFactory } from './operator.js';
 
 export function filterOperator(filter: FilterFunction<unknown>): OperatorFactory {
   return (_context, output) => ({
+    fused: { kind: 'filter', apply: filter },
     processElement(value, timestamp) {
       if (filter(value)) output.collect(value, timestamp);
     },

@@ -32,27 +32,55 @@ export interface OperatorContext {
    * subtask has ended. Returns a function that cancels it.
    */
   schedule(delayMs: number, callback: () => void): () => void;
+  /** Calls `callback` on the subtask's own turn, as soon as it has one. For what a promise brings. */
+  post(callback: () => void): void;
 }
+
+/** What an operator has left after its input has ended: more to emit now, something to wait for, or nothing. */
+export type DrainStatus = 'more' | 'wait' | 'done';
+
+/** A function of one record, without state or time: the runtime compiles runs of them into one function. */
+export type FusedFunction =
+  | { readonly kind: 'map'; readonly apply: (value: unknown) => unknown }
+  | { readonly kind: 'filter'; readonly apply: (value: unknown) => boolean };
 
 /**
  * One subtask of an operator. The runtime calls it on one thread, one call at a time.
  *
- * Life: `open` → `processElement` / `processWatermark` / `processIdle` / `snapshotState` in any order → `finish` at the
- * end of input, after the watermark +∞ → `close`. After a failure `close` comes at once.
+ * Life: `open` → `processElement` / `processElement2` / `processWatermark` / `processIdle` / `snapshotState` in any order
+ * → `drain` until it is done → `finish` → `close`. The watermark +∞ comes before `drain`. After a failure `close` comes
+ * at once.
  */
 export interface StreamOperator {
   open?(): void | Promise<void>;
   /** `timestamp` is `MIN_TIMESTAMP` where the record has none. */
   processElement(value: unknown, timestamp: number): void;
-  /** Has to pass the watermark on, after what it causes. */
+  /** A record of the second input; required where the node has edges with `inputIndex` 1. */
+  processElement2?(value: unknown, timestamp: number): void;
+  /** The minimum over all inputs. Has to pass the watermark on, after what it causes. */
   processWatermark(timestamp: number): void;
+  /** Idle when all inputs are. */
   processIdle(isIdle: boolean): void;
   /** At the barrier; returns plain data that later changes must not reach. `undefined`: nothing to store. */
   snapshotState?(checkpointId: number): OperatorState | undefined;
+  /** Asked before each batch: `true` stops reading, while mail (`OperatorContext.schedule`, `post`) is still read. */
+  readonly isFull?: boolean;
+  /**
+   * Called after the end of the input until it is `done`, each time where there is room downstream: emits a bounded number
+   * of records. `wait`: called again after the operator's next mail.
+   */
+  drain?(): DrainStatus;
+  /**
+   * Batch mode: the current key has no further record. Fires its timers and closes its windows as at +∞, without passing
+   * a watermark on, and forgets the key's time: the watermark is `MIN_TIMESTAMP` again for the next key.
+   */
+  finishKey?(): void;
   finish?(): void;
   close?(): void | Promise<void>;
   /** Records that were too late for every window and had no side output to go to. */
   readonly lateRecordsDropped?: number;
+  /** Where the operator is nothing but this function; `processElement` does the same. */
+  readonly fused?: FusedFunction;
 }
 
 /** Makes one subtask of an operator. */

@@ -261,6 +261,7 @@ class SubtaskBuilder {
       signal,
       watermarkIntervalMs,
       restored,
+      post: (callback) => this.#task?.post(() => this.#named(node, 'handling a result', callback)),
       schedule: (delayMs, callback) => {
         let isCancelled = false;
         const cancel = clock.schedule(delayMs, () => {
