@@ -4,6 +4,7 @@ export { DataStream, SingleOutputStreamOperator } from './api/data-stream.js';
 export { DataStreamSink } from './api/data-stream-sink.js';
 export { KeyedStream } from './api/keyed-stream.js';
 export { WindowedStream } from './api/windowed-stream.js';
+export { ConnectedStreams, KeyedConnectedStreams } from './api/connected-streams.js';
 export type { JobClient } from './api/job-client.js';
 
 export { OutputTag } from './functions/functions.js';
@@ -32,6 +33,15 @@ export type {
   TypeGuard,
   WindowContext,
 } from './functions/functions.js';
+
+export type {
+  CoFlatMapFunction,
+  CoMapFunction,
+  CoProcessFunction,
+  CoProcessFunctionFactory,
+  KeyedCoProcessFunction,
+  KeyedCoProcessFunctionFactory,
+} from './functions/co-functions.js';
 
 export { ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor } from './state/state.js';
 export type { KeyedStateStore, ListState, MapState, ValueState } from './state/state.js';

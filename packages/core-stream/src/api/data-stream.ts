@@ -28,6 +28,7 @@ import type { OperatorFactory } from '../operators/operator.js';
 import { processOperator } from '../operators/process.js';
 import { timestampsAndWatermarksOperator } from '../operators/timestamps-and-watermarks.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
+import { ConnectedStreams } from './connected-streams.js';
 import { KeyedStream } from './keyed-stream.js';
 import { DataStreamSink } from './data-stream-sink.js';
 import type { StreamScope } from './stream-scope.js';
@@ -35,12 +36,17 @@ import type { StreamScope } from './stream-scope.js';
 /** Where a stream's records come from: one node's output, or several for a union. */
 export type StreamOrigin = Omit<StreamEdge, 'inputIndex'>;
 
+/** A stream whose record type does not matter. */
+export interface Upstream {
+  originsIn(scope: StreamScope): readonly StreamOrigin[];
+}
+
 /** How an operator is added to the graph. */
 export interface TransformOptions {
   /** Makes the operator a keyed one: its input is partitioned by this key. */
   readonly keySelector?: AnyKeySelector;
   /** A second input, for `processElement2`; keyed where `keySelector` is given too. */
-  readonly second?: { readonly stream: DataStream<unknown>; readonly keySelector?: AnyKeySelector };
+  readonly second?: { readonly stream: Upstream; readonly keySelector?: AnyKeySelector };
   readonly needs?: NodeNeeds;
   /** 1 for what cannot run in parallel. */
   readonly parallelismLimit?: number;
@@ -89,7 +95,15 @@ export class DataStream<T> {
 
   /** The records of all streams, in no particular order. The watermark is the minimum of theirs. */
   union(...others: readonly DataStream<T>[]): DataStream<T> {
-    return new DataStream<T>(this.scope, [this, ...others].flatMap((stream) => stream.#originsIn(this.scope)));
+    return new DataStream<T>(
+      this.scope,
+      [this, ...others].flatMap((stream) => stream.originsIn(this.scope)),
+    );
+  }
+
+  /** Processes this stream and another, of any type, in one function. */
+  connect<B>(other: DataStream<B>): ConnectedStreams<T, B> {
+    return new ConnectedStreams(this, other);
   }
 
   /** Gives records timestamps and watermarks here, in place of those from upstream. */
@@ -192,7 +206,7 @@ export class DataStream<T> {
       },
       inputs: [
         ...this.#edges(0, keySelector),
-        ...(second === undefined ? [] : second.stream.#originsIn(this.scope)).map((origin) =>
+        ...(second === undefined ? [] : second.stream.originsIn(this.scope)).map((origin) =>
           edgeOf(origin, 1, second?.keySelector),
         ),
       ],
@@ -205,7 +219,11 @@ export class DataStream<T> {
     return this.#origins.map((origin) => edgeOf(origin, inputIndex, keySelector));
   }
 
-  #originsIn(scope: StreamScope): readonly StreamOrigin[] {
+  /**
+   * For the package's own use.
+   * @throws StreamConfigError where `scope` is that of another environment
+   */
+  originsIn(scope: StreamScope): readonly StreamOrigin[] {
     if (this.scope === scope) return this.#origins;
     throw new StreamConfigError(
       'Two streams of different environments were brought together. Make both with the same StreamExecutionEnvironment.',

@@ -2,6 +2,7 @@ import type { KeyedProcessFunctionFactory, KeySelector } from '../functions/func
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { keyedProcessOperator } from '../operators/keyed-process.js';
 import type { WindowAssigner } from '../windows/windows.js';
+import { KeyedConnectedStreams } from './connected-streams.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import { WindowedStream } from './windowed-stream.js';
 
@@ -25,6 +26,11 @@ export class KeyedStream<T, K> {
       create as KeyedProcessFunctionFactory<unknown, unknown, unknown>,
     );
     return this.stream.transform<R>('KeyedProcess', factory, { keySelector });
+  }
+
+  /** Processes this stream and another with the same type of key in one function, with the same state and timers per key. */
+  connect<B>(other: KeyedStream<B, K>): KeyedConnectedStreams<T, B, K> {
+    return new KeyedConnectedStreams(this, other);
   }
 
   /** Groups each key's records into windows. */

@@ -13,6 +13,7 @@ import {
   type PlanDescription,
 } from '../plan/execution-plan.js';
 import { createExecutionPlan } from '../plan/planner.js';
+import { canGenerateCode } from '../runtime/chain-compiler.js';
 import type { CheckpointConfig } from '../runtime/job-options.js';
 import type { JobExecutionResult } from '../runtime/job-result.js';
 import { LocalJob } from '../runtime/local-job.js';
@@ -31,6 +32,13 @@ export interface EnvironmentOptions {
   readonly maxParallelism?: number;
   /** Time between periodic watermarks in milliseconds; 200 unless told. */
   readonly autoWatermarkIntervalMs?: number;
+  /** Whether one-to-one neighbours run in one task; `false` gives every operator its own. True unless told. */
+  readonly operatorChaining?: boolean;
+  /**
+   * Whether chains are compiled to generated code: `auto` where the process allows it, which is the default; `off` runs
+   * them as closures, slower and with the same results.
+   */
+  readonly codeGeneration?: 'auto' | 'off';
   readonly clock?: Clock;
   readonly logger?: Logger;
   /** Where `print()` writes to; standard output unless told. */
@@ -145,6 +153,7 @@ export class StreamExecutionEnvironment {
       clock: this.#options.clock ?? systemClock,
       logger: this.#options.logger ?? silentLogger,
       watermarkIntervalMs: this.#options.autoWatermarkIntervalMs ?? 200,
+      isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
       checkpointing: this.#checkpointing,
       createJobId: this.#options.createJobId ?? randomUUID,
       signal: options.signal,
@@ -156,6 +165,7 @@ export class StreamExecutionEnvironment {
     return createExecutionPlan(this.#scope.graph, {
       parallelism: this.#options.parallelism ?? 1,
       maxParallelism: this.#options.maxParallelism ?? DEFAULT_MAX_PARALLELISM,
+      isChaining: this.#options.operatorChaining ?? true,
     });
   }
 

@@ -1,15 +1,33 @@
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 
+/** Counts what passes one place of a chain. What one operator emits is what the next one takes: they share the counter. */
+export class Counter {
+  value = 0;
+}
+
 /** Counters of one subtask of one operator. They are part of its checkpoints, so that totals hold across restarts. */
 export class OperatorMetrics {
-  recordsIn = 0;
-  /** Records emitted to the main output. */
-  recordsOut = 0;
-  /** Per side output. */
+  /** This run's. */
+  in = new Counter();
+  /** This run's, of the main output. */
+  out = new Counter();
+  /** Per side output, over all runs. */
   readonly sideOutputs = new Map<string, number>();
+  /** Counted by earlier runs. */
+  earlierIn = 0;
+  earlierOut = 0;
   /** Counted by earlier runs; this run's are the operator's. */
   lateRecordsDropped = 0;
   watermark = MIN_TIMESTAMP;
+
+  get recordsIn(): number {
+    return this.earlierIn + this.in.value;
+  }
+
+  /** Records emitted to the main output. */
+  get recordsOut(): number {
+    return this.earlierOut + this.out.value;
+  }
 }
 
 export interface OperatorMetricsSnapshot {
@@ -33,8 +51,8 @@ export function snapshotMetrics(
 
 /** Adds what an earlier run has counted. */
 export function addMetrics(metrics: OperatorMetrics, earlier: OperatorMetricsSnapshot): void {
-  metrics.recordsIn += earlier.recordsIn;
-  metrics.recordsOut += earlier.recordsOut;
+  metrics.earlierIn += earlier.recordsIn;
+  metrics.earlierOut += earlier.recordsOut;
   metrics.lateRecordsDropped += earlier.lateRecordsDropped;
   for (const [tag, count] of earlier.sideOutputs) {
     metrics.sideOutputs.set(tag, (metrics.sideOutputs.get(tag) ?? 0) + count);

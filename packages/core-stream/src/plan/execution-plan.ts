@@ -9,6 +9,8 @@ export interface PlanNode {
   readonly uid: string;
   readonly name: string;
   readonly parallelism: number;
+  /** Number of its key groups. */
+  readonly maxParallelism: number;
   readonly spec: NodeSpec;
 }
 
@@ -25,6 +27,7 @@ export interface ChannelEdge {
   readonly to: number;
   readonly outputTag: string | undefined;
   readonly partitioning: Partitioning;
+  readonly inputIndex: 0 | 1;
 }
 
 /** Nodes that run in one task. The first is the head; the others come after the node they read. */
@@ -59,6 +62,7 @@ export interface PlanDescription {
       readonly from: number;
       readonly to: number;
       readonly partitioning: Partitioning['type'];
+      readonly inputIndex: 0 | 1;
       readonly outputTag?: string;
     }[];
   }[];
@@ -82,6 +86,7 @@ export function describePlan(plan: ExecutionPlan): PlanDescription {
           from: edge.from,
           to: edge.to,
           partitioning: edge.partitioning.type,
+          inputIndex: edge.inputIndex,
           ...(edge.outputTag === undefined ? {} : { outputTag: edge.outputTag }),
         })),
     })),

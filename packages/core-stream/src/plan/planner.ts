@@ -2,9 +2,14 @@ import { StreamConfigError } from '../errors.js';
 import type { Partitioning, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.js';
 import type { ChainEdge, ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from './execution-plan.js';
 
+/** Flink's limit: key groups are counted in 16 bits there. */
+const HIGHEST_MAX_PARALLELISM = 32_768;
+
 export interface PlannerOptions {
   readonly parallelism: number;
   readonly maxParallelism: number;
+  /** Whether one-to-one neighbours become chains at all. */
+  readonly isChaining: boolean;
 }
 
 /**
@@ -26,17 +31,21 @@ export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions)
   for (const node of graph.nodes) {
     const target = byId.get(node.id)!;
     const edges = node.inputs.map((edge) => ({
-      edge,
+      ...edge,
       partitioning: resolve(edge, byId.get(edge.sourceId)!, target),
     }));
     const only = edges.length === 1 ? edges[0] : undefined;
-    if (only !== undefined && isChainable(only.partitioning, byId.get(only.edge.sourceId)!, target)) {
-      chainEdges.push({ from: only.edge.sourceId, to: node.id, outputTag: only.edge.outputTag });
-      headOf.set(node.id, headOf.get(only.edge.sourceId)!);
+    if (
+      only !== undefined &&
+      options.isChaining &&
+      isChainable(only.partitioning, byId.get(only.sourceId)!, target) &&
+      node.chaining === 'always' &&
+      graph.nodes[only.sourceId - 1]!.chaining !== 'never'
+    ) {
+      chainEdges.push({ from: only.sourceId, to: node.id, outputTag: only.outputTag });
+      headOf.set(node.id, headOf.get(only.sourceId)!);
     } else {
-      for (const { edge, partitioning } of edges) {
-        channelEdges.push({ from: edge.sourceId, to: node.id, outputTag: edge.outputTag, partitioning });
-      }
+      for (const { sourceId, ...edge } of edges) channelEdges.push({ from: sourceId, to: node.id, ...edge });
       headOf.set(node.id, node.id);
     }
   }
@@ -78,13 +87,19 @@ function planNode(node: StreamNode, options: PlannerOptions): PlanNode {
       `'${node.name}' runs with a parallelism of at most ${node.parallelismLimit}, got ${wanted}`,
     );
   }
-  if (!Number.isInteger(wanted) || wanted < 1 || wanted > options.maxParallelism) {
+  const maxParallelism = node.maxParallelism ?? options.maxParallelism;
+  if (!Number.isInteger(maxParallelism) || maxParallelism < 1 || maxParallelism > HIGHEST_MAX_PARALLELISM) {
     throw new StreamConfigError(
-      `The parallelism of '${node.name}' must be a whole number from 1 to ${options.maxParallelism} (the max parallelism), got ${wanted}`,
+      `The max parallelism of '${node.name}' must be a whole number from 1 to ${HIGHEST_MAX_PARALLELISM}, got ${maxParallelism}`,
+    );
+  }
+  if (!Number.isInteger(wanted) || wanted < 1 || wanted > maxParallelism) {
+    throw new StreamConfigError(
+      `The parallelism of '${node.name}' must be a whole number from 1 to ${maxParallelism} (the max parallelism), got ${wanted}`,
     );
   }
   const uid = node.uid ?? `${node.id}-${node.name.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
-  return { id: node.id, uid, name: node.name, parallelism: wanted, spec: node.spec };
+  return { id: node.id, uid, name: node.name, parallelism: wanted, maxParallelism, spec: node.spec };
 }
 
 function requireUniqueUids(nodes: readonly PlanNode[]): void {
@@ -102,13 +117,23 @@ function requireUniqueUids(nodes: readonly PlanNode[]): void {
 }
 
 function resolve(edge: StreamEdge, source: PlanNode, target: PlanNode): Partitioning {
-  if (edge.partitioning !== undefined) return edge.partitioning;
-  return source.parallelism === target.parallelism ? { type: 'forward' } : { type: 'rebalance' };
+  const { partitioning } = edge;
+  if (partitioning === undefined) {
+    return source.parallelism === target.parallelism ? { type: 'forward' } : { type: 'rebalance' };
+  }
+  if (partitioning.type === 'forward' && source.parallelism !== target.parallelism) {
+    throw new StreamConfigError(
+      `forward() goes from '${source.name}' with parallelism ${source.parallelism} to '${target.name}' with ${target.parallelism}. ` +
+        'Give both the same parallelism, or use rebalance() or rescale().',
+      { details: { node: target.name } },
+    );
+  }
+  return partitioning;
 }
 
 function isChainable(partitioning: Partitioning, source: PlanNode, target: PlanNode): boolean {
   if (source.parallelism !== target.parallelism) return false;
   if (partitioning.type === 'forward') return true;
-  // With one subtask on both sides every partitioning is the identity.
-  return target.parallelism === 1;
+  // With one subtask on both sides every partitioning is the identity; a custom one may still refuse its key.
+  return target.parallelism === 1 && partitioning.type !== 'custom';
 }

@@ -1,7 +1,7 @@
-import { OperatorError } from '../errors.js';
-import type { OperatorMetrics } from '../metrics/operator-metrics.js';
+import { Counter, type OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
-import { describeValue } from './describe-value.js';
+import { compileCollect, type Collect } from './chain-compiler.js';
+import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 
 /** An operator inside a chain, with what identifies it in errors and metrics. */
@@ -12,91 +12,88 @@ export interface ChainedOperator {
   readonly metrics: OperatorMetrics;
 }
 
-interface Target {
-  push(value: unknown, timestamp: number): void;
-  watermark(timestamp: number): void;
-  idle(isIdle: boolean): void;
+/** What reads an output: the next operator of the chain with its own output, or a writer that leaves the chain. */
+export type Target =
+  | { readonly kind: 'operator'; readonly chained: ChainedOperator; readonly output: ChainOutput }
+  | { readonly kind: 'writer'; readonly writer: RecordWriter };
+
+interface SideOutput {
+  readonly targets: Target[];
+  readonly count: Counter;
+  collect: Collect;
 }
 
-/** Where an operator's results go: calls the next operators of the chain, and fills the writers of its channels. */
+/**
+ * Where an operator's results go: calls the next operators of the chain, and fills the writers of its channels.
+ * `link` has to be called before the first record, when all targets are known.
+ */
 export class ChainOutput implements Output {
-  readonly #metrics: OperatorMetrics;
-  readonly #main: Target[] = [];
-  readonly #side = new Map<string, Target[]>();
-  /** The only main target, where there is just one: the usual case, without a loop. */
-  #single: Target | undefined;
+  readonly metrics: OperatorMetrics;
+  readonly main: Target[] = [];
+  readonly #side = new Map<string, SideOutput>();
+  collect: Collect = notLinked;
 
   constructor(metrics: OperatorMetrics) {
-    this.#metrics = metrics;
+    this.metrics = metrics;
   }
 
-  addOperator(next: ChainedOperator, outputTag: string | undefined): void {
-    this.#add(
-      {
-        push: (value, timestamp) => processElement(next, value, timestamp),
-        watermark: (timestamp) => processWatermark(next, timestamp),
-        idle: (isIdle) => next.operator.processIdle(isIdle),
-      },
-      outputTag,
-    );
-  }
-
-  addWriter(writer: RecordWriter, outputTag: string | undefined): void {
-    this.#add(
-      {
-        push: (value, timestamp) => writer.write(value, timestamp),
-        watermark: (timestamp) => writer.broadcast({ type: 'watermark', timestamp }),
-        idle: (isIdle) => writer.broadcast({ type: 'idle', isIdle }),
-      },
-      outputTag,
-    );
-  }
-
-  #add(target: Target, outputTag: string | undefined): void {
-    if (outputTag === undefined) {
-      this.#main.push(target);
-      this.#single = this.#main.length === 1 ? target : undefined;
-      return;
+  /** Outputs are connected from the head of the chain on: a map passes on the counter that it was given. */
+  add(target: Target, outputTag: string | undefined): void {
+    let targets = this.main;
+    let count = this.metrics.out;
+    if (outputTag !== undefined) {
+      let side = this.#side.get(outputTag);
+      if (side === undefined)
+        this.#side.set(outputTag, (side = { targets: [], count: new Counter(), collect: notLinked }));
+      ({ targets, count } = side);
     }
-    const targets = this.#side.get(outputTag);
-    if (targets === undefined) this.#side.set(outputTag, [target]);
-    else targets.push(target);
+    targets.push(target);
+    if (target.kind === 'operator') countInput(target.chained, count); // what is emitted here arrives there
   }
 
-  collect(value: unknown, timestamp: number): void {
-    this.#metrics.recordsOut++;
-    if (this.#single !== undefined) this.#single.push(value, timestamp);
-    else for (const target of this.#main) target.push(value, timestamp);
+  /** Turns the targets into one function per output. */
+  link(uid: string, isGenerated: boolean): void {
+    this.collect = compileCollect(this.main, this.metrics.out, uid, isGenerated);
+    for (const [tag, side] of this.#side) {
+      side.collect = compileCollect(side.targets, side.count, `${uid}/${tag}`, isGenerated);
+    }
   }
 
   sideOutput(tagId: string, value: unknown, timestamp: number): void {
-    const { sideOutputs } = this.#metrics;
+    const { sideOutputs } = this.metrics;
     sideOutputs.set(tagId, (sideOutputs.get(tagId) ?? 0) + 1);
-    const targets = this.#side.get(tagId);
-    if (targets === undefined) return; // nobody reads this side output; the count says so
-    for (const target of targets) target.push(value, timestamp);
+    this.#side.get(tagId)?.collect(value, timestamp); // nobody may read it; the count says so
   }
 
   emitWatermark(timestamp: number): void {
-    this.#metrics.watermark = timestamp;
-    for (const target of this.#main) target.watermark(timestamp);
-    for (const targets of this.#side.values()) for (const target of targets) target.watermark(timestamp);
+    this.metrics.watermark = timestamp;
+    for (const target of this.#targets()) {
+      if (target.kind === 'operator') processWatermark(target.chained, timestamp);
+      else target.writer.broadcast({ type: 'watermark', timestamp });
+    }
   }
 
   emitIdle(isIdle: boolean): void {
-    for (const target of this.#main) target.idle(isIdle);
-    for (const targets of this.#side.values()) for (const target of targets) target.idle(isIdle);
+    for (const target of this.#targets()) {
+      if (target.kind === 'operator') target.chained.operator.processIdle(isIdle);
+      else target.writer.broadcast({ type: 'idle', isIdle });
+    }
+  }
+
+  *#targets(): Iterable<Target> {
+    yield* this.main;
+    for (const { targets } of this.#side.values()) yield* targets;
   }
 }
 
-/** Calls an operator; what it throws is wrapped once, with the operator's name and the record. */
-export function processElement(chained: ChainedOperator, value: unknown, timestamp: number): void {
-  chained.metrics.recordsIn++;
-  try {
-    chained.operator.processElement(value, timestamp);
-  } catch (error) {
-    throw operatorError(error, chained, `processing the record ${describeValue(value)}`);
-  }
+/** Makes `count` the counter of what `chained` takes in; a map emits as much. */
+export function countInput(chained: ChainedOperator, count: Counter): void {
+  chained.metrics.in = count;
+  if (chained.operator.fused?.kind === 'map') chained.metrics.out = count;
+}
+
+function notLinked(): never {
+  throw new TypeError('an operator emitted a record while it was being made: emit from open() on');
 }
 
 export function processWatermark(chained: ChainedOperator, timestamp: number): void {
@@ -106,17 +103,4 @@ export function processWatermark(chained: ChainedOperator, timestamp: number): v
   } catch (error) {
     throw operatorError(error, chained, `handling the watermark ${timestamp}`);
   }
-}
-
-export function operatorError(
-  error: unknown,
-  at: { readonly name: string; readonly subtaskIndex: number },
-  doing: string,
-): OperatorError {
-  if (error instanceof OperatorError) return error; // already named, further down the chain
-  const reason = error instanceof Error ? error.message : String(error);
-  return new OperatorError(`'${at.name}' (subtask ${at.subtaskIndex}) failed while ${doing}: ${reason}`, {
-    cause: error,
-    details: { operator: at.name, subtask: at.subtaskIndex },
-  });
 }

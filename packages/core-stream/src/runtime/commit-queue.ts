@@ -7,7 +7,7 @@
  * 2. Committers see the requests of one checkpoint in one call, ordered by subtask.
  */
 import type { Committer, CommitRequest } from '../connectors/sink.js';
-import { operatorError } from './chain-output.js';
+import { operatorError } from './operator-error.js';
 
 export interface SinkCommitter {
   readonly uid: string;

@@ -1,9 +1,25 @@
 import { MAX_WATERMARK } from '../time/watermark-strategy.js';
-import { processElement, processWatermark } from './chain-output.js';
+import { compileCollect, type Collect } from './chain-compiler.js';
+import { processWatermark, type ChainOutput } from './chain-output.js';
 import type { Channel } from './channel.js';
+import { recordError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { Task, type TaskListener, type TaskOperator } from './task.js';
 import { WatermarkValve } from './watermark-valve.js';
+
+/** A channel, and which input of the head it feeds. */
+export interface InputChannel {
+  readonly channel: Channel;
+  readonly inputIndex: 0 | 1;
+}
+
+export interface InputTaskOptions {
+  readonly channels: readonly InputChannel[];
+  /** The head's. */
+  readonly output: ChainOutput;
+  readonly restoredWatermark: number;
+  readonly isGenerated: boolean;
+}
 
 /**
  * A task that reads from other tasks.
@@ -14,6 +30,8 @@ import { WatermarkValve } from './watermark-valve.js';
  */
 export class InputTask extends Task {
   readonly #channels: readonly Channel[];
+  /** By channel. */
+  readonly #collect: readonly Collect[];
   readonly #restoredWatermark: number;
   readonly #valve: WatermarkValve;
   readonly #isAligned: boolean[];
@@ -26,14 +44,19 @@ export class InputTask extends Task {
     operators: readonly TaskOperator[],
     writers: readonly RecordWriter[],
     listener: TaskListener,
-    channels: readonly Channel[],
-    restoredWatermark: number,
+    options: InputTaskOptions,
   ) {
     super(id, operators, writers, listener);
-    this.#channels = channels;
-    this.#restoredWatermark = restoredWatermark;
-    this.#isAligned = channels.map(() => false);
+    const { channels, output, isGenerated } = options;
     const head = operators[0]!;
+    const inputs = [
+      compileCollect([{ kind: 'operator', chained: head, output }], undefined, head.uid, isGenerated),
+      secondInput(head),
+    ] as const;
+    this.#channels = channels.map(({ channel }) => channel);
+    this.#collect = channels.map(({ inputIndex }) => inputs[inputIndex]);
+    this.#restoredWatermark = options.restoredWatermark;
+    this.#isAligned = channels.map(() => false);
     this.#valve = new WatermarkValve(channels.length, {
       onWatermark: (timestamp) => processWatermark(head, timestamp),
       onIdle: (isIdle) => head.operator.processIdle(isIdle),
@@ -56,8 +79,9 @@ export class InputTask extends Task {
       switch (element.type) {
         case 'records': {
           const { values, timestamps } = element;
-          const head = this.chained[0]!;
-          for (let i = 0; i < values.length; i++) processElement(head, values[i], timestamps[i]!);
+          const collect = this.#collect[index]!;
+          this.chained[0]!.metrics.in.value += values.length;
+          for (let i = 0; i < values.length; i++) collect(values[i], timestamps[i]!);
           break;
         }
         case 'watermark':
@@ -83,4 +107,14 @@ export class InputTask extends Task {
     }
     return false;
   }
+}
+
+function secondInput(head: TaskOperator): Collect {
+  return (value, timestamp) => {
+    try {
+      head.operator.processElement2!(value, timestamp);
+    } catch (error) {
+      throw recordError(error, head, value);
+    }
+  };
 }

@@ -22,6 +22,8 @@ export interface JobOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly watermarkIntervalMs: number;
+  /** Whether chains are compiled to generated code. */
+  readonly isGenerated: boolean;
   readonly checkpointing: CheckpointConfig | undefined;
   readonly createJobId: () => string;
   /** Cancels the job when aborted. */

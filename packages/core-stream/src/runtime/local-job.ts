@@ -30,7 +30,7 @@ import { SourceCoordinator } from './source-coordinator.js';
 import type { SourceSubtaskState, SourceTask } from './source-task.js';
 import type { OperatorSnapshot, Task, TaskListener } from './task.js';
 import { buildTasks } from './task-builder.js';
-import { operatorError } from './chain-output.js';
+import { operatorError } from './operator-error.js';
 import { summarize } from './summarize.js';
 
 /** Turns of all tasks before the event loop gets one (invariant 3). */
@@ -127,6 +127,7 @@ export class LocalJob implements TaskListener {
       logger: this.#options.logger,
       signal: this.#abort.signal,
       watermarkIntervalMs: this.#options.watermarkIntervalMs,
+      isGenerated: this.#options.isGenerated,
       listener: this,
       restoredStates: (uid) => restored.operatorStates(uid),
       restoredSplits: (node, subtaskIndex, states) => splitsOf(node, subtaskIndex, states),

@@ -1,6 +1,6 @@
-import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
-import type { AnyKeySelector, Partitioning } from '../graph/stream-graph.js';
+import { operatorError, type FailingOperator } from './operator-error.js';
 import type { Channel, ControlElement } from './channel.js';
+import type { ChannelSelector } from './channel-selector.js';
 
 /** Records that are collected for a channel before they are put into it as one batch. */
 const BATCH_SIZE = 256;
@@ -8,13 +8,16 @@ const BATCH_SIZE = 256;
 /** Spreads one subtask's output over the channels of one edge. Control elements go to all of them, after the records. */
 export class RecordWriter {
   readonly #channels: readonly Channel[];
-  readonly #select: (value: unknown) => number;
+  readonly #select: ChannelSelector;
+  readonly #target: FailingOperator;
   readonly #values: unknown[][];
   readonly #timestamps: number[][];
 
-  constructor(channels: readonly Channel[], select: (value: unknown) => number) {
+  /** `target` names the reading operator in errors. */
+  constructor(channels: readonly Channel[], select: ChannelSelector, target: FailingOperator) {
     this.#channels = channels;
     this.#select = select;
+    this.#target = target;
     this.#values = channels.map(() => []);
     this.#timestamps = channels.map(() => []);
   }
@@ -25,7 +28,18 @@ export class RecordWriter {
   }
 
   write(value: unknown, timestamp: number): void {
-    const index = this.#select(value);
+    let index = 0;
+    if (this.#select !== 'all') {
+      try {
+        index = this.#select(value);
+      } catch (error) {
+        throw operatorError(error, this.#target, 'choosing the subtask of a record');
+      }
+      this.#add(index, value, timestamp);
+    } else for (; index < this.#channels.length; index++) this.#add(index, value, timestamp);
+  }
+
+  #add(index: number, value: unknown, timestamp: number): void {
     const values = this.#values[index]!;
     values.push(value);
     this.#timestamps[index]!.push(timestamp);
@@ -50,40 +64,4 @@ export class RecordWriter {
     this.#values[index] = [];
     this.#timestamps[index] = [];
   }
-}
-
-/** Key groups of primitive keys are remembered up to this many keys. */
-const KEY_CACHE_SIZE = 16_384;
-
-/** Which of `channelCount` channels a record goes to. For `hash` that is the subtask that owns the key's group. */
-export function channelSelector(
-  partitioning: Partitioning,
-  channelCount: number,
-  maxParallelism: number,
-): (value: unknown) => number {
-  if (channelCount === 1) return () => 0;
-  if (partitioning.type === 'hash')
-    return hashSelector(partitioning.keySelector, channelCount, maxParallelism);
-  let next = -1;
-  return () => (next = next + 1 === channelCount ? 0 : next + 1);
-}
-
-function hashSelector(
-  keySelector: AnyKeySelector,
-  channelCount: number,
-  maxParallelism: number,
-): (value: unknown) => number {
-  const cache = new Map<unknown, number>();
-  return (value) => {
-    const key = keySelector(value);
-    let channel = cache.get(key);
-    if (channel === undefined) {
-      channel = subtaskOfKeyGroup(keyGroupOf(key, maxParallelism), channelCount, maxParallelism);
-      if (typeof key !== 'object') {
-        if (cache.size >= KEY_CACHE_SIZE) cache.clear();
-        cache.set(key, channel);
-      }
-    }
-    return channel;
-  };
 }

@@ -2,7 +2,7 @@
 import { CheckpointError } from '../errors.js';
 import type { Source, SourceSplit, SplitEnumerator } from '../connectors/source.js';
 import { sleep, type Clock } from '../time/clock.js';
-import { operatorError } from './chain-output.js';
+import { operatorError } from './operator-error.js';
 import type { Logger } from './logger.js';
 import type { SourceTask } from './source-task.js';
 

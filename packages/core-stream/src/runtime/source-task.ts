@@ -2,7 +2,7 @@ import type { ReaderOutput, SourceReader, SourceSplit } from '../connectors/sour
 import type { Output, StreamOperator } from '../operators/operator.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { WatermarkTracker } from '../time/watermark-tracker.js';
-import { operatorError } from './chain-output.js';
+import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { Task, type TaskListener, type TaskOperator } from './task.js';
 

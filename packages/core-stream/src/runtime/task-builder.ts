@@ -9,11 +9,13 @@ import { keyGroupRangeOf } from '../state/key-groups.js';
 import type { Clock } from '../time/clock.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
-import { ChainOutput, operatorError } from './chain-output.js';
+import { ChainOutput } from './chain-output.js';
 import { Channel } from './channel.js';
-import { InputTask } from './input-task.js';
+import { channelSelector, isConnected } from './channel-selector.js';
+import { InputTask, type InputChannel } from './input-task.js';
 import type { Logger } from './logger.js';
-import { channelSelector, RecordWriter } from './record-writer.js';
+import { operatorError } from './operator-error.js';
+import { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
 import { SourceOperator, SourceTask, type SourceSubtaskState } from './source-task.js';
 import type { SubtaskState, Task, TaskListener, TaskOperator } from './task.js';
@@ -24,6 +26,8 @@ export interface TaskBuilderOptions {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly watermarkIntervalMs: number;
+  /** Whether chains are compiled to generated code. */
+  readonly isGenerated: boolean;
   readonly listener: TaskListener;
   /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
@@ -61,12 +65,12 @@ async function closeAll(operators: readonly TaskOperator[], logger: Logger): Pro
   }
 }
 
-type ChannelMatrix = readonly (readonly Channel[])[];
+/** [source subtask][target subtask]; `undefined` where the two are not connected. */
+type ChannelMatrix = readonly (readonly (Channel | undefined)[])[];
 
 export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTasks> {
   const { plan } = options;
   const vertexOf = new Map(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => [node.id, vertex])));
-  /** Per edge: [source subtask][target subtask]. */
   const channels = new Map<ChannelEdge, ChannelMatrix>(
     plan.channelEdges.map((edge) => [
       edge,
@@ -94,9 +98,12 @@ export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTask
 }
 
 function makeChannels(edge: ChannelEdge, source: PlanVertex, target: PlanVertex): ChannelMatrix {
-  const isForward = edge.partitioning.type === 'forward';
-  return Array.from({ length: source.parallelism }, () =>
-    Array.from({ length: isForward ? 1 : target.parallelism }, () => new Channel()),
+  return Array.from({ length: source.parallelism }, (_, from) =>
+    Array.from({ length: target.parallelism }, (_, to) =>
+      isConnected(edge.partitioning, from, source.parallelism, to, target.parallelism)
+        ? new Channel()
+        : undefined,
+    ),
   );
 }
 
@@ -132,17 +139,17 @@ class SubtaskBuilder {
       throw error;
     }
     for (const node of this.#vertex.nodes) this.#connect(node);
+    for (const node of this.#vertex.nodes)
+      this.#outputs.get(node.id)!.link(node.uid, this.#options.isGenerated);
     const id = `${this.#vertex.id}#${this.#subtaskIndex}`;
     this.#task =
       this.#source === undefined
-        ? new InputTask(
-            id,
-            this.#operators,
-            this.#writers,
-            this.#options.listener,
-            this.#inputs(),
-            this.#headWatermark,
-          )
+        ? new InputTask(id, this.#operators, this.#writers, this.#options.listener, {
+            channels: this.#inputs(),
+            output: this.#outputs.get(this.#vertex.nodes[0]!.id)!,
+            restoredWatermark: this.#headWatermark,
+            isGenerated: this.#options.isGenerated,
+          })
         : new SourceTask(id, this.#operators, this.#writers, this.#options.listener, this.#source, {
             watermarkIntervalMs: this.#options.watermarkIntervalMs,
             schedule: (delayMs, callback) => this.#options.clock.schedule(delayMs, callback),
@@ -170,6 +177,7 @@ class SubtaskBuilder {
       restored?.map((state) => state.state),
       watermark,
     );
+    if (operator.fused?.kind === 'map') metrics.out = metrics.in;
     this.#operators.push({
       name: node.name,
       uid: node.uid,
@@ -248,14 +256,14 @@ class SubtaskBuilder {
   }
 
   #operatorContext(node: PlanNode, restored: readonly unknown[] | undefined): OperatorContext {
-    const { clock, logger, signal, watermarkIntervalMs, plan } = this.#options;
+    const { clock, logger, signal, watermarkIntervalMs } = this.#options;
     return {
       operatorName: node.name,
       operatorUid: node.uid,
       subtaskIndex: this.#subtaskIndex,
       parallelism: node.parallelism,
-      maxParallelism: plan.maxParallelism,
-      keyGroups: keyGroupRangeOf(this.#subtaskIndex, node.parallelism, plan.maxParallelism),
+      maxParallelism: node.maxParallelism,
+      keyGroups: keyGroupRangeOf(this.#subtaskIndex, node.parallelism, node.maxParallelism),
       clock,
       logger,
       signal,
@@ -282,27 +290,36 @@ class SubtaskBuilder {
     for (const edge of this.#vertex.chainEdges) {
       if (edge.from !== node.id) continue;
       const index = this.#vertex.nodes.findIndex((other) => other.id === edge.to);
-      output.addOperator(this.#operators[index]!, edge.outputTag);
+      output.add(
+        { kind: 'operator', chained: this.#operators[index]!, output: this.#outputs.get(edge.to)! },
+        edge.outputTag,
+      );
     }
     for (const [edge, matrix] of this.#channels) {
       if (edge.from !== node.id) continue;
-      const row = matrix[this.#subtaskIndex]!;
-      const writer = new RecordWriter(
-        row,
-        channelSelector(edge.partitioning, row.length, this.#options.plan.maxParallelism),
-      );
+      const row = matrix[this.#subtaskIndex]!.filter((channel) => channel !== undefined);
+      const target = this.#options.plan.vertices
+        .flatMap(({ nodes }) => nodes)
+        .find(({ id }) => id === edge.to)!;
+      const select = channelSelector(edge.partitioning, {
+        channelCount: row.length,
+        subtaskIndex: this.#subtaskIndex,
+        maxParallelism: target.maxParallelism,
+      });
+      const writer = new RecordWriter(row, select, { name: node.name, subtaskIndex: this.#subtaskIndex });
       this.#writers.push(writer);
-      output.addWriter(writer, edge.outputTag);
+      output.add({ kind: 'writer', writer }, edge.outputTag);
     }
   }
 
-  #inputs(): Channel[] {
+  #inputs(): InputChannel[] {
     const head = this.#vertex.nodes[0]!;
     return [...this.#channels].flatMap(([edge, matrix]) => {
       if (edge.to !== head.id) return [];
-      return edge.partitioning.type === 'forward'
-        ? [matrix[this.#subtaskIndex]![0]!]
-        : matrix.map((row) => row[this.#subtaskIndex]!);
+      return matrix.flatMap((row) => {
+        const channel = row[this.#subtaskIndex];
+        return channel === undefined ? [] : [{ channel, inputIndex: edge.inputIndex }];
+      });
     });
   }
 }

@@ -10,13 +10,16 @@
  * 3. At a barrier, the state of all operators is taken and the barrier passed on in one turn; nothing of the next
  *    checkpoint is processed before the sinks have prepared theirs.
  * 4. A task that has ended still passes barriers on: the checkpoint that ends a job is an ordinary one.
+ * 5. After the end of the input operators are drained and finished one after the other, from the head on: what one still
+ *    emits is processed by those behind it before they finish.
  */
 import type { OperatorMetrics, OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
 import { snapshotMetrics } from '../metrics/operator-metrics.js';
 import type { OperatorState } from '../operators/operator.js';
 import { encodeState } from '../state/canonical-encoding.js';
-import { operatorError, type ChainedOperator } from './chain-output.js';
+import type { ChainedOperator } from './chain-output.js';
 import type { ControlElement } from './channel.js';
+import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
 
@@ -57,8 +60,12 @@ export abstract class Task {
   readonly #writers: readonly RecordWriter[];
   protected readonly listener: TaskListener;
   readonly #sinks: readonly (TaskOperator & { readonly operator: SinkOperator })[];
+  /** Operators that can be full. */
+  readonly #bounded: readonly TaskOperator[];
   readonly #mailbox: (() => void)[] = [];
   #isBlocked = false;
+  /** After the end of the input: the operator that is being drained. */
+  #draining: number | undefined;
   #hasEnded = false;
   #isClosed = false;
 
@@ -76,6 +83,7 @@ export abstract class Task {
       (chained): chained is TaskOperator & { readonly operator: SinkOperator } =>
         chained.operator instanceof SinkOperator,
     );
+    this.#bounded = operators.filter(({ operator }) => 'isFull' in operator);
   }
 
   /** Processes one batch from wherever this task reads. Returns whether there was one. */
@@ -104,7 +112,9 @@ export abstract class Task {
       return true;
     }
     if (!this.hasRoom) return false;
-    if (!this.processBatch()) return false;
+    const hasProcessed = this.processBatch();
+    const hasDrained = this.#drain();
+    if (!hasProcessed && !hasDrained) return false;
     this.flushWriters();
     this.#awaitBackPressure();
     return true;
@@ -122,6 +132,7 @@ export abstract class Task {
 
   protected get hasRoom(): boolean {
     for (const writer of this.#writers) if (!writer.hasRoom) return false;
+    for (const { operator } of this.#bounded) if (operator.isFull === true) return false;
     return true;
   }
 
@@ -232,15 +243,33 @@ export abstract class Task {
     );
   }
 
-  /** The input has ended and +∞ was processed: operators finish, sinks flush, then the end is passed on. */
+  /** The input has ended and +∞ was processed: operators are drained and finish, sinks flush, then the end is passed on. */
   protected end(): void {
-    for (const chained of this.chained) {
+    this.#draining = 0;
+  }
+
+  /** Returns whether anything was done (invariant 5). */
+  #drain(): boolean {
+    if (this.#draining === undefined || this.#isBlocked) return false;
+    let hasWorked = false;
+    for (; this.#draining < this.chained.length; this.#draining++) {
+      const chained = this.chained[this.#draining]!;
       try {
+        const status = chained.operator.drain?.() ?? 'done';
+        if (status === 'more') return true;
+        if (status === 'wait') return hasWorked;
         chained.operator.finish?.();
+        hasWorked = true;
       } catch (error) {
         throw operatorError(error, chained, 'finishing');
       }
     }
+    this.#draining = undefined;
+    this.#flushSinks();
+    return true;
+  }
+
+  #flushSinks(): void {
     const passOn = () => {
       this.#hasEnded = true;
       this.broadcast({ type: 'end' });

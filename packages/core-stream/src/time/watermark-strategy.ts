@@ -1,3 +1,5 @@
+import { StreamConfigError } from '../errors.js';
+
 /** The watermark before any record, and the timestamp of a record that has none: smaller than every event time. */
 export const MIN_TIMESTAMP = Number.NEGATIVE_INFINITY;
 /** The watermark after the last record: every window closes and every event-time timer fires. */
@@ -26,11 +28,20 @@ export interface WatermarkGenerator<T> {
  */
 export type WatermarkEmission = 'periodic' | 'on-advance';
 
+/** How far a source may be ahead of others; see `WatermarkStrategy.withWatermarkAlignment`. */
+export interface WatermarkAlignment {
+  readonly group: string;
+  readonly maxDriftMs: number;
+  readonly updateIntervalMs: number;
+}
+
 interface StrategyOptions<T> {
   readonly createGenerator: (emission: WatermarkEmission) => WatermarkGenerator<T>;
-  readonly timestampAssigner: TimestampAssigner<T> | undefined;
-  readonly idleTimeoutMs: number | undefined;
-  readonly emission: WatermarkEmission;
+  readonly emitsWatermarks: boolean;
+  readonly timestampAssigner?: TimestampAssigner<T>;
+  readonly idleTimeoutMs?: number;
+  readonly emission?: WatermarkEmission;
+  readonly alignment?: WatermarkAlignment;
 }
 
 /**
@@ -51,13 +62,13 @@ export class WatermarkStrategy<T> {
   /** Records are at most `maxOutOfOrdernessMs` older than the newest seen: watermark = newest − bound − 1 ms. */
   static forBoundedOutOfOrderness<T>(maxOutOfOrdernessMs: number): WatermarkStrategy<T> {
     if (!(maxOutOfOrdernessMs >= 0)) {
-      throw new RangeError(`maxOutOfOrdernessMs must be 0 or more milliseconds, got ${maxOutOfOrdernessMs}`);
+      throw new StreamConfigError(
+        `maxOutOfOrdernessMs of a watermark strategy must be 0 or more milliseconds, got ${maxOutOfOrdernessMs}`,
+      );
     }
     return new WatermarkStrategy<T>({
       createGenerator: (emission) => new BoundedOutOfOrdernessWatermarks(maxOutOfOrdernessMs, emission),
-      timestampAssigner: undefined,
-      idleTimeoutMs: undefined,
-      emission: 'periodic',
+      emitsWatermarks: true,
     });
   }
 
@@ -68,30 +79,30 @@ export class WatermarkStrategy<T> {
 
   /** No watermark before the end of the input: for jobs in processing time, or without time. */
   static noWatermarks<T>(): WatermarkStrategy<T> {
-    return WatermarkStrategy.forGenerator<T>(() => ({
-      onEvent: () => undefined,
-      onPeriodicEmit: () => undefined,
-    }));
+    return new WatermarkStrategy<T>({
+      createGenerator: () => ({ onEvent: () => undefined, onPeriodicEmit: () => undefined }),
+      emitsWatermarks: false,
+    });
   }
 
   /** A generator of your own; `create` is called once per split or subtask. */
   static forGenerator<T>(create: () => WatermarkGenerator<T>): WatermarkStrategy<T> {
-    return new WatermarkStrategy<T>({
-      createGenerator: create,
-      timestampAssigner: undefined,
-      idleTimeoutMs: undefined,
-      emission: 'periodic',
-    });
+    return new WatermarkStrategy<T>({ createGenerator: create, emitsWatermarks: true });
   }
 
   withTimestampAssigner(timestampAssigner: TimestampAssigner<T>): WatermarkStrategy<T> {
     return new WatermarkStrategy<T>({ ...this.#options, timestampAssigner });
   }
 
-  /** A split without records for `idleTimeoutMs` no longer holds the watermark back until it has one again. */
+  /**
+   * A split without records for `idleTimeoutMs` no longer holds the watermark back until it has one again. Only time
+   * in which the source could have emitted counts: none in which it waited for room, a sink or an aligned source.
+   */
   withIdleness(idleTimeoutMs: number): WatermarkStrategy<T> {
     if (!(idleTimeoutMs > 0)) {
-      throw new RangeError(`idleTimeoutMs must be more than 0 milliseconds, got ${idleTimeoutMs}`);
+      throw new StreamConfigError(
+        `idleTimeoutMs of a watermark strategy must be more than 0 milliseconds, got ${idleTimeoutMs}`,
+      );
     }
     return new WatermarkStrategy<T>({ ...this.#options, idleTimeoutMs });
   }
@@ -101,16 +112,56 @@ export class WatermarkStrategy<T> {
     return new WatermarkStrategy<T>({ ...this.#options, emission });
   }
 
+  /**
+   * A reader whose watermark is more than `maxDriftMs` ahead of the lowest in `group` stops reading until the others have
+   * caught up, looked at every `updateIntervalMs`. So what is buffered to wait for the slowest source stays bounded. A
+   * group is all readers of all sources of the job with that name; idle ones, ended ones and those without a split do not
+   * count. A reader that has splits and nothing in them holds the others: use `withIdleness` where that can happen.
+   * For sources only.
+   */
+  withWatermarkAlignment(
+    group: string,
+    maxDriftMs: number,
+    updateIntervalMs: number = 1000,
+  ): WatermarkStrategy<T> {
+    if (!this.emitsWatermarks) {
+      throw new StreamConfigError(
+        `noWatermarks() has no watermark to align in the group '${group}'. Use a strategy with watermarks.`,
+      );
+    }
+    if (!(maxDriftMs >= 0) || maxDriftMs === Infinity) {
+      throw new StreamConfigError(
+        `maxDriftMs of the alignment group '${group}' must be 0 or more milliseconds, got ${maxDriftMs}`,
+      );
+    }
+    if (!(updateIntervalMs > 0) || updateIntervalMs === Infinity) {
+      throw new StreamConfigError(
+        `updateIntervalMs of the alignment group '${group}' must be more than 0 milliseconds, got ${updateIntervalMs}`,
+      );
+    }
+    const alignment = { group, maxDriftMs, updateIntervalMs };
+    return new WatermarkStrategy<T>({ ...this.#options, alignment });
+  }
+
   get timestampAssigner(): TimestampAssigner<T> | undefined {
     return this.#options.timestampAssigner;
+  }
+
+  /** False for `noWatermarks()`: event time does not advance before the end of the input. */
+  get emitsWatermarks(): boolean {
+    return this.#options.emitsWatermarks;
   }
 
   get idleTimeoutMs(): number | undefined {
     return this.#options.idleTimeoutMs;
   }
 
+  get alignment(): WatermarkAlignment | undefined {
+    return this.#options.alignment;
+  }
+
   createGenerator(): WatermarkGenerator<T> {
-    return this.#options.createGenerator(this.#options.emission);
+    return this.#options.createGenerator(this.#options.emission ?? 'periodic');
   }
 }
 

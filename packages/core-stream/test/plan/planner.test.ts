@@ -200,7 +200,7 @@ describe('the plan', () => {
       id: 3,
       parallelism: 1,
       nodes: [{ id: 4, uid: '4-print', name: 'Print', type: 'sink' }],
-      inputs: [{ from: 2, to: 4, partitioning: 'rebalance', outputTag: 'odd' }],
+      inputs: [{ from: 2, to: 4, partitioning: 'rebalance', inputIndex: 0, outputTag: 'odd' }],
     });
   });
 

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CHANNEL_CAPACITY, Channel, type StreamElement } from '../../src/runtime/channel.js';
-import { channelSelector, RecordWriter } from '../../src/runtime/record-writer.js';
-import { keyGroupOf, subtaskOfKeyGroup } from '../../src/state/key-groups.js';
+import { RecordWriter } from '../../src/runtime/record-writer.js';
 
 const batch = (values: unknown[]): StreamElement => ({
   type: 'records',
@@ -55,7 +54,7 @@ describe('channel', () => {
 describe('record writer', () => {
   it('puts control elements into every channel, after the records that were written before them', () => {
     const channels = [new Channel(), new Channel()];
-    const writer = new RecordWriter(channels, (value) => Number(value) % 2);
+    const writer = new RecordWriter(channels, (value) => Number(value) % 2, { name: 'Op', subtaskIndex: 0 });
     for (let n = 0; n < 1000; n++) writer.write(n, n);
     writer.broadcast({ type: 'barrier', checkpointId: 1 });
     writer.write(1001, 0);
@@ -69,24 +68,5 @@ describe('record writer', () => {
       expect(before).toEqual(Array.from({ length: 500 }, (_, i) => 2 * i + index));
       expect(elements.length - barrier - 1).toBe(index);
     }
-  });
-
-  it('sends a key to the subtask that owns its key group, whatever the key is', () => {
-    const key = fc.oneof(
-      fc.string(),
-      fc.integer(),
-      fc.double(),
-      fc.bigInt(),
-      fc.dictionary(fc.string(), fc.nat()),
-      fc.constant(null),
-    );
-    fc.assert(
-      fc.property(fc.array(key), fc.integer({ min: 1, max: 8 }), (keys, channelCount) => {
-        const select = channelSelector({ type: 'hash', keySelector: (value) => value }, channelCount, 16);
-        for (const one of [...keys, ...keys]) {
-          expect(select(one)).toBe(subtaskOfKeyGroup(keyGroupOf(one, 16), channelCount, 16));
-        }
-      }),
-    );
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { StreamOperator } from '../../src/operators/operator.js';
 import { OperatorMetrics } from '../../src/metrics/operator-metrics.js';
 import { MIN_TIMESTAMP } from '../../src/index.js';
+import { ChainOutput } from '../../src/runtime/chain-output.js';
 import { Channel } from '../../src/runtime/channel.js';
 import { InputTask } from '../../src/runtime/input-task.js';
 import { RecordWriter } from '../../src/runtime/record-writer.js';
@@ -10,7 +11,8 @@ function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
   const log: string[] = [];
   const channels = Array.from({ length: channelCount }, () => new Channel());
   const out = new Channel();
-  const writer = new RecordWriter([out], () => 0);
+  const metrics = new OperatorMetrics();
+  const writer = new RecordWriter([out], () => 0, { name: 'Op', subtaskIndex: 0 });
   const operator: StreamOperator = {
     processElement: (value) => void log.push(String(value)),
     processWatermark: (timestamp) => void log.push(`watermark ${timestamp}`),
@@ -20,7 +22,7 @@ function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
   };
   const task = new InputTask(
     'task',
-    [{ name: 'Op', uid: 'op', subtaskIndex: 0, operator, metrics: new OperatorMetrics() }],
+    [{ name: 'Op', uid: 'op', subtaskIndex: 0, operator, metrics }],
     [writer],
     {
       onFailure: (error) => {
@@ -30,8 +32,12 @@ function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
       onEnd: () => void log.push('end'),
       wake: () => undefined,
     },
-    channels,
-    restoredWatermark,
+    {
+      channels: channels.map((channel) => ({ channel, inputIndex: 0 })),
+      output: new ChainOutput(metrics),
+      restoredWatermark,
+      isGenerated: true,
+    },
   );
   const put = (channel: number, ...items: (string | number | { at: number } | 'end')[]) => {
     for (const item of items) {

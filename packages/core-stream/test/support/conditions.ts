@@ -1,38 +1,10 @@
-import type { JobClient, JobExecutionResult } from '../../src/index.js';
-import type { ManualClock } from './manual-clock.js';
+import { turn } from '../../src/testing/index.js';
 
-/** One turn of the event loop: everything that is ready runs. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Lets the event loop run until `condition` holds; `each` is called every turn. Gives up after very many turns. */
-export async function until(condition: () => boolean, each: () => void = () => undefined): Promise<void> {
-  for (let turns = 0; turns < 20_000; turns++) {
-    if (condition()) return;
-    each();
-    await turn();
-  }
-  throw new Error(`the condition never held: ${condition.toString()}`);
-}
+export { drive, turn, until } from '../../src/testing/index.js';
 
 /** Some turns, to show that something does not happen. */
 export async function quiet(turns = 50): Promise<void> {
   for (let i = 0; i < turns; i++) await turn();
-}
-
-/** Runs a job to its end under a manual clock that moves on by `stepMs` every turn. */
-export async function drive(job: JobClient, clock: ManualClock, stepMs = 1): Promise<JobExecutionResult> {
-  let hasEnded = false;
-  const done = () => {
-    hasEnded = true;
-  };
-  job.result.then(done, done);
-  await until(
-    () => hasEnded,
-    () => clock.advance(stepMs),
-  );
-  return job.result;
 }
 
 /** A promise that the test settles. */

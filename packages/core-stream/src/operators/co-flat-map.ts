@@ -1,0 +1,21 @@
+import type { CoFlatMapFunction } from '../functions/co-functions.js';
+import type { OperatorFactory } from './operator.js';
+import { TimestampedCollector } from './timestamped-collector.js';
+
+export function coFlatMapOperator(coFlatMap: CoFlatMapFunction<unknown, unknown, unknown>): OperatorFactory {
+  return (_context, output) => {
+    const collector = new TimestampedCollector(output);
+    return {
+      processElement(value, timestamp) {
+        collector.timestamp = timestamp;
+        coFlatMap.flatMap1(value, collector);
+      },
+      processElement2(value, timestamp) {
+        collector.timestamp = timestamp;
+        coFlatMap.flatMap2(value, collector);
+      },
+      processWatermark: (timestamp) => output.emitWatermark(timestamp),
+      processIdle: (isIdle) => output.emitIdle(isIdle),
+    };
+  };
+}

@@ -1,0 +1,30 @@
+import type { CoProcessFunction, CoProcessFunctionFactory } from '../functions/co-functions.js';
+import { FunctionContext } from './function-context.js';
+import type { OperatorFactory } from './operator.js';
+
+export function coProcessOperator(
+  create: CoProcessFunctionFactory<unknown, unknown, unknown>,
+): OperatorFactory {
+  return (context, output) => {
+    const seen = new FunctionContext(context, output);
+    const { collector } = seen;
+    const coProcess: CoProcessFunction<unknown, unknown, unknown> = create(context);
+    return {
+      open: () => coProcess.open?.(context),
+      processElement(value, timestamp) {
+        collector.timestamp = timestamp;
+        coProcess.processElement1(value, seen, collector);
+      },
+      processElement2(value, timestamp) {
+        collector.timestamp = timestamp;
+        coProcess.processElement2(value, seen, collector);
+      },
+      processWatermark(timestamp) {
+        seen.currentWatermark = timestamp;
+        output.emitWatermark(timestamp);
+      },
+      processIdle: (isIdle) => output.emitIdle(isIdle),
+      close: () => coProcess.close?.(),
+    };
+  };
+}

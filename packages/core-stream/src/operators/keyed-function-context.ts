@@ -1,0 +1,180 @@
+/**
+ * What a keyed function sees – the current key with its state, timers and time – and what its operator does with that.
+ *
+ * Boundary: knows nothing of inputs; the operator calls `begin`, then the user's function, then `end`.
+ *
+ * Invariants
+ * 1. Event-time timers fire in timestamp order before the watermark that reaches them is passed on.
+ * 2. A timer registered at or below the current watermark fires after the current record, before anything else.
+ * 3. Processing-time timers that are pending at the end of the input do not fire; event-time ones do.
+ */
+import { StreamConfigError } from '../errors.js';
+import type {
+  Collector,
+  KeyedRuntimeContext,
+  OnTimerContext,
+  TimeDomain,
+  TimerService,
+} from '../functions/functions.js';
+import { HeapKeyedState, type KeyedStateSnapshot } from '../state/heap-keyed-state.js';
+import { TimerQueue, type TimerSnapshot } from '../time/timer-service.js';
+import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { FunctionContext } from './function-context.js';
+import type { OperatorContext, Output } from './operator.js';
+
+export interface KeyedFunctionSnapshot {
+  readonly state: readonly KeyedStateSnapshot[];
+  readonly eventTimers: readonly TimerSnapshot[];
+  readonly processingTimers: readonly TimerSnapshot[];
+}
+
+interface TimedFunction {
+  onTimer?(timestamp: number, context: OnTimerContext<unknown>, out: Collector<unknown>): void;
+}
+
+export class KeyedFunctionContext extends FunctionContext implements OnTimerContext<unknown>, TimerService {
+  readonly state: HeapKeyedState;
+  readonly runtimeContext: KeyedRuntimeContext;
+  timeDomain: TimeDomain = 'event-time';
+  readonly #eventTimers = new TimerQueue();
+  readonly #processingTimers = new TimerQueue();
+  readonly #fireEventTimer = (timestamp: number, key: unknown): void =>
+    this.#fire('event-time', timestamp, key);
+  readonly #fireProcessingTimer = (timestamp: number, key: unknown): void =>
+    this.#fire('processing-time', timestamp, key);
+  #function: TimedFunction = {};
+  #wakeUp: { readonly at: number; readonly cancel: () => void } | undefined;
+  #isFinished = false;
+
+  constructor(operator: OperatorContext, target: Output, restored: readonly KeyedFunctionSnapshot[]) {
+    super(operator, target);
+    const state = new HeapKeyedState(operator.maxParallelism);
+    this.state = state;
+    for (const snapshot of restored) {
+      state.restore(snapshot.state, operator.keyGroups);
+      this.#eventTimers.restore(snapshot.eventTimers, operator.keyGroups);
+      this.#processingTimers.restore(snapshot.processingTimers, operator.keyGroups);
+    }
+    this.runtimeContext = {
+      operatorName: operator.operatorName,
+      subtaskIndex: operator.subtaskIndex,
+      parallelism: operator.parallelism,
+      clock: operator.clock,
+      logger: operator.logger,
+      getState: (descriptor) => state.getState(descriptor),
+      getListState: (descriptor) => state.getListState(descriptor),
+      getMapState: (descriptor) => state.getMapState(descriptor),
+    };
+  }
+
+  // What the function sees.
+
+  get currentKey(): unknown {
+    return this.state.currentKey;
+  }
+
+  get timers(): TimerService {
+    return this;
+  }
+
+  registerEventTimeTimer(timestamp: number): void {
+    checkTimer(timestamp);
+    this.#eventTimers.register(timestamp, this.state.currentKey);
+  }
+
+  registerProcessingTimeTimer(timestamp: number): void {
+    checkTimer(timestamp);
+    this.#processingTimers.register(timestamp, this.state.currentKey);
+    this.#scheduleProcessingTimers();
+  }
+
+  deleteEventTimeTimer(timestamp: number): void {
+    this.#eventTimers.delete(timestamp, this.state.currentKey);
+  }
+
+  deleteProcessingTimeTimer(timestamp: number): void {
+    this.#processingTimers.delete(timestamp, this.state.currentKey);
+  }
+
+  // What the operator calls.
+
+  /** Before the first record; `timed` gets the timers. */
+  open(timed: TimedFunction): void {
+    this.#function = timed;
+    this.#scheduleProcessingTimers();
+  }
+
+  /** Before the function is called for a record of `key`. */
+  begin(key: unknown, timestamp: number): void {
+    this.collector.timestamp = timestamp;
+    this.state.setCurrentKey(key);
+  }
+
+  /** After the function was called for a record. */
+  end(): void {
+    const next = this.#eventTimers.nextTimestamp;
+    if (next !== undefined && next <= this.currentWatermark) this.#fireEventTimers(); // invariant 2
+  }
+
+  processWatermark(timestamp: number): void {
+    this.currentWatermark = timestamp;
+    this.#fireEventTimers();
+    this.target.emitWatermark(timestamp); // invariant 1
+  }
+
+  /** Batch mode: the current key has no further record. */
+  finishKey(): void {
+    this.currentWatermark = MAX_WATERMARK;
+    this.#fireEventTimers();
+    this.#processingTimers.advance(MAX_WATERMARK, this.#fireProcessingTimer);
+    this.#fireEventTimers();
+    this.currentWatermark = MIN_TIMESTAMP;
+  }
+
+  snapshot(): KeyedFunctionSnapshot {
+    const { maxParallelism } = this.operator;
+    return {
+      state: this.state.snapshot(),
+      eventTimers: this.#eventTimers.snapshot(maxParallelism),
+      // They will not fire in this run, nor in one that goes on from its end (invariant 3).
+      processingTimers: this.#isFinished ? [] : this.#processingTimers.snapshot(maxParallelism),
+    };
+  }
+
+  /** At the end of the input, and when the subtask is closed. */
+  finish(): void {
+    this.#isFinished = true; // invariant 3
+    this.#wakeUp?.cancel();
+  }
+
+  #fireEventTimers(): void {
+    this.#eventTimers.advance(this.currentWatermark, this.#fireEventTimer);
+  }
+
+  #fire(timeDomain: TimeDomain, timestamp: number, key: unknown): void {
+    this.timeDomain = timeDomain;
+    // A processing-time timer has no event time; its output has none either, as in Flink.
+    this.begin(key, timeDomain === 'event-time' ? timestamp : MIN_TIMESTAMP);
+    this.#function.onTimer?.(timestamp, this, this.collector);
+  }
+
+  #scheduleProcessingTimers(): void {
+    const at = this.#processingTimers.nextTimestamp;
+    if (at === undefined || this.#isFinished || (this.#wakeUp !== undefined && this.#wakeUp.at <= at)) return;
+    this.#wakeUp?.cancel();
+    const cancel = this.operator.schedule(Math.max(0, at - this.operator.clock.now()), () => {
+      this.#wakeUp = undefined;
+      if (this.#isFinished) return;
+      this.#processingTimers.advance(this.operator.clock.now(), this.#fireProcessingTimer);
+      this.#fireEventTimers();
+      this.#scheduleProcessingTimers();
+    });
+    this.#wakeUp = { at, cancel };
+  }
+}
+
+function checkTimer(timestamp: number): void {
+  if (Number.isNaN(timestamp) || typeof timestamp !== 'number') {
+    throw new StreamConfigError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
+  }
+}

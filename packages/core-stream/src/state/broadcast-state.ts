@@ -1,0 +1,114 @@
+/**
+ * Broadcast state on the heap: maps that every subtask holds a copy of.
+ *
+ * Boundary: knows nothing of records; that all copies are equal is up to the function, which sees the same broadcast
+ * records in every subtask, in the same order per upstream subtask, and must do the same with them.
+ *
+ * Invariants
+ * 1. Only declared state can be read or written; what a restored checkpoint has besides is kept.
+ * 2. Each subtask stores its copy; after a change of parallelism each takes one of those copies.
+ */
+import { StreamConfigError } from '../errors.js';
+import type { MapStateDescriptor } from './state.js';
+
+/** What map keys of state can be. */
+export type StateMapKey = string | number | bigint | boolean;
+
+/** Names a broadcast map, and carries its types. */
+export type BroadcastStateDescriptor<K extends StateMapKey = StateMapKey, V = unknown> = MapStateDescriptor<K, V>;
+
+/** Broadcast state as the side that is not broadcast sees it: changing it there would make the copies differ. */
+export interface ReadOnlyBroadcastState<K, V> {
+  get(key: K): V | undefined;
+  has(key: K): boolean;
+  /** In order of insertion. */
+  entries(): Iterable<readonly [K, V]>;
+  isEmpty(): boolean;
+}
+
+/** Broadcast state as the broadcast side sees it. */
+export interface BroadcastState<K, V> extends ReadOnlyBroadcastState<K, V> {
+  put(key: K, value: V): void;
+  remove(key: K): void;
+  clear(): void;
+}
+
+/** One subtask's copy, by name. */
+export type BroadcastStateSnapshot = readonly {
+  readonly name: string;
+  readonly entries: readonly (readonly [unknown, unknown])[];
+}[];
+
+class HeapMap implements BroadcastState<StateMapKey, unknown> {
+  readonly #map: Map<StateMapKey, unknown>;
+
+  constructor(entries: Iterable<readonly [StateMapKey, unknown]>) {
+    this.#map = new Map(entries);
+  }
+
+  get(key: StateMapKey): unknown {
+    return this.#map.get(key);
+  }
+
+  has(key: StateMapKey): boolean {
+    return this.#map.has(key);
+  }
+
+  entries(): Iterable<readonly [StateMapKey, unknown]> {
+    return this.#map.entries();
+  }
+
+  isEmpty(): boolean {
+    return this.#map.size === 0;
+  }
+
+  put(key: StateMapKey, value: unknown): void {
+    this.#map.set(key, value);
+  }
+
+  remove(key: StateMapKey): void {
+    this.#map.delete(key);
+  }
+
+  clear(): void {
+    this.#map.clear();
+  }
+}
+
+export class HeapBroadcastState {
+  readonly #operatorName: string;
+  readonly #declared: ReadonlySet<string>;
+  readonly #maps = new Map<string, HeapMap>();
+
+  /** `copies` are those of all subtasks in the restored checkpoint. */
+  constructor(
+    descriptors: readonly { readonly name: string }[],
+    of: { readonly operatorName: string; readonly subtaskIndex: number },
+    copies: readonly BroadcastStateSnapshot[],
+  ) {
+    this.#operatorName = of.operatorName;
+    this.#declared = new Set(descriptors.map(({ name }) => name));
+    for (const name of this.#declared) this.#maps.set(name, new HeapMap([]));
+    for (const { name, entries } of copies[of.subtaskIndex % copies.length] ?? []) {
+      this.#maps.set(name, new HeapMap(entries as readonly (readonly [StateMapKey, unknown])[])); // invariant 2
+    }
+  }
+
+  /** @throws StreamConfigError where the state was not declared by `stream.broadcast(…)` */
+  get<K extends StateMapKey, V>(descriptor: BroadcastStateDescriptor<K, V>): BroadcastState<K, V> {
+    const { name } = descriptor;
+    if (!this.#declared.has(name)) {
+      // invariant 1
+      throw new StreamConfigError(
+        `'${this.#operatorName}' asked for the broadcast state '${name}', which its broadcast stream does not declare ` +
+          `(it has: ${[...this.#declared].join(', ')}). Pass the descriptor to stream.broadcast(…).`,
+        { details: { operator: this.#operatorName, state: name } },
+      );
+    }
+    return this.#maps.get(name)! as BroadcastState<unknown, unknown> as BroadcastState<K, V>;
+  }
+
+  snapshot(): BroadcastStateSnapshot {
+    return [...this.#maps].map(([name, map]) => ({ name, entries: [...map.entries()] }));
+  }
+}

@@ -1,0 +1,40 @@
+import type { CheckpointData, CheckpointStorage, JobLineage } from '../checkpoint/checkpoint-storage.js';
+import { turn } from './conditions.js';
+
+/** Checkpoints in memory, copied as a file would copy them. */
+export class MemoryCheckpointStorage implements CheckpointStorage {
+  readonly location = 'memory';
+  readonly checkpoints: CheckpointData[] = [];
+  /** Called before a checkpoint is durable, and after: may throw or wait. */
+  beforeWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
+  afterWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
+
+  #lineage: JobLineage | undefined;
+
+  claim(candidate: JobLineage): Promise<JobLineage> {
+    return Promise.resolve((this.#lineage ??= candidate));
+  }
+
+  latest(): Promise<CheckpointData | undefined> {
+    const newest = this.checkpoints.at(-1);
+    return Promise.resolve(newest === undefined ? undefined : structuredClone(newest));
+  }
+
+  async write(checkpoint: CheckpointData): Promise<number> {
+    await this.beforeWrite(checkpoint);
+    const { checkpointId, jobName, jobId, maxParallelism, createdAt } = checkpoint;
+    const copy = structuredClone({
+      operators: checkpoint.operators.map(({ uid, subtaskIndex, bytes }) => ({ uid, subtaskIndex, bytes })),
+      enumerators: checkpoint.enumerators,
+      pendingCommits: checkpoint.pendingCommits,
+    });
+    await turn();
+    this.checkpoints.push({ checkpointId, jobName, jobId, maxParallelism, createdAt, ...copy });
+    await this.afterWrite(checkpoint);
+    return checkpoint.operators.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  }
+
+  get lastId(): number | undefined {
+    return this.checkpoints.at(-1)?.checkpointId;
+  }
+}

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { TumblingEventTimeWindows, WatermarkStrategy } from '../../src/index.js';
+import { CollectingSink } from '../support/collecting-sink.js';
+import { createGate, drive, quiet, until } from '../support/conditions.js';
+import { environment, numbers, refuseUnhandledRejections } from '../support/environment.js';
+import { ScriptedSource, timed } from '../support/scripted-source.js';
+
+refuseUnhandledRejections();
+
+const strategy = WatermarkStrategy.forMonotonousTimestamps<number>()
+  .withEmission('on-advance')
+  .withIdleness(100);
+
+describe('idleness', () => {
+  it('is not declared while the source could not emit because downstream was full', async () => {
+    const { clock, env } = environment({ parallelism: 1, autoWatermarkIntervalMs: 10 });
+    const gate = createGate();
+    const sink = new CollectingSink<number>({ backPressure: () => gate.opened });
+    // The second split is far ahead: with the first one idle, all that is left of the first would be late.
+    const source = new ScriptedSource<number>([
+      timed(numbers(6000).map((n) => [1, n])),
+      timed(numbers(6000).map((n) => [1, 1_000_000 + n])),
+    ]);
+    env
+      .fromSource(source, strategy, 'In')
+      .setParallelism(2)
+      .keyBy(() => 0)
+      .window(TumblingEventTimeWindows.of(10))
+      .reduce((a, b) => a + b)
+      .sinkTo(sink);
+    const job = env.executeAsync('full');
+    await quiet(100);
+    expect(source.emitted).toBeGreaterThan(4096);
+    expect(source.emitted).toBeLessThan(12_000);
+    for (let i = 0; i < 30; i++) {
+      clock.advance(10);
+      await quiet(3);
+    }
+    gate.open();
+    const result = await drive(job, clock, 0);
+    expect(result.operators.find(({ name }) => name === 'Window Reduce')?.lateRecordsDropped).toBe(0);
+    expect(sink.values.reduce((sum, n) => sum + n, 0)).toBe(12_000);
+  });
+
+  it('is not declared while the source was blocked on its own sink', async () => {
+    const { clock, env } = environment({ parallelism: 2, autoWatermarkIntervalMs: 10 });
+    const gate = createGate();
+    let isBlocking = true;
+    const blocking = new CollectingSink<number>({
+      backPressure: () => (isBlocking && source.emitted > 0 ? gate.opened : undefined),
+    });
+    const source = new ScriptedSource<number>(
+      [timed(numbers(600).map((n) => [1, n])), timed(numbers(600).map((n) => [1, 1_000_000 + n]))],
+      { batch: 256 },
+    );
+    const results = new CollectingSink<number>();
+    const stream = env.fromSource(source, strategy, 'In');
+    stream.sinkTo(blocking);
+    stream
+      .keyBy(() => 0)
+      .window(TumblingEventTimeWindows.of(10))
+      .reduce((a, b) => a + b)
+      .setParallelism(1)
+      .sinkTo(results);
+    const job = env.executeAsync('blocked');
+    await until(() => source.emitted > 0);
+    for (let i = 0; i < 30; i++) {
+      clock.advance(10);
+      await quiet(3);
+    }
+    isBlocking = false;
+    gate.open();
+    const result = await drive(job, clock, 0);
+    expect(result.operators.find(({ name }) => name === 'Window Reduce')?.lateRecordsDropped).toBe(0);
+  });
+
+  it('is declared for a split that has nothing while another one has records', async () => {
+    const { clock, env } = environment({ autoWatermarkIntervalMs: 10 });
+    const source = new ScriptedSource<number>([[], timed(numbers(2000).map((n) => [1, n]))], {
+      boundedness: 'unbounded',
+      batch: 10,
+    });
+    const sink = new CollectingSink<number>();
+    env
+      .fromSource(source, strategy, 'In')
+      .keyBy(() => 0)
+      .window(TumblingEventTimeWindows.of(10))
+      .reduce((a, b) => a + b)
+      .sinkTo(sink);
+    const job = env.executeAsync('one silent');
+    await until(
+      () => sink.values.length > 0,
+      () => clock.advance(10),
+    );
+    job.cancel();
+    await expect(job.result).rejects.toThrow();
+  });
+});

@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest';
+import {
+  OutputTag,
+  SlidingEventTimeWindows,
+  StreamExecutionEnvironment,
+  StreamRecordError,
+  TumblingEventTimeWindows,
+  ValueStateDescriptor,
+  type DataStream,
+  type KeyedProcessFunctionFactory,
+} from '../../src/index.js';
+import { OperatorHarness } from '../../src/testing/index.js';
+import { failureOf } from '../support/conditions.js';
+
+/** Counts a key's words; says so at the next full ten, and half a second later. */
+const count: KeyedProcessFunctionFactory<string, string, string> = (context) => {
+  const words = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
+  return {
+    processElement(_word, { timers, timestamp = 0 }) {
+      words.update((words.value() ?? 0) + 1);
+      timers.registerEventTimeTimer(Math.ceil(timestamp / 10) * 10);
+      timers.registerProcessingTimeTimer(timers.currentProcessingTime() + 500);
+    },
+    onTimer(_timestamp, { currentKey, timeDomain }, out) {
+      out.collect(`${currentKey} ${String(words.value())} ${timeDomain}`);
+    },
+  };
+};
+const counting = (words: DataStream<string>) => words.keyBy((word) => word).process(count);
+
+describe('the operator harness', () => {
+  it('gives records and watermarks, and shows what comes out in order', async () => {
+    const harness = await OperatorHarness.of(counting);
+    harness.push('a', 3);
+    harness.push('b', 14);
+    harness.push('a', 5);
+    expect(harness.elements).toEqual([]);
+    harness.watermark(10);
+    expect(harness.elements).toEqual([
+      { type: 'record', value: 'a 2 event-time', timestamp: 10 },
+      { type: 'watermark', timestamp: 10 },
+    ]);
+    harness.clear();
+    harness.watermark(9);
+    expect(harness.elements).toEqual([]);
+    harness.watermark(25);
+    expect(harness.values()).toEqual(['b 1 event-time']);
+    expect(harness.watermarks()).toEqual([25]);
+  });
+
+  it('fires processing-time timers at their time', async () => {
+    const harness = await OperatorHarness.of(counting);
+    harness.push('a', 3);
+    harness.advanceProcessingTime(499);
+    expect(harness.records()).toEqual([]);
+    harness.advanceProcessingTime(1);
+    expect(harness.records()).toEqual([{ value: 'a 1 processing-time', timestamp: undefined }]);
+    expect(harness.clock.now()).toBe(500);
+  });
+
+  it('shows side outputs by tag', async () => {
+    const late = new OutputTag<number>('late');
+    const harness = await OperatorHarness.of((numbers: DataStream<number>) =>
+      numbers
+        .keyBy((n) => n % 2)
+        .window(TumblingEventTimeWindows.of(10))
+        .sideOutputLateData(late)
+        .reduce((a, b) => a + b),
+    );
+    harness.push(1, 1);
+    harness.push(3, 2);
+    harness.watermark(9);
+    harness.push(5, 4);
+    expect(harness.records()).toEqual([{ value: 4, timestamp: 9 }]);
+    expect(harness.records(late)).toEqual([{ value: 5, timestamp: 4 }]);
+    expect(harness.values(late)).toEqual([5]);
+    expect(harness.elements.at(-1)).toEqual({ type: 'side-output', tag: 'late', value: 5, timestamp: 4 });
+  });
+
+  it('counts what was dropped as late', async () => {
+    const harness = await OperatorHarness.of((numbers: DataStream<number>) =>
+      numbers
+        .keyBy(() => 0)
+        .window(TumblingEventTimeWindows.of(10))
+        .reduce((a, b) => a + b),
+    );
+    harness.watermark(9);
+    harness.push(5, 4);
+    expect(harness.lateRecordsDropped).toBe(1);
+  });
+
+  it.each([
+    [1, 3],
+    [3, 2],
+    [4, 1],
+  ])('restores state and timers from parallelism %i at %i', async (before, after) => {
+    const keys = Array.from({ length: 40 }, (_, i) => `key-${i}`);
+    const first = await OperatorHarness.of(counting, { parallelism: before });
+    for (const key of keys) first.push(key, 3);
+    first.watermark(5);
+    const snapshot = first.snapshot();
+    first.push('key-0', 4); // is not in the snapshot any more
+    const second = await OperatorHarness.of(counting, { parallelism: after, restored: snapshot });
+    expect(second.watermarks()).toEqual([5]);
+    for (const key of keys) second.push(key, 6);
+    second.watermark(10);
+    expect(second.values().sort()).toEqual(keys.map((key) => `${key} 2 event-time`).sort());
+    expect(second.watermarks()).toEqual([5, 10]);
+  });
+
+  it('refuses a snapshot of state that is not plain data', async () => {
+    const harness = await OperatorHarness.of((numbers: DataStream<number>) =>
+      numbers
+        .keyBy(() => 0)
+        .process<number>((context) => {
+          const state = context.getState(new ValueStateDescriptor<() => number>('f'));
+          return { processElement: (n) => state.update(() => n) };
+        }),
+    );
+    harness.push(1);
+    expect(() => harness.snapshot()).toThrow(StreamRecordError);
+    expect(() => harness.snapshot()).toThrow('Cannot encode function');
+  });
+
+  it('throws what a function throws, also from timers', async () => {
+    const harness = await OperatorHarness.of((numbers: DataStream<number>) =>
+      numbers
+        .keyBy(() => 0)
+        .process<number>(() => ({
+          processElement(n, { timers }) {
+            if (n === 1) throw new Error('boom');
+            timers.registerProcessingTimeTimer(10);
+          },
+          onTimer() {
+            throw new Error('late boom');
+          },
+        })),
+    );
+    expect(() => harness.push(1)).toThrow('boom');
+    harness.push(2);
+    expect(() => harness.advanceProcessingTime(10)).toThrow('late boom');
+    harness.push(2);
+  });
+
+  it('ends the input with +∞: event-time timers fire, processing-time timers do not', async () => {
+    const harness = await OperatorHarness.of(counting);
+    harness.push('a', 3);
+    await harness.endInput();
+    harness.advanceProcessingTime(1_000);
+    expect(harness.elements).toEqual([
+      { type: 'record', value: 'a 1 event-time', timestamp: 10 },
+      { type: 'watermark', timestamp: Infinity },
+    ]);
+    await harness.close();
+  });
+
+  it('runs several operators, with watermarks merged over subtasks', async () => {
+    const harness = await OperatorHarness.of(
+      (numbers: DataStream<number>) =>
+        numbers
+          .map((n) => n * 2)
+          .keyBy((n) => n)
+          .window(SlidingEventTimeWindows.of(10, 5))
+          .reduce((a, b) => a + b)
+          .keyBy(() => 'all')
+          .window(TumblingEventTimeWindows.of(5))
+          .reduce((a, b) => a + b),
+      { parallelism: 3 },
+    );
+    for (let n = 0; n < 10; n++) harness.push(n, n);
+    harness.watermark(9);
+    expect(harness.records()).toEqual([
+      { value: 20, timestamp: 4 },
+      { value: 90, timestamp: 9 },
+    ]);
+    expect(harness.watermarks()).toEqual([9]);
+  });
+
+  it('passes idleness on', async () => {
+    const harness = await OperatorHarness.of(counting, { parallelism: 2 });
+    harness.idle();
+    harness.watermark(7);
+    harness.idle(false);
+    expect(harness.elements).toEqual([
+      { type: 'idle', isIdle: true },
+      { type: 'idle', isIdle: false },
+      { type: 'watermark', timestamp: 7 },
+    ]);
+  });
+
+  it('refuses programs with sources or sinks of their own', async () => {
+    const error = await failureOf(
+      OperatorHarness.of((numbers: DataStream<number>) => {
+        numbers.print();
+        return numbers.map((n) => n);
+      }),
+    );
+    expect(error.message).toContain("has the sink 'Print'");
+    const other = StreamExecutionEnvironment.getExecutionEnvironment().fromCollection([1]);
+    await expect(OperatorHarness.of((numbers: DataStream<number>) => numbers.union(other))).rejects.toThrow(
+      'different environments',
+    );
+  });
+});
