@@ -46,7 +46,7 @@ module.exports = {
       from: { path: '^(packages|apps)/([^/]+)/' },
       to: {
         path: '^packages/([^/]+)/',
-        pathNot: ['^packages/$2/', '^packages/[^/]+/(src|dist)/(contract/)?index\\.(ts|d\\.ts|js)$'],
+        pathNot: ['^packages/$2/', '^packages/[^/]+/(src|dist)/((contract|testing)/)?index\\.(ts|d\\.ts|js)$'],
       },
     },
     {
@@ -54,6 +54,13 @@ module.exports = {
       severity: 'error',
       from: { path: '/src/' },
       to: { path: '/test/' },
+    },
+    {
+      name: 'src-not-to-testing',
+      comment: 'What users test with is not part of what they run.',
+      severity: 'error',
+      from: { path: '^packages/core-stream/src/', pathNot: '^packages/core-stream/src/testing/' },
+      to: { path: '^packages/core-stream/src/testing/' },
     },
     ...packages.map((name) => ({
       name: `${name}-boundary`,

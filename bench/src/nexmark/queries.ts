@@ -17,7 +17,7 @@ export const QUERIES = [
 
 export type Query = (typeof QUERIES)[number];
 
-/** q12 works in processing time: its rows differ from run to run, only the number of bids in them does not. */
+/** q12 works in processing time: its rows differ from run to run, so its output is the number of bids in them. */
 export type ComparableQuery = Exclude<Query, 'q12'>;
 
 export function isQuery(name: string): name is Query {

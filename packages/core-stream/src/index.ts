@@ -4,6 +4,11 @@ export { DataStream, SingleOutputStreamOperator } from './api/data-stream.js';
 export { DataStreamSink } from './api/data-stream-sink.js';
 export { KeyedStream } from './api/keyed-stream.js';
 export { WindowedStream } from './api/windowed-stream.js';
+export {
+  BroadcastConnectedStream,
+  BroadcastStream,
+  KeyedBroadcastConnectedStream,
+} from './api/broadcast-stream.js';
 export { ConnectedStreams, KeyedConnectedStreams } from './api/connected-streams.js';
 export type { JobClient } from './api/job-client.js';
 
@@ -35,6 +40,17 @@ export type {
 } from './functions/functions.js';
 
 export type {
+  BroadcastContext,
+  BroadcastProcessFunction,
+  BroadcastProcessFunctionFactory,
+  KeyedBroadcastContext,
+  KeyedBroadcastProcessFunction,
+  KeyedBroadcastProcessFunctionFactory,
+  KeyedReadOnlyBroadcastContext,
+  OnTimerBroadcastContext,
+  ReadOnlyBroadcastContext,
+} from './functions/broadcast-functions.js';
+export type {
   CoFlatMapFunction,
   CoMapFunction,
   CoProcessFunction,
@@ -45,6 +61,12 @@ export type {
 
 export { ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor } from './state/state.js';
 export type { KeyedStateStore, ListState, MapState, ValueState } from './state/state.js';
+export type {
+  BroadcastState,
+  BroadcastStateDescriptor,
+  ReadOnlyBroadcastState,
+  StateMapKey,
+} from './state/broadcast-state.js';
 export { DEFAULT_MAX_PARALLELISM, keyGroupOf } from './state/key-groups.js';
 export type { KeyValue } from './state/canonical-encoding.js';
 
@@ -97,6 +119,7 @@ export type {
 export { silentLogger } from './runtime/logger.js';
 export type { LogFields, Logger } from './runtime/logger.js';
 export type { PlanDescription } from './plan/execution-plan.js';
+export type { RuntimeMode } from './plan/planner.js';
 
 export { FileCheckpointStorage } from './checkpoint/file-checkpoint-storage.js';
 export type { FileCheckpointStorageOptions } from './checkpoint/file-checkpoint-storage.js';

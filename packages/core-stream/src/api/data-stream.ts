@@ -27,7 +27,9 @@ import { mapOperator } from '../operators/map.js';
 import type { OperatorFactory } from '../operators/operator.js';
 import { processOperator } from '../operators/process.js';
 import { timestampsAndWatermarksOperator } from '../operators/timestamps-and-watermarks.js';
+import type { MapStateDescriptor } from '../state/state.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
+import { BroadcastConnectedStream, BroadcastStream } from './broadcast-stream.js';
 import { ConnectedStreams } from './connected-streams.js';
 import { KeyedStream } from './keyed-stream.js';
 import { DataStreamSink } from './data-stream-sink.js';
@@ -41,6 +43,9 @@ export interface Upstream {
   originsIn(scope: StreamScope): readonly StreamOrigin[];
 }
 
+/** Names a state that is kept from a broadcast stream; the types are told where it is read and written. */
+type BroadcastDescriptor = Pick<MapStateDescriptor<string, unknown>, 'kind' | 'name'>;
+
 /** How an operator is added to the graph. */
 export interface TransformOptions {
   /** Makes the operator a keyed one: its input is partitioned by this key. */
@@ -48,6 +53,7 @@ export interface TransformOptions {
   /** A second input, for `processElement2`; keyed where `keySelector` is given too. */
   readonly second?: { readonly stream: Upstream; readonly keySelector?: AnyKeySelector };
   readonly needs?: NodeNeeds;
+  readonly watermarks?: WatermarkStrategy<unknown>;
   /** 1 for what cannot run in parallel. */
   readonly parallelismLimit?: number;
 }
@@ -102,16 +108,22 @@ export class DataStream<T> {
   }
 
   /** Processes this stream and another, of any type, in one function. */
-  connect<B>(other: DataStream<B>): ConnectedStreams<T, B> {
-    return new ConnectedStreams(this, other);
+  connect<B>(other: DataStream<B>): ConnectedStreams<T, B>;
+  connect<B>(other: BroadcastStream<B>): BroadcastConnectedStream<T, B>;
+  connect<B>(
+    other: DataStream<B> | BroadcastStream<B>,
+  ): ConnectedStreams<T, B> | BroadcastConnectedStream<T, B> {
+    return other instanceof BroadcastStream
+      ? new BroadcastConnectedStream(this, other)
+      : new ConnectedStreams(this, other);
   }
 
   /** Gives records timestamps and watermarks here, in place of those from upstream. */
   assignTimestampsAndWatermarks(strategy: WatermarkStrategy<T>): SingleOutputStreamOperator<T> {
-    return this.transform<T>(
-      'TimestampsAndWatermarks',
-      timestampsAndWatermarksOperator(strategy as WatermarkStrategy<unknown>),
-    );
+    const watermarks = strategy as WatermarkStrategy<unknown>;
+    return this.transform<T>('TimestampsAndWatermarks', timestampsAndWatermarksOperator(watermarks), {
+      watermarks,
+    });
   }
 
   // How records get to the subtasks of the next operator.
@@ -150,9 +162,12 @@ export class DataStream<T> {
     });
   }
 
-  /** Every record to every subtask. */
-  broadcast(): DataStream<T> {
-    return this.#partitioned({ type: 'broadcast' });
+  /** Every record to every subtask; with descriptors, to be connected with a stream that reads the state kept from it. */
+  broadcast(): DataStream<T>;
+  broadcast(...descriptors: readonly [BroadcastDescriptor, ...BroadcastDescriptor[]]): BroadcastStream<T>;
+  broadcast(...descriptors: readonly BroadcastDescriptor[]): DataStream<T> | BroadcastStream<T> {
+    const stream = this.#partitioned({ type: 'broadcast' });
+    return descriptors.length === 0 ? stream : new BroadcastStream(stream, descriptors);
   }
 
   /**
@@ -193,7 +208,7 @@ export class DataStream<T> {
     factory: OperatorFactory,
     options: TransformOptions = {},
   ): SingleOutputStreamOperator<R> {
-    const { keySelector, second, needs, parallelismLimit } = options;
+    const { keySelector, second, needs, watermarks, parallelismLimit } = options;
     const keySelectors = [keySelector, second?.keySelector].filter((selector) => selector !== undefined);
     const node = this.scope.graph.add({
       name: type,
@@ -203,6 +218,7 @@ export class DataStream<T> {
         factory,
         ...(keySelectors.length === 0 ? {} : { keySelectors }),
         ...(needs === undefined ? {} : { needs }),
+        ...(watermarks === undefined ? {} : { watermarks }),
       },
       inputs: [
         ...this.#edges(0, keySelector),

@@ -2,6 +2,7 @@ import type { KeyedProcessFunctionFactory, KeySelector } from '../functions/func
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { keyedProcessOperator } from '../operators/keyed-process.js';
 import type { WindowAssigner } from '../windows/windows.js';
+import { BroadcastStream, KeyedBroadcastConnectedStream } from './broadcast-stream.js';
 import { KeyedConnectedStreams } from './connected-streams.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import { WindowedStream } from './windowed-stream.js';
@@ -29,8 +30,14 @@ export class KeyedStream<T, K> {
   }
 
   /** Processes this stream and another with the same type of key in one function, with the same state and timers per key. */
-  connect<B>(other: KeyedStream<B, K>): KeyedConnectedStreams<T, B, K> {
-    return new KeyedConnectedStreams(this, other);
+  connect<B>(other: KeyedStream<B, K>): KeyedConnectedStreams<T, B, K>;
+  connect<B>(other: BroadcastStream<B>): KeyedBroadcastConnectedStream<T, B, K>;
+  connect<B>(
+    other: KeyedStream<B, K> | BroadcastStream<B>,
+  ): KeyedConnectedStreams<T, B, K> | KeyedBroadcastConnectedStream<T, B, K> {
+    return other instanceof BroadcastStream
+      ? new KeyedBroadcastConnectedStream(this, other)
+      : new KeyedConnectedStreams(this, other);
   }
 
   /** Groups each key's records into windows. */

@@ -12,7 +12,7 @@ import {
   type ExecutionPlan,
   type PlanDescription,
 } from '../plan/execution-plan.js';
-import { createExecutionPlan } from '../plan/planner.js';
+import { createExecutionPlan, type RuntimeMode } from '../plan/planner.js';
 import { canGenerateCode } from '../runtime/chain-compiler.js';
 import type { CheckpointConfig } from '../runtime/job-options.js';
 import type { JobExecutionResult } from '../runtime/job-result.js';
@@ -32,6 +32,8 @@ export interface EnvironmentOptions {
   readonly maxParallelism?: number;
   /** Time between periodic watermarks in milliseconds; 200 unless told. */
   readonly autoWatermarkIntervalMs?: number;
+  /** `streaming` unless told; see `RuntimeMode`. */
+  readonly runtimeMode?: RuntimeMode;
   /** Whether one-to-one neighbours run in one task; `false` gives every operator its own. True unless told. */
   readonly operatorChaining?: boolean;
   /**
@@ -64,9 +66,11 @@ export class StreamExecutionEnvironment {
   readonly #options: EnvironmentOptions;
   readonly #scope: StreamScope;
   #checkpointing: CheckpointConfig | undefined;
+  #runtimeMode: RuntimeMode;
 
   private constructor(options: EnvironmentOptions) {
     this.#options = options;
+    this.#runtimeMode = options.runtimeMode ?? 'streaming';
     this.#scope = { graph: new StreamGraph(), printTarget: options.printTarget ?? process.stdout };
   }
 
@@ -125,6 +129,12 @@ export class StreamExecutionEnvironment {
     return this;
   }
 
+  /** Chooses between streaming and batch; `automatic` is batch where all sources are bounded. */
+  setRuntimeMode(mode: RuntimeMode): this {
+    this.#runtimeMode = mode;
+    return this;
+  }
+
   /** The plan as text. */
   explain(): string {
     return explainPlan(this.#plan());
@@ -165,6 +175,7 @@ export class StreamExecutionEnvironment {
     return createExecutionPlan(this.#scope.graph, {
       parallelism: this.#options.parallelism ?? 1,
       maxParallelism: this.#options.maxParallelism ?? DEFAULT_MAX_PARALLELISM,
+      runtimeMode: this.#runtimeMode,
       isChaining: this.#options.operatorChaining ?? true,
     });
   }

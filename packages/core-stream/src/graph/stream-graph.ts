@@ -38,6 +38,8 @@ export interface StreamEdge {
 export interface NodeNeeds {
   /** It works in event time: every source before it needs a watermark strategy. */
   readonly eventTime?: boolean;
+  /** The input that batch mode reads to its end before the other: that of a broadcast stream. */
+  readonly readFirst?: 0 | 1;
 }
 
 /**
@@ -55,6 +57,8 @@ export type NodeSpec =
       /** By input, for a keyed operator. */
       readonly keySelectors?: readonly AnyKeySelector[];
       readonly needs?: NodeNeeds;
+      /** It replaces timestamps and watermarks by those of this strategy. */
+      readonly watermarks?: WatermarkStrategy<unknown>;
     }
   | { readonly kind: 'sink'; readonly sink: AnySink };
 

@@ -25,6 +25,8 @@ export interface OperatorContext {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly watermarkIntervalMs: number;
+  /** Batch mode: keyed records come grouped by key, and only final results are emitted. */
+  readonly isBatch: boolean;
   /** The subtask states of this operator in the restored checkpoint, whatever parallelism they were written with. */
   readonly restored: readonly OperatorState[] | undefined;
   /**

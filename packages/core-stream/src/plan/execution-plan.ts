@@ -41,6 +41,8 @@ export interface PlanVertex {
 
 export interface ExecutionPlan {
   readonly maxParallelism: number;
+  /** Batch mode: the input of keyed operators is grouped by key, and there are no watermarks before the end. */
+  readonly isBatch: boolean;
   /** In topological order. */
   readonly vertices: readonly PlanVertex[];
   readonly channelEdges: readonly ChannelEdge[];
@@ -49,6 +51,7 @@ export interface ExecutionPlan {
 /** The printable part of a plan. */
 export interface PlanDescription {
   readonly maxParallelism: number;
+  readonly runtimeMode: 'streaming' | 'batch';
   readonly vertices: readonly {
     readonly id: number;
     readonly parallelism: number;
@@ -71,6 +74,7 @@ export interface PlanDescription {
 export function describePlan(plan: ExecutionPlan): PlanDescription {
   return {
     maxParallelism: plan.maxParallelism,
+    runtimeMode: plan.isBatch ? 'batch' : 'streaming',
     vertices: plan.vertices.map((vertex) => ({
       id: vertex.id,
       parallelism: vertex.parallelism,
@@ -97,7 +101,7 @@ export function describePlan(plan: ExecutionPlan): PlanDescription {
 export function explainPlan(plan: ExecutionPlan): string {
   const nodes = new Map(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => [node.id, node])));
   const nameOf = (id: number) => nodes.get(id)?.name ?? String(id);
-  const lines = [`Execution plan (max parallelism ${plan.maxParallelism})`];
+  const lines = [`Execution plan (${plan.isBatch ? 'batch, ' : ''}max parallelism ${plan.maxParallelism})`];
   for (const vertex of plan.vertices) {
     lines.push(`  [${vertex.id}] ${vertex.name}  ×${vertex.parallelism}`);
     for (const edge of plan.channelEdges) {

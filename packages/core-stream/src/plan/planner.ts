@@ -10,7 +10,14 @@ export interface PlannerOptions {
   readonly maxParallelism: number;
   /** Whether one-to-one neighbours become chains at all. */
   readonly isChaining: boolean;
+  readonly runtimeMode: RuntimeMode;
 }
+
+/**
+ * `streaming`: results as records come. `batch`: for bounded sources, keyed input is grouped by key and only final results
+ * are emitted. `automatic`: batch where all sources are bounded.
+ */
+export type RuntimeMode = 'streaming' | 'batch' | 'automatic';
 
 /**
  * Validates the graph, settles parallelism, uids and partitioning, and puts one-to-one neighbours into chains.
@@ -20,6 +27,8 @@ export interface PlannerOptions {
  */
 export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions): ExecutionPlan {
   validate(graph);
+  const isBatch = isBatchProgram(graph, options.runtimeMode);
+  if (!isBatch) for (const node of graph.nodes) requireWatermarks(node, graph);
   const nodes = graph.nodes.map((node) => planNode(node, options));
   requireUniqueUids(nodes);
   const byId = new Map(nodes.map((node) => [node.id, node]));
@@ -61,7 +70,7 @@ export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions)
       chainEdges: chainEdges.filter((edge) => headOf.get(edge.from) === head.id),
     });
   }
-  return { maxParallelism: options.maxParallelism, vertices, channelEdges };
+  return { maxParallelism: options.maxParallelism, isBatch, vertices, channelEdges };
 }
 
 function validate(graph: StreamGraph): void {
@@ -77,6 +86,41 @@ function validate(graph: StreamGraph): void {
       `Nothing reads the output of '${loose.name}'. End every stream in a sink (sinkTo, addSink, print), or remove it.`,
       { details: { node: loose.name } },
     );
+  }
+}
+
+function isBatchProgram(graph: StreamGraph, mode: RuntimeMode): boolean {
+  if (mode === 'streaming') return false;
+  const unbounded = graph.nodes.find(
+    ({ spec }) => spec.kind === 'source' && spec.source.boundedness === 'unbounded',
+  );
+  if (unbounded !== undefined && mode === 'batch') {
+    throw new StreamConfigError(
+      `The source '${unbounded.name}' is unbounded: a batch program would never end. Use the runtime mode 'streaming', or bound the source.`,
+      { details: { node: unbounded.name } },
+    );
+  }
+  return unbounded === undefined;
+}
+
+/** What works in event time would wait for ever behind a source without watermarks. */
+function requireWatermarks(node: StreamNode, graph: StreamGraph): void {
+  if (node.spec.kind !== 'operator' || node.spec.needs?.eventTime !== true) return;
+  const waiting = [...node.inputs];
+  const seen = new Set<number>();
+  for (let edge = waiting.pop(); edge !== undefined; edge = waiting.pop()) {
+    if (seen.has(edge.sourceId)) continue;
+    seen.add(edge.sourceId);
+    const { spec, name, inputs } = graph.nodes[edge.sourceId - 1]!;
+    const strategy = spec.kind === 'sink' ? undefined : spec.watermarks;
+    if (strategy === undefined) waiting.push(...inputs);
+    else if (!strategy.emitsWatermarks) {
+      throw new StreamConfigError(
+        `'${node.name}' works in event time, but '${name}' before it has no watermark strategy: it would wait until the end of the input. ` +
+          `Give '${name}' a WatermarkStrategy, or call assignTimestampsAndWatermarks between the two.`,
+        { details: { node: node.name, source: name } },
+      );
+    }
   }
 }
 

@@ -268,6 +268,7 @@ class SubtaskBuilder {
       logger,
       signal,
       watermarkIntervalMs,
+      isBatch: this.#options.plan.isBatch,
       restored,
       post: (callback) => this.#task?.post(() => this.#named(node, 'handling a result', callback)),
       schedule: (delayMs, callback) => {

@@ -66,6 +66,14 @@ function copies<T>(value: T): () => T {
   return () => decodeState(bytes) as T;
 }
 
+const NO_KEY = Symbol('no key');
+
+function noCurrentKey(): StreamConfigError {
+  return new StreamConfigError(
+    'Keyed state was written while no key is current, for example for a broadcast record. Use applyToKeyedState there.',
+  );
+}
+
 export class HeapKeyedState implements KeyedStateStore {
   readonly #maxParallelism: number;
   readonly #tables = new Map<string, StateTable>();
@@ -83,6 +91,17 @@ export class HeapKeyedState implements KeyedStateStore {
   setCurrentKey(key: unknown): void {
     this.#currentKey = key;
     this.#currentIdentity = keyIdentity(key);
+  }
+
+  /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
+  clearCurrentKey(): void {
+    this.#currentKey = undefined;
+    this.#currentIdentity = NO_KEY;
+  }
+
+  /** The keys that have something under `descriptor`, at the time of the call. */
+  keysOf(descriptor: StateDescriptor): unknown[] {
+    return Array.from(this.#table(descriptor).entries.values(), ({ key }) => key);
   }
 
   #table(descriptor: StateDescriptor): StateTable {
@@ -106,6 +125,7 @@ export class HeapKeyedState implements KeyedStateStore {
   #slot(table: StateTable, initial: () => unknown): Entry {
     let entry = table.entries.get(this.#currentIdentity);
     if (entry === undefined) {
+      if (this.#currentIdentity === NO_KEY) throw noCurrentKey();
       entry = { key: this.#currentKey, value: initial() };
       table.entries.set(this.#currentIdentity, entry);
     }

@@ -1,9 +1,13 @@
 /**
- * Keyed state, as a user's function sees it: one value, list or map per key. Which key is current is the runtime's
- * business; a handle may be kept and used for every record.
+ * Keyed state, as a user's function sees it. Which key is current is the runtime's business; a handle may be kept and
+ * used for every record.
  *
  * What is put into state is plain data: primitives, `Date`, arrays, plain objects, `Map`, `Set`, `Uint8Array`.
  */
+import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
+import { checkTtl, type StateTtlConfig } from './state-ttl.js';
+
+/** One value per key. */
 export interface ValueState<T> {
   /** The current key's value; the descriptor's default, or `undefined`, where none was set. */
   value(): T | undefined;
@@ -11,63 +15,129 @@ export interface ValueState<T> {
   clear(): void;
 }
 
+/** A list per key, in the order in which its elements were added. */
 export interface ListState<T> {
   get(): readonly T[];
   add(value: T): void;
+  addAll(values: readonly T[]): void;
+  /** Replaces all elements. */
   update(values: readonly T[]): void;
   clear(): void;
 }
 
+/** A map per key. */
 export interface MapState<K, V> {
   get(key: K): V | undefined;
   put(key: K, value: V): void;
   has(key: K): boolean;
   remove(key: K): void;
   entries(): Iterable<readonly [K, V]>;
+  keys(): Iterable<K>;
+  values(): Iterable<V>;
   isEmpty(): boolean;
   clear(): void;
 }
 
-export type StateKind = 'value' | 'list' | 'map';
+/** One value per key, that everything added is combined into. */
+export interface ReducingState<T> {
+  /** `undefined` where nothing was added. */
+  get(): T | undefined;
+  add(value: T): void;
+  clear(): void;
+}
+
+/** The same, where what is kept has another type than what is added. */
+export interface AggregatingState<IN, OUT> {
+  /** The result of the accumulator; `undefined` where nothing was added. */
+  get(): OUT | undefined;
+  add(value: IN): void;
+  clear(): void;
+}
+
+export type StateKind = 'value' | 'list' | 'map' | 'reducing' | 'aggregating';
+
+/** What can be a key of map state. */
+export type MapStateKey = string | number | bigint | boolean;
 
 /** Names a piece of keyed state within its operator, and carries its type. */
 export interface StateDescriptor {
   readonly kind: StateKind;
   /** Unique within the operator: state is found again by this name. */
   readonly name: string;
+  /** How long state is kept; for ever where it is left out. */
+  readonly ttl: StateTtlConfig | undefined;
+}
+
+export interface StateOptions {
+  readonly ttl?: StateTtlConfig;
 }
 
 export class ValueStateDescriptor<T> implements StateDescriptor {
   readonly kind = 'value';
   readonly name: string;
+  readonly ttl: StateTtlConfig | undefined;
   readonly defaultValue: T | undefined;
 
-  constructor(name: string, options: { readonly defaultValue?: T } = {}) {
+  constructor(name: string, options: StateOptions & { readonly defaultValue?: T } = {}) {
     this.name = name;
+    this.ttl = checkTtl(name, options.ttl);
     this.defaultValue = options.defaultValue;
   }
 }
 
+/** With a TTL each element ages on its own. */
 export class ListStateDescriptor<T> implements StateDescriptor {
   readonly kind = 'list';
   readonly name: string;
+  readonly ttl: StateTtlConfig | undefined;
   /** Reads `T` back from the type only; never set. */
   declare readonly elementType?: T;
 
-  constructor(name: string) {
+  constructor(name: string, options: StateOptions = {}) {
     this.name = name;
+    this.ttl = checkTtl(name, options.ttl);
   }
 }
 
-/** Map keys are primitives. */
-export class MapStateDescriptor<K extends string | number | bigint | boolean, V> implements StateDescriptor {
+/** Map keys are primitives. With a TTL each entry ages on its own. */
+export class MapStateDescriptor<K extends MapStateKey, V> implements StateDescriptor {
   readonly kind = 'map';
   readonly name: string;
+  readonly ttl: StateTtlConfig | undefined;
   /** Reads `K` and `V` back from the type only; never set. */
   declare readonly entryType?: readonly [K, V];
 
-  constructor(name: string) {
+  constructor(name: string, options: StateOptions = {}) {
     this.name = name;
+    this.ttl = checkTtl(name, options.ttl);
+  }
+}
+
+/** `reduce` must not give `undefined`: that is what a key without state has. */
+export class ReducingStateDescriptor<T> implements StateDescriptor {
+  readonly kind = 'reducing';
+  readonly name: string;
+  readonly ttl: StateTtlConfig | undefined;
+  readonly reduce: ReduceFunction<T>;
+
+  constructor(name: string, reduce: ReduceFunction<T>, options: StateOptions = {}) {
+    this.name = name;
+    this.reduce = reduce;
+    this.ttl = checkTtl(name, options.ttl);
+  }
+}
+
+/** A checkpoint holds the accumulator, which is plain data and not `undefined`. */
+export class AggregatingStateDescriptor<IN, ACC, OUT> implements StateDescriptor {
+  readonly kind = 'aggregating';
+  readonly name: string;
+  readonly ttl: StateTtlConfig | undefined;
+  readonly aggregate: AggregateFunction<IN, ACC, OUT>;
+
+  constructor(name: string, aggregate: AggregateFunction<IN, ACC, OUT>, options: StateOptions = {}) {
+    this.name = name;
+    this.aggregate = aggregate;
+    this.ttl = checkTtl(name, options.ttl);
   }
 }
 
@@ -75,7 +145,9 @@ export class MapStateDescriptor<K extends string | number | bigint | boolean, V>
 export interface KeyedStateStore {
   getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T>;
   getListState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
-  getMapState<K extends string | number | bigint | boolean, V>(
-    descriptor: MapStateDescriptor<K, V>,
-  ): MapState<K, V>;
+  getMapState<K extends MapStateKey, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V>;
+  getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T>;
+  getAggregatingState<IN, ACC, OUT>(
+    descriptor: AggregatingStateDescriptor<IN, ACC, OUT>,
+  ): AggregatingState<IN, OUT>;
 }

@@ -4,16 +4,19 @@
  * Invariants
  * 1. The watermark is the minimum over the splits that are not idle, and never goes back.
  * 2. A split without records for its idle time-out is idle until its next record; when all splits are idle, so is the
- *    subtask, and its watermark does not advance.
+ *    subtask, and its watermark does not advance. A reader without any split becomes idle in the same way.
  * 3. A record counts for the watermark after it was emitted: it is never late because of itself.
+ * 4. Time in which a split could not emit (no room downstream, a blocking sink, paused to be aligned) is not idle time.
  */
-import type { Clock } from './clock.js';
 import { StreamRecordError } from '../errors.js';
+import { describeValue } from '../runtime/describe-value.js';
+import type { Clock } from './clock.js';
 import {
   MAX_WATERMARK,
   MIN_TIMESTAMP,
   type TimestampAssigner,
   type WatermarkGenerator,
+  type WatermarkOutput,
   type WatermarkStrategy,
 } from './watermark-strategy.js';
 
@@ -22,28 +25,40 @@ export interface WatermarkTarget {
   emitIdle(isIdle: boolean): void;
 }
 
-const MAIN = '';
-
-class SplitWatermark {
+/** One split's generator and what it has said. Only the tracker changes it. */
+export class SplitWatermark implements WatermarkOutput {
   readonly generator: WatermarkGenerator<unknown>;
-  readonly #onAdvance: () => void;
+  readonly #onAdvance: (split: SplitWatermark) => void;
   watermark = MIN_TIMESTAMP;
   isIdle = false;
-  lastActiveAt: number;
+  isPaused = false;
+  /** Since the last tick. */
   hasRecords = false;
+  /** Without a record although it could have emitted one; below 0 for a split made after the last tick. */
+  quietMs: number;
 
-  constructor(generator: WatermarkGenerator<unknown>, now: number, onAdvance: () => void) {
+  constructor(
+    generator: WatermarkGenerator<unknown>,
+    quietMs: number,
+    onAdvance: (split: SplitWatermark) => void,
+  ) {
     this.generator = generator;
-    this.lastActiveAt = now;
+    this.quietMs = quietMs;
     this.#onAdvance = onAdvance;
   }
 
   emitWatermark(timestamp: number): void {
     if (timestamp > this.watermark) {
       this.watermark = timestamp;
-      this.#onAdvance();
+      this.#onAdvance(this);
     }
   }
+}
+
+/** Which splits a reader is to stop, and which to go on with. */
+export interface SplitPauses {
+  readonly toPause: readonly string[];
+  readonly toResume: readonly string[];
 }
 
 export class WatermarkTracker {
@@ -53,9 +68,13 @@ export class WatermarkTracker {
   readonly #target: WatermarkTarget;
   readonly #operatorName: string;
   readonly #splits = new Map<string, SplitWatermark>();
+  /** Of records that belong to no split. */
+  #main: SplitWatermark | undefined;
   #watermark = MIN_TIMESTAMP;
   #isIdle = false;
-  #main: SplitWatermark | undefined;
+  #lastTickAt: number;
+  /** How long there has been no split at all. */
+  #emptyMs = 0;
 
   constructor(
     strategy: WatermarkStrategy<unknown>,
@@ -68,11 +87,16 @@ export class WatermarkTracker {
     this.#clock = clock;
     this.#target = target;
     this.#operatorName = operatorName;
+    this.#lastTickAt = clock.now();
   }
 
   /** What a checkpoint stores: without it, records that were late before a restart would not be late after it. */
   get watermark(): number {
     return this.#watermark;
+  }
+
+  get isIdle(): boolean {
+    return this.#isIdle;
   }
 
   /** Goes on from a restored watermark; called before the first record. */
@@ -83,29 +107,40 @@ export class WatermarkTracker {
   }
 
   /** The record's event time: the assigner's where the strategy has one, else the one it came with. */
-  assignTimestamp(value: unknown, timestamp: number): number {
+  assignTimestamp(value: unknown, timestamp: number | undefined): number {
     if (this.#assigner === undefined) {
-      if (timestamp < MAX_WATERMARK) return timestamp;
-      throw new StreamRecordError(
-        `'${this.#operatorName}' gave a record the timestamp ${String(timestamp)}. ` +
-          'A timestamp is a finite number of epoch milliseconds: leave it out where there is none.',
-        { details: { operator: this.#operatorName } },
+      if (timestamp === undefined) return MIN_TIMESTAMP;
+      if (typeof timestamp === 'number' && timestamp < MAX_WATERMARK) return timestamp;
+      throw this.#badTimestamp(`'${this.#operatorName}' gave the timestamp ${String(timestamp)}`, value);
+    }
+    let assigned: number;
+    try {
+      assigned = this.#assigner(value, timestamp === MIN_TIMESTAMP ? undefined : timestamp);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw this.#badTimestamp(
+        `The timestamp assigner of '${this.#operatorName}' threw '${reason}'`,
+        value,
+        error,
       );
     }
-    const assigned = this.#assigner(value, timestamp === MIN_TIMESTAMP ? undefined : timestamp);
-    if (typeof assigned !== 'number' || !Number.isFinite(assigned)) {
-      throw new StreamRecordError(
-        `The timestamp assigner of '${this.#operatorName}' gave ${String(assigned)} for a record. ` +
-          'A timestamp is a finite number of epoch milliseconds: filter such records out before, or send them to a side output.',
-        { details: { operator: this.#operatorName } },
-      );
-    }
-    return assigned;
+    if (Number.isFinite(assigned)) return assigned;
+    throw this.#badTimestamp(
+      `The timestamp assigner of '${this.#operatorName}' gave ${String(assigned)}`,
+      value,
+    );
   }
 
-  /** Counts a record of `splitId`, after it was emitted (invariant 3). */
-  onEvent(value: unknown, timestamp: number, splitId: string = MAIN): void {
-    const split = splitId === MAIN ? (this.#main ??= this.#split(MAIN)) : this.#split(splitId);
+  #badTimestamp(what: string, value: unknown, cause?: unknown): StreamRecordError {
+    return new StreamRecordError(
+      `${what} for the record ${describeValue(value)}. A timestamp is a finite number of epoch milliseconds: ` +
+        'filter records without one out before, or send them to a side output.',
+      { details: { operator: this.#operatorName }, cause },
+    );
+  }
+
+  /** Counts a record of `split`, after it was emitted (invariant 3). */
+  onEvent(value: unknown, timestamp: number, split: SplitWatermark = this.#main ?? this.#makeMain()): void {
     split.hasRecords = true;
     if (split.isIdle) {
       split.isIdle = false;
@@ -114,58 +149,95 @@ export class WatermarkTracker {
     split.generator.onEvent(value, timestamp, split);
   }
 
-  onPeriodicEmit(): void {
+  /**
+   * Lets generators emit, and finds out which splits are idle.
+   *
+   * @param freeMs for how long since the last call records could have been emitted; all of the time unless told
+   *   (invariant 4)
+   */
+  onPeriodicEmit(freeMs?: number): void {
+    for (const split of this.#splits.values()) split.generator.onPeriodicEmit(split);
     const timeout = this.#strategy.idleTimeoutMs;
-    const now = timeout === undefined ? 0 : this.#clock.now();
-    if (timeout !== undefined && this.#splits.size === 0) this.#main = this.#split(MAIN);
+    if (timeout === undefined) return;
+    const now = this.#clock.now();
+    const quietMs = freeMs ?? now - this.#lastTickAt;
+    this.#lastTickAt = now;
+    if (this.#splits.size === 0) this.#emptyMs += quietMs;
     for (const split of this.#splits.values()) {
-      split.generator.onPeriodicEmit(split);
-      if (timeout === undefined) continue;
       if (split.hasRecords) {
         split.hasRecords = false;
-        split.lastActiveAt = now;
-      } else if (now - split.lastActiveAt >= timeout) split.isIdle = true; // invariant 2
+        split.quietMs = 0;
+      } else if (!split.isPaused) {
+        split.quietMs += quietMs;
+        if (split.quietMs >= timeout) split.isIdle = true; // invariant 2
+      }
     }
     this.#update();
   }
 
   /** Makes a split known before its first record, so that it holds the watermark back from the start. */
-  addSplit(splitId: string): void {
-    this.#split(splitId);
-  }
-
-  removeSplit(splitId: string): void {
-    if (this.#splits.delete(splitId)) {
-      if (splitId === MAIN) this.#main = undefined;
-      if (this.#splits.size > 0) this.#update();
-    }
-  }
-
-  #split(splitId: string): SplitWatermark {
+  addSplit(splitId: string): SplitWatermark {
     let split = this.#splits.get(splitId);
     if (split === undefined) {
-      split = new SplitWatermark(this.#strategy.createGenerator(), this.#clock.now(), () => this.#update());
+      split = new SplitWatermark(
+        this.#strategy.createGenerator(),
+        this.#lastTickAt - this.#clock.now(),
+        this.#onAdvance,
+      );
       this.#splits.set(splitId, split);
+      this.#emptyMs = 0;
       if (this.#isIdle) this.#update();
     }
     return split;
   }
 
+  removeSplit(splitId: string): void {
+    if (this.#splits.delete(splitId) && this.#splits.size > 0) this.#update();
+  }
+
+  /** Pauses the splits whose watermark is above `maxWatermark`, lets the others go on, and says what has changed. */
+  pauseSplitsAbove(maxWatermark: number): SplitPauses {
+    const toPause: string[] = [];
+    const toResume: string[] = [];
+    for (const [splitId, split] of this.#splits) {
+      const isAhead = split.watermark > maxWatermark;
+      if (split === this.#main || isAhead === split.isPaused) continue;
+      split.isPaused = isAhead;
+      (isAhead ? toPause : toResume).push(splitId);
+    }
+    return { toPause, toResume };
+  }
+
+  #makeMain(): SplitWatermark {
+    return (this.#main = this.addSplit(''));
+  }
+
+  readonly #onAdvance = (split: SplitWatermark): void => {
+    // The usual case, once per record with `on-advance`: nothing to compare with.
+    if (this.#splits.size > 1 || this.#isIdle || split.isIdle) this.#update();
+    else this.#advance(split.watermark);
+  };
+
   #update(): void {
-    let minimum = Infinity;
-    let isIdle = this.#splits.size > 0;
+    let minimum = MAX_WATERMARK;
+    let active = 0;
     for (const split of this.#splits.values()) {
       if (split.isIdle) continue;
-      isIdle = false;
+      active++;
       if (split.watermark < minimum) minimum = split.watermark;
     }
+    const timeout = this.#strategy.idleTimeoutMs ?? Infinity;
+    const isIdle = active === 0 && (this.#splits.size > 0 || this.#emptyMs >= timeout); // invariant 2
     if (isIdle !== this.#isIdle) {
       this.#isIdle = isIdle;
       this.#target.emitIdle(isIdle);
     }
-    if (!isIdle && minimum > this.#watermark && minimum !== Infinity) {
-      this.#watermark = minimum; // invariant 1
-      this.#target.emitWatermark(minimum);
-    }
+    if (active > 0) this.#advance(minimum);
+  }
+
+  #advance(watermark: number): void {
+    if (watermark <= this.#watermark || watermark === MAX_WATERMARK) return; // +∞ means the end of the input
+    this.#watermark = watermark; // invariant 1
+    this.#target.emitWatermark(watermark);
   }
 }

@@ -357,7 +357,11 @@ describe('windows of event time', () => {
   it('fails a record without a timestamp with what to do about it', async () => {
     const env = StreamExecutionEnvironment.getExecutionEnvironment();
     env
-      .fromCollection([1])
+      .fromSource(
+        new ScriptedSource<number>([[{ value: 1 }]]),
+        WatermarkStrategy.forMonotonousTimestamps<number>(),
+        'In',
+      )
       .keyBy(() => 0)
       .window(TumblingEventTimeWindows.of(10))
       .reduce((a, b) => a + b)
@@ -380,7 +384,7 @@ describe('windows of event time', () => {
       const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock, parallelism });
       env.enableCheckpointing({ intervalMs: 10, storage });
       env
-        .fromSource(source, WatermarkStrategy.noWatermarks<number>(), 'numbers')
+        .fromSource(source, WatermarkStrategy.forBoundedOutOfOrderness<number>(1_000_000), 'numbers')
         .keyBy((n) => n % 7)
         .window(SlidingEventTimeWindows.of(20, 10))
         .process<string>((key, { window }, elements, out) => {

@@ -5,7 +5,9 @@ import {
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
   WatermarkStrategy,
+  type DataStream,
   type EnvironmentOptions,
+  type SingleOutputStreamOperator,
 } from '../../src/index.js';
 import { MemoryStorage } from '../support/memory-storage.js';
 import { CollectingSink } from '../support/collecting-sink.js';
@@ -66,7 +68,7 @@ describe('chaining', () => {
   it('chains everything where there is one subtask only', () => {
     const env = environment();
     env
-      .fromSource(source(), none, 'In')
+      .fromSource(source(), WatermarkStrategy.forMonotonousTimestamps<number>(), 'In')
       .rebalance()
       .keyBy((n) => n)
       .window(TumblingEventTimeWindows.of(10))
@@ -224,5 +226,157 @@ describe('the plan', () => {
       .sinkTo({ createWriter: fail, createCommitter: fail });
     expect(env.explain()).toBe(env.explain());
     expect(env.getExecutionPlan()).toEqual(env.getExecutionPlan());
+  });
+});
+
+describe('chaining control', () => {
+  const chains = (
+    build: (stream: SingleOutputStreamOperator<number>) => SingleOutputStreamOperator<number>,
+  ) => {
+    const env = environment();
+    build(
+      env
+        .fromSource(source(), none, 'In')
+        .map((n) => n)
+        .name('A'),
+    )
+      .map((n) => n)
+      .name('C')
+      .print();
+    return chainsOf(env);
+  };
+
+  it('begins a chain where it is told to', () => {
+    expect(
+      chains((a) =>
+        a
+          .map((n) => n)
+          .name('B')
+          .startNewChain(),
+      ),
+    ).toEqual(['In → A', 'B → C → Print']);
+  });
+
+  it('keeps an operator alone', () => {
+    expect(
+      chains((a) =>
+        a
+          .map((n) => n)
+          .name('B')
+          .disableChaining(),
+      ),
+    ).toEqual(['In → A', 'B', 'C → Print']);
+  });
+
+  it('can be switched off for the whole program', () => {
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({ operatorChaining: false });
+    env
+      .fromSource(source(), none, 'In')
+      .map((n) => n)
+      .print();
+    expect(chainsOf(env)).toEqual(['In', 'Map', 'Print']);
+  });
+});
+
+describe('a program that cannot run is refused, with the name of what is wrong:', () => {
+  const windowed = (stream: DataStream<number>) =>
+    stream
+      .keyBy((n) => n)
+      .window(TumblingEventTimeWindows.of(10))
+      .reduce((a) => a)
+      .name('Hourly')
+      .print();
+  const monotonous = WatermarkStrategy.forMonotonousTimestamps<number>();
+
+  it('event time behind a source without a watermark strategy', () => {
+    const env = environment();
+    windowed(env.fromSource(source(), none, 'Clicks').map((n) => n));
+    expect(() => env.explain()).toThrow(
+      "'Hourly' works in event time, but 'Clicks' before it has no watermark strategy",
+    );
+  });
+
+  it('event time where one side of a union has none', () => {
+    const env = environment();
+    const timed = env.fromSource(source(), monotonous, 'Timed');
+    windowed(timed.union(env.fromSource(source(), none, 'Untimed')));
+    expect(() => env.explain()).toThrow("'Untimed' before it has no watermark strategy");
+  });
+
+  it('not event time behind a strategy of its own, nor in batch', () => {
+    const env = environment();
+    windowed(env.fromSource(source(), none, 'In').assignTimestampsAndWatermarks(monotonous));
+    expect(() => env.explain()).not.toThrow();
+    const batch = environment().setRuntimeMode('batch');
+    windowed(batch.fromSource(source(), none, 'In'));
+    expect(batch.explain()).toContain('Execution plan (batch, max parallelism 128)');
+  });
+
+  it('a window on a stream without a key', () => {
+    const stream = environment().fromSource(source(), monotonous, 'In');
+    const window = (stream as unknown as { window: (assigner: unknown) => unknown }).window.bind(stream);
+    expect(() => window(TumblingEventTimeWindows.of(1))).toThrow(
+      'window() was called on a stream without a key',
+    );
+    // @ts-expect-error it does not compile either
+    expect(() => stream.window(TumblingEventTimeWindows.of(1))).toThrow(StreamConfigError);
+  });
+
+  it('forward between different parallelisms', () => {
+    const env = environment();
+    env
+      .fromSource(source(), none, 'In')
+      .setParallelism(2)
+      .forward()
+      .map((n) => n)
+      .setParallelism(3)
+      .print();
+    expect(() => env.explain()).toThrow("forward() goes from 'In' with parallelism 2 to 'Map' with 3");
+  });
+
+  it('a max parallelism out of range, and a parallelism above it', () => {
+    const env = environment();
+    const map = env.fromSource(source(), none, 'In').map((n) => n);
+    map.setMaxParallelism(4).setParallelism(5).print();
+    expect(() => env.explain()).toThrow(
+      "The parallelism of 'Map' must be a whole number from 1 to 4 (the max parallelism), got 5",
+    );
+    map.setMaxParallelism(40_000);
+    expect(() => env.explain()).toThrow(
+      "The max parallelism of 'Map' must be a whole number from 1 to 32768, got 40000",
+    );
+  });
+
+  it('an unbounded source in batch mode; automatic chooses streaming then', () => {
+    const unbounded = () => new ScriptedSource<number>([], { boundedness: 'unbounded' });
+    const env = environment().setRuntimeMode('batch');
+    env.fromSource(unbounded(), none, 'Clicks').print();
+    expect(() => env.explain()).toThrow("The source 'Clicks' is unbounded: a batch program would never end");
+    expect(env.setRuntimeMode('automatic').getExecutionPlan().runtimeMode).toBe('streaming');
+  });
+
+  it('streams of two environments brought together', () => {
+    const one = environment().fromSource(source(), none, 'In');
+    const other = environment().fromSource(source(), none, 'In');
+    expect(() => one.union(other)).toThrow('Two streams of different environments were brought together');
+  });
+});
+
+describe('a union', () => {
+  it('is one input with several channels', () => {
+    const env = environment();
+    const [a, b] = ['A', 'B'].map((name) => env.fromSource(source(), none, name)) as [
+      DataStream<number>,
+      DataStream<number>,
+    ];
+    a.union(b, a)
+      .rebalance()
+      .map((n) => n)
+      .print();
+    expect(env.getExecutionPlan().vertices[2]?.inputs).toEqual([
+      { from: 1, to: 3, partitioning: 'rebalance', inputIndex: 0 },
+      { from: 2, to: 3, partitioning: 'rebalance', inputIndex: 0 },
+      { from: 1, to: 3, partitioning: 'rebalance', inputIndex: 0 },
+    ]);
   });
 });

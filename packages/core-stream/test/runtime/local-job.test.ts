@@ -98,6 +98,7 @@ describe('records', () => {
     const sink = new CollectingSink<number>();
     env
       .fromCollection<number>([])
+      .assignTimestampsAndWatermarks(WatermarkStrategy.forMonotonousTimestamps())
       .keyBy((n) => n)
       .window(TumblingEventTimeWindows.of(1))
       .reduce((a) => a)

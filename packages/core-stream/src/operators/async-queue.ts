@@ -1,0 +1,133 @@
+/**
+ * What an async operator has taken in and not yet let go: records, and marks of event time between them.
+ *
+ * Role: decides what may leave, and emits it. Boundary: knows nothing of calls, only whether a record is complete.
+ * Entries are numbered by segment: all records of a segment may leave in any order, segments leave one after the other.
+ * Ordered, each record is a segment of its own; unordered, the records between two marks are one.
+ *
+ * Invariants
+ * 1. An entry leaves when it is complete and its segment is the oldest; ordered, results leave in the order of the records.
+ * 2. No result passes a mark, in either direction: a mark is a segment of its own, and complete at once.
+ * 3. Between two calls the oldest entry is a record that is not complete.
+ * 4. Marks that follow one another are one: the queue is bounded by its records.
+ */
+import type { Output } from './operator.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+
+/** A record in the queue. */
+export class QueuedRecord {
+  segment = 0;
+  previous: QueueEntry | undefined = undefined;
+  next: QueueEntry | undefined = undefined;
+  readonly value: unknown;
+  /** `MIN_TIMESTAMP` where the record has none. */
+  readonly eventTime: number;
+  /** What leaves in its place, once it is complete. */
+  results: readonly unknown[] | undefined = undefined;
+
+  constructor(value: unknown, eventTime: number) {
+    this.value = value;
+    this.eventTime = eventTime;
+  }
+}
+
+/** How far event time had come at a place in the queue. */
+class TimeMark {
+  segment = 0;
+  previous: QueueEntry | undefined = undefined;
+  next: QueueEntry | undefined = undefined;
+  watermark: number;
+  isIdle: boolean;
+
+  constructor(watermark: number, isIdle: boolean) {
+    this.watermark = watermark;
+    this.isIdle = isIdle;
+  }
+}
+
+type QueueEntry = QueuedRecord | TimeMark;
+
+export class AsyncQueue<E extends QueuedRecord> {
+  readonly #output: Output;
+  readonly #isOrdered: boolean;
+  #head: QueueEntry | undefined;
+  #tail: QueueEntry | undefined;
+  #size = 0;
+  /** Event time as it came in, and as it has gone out. */
+  #watermarkIn = MIN_TIMESTAMP;
+  #isIdleIn = false;
+  #watermarkOut = MIN_TIMESTAMP;
+  #isIdleOut = false;
+
+  constructor(isOrdered: boolean, output: Output) {
+    this.#isOrdered = isOrdered;
+    this.#output = output;
+  }
+
+  /** The number of records. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The oldest record; it is not complete (invariant 3). */
+  get oldest(): E | undefined {
+    return this.#head as E | undefined;
+  }
+
+  put(record: E): void {
+    const tail = this.#tail;
+    const isSameSegment = !this.#isOrdered && tail instanceof QueuedRecord;
+    this.#append(record, isSameSegment ? tail.segment : (tail?.segment ?? 0) + 1);
+    this.#size++;
+  }
+
+  putWatermark(timestamp: number): void {
+    this.#watermarkIn = timestamp;
+    this.#putMark();
+  }
+
+  putIdle(isIdle: boolean): void {
+    this.#isIdleIn = isIdle;
+    this.#putMark();
+  }
+
+  /** The record is complete: it leaves now, or as soon as everything before its segment has left. */
+  complete(record: E, results: readonly unknown[]): void {
+    record.results = results;
+    if (record.segment === this.#head?.segment) this.#emit(record);
+    this.#emitSegments();
+  }
+
+  /** The records that have not left, in the order in which they came. */
+  *records(): Iterable<E> {
+    for (let entry = this.#head; entry !== undefined; entry = entry.next) {
+      if (entry instanceof QueuedRecord) yield entry as E;
+    }
+  }
+
+  /** The next record after `record`. */
+  after(record: E): E | undefined {
+    let entry = record.next;
+    while (entry instanceof TimeMark) entry = entry.next;
+    return entry as E | undefined;
+  }
+
+  #putMark(): void {
+    const tail = this.#tail;
+    if (tail instanceof TimeMark) {
+      tail.watermark = this.#watermarkIn; // invariant 4
+      tail.isIdle = this.#isIdleIn;
+      return;
+    }
+    this.#append(new TimeMark(this.#watermarkIn, this.#isIdleIn), (tail?.segment ?? 0) + 1); // invariant 2
+    this.#emitSegments();
+  }
+
+  /** Emits what is complete of the oldest segment, and of the next where nothing of that one is left. */
+  #emitSegments(): void {
+    for (;;) {
+      const segment = this.#head?.segment;
+      if (segment === undefined || segment === this.#openSegment) return;
+    }
+  }
+}

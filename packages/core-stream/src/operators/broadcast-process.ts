@@ -1,0 +1,68 @@
+/**
+ * Runs a `BroadcastProcessFunction`: input 0 sees each record once, input 1 in every subtask.
+ *
+ * Every subtask stores its copy of the broadcast state; `HeapBroadcastState` says who takes which copy.
+ */
+import type {
+  BroadcastContext,
+  BroadcastProcessFunction,
+  BroadcastProcessFunctionFactory,
+} from '../functions/broadcast-functions.js';
+import {
+  HeapBroadcastState,
+  type BroadcastState,
+  type BroadcastStateDescriptor,
+  type BroadcastStateSnapshot,
+  type StateMapKey,
+} from '../state/broadcast-state.js';
+import { FunctionContext } from './function-context.js';
+import type { OperatorContext, OperatorFactory, Output } from './operator.js';
+
+export interface BroadcastProcessOptions {
+  readonly descriptors: readonly { readonly name: string }[];
+  readonly create: BroadcastProcessFunctionFactory<unknown, unknown, unknown>;
+}
+
+export function broadcastProcessOperator({ descriptors, create }: BroadcastProcessOptions): OperatorFactory {
+  return (context, output) => {
+    const copies = (context.restored ?? []) as readonly BroadcastStateSnapshot[];
+    const state = new HeapBroadcastState(descriptors, context, copies);
+    const seen = new BroadcastFunctionContext(context, output, state);
+    const { collector } = seen;
+    const broadcastProcess: BroadcastProcessFunction<unknown, unknown, unknown> = create(context);
+    return {
+      open: () => broadcastProcess.open?.(context),
+      processElement(value, timestamp) {
+        collector.timestamp = timestamp;
+        broadcastProcess.processElement(value, seen, collector);
+      },
+      processElement2(value, timestamp) {
+        collector.timestamp = timestamp;
+        broadcastProcess.processBroadcastElement(value, seen, collector);
+      },
+      processWatermark(timestamp) {
+        seen.currentWatermark = timestamp;
+        output.emitWatermark(timestamp);
+      },
+      processIdle: (isIdle) => output.emitIdle(isIdle),
+      snapshotState: () => state.snapshot(),
+      close: () => broadcastProcess.close?.(),
+    };
+  };
+}
+
+/** Of both sides: that one of them may only read is up to the types. */
+export class BroadcastFunctionContext extends FunctionContext implements BroadcastContext {
+  readonly #state: HeapBroadcastState;
+
+  constructor(operator: OperatorContext, target: Output, state: HeapBroadcastState) {
+    super(operator, target);
+    this.#state = state;
+  }
+
+  getBroadcastState<K extends StateMapKey, V>(
+    descriptor: BroadcastStateDescriptor<K, V>,
+  ): BroadcastState<K, V> {
+    return this.#state.get(descriptor);
+  }
+}

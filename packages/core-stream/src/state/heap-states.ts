@@ -1,0 +1,167 @@
+/** The handles of keyed state without a TTL: each a slot of the key table. */
+import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
+import { VACANT, type KeyTable } from './key-table.js';
+import type { AggregatingState, ListState, MapState, ReducingState, ValueState } from './state.js';
+
+const NOTHING: readonly never[] = [];
+
+export class HeapValueState<T> implements ValueState<T> {
+  readonly #table: KeyTable;
+  readonly #slot: number;
+  readonly #defaultValue: () => T | undefined;
+
+  constructor(table: KeyTable, slot: number, defaultValue: () => T | undefined) {
+    this.#table = table;
+    this.#slot = slot;
+    this.#defaultValue = defaultValue;
+  }
+
+  value(): T | undefined {
+    const content = this.#table.get(this.#slot);
+    return content === VACANT ? this.#defaultValue() : (content as T);
+  }
+
+  update(value: T): void {
+    this.#table.set(this.#slot, value);
+  }
+
+  clear(): void {
+    this.#table.clear(this.#slot);
+  }
+}
+
+export class HeapListState<T> implements ListState<T> {
+  readonly #table: KeyTable;
+  readonly #slot: number;
+
+  constructor(table: KeyTable, slot: number) {
+    this.#table = table;
+    this.#slot = slot;
+  }
+
+  get(): readonly T[] {
+    const content = this.#table.get(this.#slot);
+    return content === VACANT ? NOTHING : (content as T[]);
+  }
+
+  add(value: T): void {
+    const content = this.#table.get(this.#slot);
+    if (content === VACANT) this.#table.set(this.#slot, [value]);
+    else (content as T[]).push(value);
+  }
+
+  addAll(values: readonly T[]): void {
+    for (const value of values) this.add(value);
+  }
+
+  update(values: readonly T[]): void {
+    if (values.length === 0) this.clear();
+    else this.#table.set(this.#slot, [...values]);
+  }
+
+  clear(): void {
+    this.#table.clear(this.#slot);
+  }
+}
+
+export class HeapMapState<K, V> implements MapState<K, V> {
+  readonly #table: KeyTable;
+  readonly #slot: number;
+
+  constructor(table: KeyTable, slot: number) {
+    this.#table = table;
+    this.#slot = slot;
+  }
+
+  #map(): Map<K, V> | undefined {
+    const content = this.#table.get(this.#slot);
+    return content === VACANT ? undefined : (content as Map<K, V>);
+  }
+
+  get(key: K): V | undefined {
+    return this.#map()?.get(key);
+  }
+
+  put(key: K, value: V): void {
+    const map = this.#map();
+    if (map === undefined) this.#table.set(this.#slot, new Map([[key, value]]));
+    else map.set(key, value);
+  }
+
+  has(key: K): boolean {
+    return this.#map()?.has(key) ?? false;
+  }
+
+  remove(key: K): void {
+    const map = this.#map();
+    if (map?.delete(key) === true && map.size === 0) this.clear();
+  }
+
+  entries(): Iterable<readonly [K, V]> {
+    return this.#map()?.entries() ?? NOTHING;
+  }
+
+  keys(): Iterable<K> {
+    return this.#map()?.keys() ?? NOTHING;
+  }
+
+  values(): Iterable<V> {
+    return this.#map()?.values() ?? NOTHING;
+  }
+
+  isEmpty(): boolean {
+    return this.#map() === undefined; // a map without entries gives up its slot
+  }
+
+  clear(): void {
+    this.#table.clear(this.#slot);
+  }
+}
+
+/** On top of value state, so that a TTL is that state's business. */
+export class HeapReducingState<T> implements ReducingState<T> {
+  readonly #state: ValueState<T>;
+  readonly #reduce: ReduceFunction<T>;
+
+  constructor(state: ValueState<T>, reduce: ReduceFunction<T>) {
+    this.#state = state;
+    this.#reduce = reduce;
+  }
+
+  get(): T | undefined {
+    return this.#state.value();
+  }
+
+  add(value: T): void {
+    const current = this.#state.value();
+    this.#state.update(current === undefined ? value : this.#reduce(current, value));
+  }
+
+  clear(): void {
+    this.#state.clear();
+  }
+}
+
+export class HeapAggregatingState<IN, ACC, OUT> implements AggregatingState<IN, OUT> {
+  readonly #state: ValueState<ACC>;
+  readonly #aggregate: AggregateFunction<IN, ACC, OUT>;
+
+  constructor(state: ValueState<ACC>, aggregate: AggregateFunction<IN, ACC, OUT>) {
+    this.#state = state;
+    this.#aggregate = aggregate;
+  }
+
+  get(): OUT | undefined {
+    const accumulator = this.#state.value();
+    return accumulator === undefined ? undefined : this.#aggregate.getResult(accumulator);
+  }
+
+  add(value: IN): void {
+    const accumulator = this.#state.value() ?? this.#aggregate.createAccumulator();
+    this.#state.update(this.#aggregate.add(value, accumulator));
+  }
+
+  clear(): void {
+    this.#state.clear();
+  }
+}
