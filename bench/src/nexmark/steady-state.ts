@@ -10,12 +10,19 @@ export interface Rates {
   readonly cpuSecondsPerMillion: number;
 }
 
-/** Measures a run from the construction to `finish`, and its last 80 % by the events that have been made. */
+interface Mark {
+  readonly made: number;
+  readonly at: number;
+  readonly cpu: NodeJS.CpuUsage;
+}
+
+/** Measures a run from the construction on, and its last 80 % by the events that have been made. */
 export class SteadyState {
   readonly #events: number;
   readonly #startedAt = performance.now();
   #made = 0;
-  #warm: { readonly made: number; readonly at: number; readonly cpu: NodeJS.CpuUsage } | undefined;
+  #warm: Mark | undefined;
+  #lastEvent: Mark | undefined;
 
   constructor(events: number) {
     this.#events = events;
@@ -24,21 +31,26 @@ export class SteadyState {
   /** That many more events have been made. */
   advance(count: number): void {
     this.#made += count;
-    if (this.#warm === undefined && this.#made >= this.#events * WARM_UP) {
-      this.#warm = { made: this.#made, at: performance.now(), cpu: process.cpuUsage() };
-    }
+    if (this.#warm === undefined && this.#made >= this.#events * WARM_UP) this.#warm = this.#mark();
+    if (this.#made === this.#events) this.#lastEvent = this.#mark();
   }
 
-  finish(): Rates {
-    const now = performance.now();
+  /** Of the run up to now, or up to its last event. */
+  rates(until: 'end' | 'last-event'): Rates {
     const warm = this.#warm;
-    if (warm === undefined) throw new Error(`only ${this.#made} of ${this.#events} events were made`);
-    const cpu = process.cpuUsage(warm.cpu);
-    const events = this.#made - warm.made;
+    const last = until === 'end' ? this.#mark() : this.#lastEvent;
+    if (warm === undefined || last === undefined)
+      throw new Error(`only ${this.#made} of ${this.#events} events were made`);
+    const events = last.made - warm.made;
+    const cpuMicroseconds = last.cpu.user + last.cpu.system - warm.cpu.user - warm.cpu.system;
     return {
-      seconds: (now - this.#startedAt) / 1000,
-      eventsPerSecond: (events / (now - warm.at)) * 1000,
-      cpuSecondsPerMillion: (cpu.user + cpu.system) / events,
+      seconds: (last.at - this.#startedAt) / 1000,
+      eventsPerSecond: (events / (last.at - warm.at)) * 1000,
+      cpuSecondsPerMillion: cpuMicroseconds / events,
     };
+  }
+
+  #mark(): Mark {
+    return { made: this.#made, at: performance.now(), cpu: process.cpuUsage() };
   }
 }

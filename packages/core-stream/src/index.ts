@@ -10,8 +10,22 @@ export {
   KeyedBroadcastConnectedStream,
 } from './api/broadcast-stream.js';
 export { ConnectedStreams, KeyedConnectedStreams } from './api/connected-streams.js';
+export { AsyncDataStream } from './api/async-data-stream.js';
 export type { JobClient } from './api/job-client.js';
 
+export type {
+  AsyncContext,
+  AsyncFunction,
+  AsyncFunctionFactory,
+  AsyncWaitOptions,
+} from './functions/async-function.js';
+export { AsyncRetryStrategies } from './functions/async-retry.js';
+export type {
+  AsyncRetryPredicates,
+  AsyncRetryStrategy,
+  ExponentialBackoffRetryOptions,
+  FixedDelayRetryOptions,
+} from './functions/async-retry.js';
 export { OutputTag } from './functions/functions.js';
 export type {
   AggregateFunction,
@@ -65,7 +79,6 @@ export type {
   BroadcastState,
   BroadcastStateDescriptor,
   ReadOnlyBroadcastState,
-  StateMapKey,
 } from './state/broadcast-state.js';
 export { DEFAULT_MAX_PARALLELISM, keyGroupOf } from './state/key-groups.js';
 export type { KeyValue } from './state/canonical-encoding.js';

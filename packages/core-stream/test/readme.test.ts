@@ -21,8 +21,8 @@ beforeAll(async () => void (built = await transpilePackage()), 60_000);
 afterAll(() => built.remove());
 
 describe('the README', () => {
-  it('has a program, and the small contracts', () => {
-    expect(snippets).toHaveLength(2);
+  it('has a program, the small contracts, and a test of a job', () => {
+    expect(snippets).toHaveLength(3);
   });
 
   it.each(snippets)('prints what it says: %#', async ({ code, output }) => {
@@ -33,7 +33,9 @@ describe('the README', () => {
       });
       await writeFile(
         join(directory, 'snippet.mjs'),
-        outputText.replaceAll('@millrace/core-stream', built.url),
+        outputText
+          .replaceAll("'@millrace/core-stream/testing'", `'${new URL('testing/index.js', built.url).href}'`)
+          .replaceAll("'@millrace/core-stream'", `'${built.url}'`),
       );
       const { stdout } = await promisify(execFile)(process.execPath, ['snippet.mjs'], { cwd: directory });
       expect(stdout).toBe(output);

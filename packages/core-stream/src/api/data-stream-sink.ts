@@ -25,4 +25,16 @@ export class DataStreamSink {
     this.#node.parallelism = parallelism;
     return this;
   }
+
+  /** Begins a chain here: the sink is not chained to what it reads. */
+  startNewChain(): this {
+    this.#node.chaining = 'head';
+    return this;
+  }
+
+  /** Keeps the sink in a task of its own. */
+  disableChaining(): this {
+    this.#node.chaining = 'never';
+    return this;
+  }
 }

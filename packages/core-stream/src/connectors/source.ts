@@ -113,6 +113,12 @@ export interface SourceReader<T, SplitT extends SourceSplit> {
    * Called between two polls.
    */
   snapshotState(checkpointId: number): readonly SplitT[];
+  /**
+   * For a reader that reads several splits at a time: what it reads from which is to wait, or to go on, because it is
+   * ahead of its alignment group (`WatermarkStrategy.withWatermarkAlignment`). A split that goes on makes the reader
+   * available. Without it a reader is stopped as a whole only.
+   */
+  pauseOrResumeSplits?(toPause: readonly string[], toResume: readonly string[]): void;
   /** The checkpoint is durable: what it covers may be acknowledged upstream. */
   notifyCheckpointComplete?(checkpointId: number): void;
   close?(): void | Promise<void>;

@@ -25,7 +25,7 @@ export interface FixedDelayRetryOptions<R> extends AsyncRetryPredicates<R> {
 export interface ExponentialBackoffRetryOptions<R> extends AsyncRetryPredicates<R> {
   /** Calls per record at most, the first one included. */
   readonly maxAttempts: number;
-  /** The wait before the second attempt. */
+  /** The wait before the second attempt; 1 at least. */
   readonly initialDelayMs: number;
   readonly maxDelayMs: number;
   /** Each wait is this many times the one before; 2 unless told. */
@@ -40,7 +40,7 @@ function fixedDelay<R>(options: FixedDelayRetryOptions<R>): AsyncRetryStrategy<R
 
 function exponentialBackoff<R>(options: ExponentialBackoffRetryOptions<R>): AsyncRetryStrategy<R> {
   const { initialDelayMs, maxDelayMs, multiplier = 2, ...strategy } = options;
-  checkNumber('initialDelayMs', initialDelayMs, 0);
+  checkNumber('initialDelayMs', initialDelayMs, 1);
   checkNumber('maxDelayMs', maxDelayMs, initialDelayMs);
   checkNumber('multiplier', multiplier, 1);
   return {

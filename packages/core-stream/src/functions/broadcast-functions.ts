@@ -2,13 +2,13 @@ import type {
   BroadcastState,
   BroadcastStateDescriptor,
   ReadOnlyBroadcastState,
-  StateMapKey,
 } from '../state/broadcast-state.js';
 import type {
   ListState,
   ListStateDescriptor,
   MapState,
   MapStateDescriptor,
+  MapStateKey,
   ValueState,
   ValueStateDescriptor,
 } from '../state/state.js';
@@ -23,14 +23,14 @@ import type {
 
 /** What a record of the stream that is not broadcast is processed with. */
 export interface ReadOnlyBroadcastContext extends ProcessContext {
-  getBroadcastState<K extends StateMapKey, V>(
+  getBroadcastState<K extends MapStateKey, V>(
     descriptor: BroadcastStateDescriptor<K, V>,
   ): ReadOnlyBroadcastState<K, V>;
 }
 
 /** What a broadcast record is processed with. Every subtask has to change the state in the same way. */
 export interface BroadcastContext extends ProcessContext {
-  getBroadcastState<K extends StateMapKey, V>(
+  getBroadcastState<K extends MapStateKey, V>(
     descriptor: BroadcastStateDescriptor<K, V>,
   ): BroadcastState<K, V>;
 }
@@ -53,7 +53,7 @@ export interface KeyedBroadcastContext<K> extends BroadcastContext {
     descriptor: ListStateDescriptor<T>,
     apply: (key: K, state: ListState<T>) => void,
   ): void;
-  applyToKeyedState<MK extends StateMapKey, V>(
+  applyToKeyedState<MK extends MapStateKey, V>(
     descriptor: MapStateDescriptor<MK, V>,
     apply: (key: K, state: MapState<MK, V>) => void,
   ): void;

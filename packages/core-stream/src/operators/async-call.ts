@@ -1,12 +1,9 @@
 import type { AsyncContext } from '../functions/async-function.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
-import { QueueEntry } from './async-queue.js';
+import { QueuedRecord } from './async-queue.js';
 
-/** A record on its way through an async function. It is its own queue entry and its function's context: one object. */
-export class AsyncCall extends QueueEntry implements AsyncContext {
-  readonly value: unknown;
-  /** `MIN_TIMESTAMP` where the record has none. */
-  readonly eventTime: number;
+/** A record on its way through an async function: place in the queue and context of the function in one object. */
+export class AsyncCall extends QueuedRecord implements AsyncContext {
   attempt = 0;
   /** By the clock, for all attempts. */
   deadline = Infinity;
@@ -16,12 +13,6 @@ export class AsyncCall extends QueueEntry implements AsyncContext {
   cancelRetry: (() => void) | undefined = undefined;
   /** Few functions ask for the signal: it is made when one does. */
   #controller: AbortController | undefined;
-
-  constructor(value: unknown, eventTime: number) {
-    super();
-    this.value = value;
-    this.eventTime = eventTime;
-  }
 
   get timestamp(): number | undefined {
     return this.eventTime === MIN_TIMESTAMP ? undefined : this.eventTime;

@@ -91,11 +91,13 @@ export class AsyncQueue<E extends QueuedRecord> {
     this.#putMark();
   }
 
-  /** The record is complete: it leaves now, or as soon as everything before its segment has left. */
+  /** The record is complete: it leaves now, or as soon as its segment is the oldest. */
   complete(record: E, results: readonly unknown[]): void {
     record.results = results;
-    if (record.segment === this.#head?.segment) this.#emit(record);
-    this.#emitSegments();
+    const open = this.#head?.segment;
+    if (record.segment !== open) return;
+    this.#emit(record);
+    if (this.#head?.segment !== open) this.#emitComplete();
   }
 
   /** The records that have not left, in the order in which they came. */
@@ -120,14 +122,63 @@ export class AsyncQueue<E extends QueuedRecord> {
       return;
     }
     this.#append(new TimeMark(this.#watermarkIn, this.#isIdleIn), (tail?.segment ?? 0) + 1); // invariant 2
-    this.#emitSegments();
+    if (tail === undefined) this.#emitComplete();
   }
 
-  /** Emits what is complete of the oldest segment, and of the next where nothing of that one is left. */
-  #emitSegments(): void {
-    for (;;) {
-      const segment = this.#head?.segment;
-      if (segment === undefined || segment === this.#openSegment) return;
+  #append(entry: QueueEntry, segment: number): void {
+    entry.segment = segment;
+    entry.previous = this.#tail;
+    if (this.#tail === undefined) this.#head = entry;
+    else this.#tail.next = entry;
+    this.#tail = entry;
+  }
+
+  /** Emits from the oldest entry on, to the end of the first segment in which something is not complete. */
+  #emitComplete(): void {
+    let open: number | undefined;
+    let entry = this.#head;
+    while (entry !== undefined && (open === undefined || entry.segment === open)) {
+      const { next } = entry;
+      if (entry instanceof QueuedRecord && entry.results === undefined) open = entry.segment;
+      else this.#emit(entry); // invariant 1
+      entry = next;
     }
+  }
+
+  #emit(entry: QueueEntry): void {
+    this.#remove(entry);
+    if (entry instanceof TimeMark) {
+      this.#emitMark(entry);
+      return;
+    }
+    this.#size--;
+    const { results, eventTime } = entry;
+    for (const result of results ?? []) this.#output.collect(result, eventTime);
+  }
+
+  /** A removed entry keeps no other one alive: functions may hold on to theirs. */
+  #remove(entry: QueueEntry): void {
+    const { previous, next } = entry;
+    if (previous === undefined) this.#head = next;
+    else previous.next = next;
+    if (next === undefined) this.#tail = previous;
+    else next.previous = previous;
+    entry.previous = undefined;
+    entry.next = undefined;
+  }
+
+  #emitMark({ watermark, isIdle }: TimeMark): void {
+    if (watermark > this.#watermarkOut) {
+      this.#emitIdle(false); // a watermark is heard of active inputs only
+      this.#watermarkOut = watermark;
+      this.#output.emitWatermark(watermark);
+    }
+    this.#emitIdle(isIdle);
+  }
+
+  #emitIdle(isIdle: boolean): void {
+    if (isIdle === this.#isIdleOut) return;
+    this.#isIdleOut = isIdle;
+    this.#output.emitIdle(isIdle);
   }
 }

@@ -13,8 +13,8 @@ import {
   type BroadcastState,
   type BroadcastStateDescriptor,
   type BroadcastStateSnapshot,
-  type StateMapKey,
 } from '../state/broadcast-state.js';
+import type { MapStateKey } from '../state/state.js';
 import { FunctionContext } from './function-context.js';
 import type { OperatorContext, OperatorFactory, Output } from './operator.js';
 
@@ -60,7 +60,7 @@ export class BroadcastFunctionContext extends FunctionContext implements Broadca
     this.#state = state;
   }
 
-  getBroadcastState<K extends StateMapKey, V>(
+  getBroadcastState<K extends MapStateKey, V>(
     descriptor: BroadcastStateDescriptor<K, V>,
   ): BroadcastState<K, V> {
     return this.#state.get(descriptor);

@@ -17,10 +17,14 @@ import {
   type BroadcastState,
   type BroadcastStateDescriptor,
   type BroadcastStateSnapshot,
-  type StateMapKey,
 } from '../state/broadcast-state.js';
 import type { HeapKeyedState } from '../state/heap-keyed-state.js';
-import type { ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor } from '../state/state.js';
+import type {
+  ListStateDescriptor,
+  MapStateDescriptor,
+  MapStateKey,
+  ValueStateDescriptor,
+} from '../state/state.js';
 import { BroadcastFunctionContext, type BroadcastProcessOptions } from './broadcast-process.js';
 import { KeyedFunctionContext, type KeyedFunctionSnapshot } from './keyed-function-context.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
@@ -38,7 +42,7 @@ interface Snapshot {
 type AnyDescriptor =
   | ValueStateDescriptor<unknown>
   | ListStateDescriptor<unknown>
-  | MapStateDescriptor<StateMapKey, unknown>;
+  | MapStateDescriptor<MapStateKey, unknown>;
 
 export function keyedBroadcastProcessOperator(options: KeyedBroadcastProcessOptions): OperatorFactory {
   return (context, output) => new KeyedBroadcastProcessOperator(context, output, options);
@@ -134,7 +138,7 @@ class KeyedSide
     this.#broadcastState = broadcastState;
   }
 
-  getBroadcastState<K extends StateMapKey, V>(
+  getBroadcastState<K extends MapStateKey, V>(
     descriptor: BroadcastStateDescriptor<K, V>,
   ): BroadcastState<K, V> {
     return this.#broadcastState.get(descriptor);

@@ -1,5 +1,7 @@
+import { StreamConfigError } from '../errors.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
 import { MAX_WATERMARK } from '../time/watermark-strategy.js';
+import { restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
@@ -8,11 +10,18 @@ import type { OperatorContext, OperatorFactory, Output, StreamOperator } from '.
  * except +∞.
  */
 export function timestampsAndWatermarksOperator(strategy: WatermarkStrategy<unknown>): OperatorFactory {
+  if (strategy.alignment !== undefined) {
+    throw new StreamConfigError(
+      `withWatermarkAlignment (group '${strategy.alignment.group}') works on a source, which can be stopped, and not in the ` +
+        'middle of a stream. Give the strategy to env.fromSource, or leave the alignment out.',
+    );
+  }
   return (context, output) => new TimestampsAndWatermarksOperator(context, output, strategy);
 }
 
 interface WatermarkSnapshot {
   readonly watermark: number;
+  readonly isIdle: boolean;
 }
 
 class TimestampsAndWatermarksOperator implements StreamOperator {
@@ -29,11 +38,9 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   }
 
   open(): void {
-    const restored = (this.#context.restored ?? []) as readonly WatermarkSnapshot[];
-    const watermarks = restored.map((state) => state.watermark);
-    const own =
-      restored.length === this.#context.parallelism ? watermarks[this.#context.subtaskIndex] : undefined;
-    if (watermarks.length > 0) this.#tracker.restoreWatermark(own ?? Math.min(...watermarks));
+    const { restored = [], subtaskIndex, parallelism } = this.#context;
+    const reached = restored as readonly WatermarkSnapshot[];
+    this.#tracker.restoreWatermark(restoredWatermark(reached, subtaskIndex, parallelism));
     const tick = () => {
       if (this.#isFinished) return;
       this.#tracker.onPeriodicEmit();
@@ -57,7 +64,10 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   }
 
   snapshotState(): WatermarkSnapshot {
-    return { watermark: this.#isFinished ? MAX_WATERMARK : this.#tracker.watermark };
+    return {
+      watermark: this.#isFinished ? MAX_WATERMARK : this.#tracker.watermark,
+      isIdle: this.#tracker.isIdle,
+    };
   }
 
   finish(): void {

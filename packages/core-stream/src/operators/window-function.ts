@@ -1,59 +1,81 @@
-import type {
-  AggregateFunction,
-  Collector,
-  ProcessWindowFunction,
-  ReduceFunction,
-  WindowContext,
-} from '../functions/functions.js';
+import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
+import type { ProcessWindowFunction, RichProcessWindowFunction } from '../functions/window-functions.js';
+import type { Window } from '../windows/window.js';
 
-type AnyProcessWindowFunction = ProcessWindowFunction<unknown, unknown, unknown>;
+export type AnyProcessFunction = RichProcessWindowFunction<unknown, unknown, unknown, Window>;
 
-/** How a window's records become its result: what is kept per key and window, and what is emitted from it. */
+/** What is kept per key and window, and how it becomes the window's result. */
 export interface WindowFunction {
+  /** What is kept: a checkpoint of one kind cannot be read as another. */
+  readonly kind: 'reduce' | 'aggregate' | 'elements';
   create(first: unknown): unknown;
   add(accumulator: unknown, value: unknown): unknown;
-  emit(key: unknown, context: WindowContext, accumulator: unknown, out: Collector<unknown>): void;
+  /** Combines two accumulators, `a` being of the earlier records. */
+  merge(a: unknown, b: unknown): unknown;
+  /** The one result of an accumulator; absent where all elements are kept. */
+  readonly resultOf?: (accumulator: unknown) => unknown;
+  readonly process?: AnyProcessFunction;
+  /** Whether `merge` leaves both its arguments as they are, so that overlapping windows can share accumulators. */
+  readonly sharesPanes: boolean;
 }
 
 export function reduceWindow(
   reduce: ReduceFunction<unknown>,
-  process: AnyProcessWindowFunction | undefined,
+  process: AnyProcessFunction | undefined,
 ): WindowFunction {
   return {
+    kind: 'reduce',
     create: (first) => first,
     add: reduce,
-    emit: emitOne((accumulator) => accumulator, process),
+    merge: reduce,
+    resultOf: (accumulator) => accumulator,
+    ...(process === undefined ? {} : { process }),
+    sharesPanes: true,
   };
 }
 
 export function aggregateWindow(
   aggregate: AggregateFunction<unknown, unknown, unknown>,
-  process: AnyProcessWindowFunction | undefined,
+  process: AnyProcessFunction | undefined,
 ): WindowFunction {
   return {
+    kind: 'aggregate',
     create: (first) => aggregate.add(first, aggregate.createAccumulator()),
     add: (accumulator, value) => aggregate.add(value, accumulator),
-    emit: emitOne((accumulator) => aggregate.getResult(accumulator), process),
+    merge: (a, b) => aggregate.merge(a, b),
+    resultOf: (accumulator) => aggregate.getResult(accumulator),
+    ...(process === undefined ? {} : { process }),
+    sharesPanes:
+      typeof aggregate.merge === 'function' &&
+      (aggregate.sharesPanes ?? isPrimitive(aggregate.createAccumulator())),
   };
 }
 
-/** Keeps every record until the window closes. */
-export function processWindow(process: AnyProcessWindowFunction): WindowFunction {
+/** Keeps every record until the window is gone. */
+export function processWindow(process: AnyProcessFunction): WindowFunction {
   return {
+    kind: 'elements',
     create: (first) => [first],
     add: (accumulator, value) => {
       (accumulator as unknown[]).push(value);
       return accumulator;
     },
-    emit: (key, context, accumulator, out) => process(key, context, accumulator as unknown[], out),
+    merge: (a, b) => {
+      for (const value of b as unknown[]) (a as unknown[]).push(value);
+      return a;
+    },
+    process,
+    sharesPanes: false,
   };
 }
 
-function emitOne(
-  resultOf: (accumulator: unknown) => unknown,
-  process: AnyProcessWindowFunction | undefined,
-): WindowFunction['emit'] {
-  return process === undefined
-    ? (_key, _context, accumulator, out) => out.collect(resultOf(accumulator))
-    : (key, context, accumulator, out) => process(key, context, [resultOf(accumulator)], out);
+/** A window function in its one form. */
+export function toRichFunction<T, R, K, W extends Window>(
+  process: ProcessWindowFunction<T, R, K, W> | RichProcessWindowFunction<T, R, K, W>,
+): AnyProcessFunction {
+  return (typeof process === 'function' ? { process } : process) as unknown as AnyProcessFunction;
+}
+
+function isPrimitive(value: unknown): boolean {
+  return (typeof value !== 'object' && typeof value !== 'function') || value === null;
 }

@@ -32,6 +32,7 @@ import type { OperatorSnapshot, Task, TaskListener } from './task.js';
 import { buildTasks } from './task-builder.js';
 import { operatorError } from './operator-error.js';
 import { summarize } from './summarize.js';
+import { alignSources } from './watermark-alignment.js';
 
 /** Turns of all tasks before the event loop gets one (invariant 3). */
 const TURNS_PER_YIELD = 16;
@@ -143,6 +144,7 @@ export class LocalJob implements TaskListener {
     });
     this.#tasks = tasks;
     this.#sourceTasks = sourceTasks;
+    alignSources(nodes, sourceTasks);
     for (const [uid, source] of this.#sources) {
       source.start(
         sourceTasks.get(uid) ?? [],

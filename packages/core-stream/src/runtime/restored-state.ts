@@ -47,18 +47,11 @@ export class RestoredState {
   readonly #enumerators: ReadonlyMap<string, Uint8Array>;
 
   /**
-   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has state for an operator that the plan has not, or
-   *   was taken with another max parallelism
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has state for an operator that the plan has not
    */
   constructor(checkpoint: CheckpointData | undefined, plan: ExecutionPlan) {
     this.#enumerators = new Map(checkpoint?.enumerators.map(({ uid, bytes }) => [uid, bytes]));
     if (checkpoint === undefined) return;
-    if (checkpoint.maxParallelism !== plan.maxParallelism) {
-      throw new CheckpointError(
-        `Checkpoint ${checkpoint.checkpointId} was taken with max parallelism ${checkpoint.maxParallelism}, the program has ` +
-          `${plan.maxParallelism}. Keys would end up in other subtasks: set maxParallelism back.`,
-      );
-    }
     for (const { uid, bytes } of [...checkpoint.operators].sort((a, b) => a.subtaskIndex - b.subtaskIndex)) {
       this.#operators.set(uid, [...(this.#operators.get(uid) ?? []), bytes]);
     }

@@ -75,7 +75,11 @@ export class SourceCoordinator {
   }
 
   async close(): Promise<void> {
-    await this.#enumerator.close?.();
+    try {
+      await this.#enumerator.close?.();
+    } catch (error) {
+      throw operatorError(error, { name: this.#options.name, subtaskIndex: 0 }, 'closing its enumerator');
+    }
   }
 
   #reader(subtaskIndex: number): SourceTask {

@@ -1,24 +1,28 @@
 import type { ReaderOutput, SourceReader, SourceSplit } from '../connectors/source.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
-import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
-import type { WatermarkTracker } from '../time/watermark-tracker.js';
+import type { Clock } from '../time/clock.js';
+import { MAX_WATERMARK, type WatermarkAlignment } from '../time/watermark-strategy.js';
+import type { SplitWatermark, WatermarkTracker } from '../time/watermark-tracker.js';
+import { FreeTime } from './free-time.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { Task, type TaskListener, type TaskOperator } from './task.js';
+import { maxAllowedWatermark, type AlignmentReport } from './watermark-alignment.js';
 
 /** Records that a source may emit in one turn. */
 const POLL_SIZE = 256;
 
-/** What a source's subtask stores: its splits. The watermark it had reached is stored as every operator's. */
+/** What a source's subtask stores. The watermark it had reached is stored as every operator's. */
 export interface SourceSubtaskState {
   readonly splits: readonly SourceSplit[];
+  readonly isIdle: boolean;
 }
 
 /** The head of a source's chain: the reader, with timestamps and watermarks. */
 export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   readonly reader: SourceReader<unknown, SourceSplit>;
+  readonly tracker: WatermarkTracker;
   readonly #output: Output;
-  readonly #tracker: WatermarkTracker;
   readonly #restoredWatermark: number;
   readonly #restoredSplits: readonly SourceSplit[];
 
@@ -31,46 +35,48 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   ) {
     this.reader = reader;
     this.#output = output;
-    this.#tracker = tracker;
+    this.tracker = tracker;
     this.#restoredWatermark = restoredWatermark;
     this.#restoredSplits = restoredSplits;
   }
 
+  get hasRestoredSplits(): boolean {
+    return this.#restoredSplits.length > 0;
+  }
+
   open(): void {
-    this.#tracker.restoreWatermark(this.#restoredWatermark);
-    if (this.#restoredSplits.length > 0) this.reader.addSplits(this.#restoredSplits);
+    this.tracker.restoreWatermark(this.#restoredWatermark);
+    if (this.hasRestoredSplits) this.reader.addSplits(this.#restoredSplits);
     this.reader.start();
   }
 
   collect(value: unknown, timestamp?: number): void {
-    this.#emit(value, timestamp);
+    const assigned = this.tracker.assignTimestamp(value, timestamp);
+    this.#output.collect(value, assigned);
+    this.tracker.onEvent(value, assigned);
+  }
+
+  collectOf(split: SplitWatermark, value: unknown, timestamp: number | undefined): void {
+    const assigned = this.tracker.assignTimestamp(value, timestamp);
+    this.#output.collect(value, assigned);
+    this.tracker.onEvent(value, assigned, split);
   }
 
   forSplit(splitId: string): ReaderOutput<unknown> {
-    this.#tracker.addSplit(splitId);
+    const split = this.tracker.addSplit(splitId);
     return {
-      collect: (value, timestamp) => this.#emit(value, timestamp, splitId),
+      collect: (value, timestamp) => this.collectOf(split, value, timestamp),
       forSplit: (other) => this.forSplit(other),
       releaseSplit: (other) => this.releaseSplit(other),
     };
   }
 
   releaseSplit(splitId: string): void {
-    this.#tracker.removeSplit(splitId);
-  }
-
-  #emit(value: unknown, timestamp: number | undefined, splitId?: string): void {
-    const assigned = this.#tracker.assignTimestamp(value, timestamp ?? MIN_TIMESTAMP);
-    this.#output.collect(value, assigned);
-    this.#tracker.onEvent(value, assigned, splitId);
-  }
-
-  onPeriodicEmit(): void {
-    this.#tracker.onPeriodicEmit();
+    this.tracker.removeSplit(splitId);
   }
 
   snapshotState(checkpointId: number): SourceSubtaskState {
-    return { splits: this.reader.snapshotState(checkpointId) };
+    return { splits: this.reader.snapshotState(checkpointId), isIdle: this.tracker.isIdle };
   }
 
   close(): void | Promise<void> {
@@ -89,17 +95,29 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
 
 export interface SourceTaskOptions {
   readonly watermarkIntervalMs: number;
-  schedule(delayMs: number, callback: () => void): () => void;
+  readonly clock: Clock;
 }
 
-/** A task that reads from a source. */
+/**
+ * A task that reads from a source.
+ *
+ * Invariants
+ * 1. A reader is polled only where downstream has room, it has not said that it has nothing, and its watermark is not
+ *    ahead of its alignment group.
+ * 2. Only time in which the reader could have emitted counts for idleness.
+ */
 export class SourceTask extends Task {
   readonly #source: SourceOperator;
   readonly #head: TaskOperator;
   readonly #options: SourceTaskOptions;
   #isWaiting = false;
   #isExhausted = false;
+  #hasSplits: boolean;
   #cancelTick: (() => void) | undefined;
+  readonly #freeTime: FreeTime;
+  #alignment: (WatermarkAlignment & { readonly members: readonly SourceTask[] }) | undefined;
+  #maxWatermark = MAX_WATERMARK;
+  #cancelAlignment: (() => void) | undefined;
 
   constructor(
     id: string,
@@ -113,34 +131,75 @@ export class SourceTask extends Task {
     this.#source = source;
     this.#head = operators[0]!;
     this.#options = options;
+    this.#hasSplits = source.hasRestoredSplits;
+    this.#freeTime = new FreeTime(options.clock, options.watermarkIntervalMs);
   }
 
   override async open(): Promise<void> {
     await super.open();
     this.#scheduleTick();
+    this.#scheduleAlignment();
   }
 
   #scheduleTick(): void {
-    this.#cancelTick = this.#options.schedule(this.#options.watermarkIntervalMs, () => {
+    this.#cancelTick = this.#options.clock.schedule(this.#options.watermarkIntervalMs, () => {
       this.post(() => {
         if (this.#isExhausted) return;
-        this.#reading(() => this.#source.onPeriodicEmit());
+        const freeMs = this.#freeTime.take();
+        this.#reading(() => this.#source.tracker.onPeriodicEmit(this.#isAhead ? 0 : freeMs)); // invariant 2
         this.#scheduleTick();
       });
     });
   }
 
+  /** Called before `open`. `members` are all tasks of the group, this one included. */
+  alignWith(members: readonly SourceTask[], alignment: WatermarkAlignment): void {
+    this.#alignment = { ...alignment, members };
+  }
+
+  get alignmentReport(): AlignmentReport {
+    const { watermark, isIdle } = this.#source.tracker;
+    return { watermark, isIdle, hasSplits: this.#hasSplits, hasEnded: this.#isExhausted };
+  }
+
+  get #isAhead(): boolean {
+    return this.#source.tracker.watermark > this.#maxWatermark;
+  }
+
+  #scheduleAlignment(): void {
+    const alignment = this.#alignment;
+    if (alignment === undefined) return;
+    this.#cancelAlignment = this.#options.clock.schedule(alignment.updateIntervalMs, () => {
+      this.post(() => {
+        if (this.#isExhausted) return;
+        const reports = alignment.members.map((member) => member.alignmentReport);
+        this.#maxWatermark = maxAllowedWatermark(reports, alignment.maxDriftMs);
+        this.#pauseSplits();
+        this.#scheduleAlignment();
+      });
+    });
+  }
+
+  #pauseSplits(): void {
+    const { reader, tracker } = this.#source;
+    if (reader.pauseOrResumeSplits === undefined) return;
+    const { toPause, toResume } = tracker.pauseSplitsAbove(this.#maxWatermark);
+    if (toPause.length + toResume.length === 0) return;
+    this.#reading(() => reader.pauseOrResumeSplits?.(toPause, toResume));
+  }
+
   addSplits(splits: readonly SourceSplit[]): void {
     this.post(() => {
+      this.#hasSplits = true;
       this.#reading(() => this.#source.reader.addSplits(splits));
-      this.#isWaiting = false;
+      this.#stopWaiting();
     });
   }
 
   notifyNoMoreSplits(): void {
     this.post(() => {
       this.#reading(() => this.#source.reader.notifyNoMoreSplits());
-      this.#isWaiting = false;
+      this.#stopWaiting();
     });
   }
 
@@ -161,12 +220,13 @@ export class SourceTask extends Task {
   }
 
   protected override processBatch(): boolean {
-    if (this.#isWaiting || this.#isExhausted) return false;
+    if (this.#isWaiting || this.#isExhausted || this.#isAhead) return false; // invariant 1
+    this.#freeTime.onPoll();
     const status = this.#reading(() => this.#source.reader.pollNext(this.#source, POLL_SIZE));
     if (status === 'wait') this.#wait();
     else if (status === 'end') {
       this.#isExhausted = true;
-      this.#cancelTick?.();
+      this.#cancelTimers();
       this.#source.emitMaxWatermark();
       this.end();
     }
@@ -175,18 +235,29 @@ export class SourceTask extends Task {
 
   #wait(): void {
     this.#isWaiting = true;
+    this.#freeTime.onWait();
     const available = this.#reading(() => this.#source.reader.isAvailable());
     available.then(
       () => {
-        this.#isWaiting = false;
+        this.#stopWaiting();
         this.listener.wake();
       },
       (error: unknown) => this.listener.onFailure(operatorError(error, this.#head, 'reading')),
     );
   }
 
-  override close(): Promise<unknown[]> {
+  #stopWaiting(): void {
+    this.#isWaiting = false;
+    this.#freeTime.onAvailable();
+  }
+
+  #cancelTimers(): void {
     this.#cancelTick?.();
+    this.#cancelAlignment?.();
+  }
+
+  override close(): Promise<unknown[]> {
+    this.#cancelTimers();
     return super.close();
   }
 }

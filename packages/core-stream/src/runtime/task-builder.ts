@@ -1,4 +1,5 @@
 /** Makes the tasks of a plan: operators wired to each other inside a chain, and by channels between chains. */
+import { CheckpointError } from '../errors.js';
 import type { SinkWriter } from '../connectors/sink.js';
 import type { SourceReader, SourceSplit } from '../connectors/source.js';
 import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
@@ -7,6 +8,7 @@ import type { ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from '../plan/e
 import { decodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
 import type { Clock } from '../time/clock.js';
+import { restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { ChainOutput } from './chain-output.js';
@@ -97,6 +99,17 @@ export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTask
   return { tasks, sourceTasks };
 }
 
+function requireSameKeyGroups(node: PlanNode, restored: readonly SubtaskState[]): void {
+  const isKeyed = node.spec.kind === 'operator' && node.spec.keySelectors !== undefined;
+  const other = restored.find(({ maxParallelism }) => maxParallelism !== node.maxParallelism);
+  if (!isKeyed || other === undefined) return;
+  throw new CheckpointError(
+    `The checkpoint of '${node.name}' was taken with max parallelism ${other.maxParallelism}, the program has ${node.maxParallelism}. ` +
+      'Keys would end up in other subtasks: set maxParallelism back.',
+    { details: { operator: node.name, uid: node.uid } },
+  );
+}
+
 function makeChannels(edge: ChannelEdge, source: PlanVertex, target: PlanVertex): ChannelMatrix {
   return Array.from({ length: source.parallelism }, (_, from) =>
     Array.from({ length: target.parallelism }, (_, to) =>
@@ -152,7 +165,7 @@ class SubtaskBuilder {
           })
         : new SourceTask(id, this.#operators, this.#writers, this.#options.listener, this.#source, {
             watermarkIntervalMs: this.#options.watermarkIntervalMs,
-            schedule: (delayMs, callback) => this.#options.clock.schedule(delayMs, callback),
+            clock: this.#options.clock,
           });
     return this.#task;
   }
@@ -164,6 +177,7 @@ class SubtaskBuilder {
     const restored = this.#options
       .restoredStates(node.uid)
       ?.map((bytes) => decodeState(bytes) as SubtaskState);
+    requireSameKeyGroups(node, restored ?? []);
     // Totals go on; after a change of parallelism the last subtask takes those of subtasks that are no more.
     restored?.forEach((state, index) => {
       if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex)
@@ -182,6 +196,7 @@ class SubtaskBuilder {
       name: node.name,
       uid: node.uid,
       subtaskIndex: this.#subtaskIndex,
+      maxParallelism: node.maxParallelism,
       operator,
       metrics,
     });
@@ -248,11 +263,12 @@ class SubtaskBuilder {
     }
   }
 
-  /** Its own; after a change of parallelism the lowest, which is the one that nobody was ahead of. */
   #restoredWatermark(node: PlanNode, restored: readonly SubtaskState[]): number {
-    if (restored.length === 0) return MIN_TIMESTAMP;
-    const own = restored.length === node.parallelism ? restored[this.#subtaskIndex] : undefined;
-    return own?.watermark ?? Math.min(...restored.map((state) => state.watermark));
+    const reached = restored.map(({ watermark, state }) => {
+      const isIdle = node.spec.kind === 'source' && (state as SourceSubtaskState).isIdle;
+      return { watermark, isIdle };
+    });
+    return restoredWatermark(reached, this.#subtaskIndex, node.parallelism);
   }
 
   #operatorContext(node: PlanNode, restored: readonly unknown[] | undefined): OperatorContext {

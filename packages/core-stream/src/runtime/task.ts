@@ -26,6 +26,8 @@ import { SinkOperator } from './sink-operator.js';
 /** An operator of the chain, with its plan's uid. The head comes first. */
 export interface TaskOperator extends ChainedOperator {
   readonly uid: string;
+  /** Number of its key groups. */
+  readonly maxParallelism: number;
   readonly metrics: OperatorMetrics;
 }
 
@@ -41,6 +43,8 @@ export interface OperatorSnapshot {
 export interface SubtaskState {
   readonly state: OperatorState;
   readonly metrics: OperatorMetricsSnapshot;
+  /** Keyed state belongs to key groups: it cannot be read with another number of them. */
+  readonly maxParallelism: number;
   /** The watermark that the subtask had reached: what was late stays late. */
   readonly watermark: number;
 }
@@ -192,6 +196,7 @@ export abstract class Task {
         const subtask: SubtaskState = {
           state: chained.operator.snapshotState?.(checkpointId),
           metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
+          maxParallelism: chained.maxParallelism,
           watermark: chained.metrics.watermark,
         };
         return { chained, subtask };

@@ -9,13 +9,13 @@
  * 2. Each subtask stores its copy; after a change of parallelism each takes one of those copies.
  */
 import { StreamConfigError } from '../errors.js';
-import type { MapStateDescriptor } from './state.js';
-
-/** What map keys of state can be. */
-export type StateMapKey = string | number | bigint | boolean;
+import type { MapStateDescriptor, MapStateKey } from './state.js';
 
 /** Names a broadcast map, and carries its types. */
-export type BroadcastStateDescriptor<K extends StateMapKey = StateMapKey, V = unknown> = MapStateDescriptor<K, V>;
+export type BroadcastStateDescriptor<K extends MapStateKey = MapStateKey, V = unknown> = MapStateDescriptor<
+  K,
+  V
+>;
 
 /** Broadcast state as the side that is not broadcast sees it: changing it there would make the copies differ. */
 export interface ReadOnlyBroadcastState<K, V> {
@@ -39,22 +39,22 @@ export type BroadcastStateSnapshot = readonly {
   readonly entries: readonly (readonly [unknown, unknown])[];
 }[];
 
-class HeapMap implements BroadcastState<StateMapKey, unknown> {
-  readonly #map: Map<StateMapKey, unknown>;
+class HeapMap implements BroadcastState<MapStateKey, unknown> {
+  readonly #map: Map<MapStateKey, unknown>;
 
-  constructor(entries: Iterable<readonly [StateMapKey, unknown]>) {
+  constructor(entries: Iterable<readonly [MapStateKey, unknown]>) {
     this.#map = new Map(entries);
   }
 
-  get(key: StateMapKey): unknown {
+  get(key: MapStateKey): unknown {
     return this.#map.get(key);
   }
 
-  has(key: StateMapKey): boolean {
+  has(key: MapStateKey): boolean {
     return this.#map.has(key);
   }
 
-  entries(): Iterable<readonly [StateMapKey, unknown]> {
+  entries(): Iterable<readonly [MapStateKey, unknown]> {
     return this.#map.entries();
   }
 
@@ -62,11 +62,11 @@ class HeapMap implements BroadcastState<StateMapKey, unknown> {
     return this.#map.size === 0;
   }
 
-  put(key: StateMapKey, value: unknown): void {
+  put(key: MapStateKey, value: unknown): void {
     this.#map.set(key, value);
   }
 
-  remove(key: StateMapKey): void {
+  remove(key: MapStateKey): void {
     this.#map.delete(key);
   }
 
@@ -90,12 +90,12 @@ export class HeapBroadcastState {
     this.#declared = new Set(descriptors.map(({ name }) => name));
     for (const name of this.#declared) this.#maps.set(name, new HeapMap([]));
     for (const { name, entries } of copies[of.subtaskIndex % copies.length] ?? []) {
-      this.#maps.set(name, new HeapMap(entries as readonly (readonly [StateMapKey, unknown])[])); // invariant 2
+      this.#maps.set(name, new HeapMap(entries as readonly (readonly [MapStateKey, unknown])[])); // invariant 2
     }
   }
 
   /** @throws StreamConfigError where the state was not declared by `stream.broadcast(…)` */
-  get<K extends StateMapKey, V>(descriptor: BroadcastStateDescriptor<K, V>): BroadcastState<K, V> {
+  get<K extends MapStateKey, V>(descriptor: BroadcastStateDescriptor<K, V>): BroadcastState<K, V> {
     const { name } = descriptor;
     if (!this.#declared.has(name)) {
       // invariant 1

@@ -1,47 +1,70 @@
 /**
  * Keyed state on the heap.
  *
- * Role: holds the state of the keys of one subtask of one operator. Boundary: knows nothing of operators, time or files;
- * a snapshot is plain data by key group.
+ * Role: gives the handles of one subtask's keyed state, and stores and restores it. Boundary: knows nothing of operators
+ * or files; a snapshot is plain data by key group.
  *
  * Invariants
  * 1. State is addressed by (state name, key); a handle always works on the current key.
  * 2. A snapshot holds each key under its key group, so that it can be restored at any parallelism.
- * 3. One name has one kind: asking for it as another kind is an error, also after a restore.
+ * 3. One name has one kind: asking for it as another kind is an error, also after a restore. So it is with a TTL.
+ * 4. A snapshot holds nothing that is expired.
  */
-import { StreamConfigError, InvariantError } from '../errors.js';
-import { decodeState, encodeState, keyIdentity } from './canonical-encoding.js';
+import { CheckpointError, InvariantError, StreamConfigError } from '../errors.js';
+import { decodeState, encodeState } from './canonical-encoding.js';
+import { ExpirySweep } from './expiry-sweep.js';
+import {
+  HeapAggregatingState,
+  HeapListState,
+  HeapMapState,
+  HeapReducingState,
+  HeapValueState,
+} from './heap-states.js';
 import { keyGroupOf, type KeyGroupRange } from './key-groups.js';
+import { KeyTable, VACANT } from './key-table.js';
 import type {
+  AggregatingState,
+  AggregatingStateDescriptor,
   KeyedStateStore,
   ListState,
   ListStateDescriptor,
   MapState,
   MapStateDescriptor,
+  MapStateKey,
+  ReducingState,
+  ReducingStateDescriptor,
   StateDescriptor,
   StateKind,
   ValueState,
   ValueStateDescriptor,
 } from './state.js';
+import { Ttl, type StateTime } from './state-ttl.js';
+import { TtlListState, TtlMapState, TtlValueState, type TtlSlot } from './ttl-states.js';
 
-/** One state's entries of one key group. */
+/** Pairs of key and content, of one key group. */
+export interface KeyGroupEntries {
+  readonly keyGroup: number;
+  readonly entries: readonly (readonly [unknown, unknown])[];
+}
+
+/** One state's entries, by key group. */
 export interface KeyedStateSnapshot {
   readonly name: string;
   readonly kind: StateKind;
-  readonly keyGroups: readonly {
-    readonly keyGroup: number;
-    readonly entries: readonly (readonly [unknown, unknown])[];
-  }[];
+  /** Whether the entries carry the times of a TTL. */
+  readonly hasTtl: boolean;
+  readonly keyGroups: readonly KeyGroupEntries[];
 }
 
-interface Entry {
-  readonly key: unknown;
-  value: unknown;
-}
-
-interface StateTable {
+interface RegisteredState {
+  readonly name: string;
   readonly kind: StateKind;
-  readonly entries: Map<unknown, Entry>;
+  readonly hasTtl: boolean;
+  readonly slot: number;
+  readonly isRestored: boolean;
+  /** What the handle was last asked for with. */
+  descriptor: StateDescriptor | undefined;
+  handle: unknown;
 }
 
 /** Groups `[key, value]` pairs by key group, in the order of the groups. */
@@ -60,157 +83,203 @@ export function byKeyGroup(
 }
 
 /** Gives each key a default value of its own: a key that changes it must not change that of others. */
-function copies<T>(value: T): () => T {
+export function copies<T>(value: T): () => T {
   if (typeof value !== 'object' || value === null) return () => value;
   const bytes = encodeState(value);
   return () => decodeState(bytes) as T;
 }
 
-const NO_KEY = Symbol('no key');
-
-function noCurrentKey(): StreamConfigError {
-  return new StreamConfigError(
-    'Keyed state was written while no key is current, for example for a broadcast record. Use applyToKeyedState there.',
-  );
-}
+const none = (): undefined => undefined;
 
 export class HeapKeyedState implements KeyedStateStore {
   readonly #maxParallelism: number;
-  readonly #tables = new Map<string, StateTable>();
-  #currentKey: unknown;
-  #currentIdentity: unknown;
+  readonly #time: StateTime | undefined;
+  readonly #table = new KeyTable();
+  readonly #states = new Map<string, RegisteredState>();
+  readonly #sweep = new ExpirySweep(this.#table);
 
-  constructor(maxParallelism: number) {
+  /** `time` is what state with a TTL ages by. */
+  constructor(maxParallelism: number, time?: StateTime) {
     this.#maxParallelism = maxParallelism;
+    this.#time = time;
   }
 
   get currentKey(): unknown {
-    return this.#currentKey;
+    return this.#table.currentKey;
+  }
+
+  /** What `keyIdentity` gives for the current key. */
+  get currentIdentity(): unknown {
+    return this.#table.currentIdentity;
   }
 
   setCurrentKey(key: unknown): void {
-    this.#currentKey = key;
-    this.#currentIdentity = keyIdentity(key);
+    this.#table.setCurrentKey(key);
   }
 
   /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
   clearCurrentKey(): void {
-    this.#currentKey = undefined;
-    this.#currentIdentity = NO_KEY;
+    this.#table.clearCurrentKey();
   }
 
   /** The keys that have something under `descriptor`, at the time of the call. */
   keysOf(descriptor: StateDescriptor): unknown[] {
-    return Array.from(this.#table(descriptor).entries.values(), ({ key }) => key);
+    const { slot } = this.#registered(descriptor);
+    const keys: unknown[] = [];
+    for (const { key, slots } of this.#table.records.values()) if (slots[slot] !== VACANT) keys.push(key);
+    return keys;
   }
 
-  #table(descriptor: StateDescriptor): StateTable {
-    const existing = this.#tables.get(descriptor.name);
-    if (existing === undefined) {
-      const table: StateTable = { kind: descriptor.kind, entries: new Map() };
-      this.#tables.set(descriptor.name, table);
-      return table;
-    }
-    if (existing.kind !== descriptor.kind) {
-      // invariant 3
-      throw new StreamConfigError(
-        `State '${descriptor.name}' is ${existing.kind} state, but is asked for as ${descriptor.kind} state. ` +
-          'Use another name for the new state.',
-        { details: { state: descriptor.name, kind: descriptor.kind } },
-      );
-    }
-    return existing;
+  /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
+  clearCurrentKey(): void {
+    this.#table.clearCurrentKey();
   }
 
-  #slot(table: StateTable, initial: () => unknown): Entry {
-    let entry = table.entries.get(this.#currentIdentity);
-    if (entry === undefined) {
-      if (this.#currentIdentity === NO_KEY) throw noCurrentKey();
-      entry = { key: this.#currentKey, value: initial() };
-      table.entries.set(this.#currentIdentity, entry);
-    }
-    return entry;
+  /** The keys that have something under `descriptor`, at the time of the call. */
+  keysOf(descriptor: StateDescriptor): unknown[] {
+    const { slot } = this.#registered(descriptor);
+    const keys: unknown[] = [];
+    for (const { key, slots } of this.#table.records.values()) if (slots[slot] !== VACANT) keys.push(key);
+    return keys;
   }
 
   getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
-    const table = this.#table(descriptor);
-    const defaultValue = copies(descriptor.defaultValue);
-    return {
-      value: () => {
-        const entry = table.entries.get(this.#currentIdentity);
-        return entry === undefined ? defaultValue() : (entry.value as T);
-      },
-      update: (value) => {
-        this.#slot(table, () => undefined).value = value;
-      },
-      clear: () => void table.entries.delete(this.#currentIdentity),
-    };
+    return this.#handle(descriptor, (state) =>
+      this.#value<T>(state, descriptor, copies(descriptor.defaultValue)),
+    );
   }
 
   getListState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
-    const table = this.#table(descriptor);
-    return {
-      get: () => (table.entries.get(this.#currentIdentity)?.value as readonly T[] | undefined) ?? [],
-      add: (value) => void (this.#slot(table, () => []).value as T[]).push(value),
-      update: (values) => {
-        if (values.length === 0) table.entries.delete(this.#currentIdentity);
-        else this.#slot(table, () => []).value = [...values];
-      },
-      clear: () => void table.entries.delete(this.#currentIdentity),
-    };
+    return this.#handle(descriptor, (state) =>
+      descriptor.ttl === undefined
+        ? new HeapListState<T>(this.#table, state.slot)
+        : new TtlListState<T>(this.#ttlSlot(state, descriptor)),
+    );
   }
 
-  getMapState<K extends string | number | bigint | boolean, V>(
-    descriptor: MapStateDescriptor<K, V>,
-  ): MapState<K, V> {
-    const table = this.#table(descriptor);
-    const current = (): Map<K, V> | undefined =>
-      table.entries.get(this.#currentIdentity)?.value as Map<K, V> | undefined;
-    return {
-      get: (key) => current()?.get(key),
-      put: (key, value) => void (this.#slot(table, () => new Map<K, V>()).value as Map<K, V>).set(key, value),
-      has: (key) => current()?.has(key) ?? false,
-      remove: (key) => {
-        const map = current();
-        map?.delete(key);
-        if (map?.size === 0) table.entries.delete(this.#currentIdentity);
-      },
-      entries: () => current()?.entries() ?? [],
-      isEmpty: () => (current()?.size ?? 0) === 0,
-      clear: () => void table.entries.delete(this.#currentIdentity),
-    };
+  getMapState<K extends MapStateKey, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
+    return this.#handle(descriptor, (state) =>
+      descriptor.ttl === undefined
+        ? new HeapMapState<K, V>(this.#table, state.slot)
+        : new TtlMapState<K, V>(this.#ttlSlot(state, descriptor)),
+    );
+  }
+
+  getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
+    return this.#handle(
+      descriptor,
+      (state) => new HeapReducingState(this.#value<T>(state, descriptor, none), descriptor.reduce),
+    );
+  }
+
+  getAggregatingState<IN, ACC, OUT>(
+    descriptor: AggregatingStateDescriptor<IN, ACC, OUT>,
+  ): AggregatingState<IN, OUT> {
+    return this.#handle(
+      descriptor,
+      (state) => new HeapAggregatingState(this.#value<ACC>(state, descriptor, none), descriptor.aggregate),
+    );
+  }
+
+  #value<T>(
+    state: RegisteredState,
+    descriptor: StateDescriptor,
+    defaultValue: () => T | undefined,
+  ): ValueState<T> {
+    return descriptor.ttl === undefined
+      ? new HeapValueState(this.#table, state.slot, defaultValue)
+      : new TtlValueState(this.#ttlSlot(state, descriptor), defaultValue);
+  }
+
+  #ttlSlot({ slot }: RegisteredState, { name, ttl }: StateDescriptor): TtlSlot {
+    if (ttl === undefined || this.#time === undefined) {
+      throw new InvariantError(`State '${name}' has a TTL, but its operator gives it no time`);
+    }
+    return { table: this.#table, slot, ttl: new Ttl(ttl, this.#time), sweep: this.#sweep };
+  }
+
+  /** Asking again with the same descriptor, for each record even, costs one look-up. */
+  #handle<H>(descriptor: StateDescriptor, create: (state: RegisteredState) => H): H {
+    const state = this.#registered(descriptor);
+    if (state.descriptor !== descriptor) {
+      state.handle = create(state);
+      state.descriptor = descriptor;
+    }
+    return state.handle as H;
+  }
+
+  #registered(descriptor: StateDescriptor): RegisteredState {
+    const { name, kind } = descriptor;
+    const hasTtl = descriptor.ttl !== undefined;
+    const state = this.#states.get(name) ?? this.#register(name, kind, hasTtl, false);
+    if (state.kind !== kind) {
+      // invariant 3
+      throw new StreamConfigError(
+        `State '${name}' is ${state.kind} state, but is asked for as ${kind} state. Use another name for the new state.`,
+        { details: { state: name, kind } },
+      );
+    }
+    if (state.hasTtl !== hasTtl) throw changedTtl(state);
+    return state;
+  }
+
+  #register(name: string, kind: StateKind, hasTtl: boolean, isRestored: boolean): RegisteredState {
+    const slot = this.#table.addSlot();
+    const state = { name, kind, hasTtl, slot, isRestored, descriptor: undefined, handle: undefined };
+    this.#states.set(name, state);
+    return state;
   }
 
   snapshot(): KeyedStateSnapshot[] {
-    const pairs = function* (table: StateTable): Iterable<readonly [unknown, unknown]> {
-      for (const entry of table.entries.values()) yield [entry.key, entry.value];
-    };
-    return [...this.#tables].map(([name, table]) => ({
+    this.#sweep.complete(); // invariant 4
+    /** By slot, then by key group. */
+    const groups = [...this.#states].map(() => new Map<number, (readonly [unknown, unknown])[]>());
+    for (const { key, slots } of this.#table.records.values()) {
+      const keyGroup = keyGroupOf(key, this.#maxParallelism);
+      for (const [slot, content] of slots.entries()) {
+        if (content === VACANT) continue;
+        const entries = groups[slot]!.get(keyGroup);
+        if (entries === undefined) groups[slot]!.set(keyGroup, [[key, content]]);
+        else entries.push([key, content]);
+      }
+    }
+    return [...this.#states.values()].map(({ name, kind, hasTtl, slot }) => ({
       name,
-      kind: table.kind,
-      keyGroups: byKeyGroup(pairs(table), this.#maxParallelism), // invariant 2
+      kind,
+      hasTtl,
+      keyGroups: [...groups[slot]!] // invariant 2
+        .sort(([a], [b]) => a - b)
+        .map(([keyGroup, entries]) => ({ keyGroup, entries })),
     }));
   }
 
   /** Takes from `snapshots` the key groups of `range`. */
   restore(snapshots: readonly KeyedStateSnapshot[], range: KeyGroupRange): void {
-    for (const snapshot of snapshots) {
-      const table = this.#table(snapshot);
-      for (const group of snapshot.keyGroups) {
-        if (group.keyGroup < range.start || group.keyGroup >= range.end) continue;
-        for (const [key, value] of group.entries) {
-          const identity = keyIdentity(key);
-          if (table.entries.has(identity)) {
-            throw new InvariantError(
-              `Key ${String(key)} of state '${snapshot.name}' is in the checkpoint twice`,
-              {
-                details: { invariant: 2, state: snapshot.name },
-              },
-            );
-          }
-          table.entries.set(identity, { key, value });
+    for (const { name, kind, hasTtl, keyGroups } of snapshots) {
+      const { slot } = this.#states.get(name) ?? this.#register(name, kind, hasTtl, true);
+      for (const { keyGroup, entries } of keyGroups) {
+        if (keyGroup < range.start || keyGroup >= range.end) continue;
+        for (const [key, content] of entries) {
+          if (this.#table.restore(key, slot, content)) continue;
+          throw new InvariantError(`Key ${String(key)} of state '${name}' is in the checkpoint twice`, {
+            details: { invariant: 2, state: name },
+          });
         }
       }
     }
   }
+}
+
+function changedTtl({ name, hasTtl, isRestored }: RegisteredState): Error {
+  const details = { state: name };
+  return isRestored
+    ? new CheckpointError(
+        `State '${name}' has ${hasTtl ? 'a' : 'no'} TTL in the checkpoint, but ${hasTtl ? 'none' : 'one'} in the program. ` +
+          'A TTL cannot be switched on or off for state that exists: set it back, or use another name for the new state.',
+        { details },
+      )
+    : new StreamConfigError(
+        `State '${name}' is asked for both with and without a TTL. Use one descriptor for it.`,
+        { details },
+      );
 }

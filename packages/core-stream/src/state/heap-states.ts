@@ -157,7 +157,8 @@ export class HeapAggregatingState<IN, ACC, OUT> implements AggregatingState<IN, 
   }
 
   add(value: IN): void {
-    const accumulator = this.#state.value() ?? this.#aggregate.createAccumulator();
+    const current = this.#state.value();
+    const accumulator = current === undefined ? this.#aggregate.createAccumulator() : current;
     this.#state.update(this.#aggregate.add(value, accumulator));
   }
 

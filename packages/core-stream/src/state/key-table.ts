@@ -8,28 +8,41 @@
  * 1. A record is in the map if and only if one of its slots is occupied: keys with nothing left vanish.
  * 2. Reading, and changing what is there, allocates nothing.
  */
+import { StreamConfigError } from '../errors.js';
+import { StreamConfigError } from '../errors.js';
 import { keyIdentity } from './canonical-encoding.js';
 
 /** What a slot without state holds; `undefined` can be a value. */
 export const VACANT: unique symbol = Symbol('vacant');
+
+const NO_KEY = Symbol('no key');
 
 export interface KeyRecord {
   readonly key: unknown;
   readonly slots: unknown[];
 }
 
+/** Stands in for a key where none is current; an object, so that it is no key's identity. */
+const NO_KEY: unknown = Object.freeze({});
+
+function noCurrentKey(): StreamConfigError {
+  return new StreamConfigError(
+    'Keyed state was written while no key is current, as it is for a broadcast record. Use applyToKeyedState there.',
+  );
+}
+
 export class KeyTable {
   /** By key identity. */
   readonly records = new Map<unknown, KeyRecord>();
-  /** Stands in for every key that has no state; never written to. */
+  /** Stands in for every key that has no state; never written to. Its slots are the pattern of those of a new key. */
   readonly #absent: KeyRecord = { key: undefined, slots: [] };
-  #key: unknown;
-  #identity: unknown;
+  #key: unknown = NO_KEY;
+  #identity: unknown = NO_KEY;
   /** The current key's record. After its last slot was vacated it is no longer in the map, until one is occupied again. */
   current: KeyRecord = this.#absent;
 
   get currentKey(): unknown {
-    return this.#key;
+    return this.#key === NO_KEY ? undefined : this.#key;
   }
 
   get currentIdentity(): unknown {
@@ -43,6 +56,19 @@ export class KeyTable {
     this.#key = key;
     this.#identity = identity;
     this.current = this.records.get(identity) ?? this.#absent;
+  }
+
+  /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
+  clearCurrentKey(): void {
+    this.#key = NO_KEY;
+    this.#identity = NO_KEY;
+    this.current = this.#absent;
+  }
+
+  /** Until the next `setCurrentKey` every slot is vacant, and nothing can be written. */
+  clearCurrentKey(): void {
+    this.#key = this.#identity = NO_KEY;
+    this.current = this.#absent;
   }
 
   /** Adds a slot to every record; returns its index. */
@@ -87,6 +113,8 @@ export class KeyTable {
   }
 
   #occupy(slot: number, content: unknown): void {
+    if (this.#key === NO_KEY) throw noCurrentKey();
+    if (this.#identity === NO_KEY) throw noCurrentKey();
     if (this.current === this.#absent) this.current = this.#newRecord(this.#key);
     if (isVacant(this.current)) this.records.set(this.#identity, this.current); // invariant 1
     this.current.slots[slot] = content;
@@ -95,6 +123,12 @@ export class KeyTable {
   #newRecord(key: unknown): KeyRecord {
     return { key, slots: this.#absent.slots.slice() };
   }
+}
+
+function noCurrentKey(): StreamConfigError {
+  return new StreamConfigError(
+    'Keyed state was written while no key is current, for example for a broadcast record. Use applyToKeyedState there.',
+  );
 }
 
 function isVacant({ slots }: KeyRecord): boolean {

@@ -35,6 +35,7 @@ export interface HarnessSnapshot {
 export interface DirectPipelineOptions {
   readonly parallelism: number;
   readonly maxParallelism: number;
+  readonly isBatch: boolean;
   readonly clock: ManualClock;
   readonly restored: HarnessSnapshot | undefined;
   readonly output: HarnessOutput<unknown>;
@@ -279,7 +280,7 @@ export class DirectPipeline {
       readonly stored: readonly unknown[] | undefined;
     },
   ): OperatorContext {
-    const { clock, maxParallelism } = this.#options;
+    const { clock, isBatch, maxParallelism } = this.#options;
     const { subtask, subtaskIndex, parallelism, stored } = own;
     return {
       operatorName: node.name,
@@ -292,6 +293,7 @@ export class DirectPipeline {
       logger: silentLogger,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
+      isBatch,
       restored: stored,
       post: (callback) => this.#post(subtask, callback),
       schedule: (delayMs, callback) => {

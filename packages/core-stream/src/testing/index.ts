@@ -1,7 +1,13 @@
 export { drive, turn, until } from './conditions.js';
 export { ManualClock } from './manual-clock.js';
+export { END, FAIL, failTimes, PAUSE, ScriptedFailure, timed, watermark } from './script.js';
+export type { ScriptCommand, ScriptedRecord, ScriptStep } from './script.js';
+export { ScriptedSource } from './scripted-source.js';
+export type { ScriptedSourceOptions, ScriptedSplit } from './scripted-source.js';
 export { CollectingSink } from './collecting-sink.js';
 export type { CollectingSinkHooks } from './collecting-sink.js';
+export { ExternalSystem, TransactionalSink } from './transactional-sink.js';
+export type { FaultPoint, Prepared } from './transactional-sink.js';
 export { MemoryCheckpointStorage } from './memory-checkpoint-storage.js';
 export { OneInputHarness, OperatorHarness, TwoInputHarness } from './operator-harness.js';
 export type { HarnessOptions } from './operator-harness.js';

@@ -1,9 +1,10 @@
 import type { CheckpointData, CheckpointStorage, JobLineage } from '../checkpoint/checkpoint-storage.js';
 import { turn } from './conditions.js';
 
-/** Checkpoints in memory, copied as a file would copy them. */
+/** Checkpoints in memory, copied as a file would copy them: for jobs that a test starts again. Keep one over all runs. */
 export class MemoryCheckpointStorage implements CheckpointStorage {
   readonly location = 'memory';
+  /** All of them, oldest first. */
   readonly checkpoints: CheckpointData[] = [];
   /** Called before a checkpoint is durable, and after: may throw or wait. */
   beforeWrite: (checkpoint: CheckpointData) => void | Promise<void> = () => undefined;
@@ -34,6 +35,7 @@ export class MemoryCheckpointStorage implements CheckpointStorage {
     return checkpoint.operators.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   }
 
+  /** The id of the newest checkpoint. */
   get lastId(): number | undefined {
     return this.checkpoints.at(-1)?.checkpointId;
   }

@@ -15,6 +15,8 @@ export interface HarnessOptions {
   readonly parallelism?: number;
   /** Number of key groups; 128 unless told. */
   readonly maxParallelism?: number;
+  /** `batch`: push the records of one key after the other, each key's in the order of time, and `endKey()` after each. */
+  readonly runtimeMode?: 'streaming' | 'batch';
   /** Processing time; a clock that begins at 0 unless told. */
   readonly clock?: ManualClock;
   /** What `snapshot()` of another harness of the same program gave, at whatever parallelism. */
@@ -50,6 +52,7 @@ export abstract class OperatorHarness<R> {
     this.pipeline = new DirectPipeline(graph, inputs, {
       parallelism: options.parallelism ?? 1,
       maxParallelism: options.maxParallelism ?? DEFAULT_MAX_PARALLELISM,
+      isBatch: options.runtimeMode === 'batch',
       clock: this.clock,
       restored: options.restored,
       output: this.#output as HarnessOutput<unknown>,

@@ -8,6 +8,7 @@ import type {
 } from '../connectors/sink.js';
 import { turn } from './conditions.js';
 
+/** What the sink's writers hand over to be committed. */
 export interface Prepared {
   readonly transaction: string;
   readonly count: number;
@@ -16,16 +17,22 @@ export interface Prepared {
 /** Called at every point where a crash is interesting; throws to crash. */
 export type FaultPoint = (point: string) => void;
 
-/** What lies outside of the job and survives it: transactions that were prepared, and rows that everybody sees. */
+/**
+ * What lies outside of the job and survives it: transactions that were prepared, and rows that everybody sees. Keep one
+ * object over all runs of a job.
+ */
 export class ExternalSystem<T> {
   readonly prepared = new Map<string, readonly T[]>();
   readonly committed = new Set<string>();
+  /** What was committed, in order. */
   readonly visible: T[] = [];
   transactions = 0;
-  /** Checkpoints whose commit began, in order, per run. */
+  /** Checkpoints whose commit began, in order, by all runs. */
   readonly commitOrder: number[] = [];
+  /** Says whether a checkpoint is durable: a commit of one that is not is refused, because it is a bug. */
   isDurable: (checkpointId: number) => boolean = () => true;
 
+  /** Makes a transaction's rows visible; doing it again changes nothing. */
   commit(request: CommitRequest<Prepared>): void {
     const { transaction, count } = request.committable;
     if (this.committed.has(transaction)) return;
@@ -39,7 +46,10 @@ export class ExternalSystem<T> {
   }
 }
 
-/** A two-phase sink into an `ExternalSystem`. */
+/**
+ * A two-phase sink into an `ExternalSystem`: shows records once their checkpoint is complete, each once. `fault` is called at
+ * the points where a crash is interesting, by name; what it throws fails the job.
+ */
 export class TransactionalSink<T> implements Sink<T, Prepared, never> {
   readonly #system: ExternalSystem<T>;
   readonly #fault: FaultPoint;

@@ -1,4 +1,4 @@
-import { MIN_TIMESTAMP } from './watermark-strategy.js';
+import { MAX_WATERMARK, MIN_TIMESTAMP } from './watermark-strategy.js';
 
 /** What a subtask had reached at a checkpoint. */
 export interface ReachedWatermark {
@@ -18,6 +18,7 @@ export function restoredWatermark(
 ): number {
   if (reached.length === 0) return MIN_TIMESTAMP;
   if (reached.length === parallelism) return reached[subtaskIndex]!.watermark;
-  const active = reached.filter(({ isIdle }) => !isIdle);
+  // One that has ended holds nothing back, and is not ahead of the idle ones either.
+  const active = reached.filter(({ isIdle, watermark }) => !isIdle && watermark !== MAX_WATERMARK);
   return Math.min(...(active.length > 0 ? active : reached).map(({ watermark }) => watermark));
 }

@@ -1,4 +1,9 @@
-import type { KeyedStateStore, ListStateDescriptor } from '../state/state.js';
+import type {
+  AggregatingStateDescriptor,
+  KeyedStateStore,
+  ListStateDescriptor,
+  ReducingStateDescriptor,
+} from '../state/state.js';
 import type { Window } from './window.js';
 
 /** What happens to a window: nothing, its contents are emitted, dropped, or emitted and dropped. */
@@ -27,10 +32,14 @@ export interface TriggerContext extends KeyedStateStore {
 /** The same for the window that others have been merged into. */
 export interface OnMergeContext extends TriggerContext {
   /** Adds the merged windows' state to that of the result. Value and map state cannot be merged. */
-  mergeState(descriptor: MergeableStateDescriptor): void;
+  mergeState<T, ACC, R>(descriptor: MergeableStateDescriptor<T, ACC, R>): void;
 }
 
-export type MergeableStateDescriptor = ListStateDescriptor<never>;
+/** State that can be merged, because what is added to it is combined anyway. */
+export type MergeableStateDescriptor<T, ACC, R> =
+  | ListStateDescriptor<T>
+  | ReducingStateDescriptor<T>
+  | AggregatingStateDescriptor<T, ACC, R>;
 
 /**
  * Decides when a window is emitted. One object serves all keys, windows and subtasks: what differs between windows belongs

@@ -39,7 +39,8 @@ function start(
   env
     .fromSource(new ScriptedSource<number>([[{ value: 1 }]]), none, 'In')
     .uid('in')
-    .map((n) => n)
+    .keyBy((n) => n)
+    .process<number>(() => ({ processElement: (n, _context, out) => out.collect(n) }))
     .uid(options.uid ?? 'map')
     .sinkTo(new CollectingSink<number>())
     .uid('out');

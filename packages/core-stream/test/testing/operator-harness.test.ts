@@ -9,7 +9,8 @@ import {
   type DataStream,
   type KeyedProcessFunctionFactory,
 } from '../../src/index.js';
-import { OperatorHarness } from '../../src/testing/index.js';
+import type { OperatorFactory } from '../../src/operators/operator.js';
+import { OperatorHarness, until } from '../../src/testing/index.js';
 import { failureOf } from '../support/conditions.js';
 
 /** Counts a key's words; says so at the next full ten, and half a second later. */
@@ -199,6 +200,169 @@ describe('the operator harness', () => {
     const other = StreamExecutionEnvironment.getExecutionEnvironment().fromCollection([1]);
     await expect(OperatorHarness.of((numbers: DataStream<number>) => numbers.union(other))).rejects.toThrow(
       'different environments',
+    );
+  });
+
+  it('gives two inputs their records, and the operator the minimum of their watermarks', async () => {
+    const harness = await OperatorHarness.ofTwo((words: DataStream<string>, numbers: DataStream<number>) =>
+      words
+        .keyBy((word) => word.length)
+        .connect(numbers.keyBy((n) => n))
+        .process<string>((context) => {
+          const seen = context.getState(new ValueStateDescriptor<string>('seen', { defaultValue: '' }));
+          return {
+            processElement1(word, { timers }) {
+              seen.update(`${seen.value() ?? ''} ${word}`);
+              timers.registerEventTimeTimer(10);
+            },
+            processElement2: (n, _context, out) => out.collect(`${n}:${seen.value() ?? ''}`),
+            onTimer: (_timestamp, { currentKey }, out) => out.collect(`timer of ${currentKey}`),
+          };
+        }),
+    );
+    harness.pushLeft('one', 1);
+    harness.pushLeft('two', 2);
+    harness.pushRight(3, 3);
+    harness.watermarkLeft(20);
+    expect(harness.values()).toEqual(['3: one two']);
+    harness.watermarkRight(10);
+    expect(harness.elements.slice(1)).toEqual([
+      { type: 'record', value: 'timer of 3', timestamp: 10 },
+      { type: 'watermark', timestamp: 10 },
+    ]);
+    harness.idleRight();
+    harness.idleRight(false);
+    expect(harness.watermarks()).toEqual([10, 20]);
+    harness.idle();
+    harness.watermark(30);
+    expect(harness.elements.slice(3)).toEqual([
+      { type: 'watermark', timestamp: 20 },
+      { type: 'idle', isIdle: true },
+    ]);
+  });
+
+  it('goes back from idle to what the other input has', async () => {
+    const harness = await OperatorHarness.ofTwo((a: DataStream<number>, b: DataStream<number>) =>
+      a.connect(b).map({ map1: (n) => n, map2: (n) => -n }),
+    );
+    harness.idleLeft();
+    harness.watermarkRight(5);
+    harness.pushLeft(1);
+    harness.pushRight(2);
+    expect(harness.values()).toEqual([1, -2]);
+    harness.idleLeft(false);
+    harness.watermarkRight(7);
+    harness.watermarkLeft(6);
+    expect(harness.watermarks()).toEqual([5, 6]);
+  });
+
+  describe('with an operator that waits', () => {
+    /** Holds up to two records; each comes out when its release is called, or by `drain` at the end. */
+    const held: { readonly release: () => void }[] = [];
+    const holding: OperatorFactory = (context, output) => {
+      let waiting = 0;
+      return {
+        get isFull() {
+          return waiting >= 2;
+        },
+        processElement(value, timestamp) {
+          waiting++;
+          const release = () =>
+            context.post(() => {
+              waiting--;
+              if (value === 'bad') throw new Error('bad result');
+              output.collect(value, timestamp);
+            });
+          held.push({ release });
+        },
+        processWatermark: (timestamp) => output.emitWatermark(timestamp),
+        processIdle: (isIdle) => output.emitIdle(isIdle),
+        drain: () => (waiting === 0 ? 'done' : 'wait'),
+        finish: () => output.collect('finished', 0),
+      };
+    };
+    const start = () => {
+      held.length = 0;
+      return OperatorHarness.of((input: DataStream<string>) => input.transform<string>('Hold', holding));
+    };
+
+    it('refuses a record where the engine would not give one', async () => {
+      const harness = await start();
+      harness.push('a', 1);
+      expect(harness.isFull).toBe(false);
+      harness.push('b', 2);
+      expect(harness.isFull).toBe(true);
+      expect(() => harness.push('c', 3)).toThrow('The operator is full');
+      held[1]?.release();
+      harness.push('c', 3);
+      expect(harness.values()).toEqual(['b']);
+    });
+
+    it('drains before it finishes', async () => {
+      const harness = await start();
+      harness.push('a', 1);
+      harness.push('b', 2);
+      const end = harness.endInput();
+      await until(() => true);
+      expect(harness.records()).toEqual([]);
+      held.forEach(({ release }) => release());
+      await end;
+      expect(harness.values()).toEqual(['a', 'b', 'finished']);
+    });
+
+    it('invariant 3: what fails in between is thrown by the next call', async () => {
+      const harness = await start();
+      harness.push('bad', 1);
+      held[0]?.release();
+      expect(() => harness.watermark(1)).toThrow('bad result');
+      harness.watermark(2);
+    });
+
+    it('invariant 1: mail does not run in the middle of a record, nor after the end', async () => {
+      const log: string[] = [];
+      const harness = await OperatorHarness.of((input: DataStream<number>) =>
+        input.transform<number>('Post', (context, output) => ({
+          processElement(value, timestamp) {
+            context.post(() => void log.push(`mail ${String(value)}`));
+            context.schedule(100, () => void log.push('too late'));
+            log.push(`record ${String(value)}`);
+            output.collect(value, timestamp);
+          },
+          processWatermark: () => undefined,
+          processIdle: () => undefined,
+        })),
+      );
+      harness.push(1);
+      harness.push(2);
+      await harness.endInput();
+      harness.advanceProcessingTime(100);
+      expect(log).toEqual(['record 1', 'mail 1', 'record 2', 'mail 2']);
+    });
+  });
+
+  it('ends keys in batch mode', async () => {
+    const calls: string[] = [];
+    const harness = await OperatorHarness.of(
+      (input: DataStream<number>) =>
+        input.transform<number>('Batch', ({ isBatch }, output) => ({
+          processElement: (value) => void calls.push(`${String(value)} ${isBatch ? 'batch' : 'streaming'}`),
+          processWatermark: () => undefined,
+          processIdle: () => undefined,
+          finishKey: () => output.collect(calls.length, 0),
+        })),
+      { runtimeMode: 'batch' },
+    );
+    harness.push(1);
+    harness.push(1);
+    harness.endKey();
+    expect(calls).toEqual(['1 batch', '1 batch']);
+    expect(harness.values()).toEqual([2]);
+  });
+
+  it('refuses a snapshot with another number of key groups', async () => {
+    const snapshot = (await OperatorHarness.of(counting)).snapshot();
+    await expect(OperatorHarness.of(counting, { maxParallelism: 64, restored: snapshot })).rejects.toThrow(
+      'max parallelism of 128',
     );
   });
 });

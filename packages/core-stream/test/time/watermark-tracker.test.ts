@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MIN_TIMESTAMP, StreamRecordError, WatermarkStrategy } from '../../src/index.js';
+import { MIN_TIMESTAMP, StreamConfigError, StreamRecordError, WatermarkStrategy } from '../../src/index.js';
 import { WatermarkTracker } from '../../src/time/watermark-tracker.js';
 import { ManualClock } from '../support/manual-clock.js';
 
@@ -34,7 +34,7 @@ describe('watermark tracker', () => {
         for (const split of newest.keys()) tracker.addSplit(split);
         const expected: number[] = [];
         for (const [split, timestamp] of events) {
-          tracker.onEvent(undefined, timestamp, split);
+          tracker.onEvent(undefined, timestamp, tracker.addSplit(split));
           newest.set(split, Math.max(newest.get(split) ?? -Infinity, timestamp));
           const minimum = Math.min(...newest.values()) - bound - 1;
           if (minimum > (expected.at(-1) ?? -Infinity)) expected.push(minimum);
@@ -59,7 +59,7 @@ describe('watermark tracker', () => {
     const { log, tracker } = track(onAdvance);
     tracker.addSplit('a');
     tracker.addSplit('b');
-    tracker.onEvent(undefined, 100, 'a');
+    tracker.onEvent(undefined, 100, tracker.addSplit('a'));
     expect(log).toEqual([]);
     tracker.removeSplit('b');
     expect(log).toEqual([99]);
@@ -71,32 +71,32 @@ describe('watermark tracker', () => {
     const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
     tracker.addSplit('a');
     tracker.addSplit('b');
-    tracker.onEvent(undefined, 100, 'a');
+    tracker.onEvent(undefined, 100, tracker.addSplit('a'));
     clock.advance(999);
-    tracker.onEvent(undefined, 101, 'a');
+    tracker.onEvent(undefined, 101, tracker.addSplit('a'));
     tracker.onPeriodicEmit();
     expect(log).toEqual([]);
     clock.advance(1);
-    tracker.onEvent(undefined, 102, 'a');
+    tracker.onEvent(undefined, 102, tracker.addSplit('a'));
     tracker.onPeriodicEmit();
     expect(log).toEqual([101]);
-    tracker.onEvent(undefined, 50, 'b');
-    tracker.onEvent(undefined, 103, 'a');
+    tracker.onEvent(undefined, 50, tracker.addSplit('b'));
+    tracker.onEvent(undefined, 103, tracker.addSplit('a'));
     expect(log).toEqual([101]); // b is back and holds at 49, but nothing goes back
-    tracker.onEvent(undefined, 200, 'b');
+    tracker.onEvent(undefined, 200, tracker.addSplit('b'));
     expect(log).toEqual([101, 102]);
   });
 
   it('invariant 2: with all splits idle the subtask is idle until the next record', () => {
     const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
     tracker.addSplit('a');
-    tracker.onEvent(undefined, 100, 'a');
+    tracker.onEvent(undefined, 100, tracker.addSplit('a'));
     tracker.onPeriodicEmit();
     clock.advance(1000);
     tracker.onPeriodicEmit();
     tracker.onPeriodicEmit();
     expect(log).toEqual([99, true]);
-    tracker.onEvent(undefined, 110, 'a');
+    tracker.onEvent(undefined, 110, tracker.addSplit('a'));
     expect(log).toEqual([99, true, false, 109]);
   });
 
@@ -161,9 +161,9 @@ describe('watermark strategy', () => {
   });
 
   it('refuses bounds that are none', () => {
-    expect(() => WatermarkStrategy.forBoundedOutOfOrderness(-1)).toThrow(RangeError);
-    expect(() => WatermarkStrategy.forBoundedOutOfOrderness(NaN)).toThrow(RangeError);
-    expect(() => WatermarkStrategy.noWatermarks().withIdleness(0)).toThrow(RangeError);
+    expect(() => WatermarkStrategy.forBoundedOutOfOrderness(-1)).toThrow(StreamConfigError);
+    expect(() => WatermarkStrategy.forBoundedOutOfOrderness(NaN)).toThrow(StreamConfigError);
+    expect(() => WatermarkStrategy.noWatermarks().withIdleness(0)).toThrow(StreamConfigError);
   });
 
   it('emits what a generator of one’s own decides', () => {

@@ -1,0 +1,32 @@
+import type { Query } from './queries.js';
+
+export const ENGINES = ['millrace', 'loop'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+export interface RunOptions {
+  readonly query: Query;
+  readonly engine: Engine;
+  readonly events: number;
+  readonly seed: number;
+  readonly parallelism: number;
+  readonly checkpointIntervalMs?: number;
+  /** Compare with the reference program where there are no published results. */
+  readonly verify: boolean;
+}
+
+/** What one run of one query reports: a line of JSON. */
+export interface QueryReport {
+  readonly query: Query;
+  readonly engine: Engine;
+  readonly parallelism: number;
+  readonly seed: number;
+  readonly events: number;
+  readonly outputs: number;
+  readonly hash: string;
+  /** Whether the results were compared with expected ones; a mismatch is an error, not a report. */
+  readonly isVerified: boolean;
+  readonly seconds: number;
+  readonly eventsPerSecond: number;
+  readonly cpuSecondsPerMillion: number;
+  readonly peakRssMb: number;
+}

@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  FileCheckpointStorage,
+  StreamExecutionEnvironment,
+  WatermarkStrategy,
+  type Clock,
+} from '@millrace/core-stream';
+import { NexmarkSource } from './nexmark-source.js';
+import { PROGRAMS } from './programs.js';
+import type { Query } from './queries.js';
+import { RowHash, type RowHashResult } from './row-hash.js';
+import type { SteadyState } from './steady-state.js';
+
+export interface ProgramOptions {
+  readonly query: Query;
+  readonly events: number;
+  readonly seed: number;
+  readonly parallelism: number;
+  /** No checkpoints without it. */
+  readonly checkpointIntervalMs?: number;
+  readonly steadyState?: SteadyState;
+  readonly clock?: Clock;
+}
+
+/** The windows of q12, which end by the clock. */
+const PROCESSING_TIME_WINDOW_MS = 10_000;
+
+/** Runs a query as a program on the engine. Checkpoints go to a temporary directory. */
+export async function runProgram(options: ProgramOptions): Promise<RowHashResult> {
+  const { query, events, seed, parallelism, checkpointIntervalMs, steadyState, clock } = options;
+  const total = new RowHash();
+  const env = StreamExecutionEnvironment.getExecutionEnvironment({
+    parallelism,
+    ...(clock === undefined ? {} : { clock }),
+  });
+  const source = new NexmarkSource({
+    events,
+    seed,
+    ...(steadyState === undefined ? {} : { onMade: (count) => steadyState.advance(count) }),
+    ...(query === 'q12' ? { lingerMs: PROCESSING_TIME_WINDOW_MS } : {}),
+  });
+  PROGRAMS[query](env.fromSource(source, WatermarkStrategy.forMonotonousTimestamps(), 'nexmark'), total);
+  if (checkpointIntervalMs === undefined) {
+    await env.execute(`nexmark-${query}`);
+    return total.result();
+  }
+  const directory = await mkdtemp(join(tmpdir(), 'nexmark-'));
+  try {
+    env.enableCheckpointing({
+      intervalMs: checkpointIntervalMs,
+      storage: new FileCheckpointStorage(directory),
+    });
+    await env.execute(`nexmark-${query}`);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+  return total.result();
+}

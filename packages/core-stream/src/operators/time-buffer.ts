@@ -1,0 +1,64 @@
+export interface Buffered {
+  readonly timestamp: number;
+  readonly value: unknown;
+  /** Whether it has been joined, for outer joins. */
+  isMatched: boolean;
+}
+
+/** Records in order of time, of equal times in order of arrival. In-order arrivals are appended; the oldest are removed. */
+export class TimeBuffer {
+  #items: Buffered[] = [];
+  /** Those before it are removed, but not yet given up: removing one by one would move all others each time. */
+  #head = 0;
+
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
+  get first(): Buffered | undefined {
+    return this.#items[this.#head];
+  }
+
+  at(index: number): Buffered | undefined {
+    return this.#items[this.#head + index];
+  }
+
+  add(item: Buffered): void {
+    const items = this.#items;
+    const last = items.at(-1);
+    if (last === undefined || last.timestamp <= item.timestamp) items.push(item);
+    else items.splice(this.#head + this.countUpTo(item.timestamp), 0, item);
+  }
+
+  /** The number of records whose timestamp is below `timestamp`: the index of the first that is not. */
+  countBelow(timestamp: number): number {
+    return this.#search((item) => item.timestamp < timestamp);
+  }
+
+  /** The number of records whose timestamp is `timestamp` or below. */
+  countUpTo(timestamp: number): number {
+    return this.#search((item) => item.timestamp <= timestamp);
+  }
+
+  removeFirst(count: number): void {
+    this.#head += count;
+    if (this.#head * 2 < this.#items.length) return;
+    this.#items = this.#items.slice(this.#head);
+    this.#head = 0;
+  }
+
+  toArray(): Buffered[] {
+    return this.#items.slice(this.#head);
+  }
+
+  #search(isBefore: (item: Buffered) => boolean): number {
+    let low = this.#head;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBefore(this.#items[middle]!)) low = middle + 1;
+      else high = middle;
+    }
+    return low - this.#head;
+  }
+}

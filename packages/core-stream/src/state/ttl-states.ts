@@ -1,0 +1,256 @@
+/**
+ * The handles of keyed state with a TTL.
+ *
+ * Invariants
+ * 1. What is expired is never seen, unless the TTL says so, and then once.
+ * 2. The elements of a list expire from its head: none is stamped with an earlier time than the one before it.
+ */
+import type { AgeingState, ExpirySweep } from './expiry-sweep.js';
+import { VACANT, type KeyTable } from './key-table.js';
+import type { ListState, MapState, ValueState } from './state.js';
+import type { Ttl } from './state-ttl.js';
+
+/** What the slot of a value holds, and a map under each key; plain data, stored as it is. */
+interface Stamped<T> {
+  value: T;
+  touchedAt: number;
+}
+
+/** What the slot of a list holds. */
+interface StampedList<T> {
+  values: T[];
+  touchedAt: number[];
+}
+
+/** What the handles share. */
+export interface TtlSlot {
+  readonly table: KeyTable;
+  readonly slot: number;
+  readonly ttl: Ttl;
+  readonly sweep: ExpirySweep;
+}
+
+export class TtlValueState<T> implements ValueState<T>, AgeingState {
+  readonly slot: number;
+  readonly #table: KeyTable;
+  readonly #ttl: Ttl;
+  readonly #sweep: ExpirySweep;
+  readonly #defaultValue: () => T | undefined;
+
+  constructor({ table, slot, ttl, sweep }: TtlSlot, defaultValue: () => T | undefined) {
+    this.#table = table;
+    this.slot = slot;
+    this.#ttl = ttl;
+    this.#sweep = sweep;
+    this.#defaultValue = defaultValue;
+    sweep.add(this);
+  }
+
+  value(): T | undefined {
+    const content = this.#table.get(this.slot);
+    if (content === VACANT) return this.#defaultValue();
+    const stamped = content as Stamped<T>;
+    const now = this.#ttl.now();
+    if (this.#ttl.isExpired(stamped.touchedAt, now)) {
+      this.#table.clear(this.slot);
+      return this.#ttl.returnsExpired ? stamped.value : this.#defaultValue(); // invariant 1
+    }
+    if (this.#ttl.touchesOnRead) stamped.touchedAt = now;
+    return stamped.value;
+  }
+
+  update(value: T): void {
+    this.#sweep.advance();
+    const now = this.#ttl.now();
+    const content = this.#table.get(this.slot);
+    if (content === VACANT) this.#table.set(this.slot, { value, touchedAt: now } satisfies Stamped<T>);
+    else {
+      const stamped = content as Stamped<T>;
+      stamped.value = value;
+      stamped.touchedAt = now;
+    }
+  }
+
+  clear(): void {
+    this.#table.clear(this.slot);
+  }
+
+  *removeExpired(content: unknown): Generator<undefined, boolean> {
+    return this.#ttl.isExpired((content as Stamped<T>).touchedAt, this.#ttl.now());
+  }
+}
+
+export class TtlListState<T> implements ListState<T>, AgeingState {
+  readonly slot: number;
+  readonly #table: KeyTable;
+  readonly #ttl: Ttl;
+  readonly #sweep: ExpirySweep;
+
+  constructor({ table, slot, ttl, sweep }: TtlSlot) {
+    this.#table = table;
+    this.slot = slot;
+    this.#ttl = ttl;
+    this.#sweep = sweep;
+    sweep.add(this);
+  }
+
+  get(): readonly T[] {
+    const content = this.#table.get(this.slot);
+    if (content === VACANT) return [];
+    const list = content as StampedList<T>;
+    const now = this.#ttl.now();
+    const all = list.values;
+    if (this.#removeExpired(list, now)) this.clear();
+    else if (this.#ttl.touchesOnRead) list.touchedAt.fill(now);
+    return this.#ttl.returnsExpired ? all : list.values; // invariant 1
+  }
+
+  add(value: T): void {
+    this.#sweep.advance();
+    const now = this.#ttl.now();
+    const content = this.#table.get(this.slot);
+    if (content === VACANT) {
+      this.#table.set(this.slot, { values: [value], touchedAt: [now] } satisfies StampedList<T>);
+      return;
+    }
+    const { values, touchedAt } = content as StampedList<T>;
+    values.push(value);
+    touchedAt.push(Math.max(now, touchedAt.at(-1) ?? now)); // invariant 2: a clock may go back
+  }
+
+  addAll(values: readonly T[]): void {
+    for (const value of values) this.add(value);
+  }
+
+  update(values: readonly T[]): void {
+    this.clear();
+    this.addAll(values);
+  }
+
+  clear(): void {
+    this.#table.clear(this.slot);
+  }
+
+  /** Waits until half of the list is expired: removing its head costs as much as the list is long. */
+  *removeExpired(content: unknown): Generator<undefined, boolean> {
+    const list = content as StampedList<T>;
+    const now = this.#ttl.now();
+    const middle = list.touchedAt[list.touchedAt.length >> 1] ?? now;
+    return this.#ttl.isExpired(middle, now) && this.#removeExpired(list, now);
+  }
+
+  /** Leaves the old array of values as it is: it may have been handed out. Returns whether nothing is left. */
+  #removeExpired(list: StampedList<T>, now: number): boolean {
+    let count = 0;
+    while (count < list.touchedAt.length && this.#ttl.isExpired(list.touchedAt[count]!, now)) count++;
+    if (count > 0) {
+      list.values = list.values.slice(count);
+      list.touchedAt = list.touchedAt.slice(count);
+    }
+    return list.values.length === 0;
+  }
+}
+
+export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
+  readonly slot: number;
+  readonly #table: KeyTable;
+  readonly #ttl: Ttl;
+  readonly #sweep: ExpirySweep;
+
+  constructor({ table, slot, ttl, sweep }: TtlSlot) {
+    this.#table = table;
+    this.slot = slot;
+    this.#ttl = ttl;
+    this.#sweep = sweep;
+    sweep.add(this);
+  }
+
+  #map(): Map<K, Stamped<V>> | undefined {
+    const content = this.#table.get(this.slot);
+    return content === VACANT ? undefined : (content as Map<K, Stamped<V>>);
+  }
+
+  /** The entry where it may be seen, touched as the TTL says (invariant 1). */
+  #read(map: Map<K, Stamped<V>>, key: K, stamped: Stamped<V>): Stamped<V> | undefined {
+    const now = this.#ttl.now();
+    if (this.#ttl.isExpired(stamped.touchedAt, now)) {
+      map.delete(key);
+      if (map.size === 0) this.clear();
+      return this.#ttl.returnsExpired ? stamped : undefined;
+    }
+    if (this.#ttl.touchesOnRead) stamped.touchedAt = now;
+    return stamped;
+  }
+
+  #find(key: K): Stamped<V> | undefined {
+    const map = this.#map();
+    const stamped = map?.get(key);
+    return map === undefined || stamped === undefined ? undefined : this.#read(map, key, stamped);
+  }
+
+  get(key: K): V | undefined {
+    return this.#find(key)?.value;
+  }
+
+  put(key: K, value: V): void {
+    this.#sweep.advance();
+    const touchedAt = this.#ttl.now();
+    const map = this.#map();
+    const stamped = map?.get(key);
+    if (map === undefined) {
+      this.#table.set(this.slot, new Map<K, Stamped<V>>([[key, { value, touchedAt }]]));
+    } else if (stamped === undefined) map.set(key, { value, touchedAt });
+    else {
+      stamped.value = value;
+      stamped.touchedAt = touchedAt;
+    }
+  }
+
+  has(key: K): boolean {
+    return this.#find(key) !== undefined;
+  }
+
+  remove(key: K): void {
+    const map = this.#map();
+    if (map?.delete(key) === true && map.size === 0) this.clear();
+  }
+
+  entries(): readonly (readonly [K, V])[] {
+    const map = this.#map();
+    const seen: (readonly [K, V])[] = [];
+    for (const [key, stamped] of map ?? []) {
+      if (this.#read(map!, key, stamped) !== undefined) seen.push([key, stamped.value]);
+    }
+    return seen;
+  }
+
+  keys(): Iterable<K> {
+    return this.entries().map(([key]) => key);
+  }
+
+  values(): Iterable<V> {
+    return this.entries().map(([, value]) => value);
+  }
+
+  /** Does not count as reading the entries. */
+  isEmpty(): boolean {
+    const now = this.#ttl.now();
+    for (const { touchedAt } of this.#map()?.values() ?? []) {
+      if (this.#ttl.returnsExpired || !this.#ttl.isExpired(touchedAt, now)) return false;
+    }
+    return true;
+  }
+
+  clear(): void {
+    this.#table.clear(this.slot);
+  }
+
+  *removeExpired(content: unknown): Generator<undefined, boolean> {
+    const map = content as Map<K, Stamped<V>>;
+    for (const [key, { touchedAt }] of map) {
+      if (this.#ttl.isExpired(touchedAt, this.#ttl.now())) map.delete(key);
+      yield;
+    }
+    return map.size === 0;
+  }
+}
