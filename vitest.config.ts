@@ -28,6 +28,7 @@ const folders = [
   'packages/connector-source',
   'packages/testkit',
   'apps/demo',
+  'bench',
 ];
 
 export default defineConfig({

@@ -46,7 +46,10 @@ module.exports = {
       from: { path: '^(packages|apps)/([^/]+)/' },
       to: {
         path: '^packages/([^/]+)/',
-        pathNot: ['^packages/$2/', '^packages/[^/]+/(src|dist)/((contract|testing)/)?index\\.(ts|d\\.ts|js)$'],
+        pathNot: [
+          '^packages/$2/',
+          '^packages/[^/]+/(src|dist)/((contract|testing)/)?index\\.(ts|d\\.ts|js)$',
+        ],
       },
     },
     {

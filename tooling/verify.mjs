@@ -14,6 +14,7 @@ const isSound = runSteps([
   pnpm('unused code', 'check:unused'),
   pnpm('boundaries', 'check:boundaries'),
   pnpm('package exports', 'check:packages'),
+  pnpm('spec', 'check:spec'),
 ]);
 if (!isSound) process.exit(1);
 

@@ -90,7 +90,11 @@ function loop({ maps, filters }: Program): Outcome {
   return tally.outcome(startedAt);
 }
 
-const measured: Record<'loop' | 'generated' | 'closures', number[]> = { loop: [], generated: [], closures: [] };
+const measured: Record<'loop' | 'generated' | 'closures', number[]> = {
+  loop: [],
+  generated: [],
+  closures: [],
+};
 for (let run = 0; run < runs; run++) {
   for (const program of programs) {
     const outcomes = {

@@ -96,12 +96,15 @@ if (!values.json) {
             'CPU s / M': Number(report.cpuSecondsPerMillion.toFixed(3)),
             'Flink CPU s / M': flink.cpuSecondsPerMillion,
             'CPU ratio': Number((report.cpuSecondsPerMillion / flink.cpuSecondsPerMillion).toFixed(2)),
+            'other cores': report.otherCores,
             'peak MB': report.peakRssMb,
           },
         ];
       }),
     ),
   );
-  console.log('Flink 2.3.0: other hardware of the same kind, parallelism 1; see bench/src/nexmark/flink-figures.ts');
+  console.log(
+    'Flink 2.3.0: other hardware of the same kind, parallelism 1; see bench/src/nexmark/flink-figures.ts',
+  );
 }
 if (failures.length > 0) throw new Error(failures.join('\n'));

@@ -27,8 +27,9 @@ const EXPIRY_EVENTS = 1666;
 
 const FIRST_NAMES = 'Peter,Paul,Luke,John,Saul,Vicky,Kate,Julie,Sarah,Deiter,Walter'.split(',');
 const LAST_NAMES = 'Shultz,Abrams,Spencer,White,Bartels,Walton,Smith,Jones,Noris'.split(',');
-const CITIES =
-  'Phoenix,Los Angeles,San Francisco,Boise,Portland,Bend,Redmond,Seattle,Kent,Cheyenne'.split(',');
+const CITIES = 'Phoenix,Los Angeles,San Francisco,Boise,Portland,Bend,Redmond,Seattle,Kent,Cheyenne'.split(
+  ',',
+);
 const STATES = 'AZ,CA,ID,OR,WA,WY'.split(',');
 
 const CHANNELS = 10_000;
@@ -59,7 +60,10 @@ function bits(state: number): number {
 const POOL = makePool();
 /** One URL a channel, then those of the hot channels. */
 const URLS = Array.from({ length: CHANNELS + HOT_CHANNELS.length }, (_, index) => makeUrl(index));
-const CHANNEL_NAMES = [...Array.from({ length: CHANNELS }, (_, index) => `channel-${index}`), ...HOT_CHANNELS];
+const CHANNEL_NAMES = [
+  ...Array.from({ length: CHANNELS }, (_, index) => `channel-${index}`),
+  ...HOT_CHANNELS,
+];
 
 function makePool(): string {
   let state = fmix(0xc0ffee);
@@ -156,10 +160,7 @@ function bid(start: number, n: number, epoch: number): Bid {
     // Written out for the many events after the first hundred auctions: a constant divides faster.
     auction =
       lastAuction >= ACTIVE_AUCTIONS
-        ? FIRST_ID +
-          lastAuction -
-          ACTIVE_AUCTIONS +
-          (bits(state) % (ACTIVE_AUCTIONS + AUCTIONS_AHEAD + 1))
+        ? FIRST_ID + lastAuction - ACTIVE_AUCTIONS + (bits(state) % (ACTIVE_AUCTIONS + AUCTIONS_AHEAD + 1))
         : FIRST_ID + (bits(state) % (lastAuction + AUCTIONS_AHEAD + 1));
   }
   state = (state + STEP) | 0;

@@ -29,7 +29,8 @@ export const q2Loop: CreateQueryLoop = (generator, hash) => ({
   run(from, to) {
     for (let n = from; n < to; n++) {
       const event = generator.event(n);
-      if (event.type === BID && isSelectedAuction(event.auction)) addIntegers(hash, event.auction, event.price);
+      if (event.type === BID && isSelectedAuction(event.auction))
+        addIntegers(hash, event.auction, event.price);
     }
   },
   finish() {},

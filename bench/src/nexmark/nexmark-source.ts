@@ -22,7 +22,7 @@ export interface NexmarkSourceOptions {
   readonly events: number;
   readonly seed: number;
   /** Told how many events were made, poll by poll. */
-  readonly onMade?: (count: number) => void;
+  readonly onMade: (count: number) => void;
   /**
    * Keeps the stream open after the last event until the clock has passed the next multiple of this: what waits for
    * processing time is lost at the end of the input.
@@ -84,6 +84,7 @@ class NexmarkReader implements SourceReader<NexmarkEvent, NexmarkSplit> {
   #split: NexmarkSplit | undefined;
   #next = 0;
   #hasAllSplits = false;
+  #lingering: Promise<void> | undefined;
   #hasLingered = false;
   #onAvailable: (() => void) | undefined;
 
@@ -115,7 +116,7 @@ class NexmarkReader implements SourceReader<NexmarkEvent, NexmarkSplit> {
       if (n === blockEnd) n += skipped;
     }
     this.#next = n;
-    onMade?.(maxRecords - left);
+    onMade(maxRecords - left);
     if (n >= events) {
       this.#split = undefined;
       this.#context.requestSplit();
@@ -131,9 +132,14 @@ class NexmarkReader implements SourceReader<NexmarkEvent, NexmarkSplit> {
     const { lingerMs } = this.#options;
     if (!this.#hasAllSplits || lingerMs === undefined)
       return new Promise((resolve) => (this.#onAvailable = resolve));
+    this.#lingering ??= this.#linger(lingerMs);
+    return this.#lingering;
+  }
+
+  async #linger(lingerMs: number): Promise<void> {
     const { clock, signal } = this.#context;
+    await sleep(clock, lingerMs - (clock.now() % lingerMs) + LINGER_MARGIN_MS, signal);
     this.#hasLingered = true;
-    return sleep(clock, lingerMs - (clock.now() % lingerMs) + LINGER_MARGIN_MS, signal);
   }
 
   addSplits(splits: readonly NexmarkSplit[]): void {

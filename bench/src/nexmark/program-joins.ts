@@ -1,4 +1,4 @@
-/** q3, q8 and the winning bids of q4 and q9. */
+/** q3 and the winning bids of q4 and q9. */
 import {
   ListStateDescriptor,
   ValueStateDescriptor,
@@ -51,7 +51,9 @@ export const q3: QueryProgram = (events, total) => {
 };
 
 /** Joins a seller's items with the seller, whichever comes first. */
-const itemsOfSeller: KeyedCoProcessFunctionFactory<number, ListedItem, LocalPerson, LocalItem> = (context) => {
+const itemsOfSeller: KeyedCoProcessFunctionFactory<number, ListedItem, LocalPerson, LocalItem> = (
+  context,
+) => {
   const seller = context.getState(new ValueStateDescriptor<LocalPerson>('seller'));
   const waiting = context.getListState(new ListStateDescriptor<number>('waiting'));
   const join = ({ name, city, state }: LocalPerson, auction: number) => ({ name, city, state, auction });
@@ -86,12 +88,18 @@ interface WinningBid extends AuctionOffer {
 
 /** Each auction with its best bid, when the watermark has passed the auction's end. */
 function winningBids(events: DataStream<NexmarkEvent>): DataStream<WinningBid> {
-  const opened = auctions(events).map(
-    ({ id, category, dateTime, expires }): OpenAuction => ({ id, category, dateTime, expires }),
-  );
-  const offers = bids(events).map(
-    ({ auction, bidder, price, dateTime }): AuctionOffer => ({ auction, bidder, price, dateTime }),
-  );
+  const opened = auctions(events).map(({ id, category, dateTime, expires }): OpenAuction => ({
+    id,
+    category,
+    dateTime,
+    expires,
+  }));
+  const offers = bids(events).map(({ auction, bidder, price, dateTime }): AuctionOffer => ({
+    auction,
+    bidder,
+    price,
+    dateTime,
+  }));
   return opened
     .keyBy(({ id }) => id)
     .connect(offers.keyBy(({ auction }) => auction))
@@ -172,7 +180,8 @@ const averagePrice: KeyedProcessFunctionFactory<number, WinningBid, AverageChang
   const state = context.getState(
     new ValueStateDescriptor<{ readonly sum: number; readonly count: number }>('total'),
   );
-  const average = ({ sum, count }: { readonly sum: number; readonly count: number }) => Math.floor(sum / count);
+  const average = ({ sum, count }: { readonly sum: number; readonly count: number }) =>
+    Math.floor(sum / count);
   return {
     processElement({ category, price }, _context, out) {
       const before = state.value();

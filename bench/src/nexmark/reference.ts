@@ -10,8 +10,7 @@ import type { RowHashResult } from './row-hash.js';
 export type ReferenceResults = Readonly<Record<ComparableQuery | 'all', RowHashResult>>;
 
 const BASE = 1_700_000_000_000;
-const FIRST =
-  'Peter Paul Luke John Saul Vicky Kate Julie Sarah Deiter Walter'.split(' ');
+const FIRST = 'Peter Paul Luke John Saul Vicky Kate Julie Sarah Deiter Walter'.split(' ');
 const LAST = 'Shultz Abrams Spencer White Bartels Walton Smith Jones Noris'.split(' ');
 const CITY = [
   'Phoenix',
@@ -96,7 +95,17 @@ export function referenceEvent(n: number, seed: number): NexmarkEvent {
     const state = STATE[next(6)]!;
     const length = name.length + emailAddress.length + creditCard.length + city.length + state.length;
     const id = 1000 + epoch;
-    return { type: 0, id, name, emailAddress, creditCard, city, state, dateTime, extra: extra(8 + length, 200) };
+    return {
+      type: 0,
+      id,
+      name,
+      emailAddress,
+      creditCard,
+      city,
+      state,
+      dateTime,
+      extra: extra(8 + length, 200),
+    };
   }
   if (offset < 4) {
     const seller = 1000 + (next(4) > 0 ? Math.floor(epoch / 100) * 100 : personId(epoch));
@@ -220,7 +229,13 @@ export function referenceResults(count: number, seed: number): ReferenceResults 
     q5: hotItems(bids),
     q7: highestBids(bids),
     q8: newSellers(people, auctions),
-    q9: hashed(winners, ({ auction, bid }) => [auction.id, auction.category, bid.bidder, bid.price, bid.dateTime]),
+    q9: hashed(winners, ({ auction, bid }) => [
+      auction.id,
+      auction.category,
+      bid.bidder,
+      bid.price,
+      bid.dateTime,
+    ]),
     q11: bidderSessions(bids),
     q18: lastBids(bids),
     q19: topTen(bids),

@@ -28,5 +28,7 @@ export interface QueryReport {
   readonly seconds: number;
   readonly eventsPerSecond: number;
   readonly cpuSecondsPerMillion: number;
+  /** What everything else on the machine took, in cores: above 0.25, distrust the figures. */
+  readonly otherCores: number;
   readonly peakRssMb: number;
 }

@@ -40,7 +40,13 @@ export function retractIntegers(hash: RowHash, ...row: readonly number[]): void 
 }
 
 /** q3. */
-export function addLocalItem(hash: RowHash, name: string, city: string, state: string, auction: number): void {
+export function addLocalItem(
+  hash: RowHash,
+  name: string,
+  city: string,
+  state: string,
+  auction: number,
+): void {
   hash.begin();
   hash.string(name);
   hash.string(city);

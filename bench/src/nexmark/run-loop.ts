@@ -7,7 +7,12 @@ import type { SteadyState } from './steady-state.js';
 /** Events between two looks at the clock. */
 const RANGE = 1_000;
 
-export function runLoop(query: Query, events: number, seed: number, steadyState?: SteadyState): RowHashResult {
+export function runLoop(
+  query: Query,
+  events: number,
+  seed: number,
+  steadyState?: SteadyState,
+): RowHashResult {
   const hash = new RowHash();
   const loop = LOOPS[query](new Generator(seed), hash);
   for (let from = 0; from < events; from += RANGE) {
@@ -16,5 +21,6 @@ export function runLoop(query: Query, events: number, seed: number, steadyState?
     steadyState?.advance(to - from);
   }
   loop.finish();
+  steadyState?.end();
   return hash.result();
 }

@@ -1,3 +1,4 @@
+import { ManualClock } from '@millrace/core-stream/testing';
 import { describe, expect, it } from 'vitest';
 import { expectedResult } from '../../src/nexmark/expected-result.js';
 import { EXPECTED } from '../../src/nexmark/expected.js';
@@ -22,6 +23,11 @@ describe.each(QUERIES)('%s', (query) => {
   });
 
   it.each([1, 2])('on the engine at parallelism %i gives the published result', async (parallelism) => {
-    expect(await runProgram({ query, events: EVENTS, seed: 0, parallelism })).toEqual(expected);
+    const clock = new ManualClock(12_345);
+    const running = runProgram({ query, events: EVENTS, seed: 0, parallelism, clock });
+    const ended = running.then(() => true);
+    const turn = () => new Promise<boolean>((resolve) => setImmediate(() => resolve(false)));
+    while (!(await Promise.race([ended, turn()]))) clock.advance(100);
+    expect(await running).toEqual(expected);
   });
 });

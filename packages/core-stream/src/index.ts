@@ -4,12 +4,20 @@ export { DataStream, SingleOutputStreamOperator } from './api/data-stream.js';
 export { DataStreamSink } from './api/data-stream-sink.js';
 export { KeyedStream } from './api/keyed-stream.js';
 export { WindowedStream } from './api/windowed-stream.js';
+export { AllWindowedStream } from './api/all-windowed-stream.js';
 export {
   BroadcastConnectedStream,
   BroadcastStream,
   KeyedBroadcastConnectedStream,
 } from './api/broadcast-stream.js';
 export { ConnectedStreams, KeyedConnectedStreams } from './api/connected-streams.js';
+export { CoGroupedStreams, WindowedCoGroup } from './api/co-grouped-streams.js';
+export type { CoGroupEqualTo, CoGroupWhere } from './api/co-grouped-streams.js';
+export { JoinedStreams, WindowedJoin } from './api/joined-streams.js';
+export type { JoinEqualTo, JoinWhere } from './api/joined-streams.js';
+export { IntervalJoin, IntervalJoined } from './api/interval-join.js';
+export { TemporalJoin } from './api/temporal-join.js';
+export type { TemporalJoinType } from './api/temporal-join.js';
 export { AsyncDataStream } from './api/async-data-stream.js';
 export type { JobClient } from './api/job-client.js';
 
@@ -17,6 +25,7 @@ export type {
   AsyncContext,
   AsyncFunction,
   AsyncFunctionFactory,
+  AsyncRuntimeContext,
   AsyncWaitOptions,
 } from './functions/async-function.js';
 export { AsyncRetryStrategies } from './functions/async-retry.js';
@@ -27,6 +36,7 @@ export type {
   FixedDelayRetryOptions,
 } from './functions/async-retry.js';
 export { OutputTag } from './functions/functions.js';
+export type { NumericField, OrderedField } from './functions/rolling-functions.js';
 export type {
   AggregateFunction,
   Collector,
@@ -43,14 +53,12 @@ export type {
   ProcessContext,
   ProcessFunction,
   ProcessFunctionFactory,
-  ProcessWindowFunction,
   ReduceFunction,
   RuntimeContext,
   TimeContext,
   TimeDomain,
   TimerService,
   TypeGuard,
-  WindowContext,
 } from './functions/functions.js';
 
 export type {
@@ -72,9 +80,37 @@ export type {
   KeyedCoProcessFunction,
   KeyedCoProcessFunctionFactory,
 } from './functions/co-functions.js';
+export type {
+  CoGroupFunction,
+  FlatJoinFunction,
+  JoinContext,
+  JoinedLeft,
+  JoinedRight,
+  JoinFunction,
+  JoinType,
+  ProcessJoinFunction,
+  SidedRecord,
+} from './functions/join-functions.js';
 
-export { ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor } from './state/state.js';
-export type { KeyedStateStore, ListState, MapState, ValueState } from './state/state.js';
+export {
+  AggregatingStateDescriptor,
+  ListStateDescriptor,
+  MapStateDescriptor,
+  ReducingStateDescriptor,
+  ValueStateDescriptor,
+} from './state/state.js';
+export type {
+  AggregatingState,
+  KeyedStateStore,
+  ListState,
+  MapState,
+  MapStateKey,
+  ReducingState,
+  StateOptions,
+  ValueState,
+} from './state/state.js';
+export type { OperatorStateStore } from './state/operator-state.js';
+export type { StateTtlConfig } from './state/state-ttl.js';
 export type {
   BroadcastState,
   BroadcastStateDescriptor,
@@ -83,12 +119,50 @@ export type {
 export { DEFAULT_MAX_PARALLELISM, keyGroupOf } from './state/key-groups.js';
 export type { KeyValue } from './state/canonical-encoding.js';
 
-export { SlidingEventTimeWindows, TumblingEventTimeWindows } from './windows/windows.js';
-export type { TimeWindow, WindowAssigner } from './windows/windows.js';
+export type {
+  ProcessAllWindowFunction,
+  ProcessWindowFunction,
+  RichProcessAllWindowFunction,
+  RichProcessWindowFunction,
+  WindowContext,
+} from './functions/window-functions.js';
+export {
+  SlidingEventTimeWindows,
+  SlidingProcessingTimeWindows,
+  TumblingEventTimeWindows,
+  TumblingProcessingTimeWindows,
+} from './windows/aligned-windows.js';
+export { EventTimeSessionWindows, ProcessingTimeSessionWindows } from './windows/session-windows.js';
+export type { SessionGap } from './windows/session-windows.js';
+export { GlobalWindows } from './windows/global-windows.js';
+export { GlobalWindow, TimeWindow } from './windows/window.js';
+export type { Window, WindowType } from './windows/window.js';
+export type { MergedWindows, WindowAssigner, WindowAssignerContext } from './windows/window-assigner.js';
+export { TriggerResult } from './windows/trigger.js';
+export type {
+  MergeableStateDescriptor,
+  OnMergeContext,
+  Trigger,
+  TriggerContext,
+} from './windows/trigger.js';
+export { ContinuousEventTimeTrigger } from './windows/continuous-event-time-trigger.js';
+export { ContinuousProcessingTimeTrigger } from './windows/continuous-processing-time-trigger.js';
+export { CountTrigger } from './windows/count-trigger.js';
+export { DeltaTrigger } from './windows/delta-trigger.js';
+export type { DeltaFunction } from './windows/delta-trigger.js';
+export { EventTimeTrigger } from './windows/event-time-trigger.js';
+export { NeverTrigger } from './windows/never-trigger.js';
+export { ProcessingTimeTrigger } from './windows/processing-time-trigger.js';
+export { PurgingTrigger } from './windows/purging-trigger.js';
+export { CountEvictor } from './windows/count-evictor.js';
+export { DeltaEvictor } from './windows/delta-evictor.js';
+export { TimeEvictor } from './windows/time-evictor.js';
+export type { Evictor, TimestampedValue } from './windows/evictor.js';
 
 export { MAX_WATERMARK, MIN_TIMESTAMP, WatermarkStrategy } from './time/watermark-strategy.js';
 export type {
   TimestampAssigner,
+  WatermarkAlignment,
   WatermarkEmission,
   WatermarkGenerator,
   WatermarkOutput,
@@ -119,7 +193,27 @@ export type {
 } from './connectors/sink.js';
 export type { FunctionContext, SinkFunction, SourceCollector, SourceFunction } from './connectors/classic.js';
 export { DataGeneratorSource } from './connectors/data-generator-source.js';
-export type { DataGeneratorSplit } from './connectors/data-generator-source.js';
+export type { DataGeneratorOptions, DataGeneratorSplit } from './connectors/data-generator-source.js';
+export type { IndexSplit } from './connectors/index-reader.js';
+export { NumberSequenceSource } from './connectors/number-sequence-source.js';
+export { FileSource } from './connectors/file-source.js';
+export type {
+  CsvOptions,
+  FileSourceOptions,
+  LineOptions,
+  NdjsonOptions,
+} from './connectors/file-source.js';
+export type { CsvRecord } from './connectors/csv-format.js';
+export type { FileEnumeratorState } from './connectors/file-enumerator.js';
+export type { IncludeFile } from './connectors/file-listing.js';
+export type { InvalidRecord, OnInvalid } from './connectors/file-reader.js';
+export type { FileSplit, ListedFile } from './connectors/file-split.js';
+export type {
+  AsyncIterableInput,
+  AsyncIterableOptions,
+  FeedOptions,
+  ReadableInput,
+} from './connectors/feed-options.js';
 export type { PrintTarget } from './connectors/print-sink.js';
 
 export type { CheckpointConfig } from './runtime/job-options.js';

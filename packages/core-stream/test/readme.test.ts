@@ -1,20 +1,12 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runSnippet, snippetsOf } from './support/snippets.js';
 import { transpilePackage, type TranspiledPackage } from './support/transpiled-package.js';
 
 const root = join(import.meta.dirname, '..');
 const readme = await readFile(join(root, 'README.md'), 'utf8');
-const snippets = [...readme.matchAll(/```ts\n(.*?)```\n\n```text\n(.*?)```/gs)].map(
-  ([, code = '', output = '']) => ({
-    code,
-    output,
-  }),
-);
+const snippets = snippetsOf(readme);
 
 let built: TranspiledPackage;
 beforeAll(async () => void (built = await transpilePackage()), 60_000);
@@ -26,22 +18,7 @@ describe('the README', () => {
   });
 
   it.each(snippets)('prints what it says: %#', async ({ code, output }) => {
-    const directory = await mkdtemp(join(tmpdir(), 'millrace-readme-'));
-    try {
-      const { outputText } = ts.transpileModule(code, {
-        compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
-      });
-      await writeFile(
-        join(directory, 'snippet.mjs'),
-        outputText
-          .replaceAll("'@millrace/core-stream/testing'", `'${new URL('testing/index.js', built.url).href}'`)
-          .replaceAll("'@millrace/core-stream'", `'${built.url}'`),
-      );
-      const { stdout } = await promisify(execFile)(process.execPath, ['snippet.mjs'], { cwd: directory });
-      expect(stdout).toBe(output);
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    expect(await runSnippet(code, built)).toBe(output);
   });
 
   it('names tests that exist', async () => {

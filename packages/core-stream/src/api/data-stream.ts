@@ -13,6 +13,7 @@ import type {
   ProcessFunctionFactory,
   TypeGuard,
 } from '../functions/functions.js';
+import type { JoinType } from '../functions/join-functions.js';
 import type {
   AnyKeySelector,
   AnySink,
@@ -29,11 +30,17 @@ import { processOperator } from '../operators/process.js';
 import { timestampsAndWatermarksOperator } from '../operators/timestamps-and-watermarks.js';
 import type { MapStateDescriptor } from '../state/state.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
+import type { WindowAssigner } from '../windows/window-assigner.js';
+import type { GlobalWindow, Window } from '../windows/window.js';
+import { AllWindowedStream } from './all-windowed-stream.js';
 import { BroadcastConnectedStream, BroadcastStream } from './broadcast-stream.js';
+import { CoGroupedStreams } from './co-grouped-streams.js';
 import { ConnectedStreams } from './connected-streams.js';
+import { JoinedStreams } from './joined-streams.js';
 import { KeyedStream } from './keyed-stream.js';
 import { DataStreamSink } from './data-stream-sink.js';
 import type { StreamScope } from './stream-scope.js';
+import { WindowDefinition } from './window-definition.js';
 
 /** Where a stream's records come from: one node's output, or several for a union. */
 export type StreamOrigin = Omit<StreamEdge, 'inputIndex'>;
@@ -118,6 +125,27 @@ export class DataStream<T> {
       : new ConnectedStreams(this, other);
   }
 
+  /**
+   * Joins each record with those of `right` that have the same key and window. `type` says whether records without a match
+   * are emitted too.
+   *
+   * @example
+   * orders.join(payments, 'left').where((o) => o.id).equalTo((p) => p.orderId)
+   *   .window(TumblingEventTimeWindows.of(60_000))
+   *   .apply((order, payment) => ({ id: order.id, isPaid: payment !== undefined }))
+   */
+  join<R, J extends JoinType = 'inner'>(
+    right: DataStream<R>,
+    type: J = 'inner' as J,
+  ): JoinedStreams<T, R, J> {
+    return new JoinedStreams(this, right, type);
+  }
+
+  /** Gives the records of both streams that have the same key and window to one call of a function. */
+  coGroup<R>(right: DataStream<R>): CoGroupedStreams<T, R> {
+    return new CoGroupedStreams(this, right);
+  }
+
   /** Gives records timestamps and watermarks here, in place of those from upstream. */
   assignTimestampsAndWatermarks(strategy: WatermarkStrategy<T>): SingleOutputStreamOperator<T> {
     const watermarks = strategy as WatermarkStrategy<unknown>;
@@ -168,6 +196,16 @@ export class DataStream<T> {
   broadcast(...descriptors: readonly BroadcastDescriptor[]): DataStream<T> | BroadcastStream<T> {
     const stream = this.#partitioned({ type: 'broadcast' });
     return descriptors.length === 0 ? stream : new BroadcastStream(stream, descriptors);
+  }
+
+  /** Groups all records into windows, whatever their key: one subtask does all the work. */
+  windowAll<W extends Window>(assigner: WindowAssigner<T, W>): AllWindowedStream<T, W> {
+    return new AllWindowedStream(WindowDefinition.of(this, undefined, assigner));
+  }
+
+  /** Windows of `size` records; with `slide` one every `slide` records, over the newest `size`. One subtask does all the work. */
+  countWindowAll(size: number, slide?: number): AllWindowedStream<T, GlobalWindow> {
+    return new AllWindowedStream(WindowDefinition.ofCount(this, undefined, size, slide));
   }
 
   /**

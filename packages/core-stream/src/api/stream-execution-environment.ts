@@ -1,8 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import { batchOptions } from '../batch/batch-options.js';
 import { StreamConfigError } from '../errors.js';
 import { ClassicSource } from '../connectors/classic-source.js';
 import type { SourceFunction } from '../connectors/classic.js';
 import { DataGeneratorSource } from '../connectors/data-generator-source.js';
+import {
+  asyncIterableSource,
+  readableSource,
+  type AsyncIterableInput,
+  type AsyncIterableOptions,
+  type FeedOptions,
+  type ReadableInput,
+} from '../connectors/feed-options.js';
+import { NumberSequenceSource } from '../connectors/number-sequence-source.js';
 import type { PrintTarget } from '../connectors/print-sink.js';
 import type { Source, SourceSplit } from '../connectors/source.js';
 import { StreamGraph, type AnySource } from '../graph/stream-graph.js';
@@ -34,6 +44,13 @@ export interface EnvironmentOptions {
   readonly autoWatermarkIntervalMs?: number;
   /** `streaming` unless told; see `RuntimeMode`. */
   readonly runtimeMode?: RuntimeMode;
+  /**
+   * Batch mode: how many records a subtask of a keyed operator sorts in memory; 250,000 unless told. What comes beyond them
+   * is written to temporary files, and has to be plain data then.
+   */
+  readonly batchSortBufferRecords?: number;
+  /** Batch mode: where those files go; the system's directory for temporary files unless told. */
+  readonly batchSpillDirectory?: string;
   /** Whether one-to-one neighbours run in one task; `false` gives every operator its own. True unless told. */
   readonly operatorChaining?: boolean;
   /**
@@ -112,6 +129,41 @@ export class StreamExecutionEnvironment {
     );
   }
 
+  /** The whole numbers from `from` to `to`, both included: one stretch per subtask, ascending within it. */
+  fromSequence(from: number, to: number): SingleOutputStreamOperator<number> {
+    const watermarks = WatermarkStrategy.noWatermarks<number>();
+    return this.#addSource(new NumberSequenceSource(from, to), watermarks, 'Sequence');
+  }
+
+  /**
+   * A stream of an async iterable, read ahead by a bounded number of records, with parallelism 1. What an iterable has
+   * given is gone: after a restart the stream goes on with what a newly opened one gives, and records that were read but
+   * not part of a checkpoint are lost (at-most-once), unless `positionOf` tells where to go on. `return()` is called
+   * when the job ends before the iterable.
+   *
+   * @example
+   * env.fromAsyncIterable((after) => readFrom((after ?? -1) + 1), { positionOf: (record) => record.offset })
+   */
+  fromAsyncIterable<T, P = undefined>(
+    iterable: AsyncIterableInput<T, P>,
+    options: AsyncIterableOptions<T, P> = {},
+  ): SingleOutputStreamOperator<T> {
+    const { watermarks = WatermarkStrategy.noWatermarks<T>(), name = 'Async Iterable' } = options;
+    return this.#addSource(asyncIterableSource(iterable, options), watermarks, name, 1);
+  }
+
+  /**
+   * A stream of the chunks of a Node or web stream, as they come, with parallelism 1: at-most-once after a restart, as
+   * `fromAsyncIterable` without positions. The stream is destroyed or cancelled when the job ends before it.
+   *
+   * @example
+   * env.fromReadable<string>(() => createReadStream('log.txt', 'utf8'))
+   */
+  fromReadable<T>(stream: ReadableInput<T>, options: FeedOptions<T> = {}): SingleOutputStreamOperator<T> {
+    const { watermarks = WatermarkStrategy.noWatermarks<T>(), name = 'Readable' } = options;
+    return this.#addSource(readableSource(stream, options), watermarks, name, 1);
+  }
+
   /** Takes checkpoints, and starts from the newest one where there is one. */
   enableCheckpointing(config: CheckpointConfig): this {
     if (!(config.intervalMs > 0)) {
@@ -163,6 +215,7 @@ export class StreamExecutionEnvironment {
       clock: this.#options.clock ?? systemClock,
       logger: this.#options.logger ?? silentLogger,
       watermarkIntervalMs: this.#options.autoWatermarkIntervalMs ?? 200,
+      batch: batchOptions(this.#options),
       isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
       checkpointing: this.#checkpointing,
       createJobId: this.#options.createJobId ?? randomUUID,

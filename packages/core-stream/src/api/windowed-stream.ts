@@ -1,79 +1,74 @@
-import type {
-  AggregateFunction,
-  KeySelector,
-  OutputTag,
-  ProcessWindowFunction,
-  ReduceFunction,
-} from '../functions/functions.js';
-import type { AnyKeySelector } from '../graph/stream-graph.js';
-import { windowOperator } from '../operators/window.js';
-import {
-  aggregateWindow,
-  processWindow,
-  reduceWindow,
-  type WindowFunction,
-} from '../operators/window-function.js';
-import type { WindowAssigner } from '../windows/windows.js';
-import type { DataStream } from './data-stream.js';
+import type { AggregateFunction, OutputTag, ReduceFunction } from '../functions/functions.js';
+import type { ProcessWindowFunction, RichProcessWindowFunction } from '../functions/window-functions.js';
+import { toRichFunction } from '../operators/window-function.js';
+import type { Evictor } from '../windows/evictor.js';
+import type { Trigger } from '../windows/trigger.js';
+import type { TimeWindow, Window } from '../windows/window.js';
+import type { SingleOutputStreamOperator } from './data-stream.js';
+import type { WindowDefinition } from './window-definition.js';
 
-type AnyProcess = ProcessWindowFunction<unknown, unknown, unknown>;
+type ProcessFunction<T, R, K, W extends Window> =
+  ProcessWindowFunction<T, R, K, W> | RichProcessWindowFunction<T, R, K, W>;
 
-/** A keyed stream in windows; a window is emitted once, when the watermark reaches its end. */
-export class WindowedStream<T, K> {
-  readonly #stream: DataStream<T>;
-  readonly #keySelector: KeySelector<T, K>;
-  readonly #assigner: WindowAssigner;
-  readonly #lateOutput: OutputTag<unknown> | undefined;
+/** A keyed stream in windows. A window is emitted when its trigger fires: unless told otherwise, when it is complete. */
+export class WindowedStream<T, K, W extends Window = TimeWindow> {
+  readonly #definition: WindowDefinition<T>;
+  /** Reads the types back from the type only; never set. */
+  declare readonly windowTypes?: readonly [K, W];
 
-  constructor(
-    stream: DataStream<T>,
-    keySelector: KeySelector<T, K>,
-    assigner: WindowAssigner,
-    lateOutput?: OutputTag<T>,
-  ) {
-    this.#stream = stream;
-    this.#keySelector = keySelector;
-    this.#assigner = assigner;
-    this.#lateOutput = lateOutput as OutputTag<unknown> | undefined;
+  /** For the package's own use. */
+  constructor(definition: WindowDefinition<T>) {
+    this.#definition = definition;
+  }
+
+  /**
+   * Decides when a window is emitted, instead of the assigner's trigger.
+   * @throws StreamConfigError where windows merge and the trigger cannot
+   */
+  trigger(trigger: Trigger<T, W>): WindowedStream<T, K, W> {
+    return new WindowedStream(this.#definition.trigger(trigger));
+  }
+
+  /** Removes records from a window before or after it is emitted. All records are kept: only for `process`. */
+  evictor(evictor: Evictor<T, W>): WindowedStream<T, K, W> {
+    return new WindowedStream(this.#definition.evictor(evictor));
+  }
+
+  /** Keeps windows for late records until the watermark is `latenessMs` past their end; each such record emits again. */
+  allowedLateness(latenessMs: number): WindowedStream<T, K, W> {
+    return new WindowedStream(this.#definition.allowedLateness(latenessMs));
   }
 
   /** Records that are late for all their windows go to `tag`; without it they are counted as dropped. */
-  sideOutputLateData(tag: OutputTag<T>): WindowedStream<T, K> {
-    return new WindowedStream(this.#stream, this.#keySelector, this.#assigner, tag);
+  sideOutputLateData(tag: OutputTag<T>): WindowedStream<T, K, W> {
+    return new WindowedStream(this.#definition.sideOutputLateData(tag));
   }
 
-  /** Combines a window's records pairwise, as they come; `process` then sees the one result with key and window. */
-  reduce(reduce: ReduceFunction<T>): DataStream<T>;
-  reduce<R>(reduce: ReduceFunction<T>, process: ProcessWindowFunction<T, R, K>): DataStream<R>;
-  reduce<R>(reduce: ReduceFunction<T>, process?: ProcessWindowFunction<T, R, K>): DataStream<R> {
-    return this.#window(
-      'Reduce',
-      reduceWindow(reduce as ReduceFunction<unknown>, process as AnyProcess | undefined),
-    );
+  /**
+   * Combines a window's records pairwise, as they come; `process` then sees the one result with key and window. `reduce` must
+   * leave its arguments as they are: windows that overlap share them.
+   */
+  reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T>;
+  reduce<R>(reduce: ReduceFunction<T>, process: ProcessFunction<T, R, K, W>): SingleOutputStreamOperator<R>;
+  reduce<R>(reduce: ReduceFunction<T>, process?: ProcessFunction<T, R, K, W>): SingleOutputStreamOperator<R> {
+    return this.#definition.reduce(reduce, process && toRichFunction(process));
   }
 
   /** Aggregates a window's records as they come; `process` then sees the one result with key and window. */
-  aggregate<ACC, A>(aggregate: AggregateFunction<T, ACC, A>): DataStream<A>;
+  aggregate<ACC, A>(aggregate: AggregateFunction<T, ACC, A>): SingleOutputStreamOperator<A>;
   aggregate<ACC, A, R>(
     aggregate: AggregateFunction<T, ACC, A>,
-    process: ProcessWindowFunction<A, R, K>,
-  ): DataStream<R>;
+    process: ProcessFunction<A, R, K, W>,
+  ): SingleOutputStreamOperator<R>;
   aggregate<ACC, A, R>(
     aggregate: AggregateFunction<T, ACC, A>,
-    process?: ProcessWindowFunction<A, R, K>,
-  ): DataStream<R> {
-    const erased = aggregate as AggregateFunction<unknown, unknown, unknown>;
-    return this.#window('Aggregate', aggregateWindow(erased, process as AnyProcess | undefined));
+    process?: ProcessFunction<A, R, K, W>,
+  ): SingleOutputStreamOperator<R> {
+    return this.#definition.aggregate(aggregate, process && toRichFunction(process));
   }
 
-  /** Keeps all records of a window until it closes. Prefer `reduce` or `aggregate` where they do. */
-  process<R>(process: ProcessWindowFunction<T, R, K>): DataStream<R> {
-    return this.#window('Process', processWindow(process as AnyProcess));
-  }
-
-  #window<R>(kind: string, windowFunction: WindowFunction): DataStream<R> {
-    const keySelector = this.#keySelector as AnyKeySelector;
-    const options = { keySelector, assigner: this.#assigner, windowFunction, lateOutput: this.#lateOutput };
-    return this.#stream.transform<R>(`Window ${kind}`, windowOperator(options), { keySelector, needs: { eventTime: true } });
+  /** Keeps all records of a window until it is gone. Prefer `reduce` or `aggregate` where they do. */
+  process<R>(process: ProcessFunction<T, R, K, W>): SingleOutputStreamOperator<R> {
+    return this.#definition.process(toRichFunction(process));
   }
 }

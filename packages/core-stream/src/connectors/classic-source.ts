@@ -1,5 +1,6 @@
 import { decodeState, encodeState } from '../state/canonical-encoding.js';
 import type { SourceFunction } from './classic.js';
+import { singleSplitEnumerator } from './single-split.js';
 import type {
   Boundedness,
   PollStatus,
@@ -20,10 +21,11 @@ interface ClassicSplit extends SourceSplit {
 
 /** Adapts a `SourceFunction` to a source with one reader. */
 export class ClassicSource<T> implements Source<T, ClassicSplit, boolean> {
-  readonly boundedness: Boundedness = 'bounded';
+  readonly boundedness: Boundedness;
   readonly #function: SourceFunction<T>;
 
   constructor(sourceFunction: SourceFunction<T>) {
+    this.boundedness = sourceFunction.boundedness ?? 'unbounded';
     this.#function = sourceFunction;
   }
 
@@ -31,17 +33,7 @@ export class ClassicSource<T> implements Source<T, ClassicSplit, boolean> {
     context: SplitEnumeratorContext<ClassicSplit>,
     isAssigned = false,
   ): SplitEnumerator<ClassicSplit, boolean> {
-    let isUnassigned = !isAssigned;
-    return {
-      start: () => undefined,
-      handleSplitRequest(subtaskIndex) {
-        if (isUnassigned) context.assignSplit({ splitId: 'classic' }, subtaskIndex);
-        isUnassigned = false;
-        context.signalNoMoreSplits(subtaskIndex);
-      },
-      addSplitsBack: () => undefined, // the parallelism is always 1
-      snapshotState: () => !isUnassigned,
-    };
+    return singleSplitEnumerator(context, { splitId: 'classic' }, isAssigned);
   }
 
   createReader(context: SourceReaderContext): SourceReader<T, ClassicSplit> {

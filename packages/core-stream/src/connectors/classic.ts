@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock.js';
 import type { Logger } from '../runtime/logger.js';
+import type { Boundedness } from './source.js';
 import type { SinkWriteContext } from './sink.js';
 
 export interface FunctionContext {
@@ -25,6 +26,8 @@ export interface SourceCollector<T> {
  * env.addSource<number>({ collect: (out) => { out.collect(n++); return n < 100; } })
  */
 export interface SourceFunction<T> {
+  /** `bounded` promises an end, which batch mode needs. `unbounded` unless told; it may still end. */
+  readonly boundedness?: Boundedness;
   open?(context: FunctionContext): void | Promise<void>;
   /**
    * Called again and again: hands over the next few records, and returns `false` after the last one. Emit a batch per

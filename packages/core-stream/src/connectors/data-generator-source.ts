@@ -1,107 +1,84 @@
 import { StreamConfigError } from '../errors.js';
+import { IndexReader, type IndexSplit } from './index-reader.js';
+import { RateLimiter } from './rate-limiter.js';
 import type {
-  PollStatus,
-  ReaderOutput,
+  Boundedness,
   Source,
   SourceReader,
   SourceReaderContext,
-  SourceSplit,
   SplitEnumerator,
   SplitEnumeratorContext,
 } from './source.js';
+import { splitPoolEnumerator } from './split-pool.js';
 
-/** The index of the next record. */
-export interface DataGeneratorSplit extends SourceSplit {
-  readonly next: number;
+export type DataGeneratorSplit = IndexSplit;
+
+export interface DataGeneratorOptions {
+  /**
+   * Into how many splits the records are dealt out, record by record: as many readers can work at a time. 1 unless told,
+   * which keeps all records in order; with more, those of a split are.
+   */
+  readonly splits?: number;
+  /** The highest rate over all readers, each of which gets the same share of it. No limit unless told. */
+  readonly recordsPerSecond?: number;
 }
 
 /**
- * Emits `count` records, each made from its index, in order: one split, read by one reader. A checkpoint stores the index,
- * so `generate` has to give the same record for the same index, also in the next process.
+ * Emits `count` records, each made from its index from 0; `Infinity` goes on for ever. A checkpoint stores the next index
+ * of each split, so `generate` has to give the same record for the same index, also in the next process.
  *
  * @example
  * env.fromSource(new DataGeneratorSource((n) => ({ id: n }), 1_000), WatermarkStrategy.noWatermarks(), 'ids')
- * @throws StreamConfigError for a `count` that is no whole number from 0
+ * @throws StreamConfigError for a `count` that is no whole number from 0, and options that make no sense
  */
-export class DataGeneratorSource<T> implements Source<T, DataGeneratorSplit, boolean> {
-  readonly boundedness = 'bounded';
+export class DataGeneratorSource<T> implements Source<T, DataGeneratorSplit, readonly DataGeneratorSplit[]> {
+  readonly boundedness: Boundedness;
   readonly #generate: (index: number) => T;
   readonly #count: number;
+  readonly #splits: number;
+  readonly #recordsPerSecond: number | undefined;
 
-  constructor(generate: (index: number) => T, count: number) {
-    if (!Number.isSafeInteger(count) || count < 0) {
-      throw new StreamConfigError(`A data generator needs a whole number of records from 0, got ${count}`);
+  constructor(generate: (index: number) => T, count: number, options: DataGeneratorOptions = {}) {
+    const { splits = 1, recordsPerSecond } = options;
+    if (count !== Infinity && (!Number.isSafeInteger(count) || count < 0)) {
+      throw new StreamConfigError(
+        `A data generator needs a whole number of records from 0, or Infinity, got ${count}`,
+      );
     }
+    if (!Number.isSafeInteger(splits) || splits < 1) {
+      throw new StreamConfigError(
+        `'splits' of a data generator must be a whole number above 0, got ${splits}`,
+      );
+    }
+    if (recordsPerSecond !== undefined && !(recordsPerSecond > 0 && recordsPerSecond < Infinity)) {
+      throw new StreamConfigError(
+        `'recordsPerSecond' of a data generator must be above 0, got ${recordsPerSecond}. Leave it out for no limit.`,
+      );
+    }
+    this.boundedness = count === Infinity ? 'unbounded' : 'bounded';
     this.#generate = generate;
     this.#count = count;
+    this.#splits = splits;
+    this.#recordsPerSecond = recordsPerSecond;
   }
 
-  /** The enumerator's state is whether the one split was handed out. */
+  /** The enumerator's state is the splits that no reader has had. */
   createEnumerator(
     context: SplitEnumeratorContext<DataGeneratorSplit>,
-    isAssigned = false,
-  ): SplitEnumerator<DataGeneratorSplit, boolean> {
-    let unassigned: readonly DataGeneratorSplit[] = isAssigned ? [] : [{ splitId: 'all', next: 0 }];
-    return {
-      start: () => undefined,
-      handleSplitRequest(subtaskIndex) {
-        for (const split of unassigned) context.assignSplit(split, subtaskIndex);
-        unassigned = [];
-        context.signalNoMoreSplits(subtaskIndex);
-      },
-      addSplitsBack: (splits) => (unassigned = [...unassigned, ...splits]),
-      snapshotState: () => unassigned.length === 0,
-    };
+    restored?: readonly DataGeneratorSplit[],
+  ): SplitEnumerator<DataGeneratorSplit, readonly DataGeneratorSplit[]> {
+    const dealt = Array.from({ length: this.#splits }, (_, index) => {
+      return { splitId: String(index), next: index, end: this.#count, step: this.#splits };
+    });
+    return splitPoolEnumerator(context, restored ?? dealt.filter(({ next, end }) => next < end));
   }
 
   createReader(context: SourceReaderContext): SourceReader<T, DataGeneratorSplit> {
-    return new DataGeneratorReader(this.#generate, this.#count, context);
-  }
-}
-
-class DataGeneratorReader<T> implements SourceReader<T, DataGeneratorSplit> {
-  readonly #generate: (index: number) => T;
-  readonly #count: number;
-  readonly #context: SourceReaderContext;
-  #split: DataGeneratorSplit | undefined;
-  #noMoreSplits = false;
-  #onAvailable: (() => void) | undefined;
-
-  constructor(generate: (index: number) => T, count: number, context: SourceReaderContext) {
-    this.#generate = generate;
-    this.#count = count;
-    this.#context = context;
-  }
-
-  start(): void {
-    if (this.#split === undefined) this.#context.requestSplit();
-  }
-
-  pollNext(output: ReaderOutput<T>, maxRecords: number): PollStatus {
-    if (this.#split === undefined) return this.#noMoreSplits ? 'end' : 'wait';
-    const { splitId, next } = this.#split;
-    const end = Math.min(this.#count, next + maxRecords);
-    for (let index = next; index < end; index++) output.collect(this.#generate(index));
-    this.#split = end < this.#count ? { splitId, next: end } : undefined;
-    if (this.#split === undefined && !this.#noMoreSplits) this.#context.requestSplit();
-    return 'more';
-  }
-
-  isAvailable(): Promise<void> {
-    return new Promise((resolve) => (this.#onAvailable = resolve));
-  }
-
-  addSplits(splits: readonly DataGeneratorSplit[]): void {
-    this.#split = splits[0];
-    this.#onAvailable?.();
-  }
-
-  notifyNoMoreSplits(): void {
-    this.#noMoreSplits = true;
-    this.#onAvailable?.();
-  }
-
-  snapshotState(): readonly DataGeneratorSplit[] {
-    return this.#split === undefined ? [] : [this.#split];
+    const readers = Math.min(context.parallelism, this.#splits);
+    const limiter =
+      this.#recordsPerSecond === undefined
+        ? undefined
+        : new RateLimiter(this.#recordsPerSecond / readers, context.clock);
+    return new IndexReader(this.#generate, context, limiter);
   }
 }

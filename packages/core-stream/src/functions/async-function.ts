@@ -1,5 +1,9 @@
 import type { AsyncRetryStrategy } from './async-retry.js';
+import type { OperatorStateStore } from '../state/operator-state.js';
 import type { RuntimeContext } from './functions.js';
+
+/** About the subtask that an async function runs in. It has no state: an answer comes after its record's turn is over. */
+export type AsyncRuntimeContext = Omit<RuntimeContext, keyof OperatorStateStore>;
 
 /** About the call for one record. Each record has its own: it may be read at any time. */
 export interface AsyncContext {
@@ -23,13 +27,13 @@ export interface AsyncFunction<T, R> {
   /** What is emitted for a record whose time is up. Without it a time-out fails the job. */
   timeout?(value: T): readonly R[];
   /** Called once per subtask, before the first record. */
-  open?(context: RuntimeContext): void | Promise<void>;
+  open?(context: AsyncRuntimeContext): void | Promise<void>;
   /** Called once per subtask, also after a failure. */
   close?(): void | Promise<void>;
 }
 
 /** Makes the function of one subtask: for functions that keep a connection or a cache of their own. */
-export type AsyncFunctionFactory<T, R> = (context: RuntimeContext) => AsyncFunction<T, R>;
+export type AsyncFunctionFactory<T, R> = (context: AsyncRuntimeContext) => AsyncFunction<T, R>;
 
 export interface AsyncWaitOptions<R> {
   /** Time for a record from its first call on, with all retries and the waits between them; `Infinity` for no limit. */

@@ -65,6 +65,8 @@ export interface BroadcastProcessFunction<A, B, R> {
   processBroadcastElement(value: B, context: BroadcastContext, out: Collector<R>): void;
   /** Called once, before the first record. */
   open?(context: RuntimeContext): void | Promise<void>;
+  /** Called right before each checkpoint, to bring operator state up to date. */
+  snapshotState?(checkpointId: number): void;
   /** Called once, also after a failure. */
   close?(): void | Promise<void>;
 }
@@ -77,6 +79,8 @@ export interface KeyedBroadcastProcessFunction<K, A, B, R> {
   onTimer?(timestamp: number, context: OnTimerBroadcastContext<K>, out: Collector<R>): void;
   /** Called once, before the first record. */
   open?(context: KeyedRuntimeContext): void | Promise<void>;
+  /** Called right before each checkpoint, to bring operator state up to date. No key is current then. */
+  snapshotState?(checkpointId: number): void;
   /** Called once, also after a failure. */
   close?(): void | Promise<void>;
 }

@@ -25,6 +25,8 @@ export interface CoProcessFunction<A, B, R> {
   processElement2(value: B, context: ProcessContext, out: Collector<R>): void;
   /** Called once, before the first record. */
   open?(context: RuntimeContext): void | Promise<void>;
+  /** Called right before each checkpoint, to bring operator state up to date. */
+  snapshotState?(checkpointId: number): void;
   /** Called once, also after a failure. */
   close?(): void | Promise<void>;
 }
@@ -37,6 +39,8 @@ export interface KeyedCoProcessFunction<K, A, B, R> {
   onTimer?(timestamp: number, context: OnTimerContext<K>, out: Collector<R>): void;
   /** Called once, before the first record. */
   open?(context: KeyedRuntimeContext): void | Promise<void>;
+  /** Called right before each checkpoint, to bring operator state up to date. No key is current then. */
+  snapshotState?(checkpointId: number): void;
   /** Called once, also after a failure. */
   close?(): void | Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../time/clock.js';
 import type { Logger } from '../runtime/logger.js';
+import type { OperatorStateStore } from '../state/operator-state.js';
 import type { KeyedStateStore } from '../state/state.js';
-import type { TimeWindow } from '../windows/windows.js';
 
 /** Takes what a function emits. The record's timestamp is set by the operator. */
 export interface Collector<T> {
@@ -36,12 +36,18 @@ export interface AggregateFunction<T, ACC, R> {
   /** Returns the accumulator with `value` added: a new one, or the same one changed. */
   add(value: T, accumulator: ACC): ACC;
   getResult(accumulator: ACC): R;
-  /** Combines two accumulators. */
+  /** Combines two accumulators, of which `a` may be changed and returned; neither, where `sharesPanes` is set. */
   merge(a: ACC, b: ACC): ACC;
+  /**
+   * Promises that `merge` changes neither of its arguments, and that `getResult` does not give out the accumulator itself:
+   * overlapping windows then share accumulators, and each record is added once instead of once per window. Taken for granted
+   * where `createAccumulator` gives a primitive.
+   */
+  readonly sharesPanes?: boolean;
 }
 
-/** About the subtask that a function runs in. */
-export interface RuntimeContext {
+/** About the subtask that a function runs in; also gives the state that belongs to the subtask. */
+export interface RuntimeContext extends OperatorStateStore {
   readonly operatorName: string;
   readonly subtaskIndex: number;
   readonly parallelism: number;
@@ -49,7 +55,7 @@ export interface RuntimeContext {
   readonly logger: Logger;
 }
 
-/** The same for functions of a keyed stream: also gives their state. */
+/** The same for functions of a keyed stream: also gives the state that belongs to the key. */
 export interface KeyedRuntimeContext extends RuntimeContext, KeyedStateStore {}
 
 export interface TimeContext {
@@ -93,6 +99,8 @@ export interface ProcessFunction<T, R> {
   processElement(value: T, context: ProcessContext, out: Collector<R>): void;
   /** Called once, before the first record. */
   open?(context: RuntimeContext): void | Promise<void>;
+  /** Called right before each checkpoint, to bring operator state up to date. */
+  snapshotState?(checkpointId: number): void;
   /** Called once, also after a failure. */
   close?(): void | Promise<void>;
 }
@@ -104,6 +112,8 @@ export interface KeyedProcessFunction<K, T, R> {
   onTimer?(timestamp: number, context: OnTimerContext<K>, out: Collector<R>): void;
   /** Called once, before the first record. */
   open?(context: KeyedRuntimeContext): void | Promise<void>;
+  /** Called right before each checkpoint, to bring operator state up to date. No key is current then. */
+  snapshotState?(checkpointId: number): void;
   /** Called once, also after a failure. */
   close?(): void | Promise<void>;
 }
@@ -127,19 +137,3 @@ export type ProcessFunctionFactory<T, R> = (context: RuntimeContext) => ProcessF
 export type KeyedProcessFunctionFactory<K, T, R> = (
   context: KeyedRuntimeContext,
 ) => KeyedProcessFunction<K, T, R>;
-
-export interface WindowContext extends TimeContext {
-  readonly window: TimeWindow;
-  output<S>(tag: OutputTag<S>, value: S): void;
-}
-
-/**
- * Called once per key and window when the window closes. `elements` are the window's records in order of arrival, or the
- * one result where a reduce or aggregate runs before it. Emitted records have the timestamp `window.end − 1`.
- */
-export type ProcessWindowFunction<T, R, K> = (
-  key: K,
-  context: WindowContext,
-  elements: Iterable<T>,
-  out: Collector<R>,
-) => void;

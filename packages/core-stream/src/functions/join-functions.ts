@@ -10,11 +10,15 @@ export type JoinType = 'inner' | 'left' | 'right' | 'full';
 export type JoinedLeft<L, J extends JoinType> = J extends 'right' | 'full' ? L | undefined : L;
 export type JoinedRight<R, J extends JoinType> = J extends 'left' | 'full' ? R | undefined : R;
 
+/** A record of a join in windows, as triggers, evictors and late outputs see it. */
+export type SidedRecord<L, R> =
+  { readonly side: 'left'; readonly value: L } | { readonly side: 'right'; readonly value: R };
+
 /** One result per pair. */
 export type JoinFunction<L, R, Out> = (left: L, right: R) => Out;
 /** Any number of results per pair. */
 export type FlatJoinFunction<L, R, Out> = (left: L, right: R, out: Collector<Out>) => void;
-/** Called once per key and window, with the window's records of both sides in order of arrival; one side may be empty. */
+/** Called once per key and window with the window's records of both sides, one of which may be empty: read them while the call lasts. */
 export type CoGroupFunction<L, R, Out> = (
   left: readonly L[],
   right: readonly R[],

@@ -18,6 +18,7 @@ export class OperatorMetrics {
   earlierOut = 0;
   /** Counted by earlier runs; this run's are the operator's. */
   lateRecordsDropped = 0;
+  /** The last one that the operator has passed on. */
   watermark = MIN_TIMESTAMP;
 
   get recordsIn(): number {

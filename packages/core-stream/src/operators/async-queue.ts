@@ -69,6 +69,11 @@ export class AsyncQueue<E extends QueuedRecord> {
     return this.#size;
   }
 
+  /** The watermark that has left. */
+  get watermark(): number {
+    return this.#watermarkOut;
+  }
+
   /** The oldest record; it is not complete (invariant 3). */
   get oldest(): E | undefined {
     return this.#head as E | undefined;

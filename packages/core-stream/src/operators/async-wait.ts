@@ -7,7 +7,8 @@
  * 1. Promises only leave a note (`#settled`); everything else happens on the subtask's own turns.
  * 2. At most `capacity` records have a call begun and have not left; what a batch brings beyond that waits its turn.
  * 3. Calls begin in the order of the records, so that the oldest record has the earliest deadline: one wake-up serves all.
- * 4. A record is in the snapshot until its results have been emitted; after a restore it is called again, before new ones.
+ * 4. A record is in the snapshot until its results have been emitted; after a restore it is called again, before new ones,
+ *    and behind the watermark that had been emitted.
  * 5. Once a record is complete, or the operator closed, what its calls still bring is ignored.
  */
 import { StreamConfigError } from '../errors.js';
@@ -15,6 +16,7 @@ import type { AsyncFunction, AsyncFunctionFactory } from '../functions/async-fun
 import type { AsyncRetryStrategy } from '../functions/async-retry.js';
 import { describeValue } from '../runtime/describe-value.js';
 import { operatorError } from '../runtime/operator-error.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { AsyncCall } from './async-call.js';
 import { AsyncQueue } from './async-queue.js';
 import type { DrainStatus, OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
@@ -28,6 +30,8 @@ export interface AsyncWaitOperatorOptions {
 }
 
 interface AsyncWaitSnapshot {
+  /** What the operators behind this one had been told: a record that was late for them stays late. */
+  readonly watermark: number;
   /** In the order in which they came. */
   readonly records: readonly { readonly value: unknown; readonly timestamp: number }[];
 }
@@ -63,7 +67,9 @@ class AsyncWaitOperator implements StreamOperator {
 
   async open(): Promise<void> {
     await this.#function.open?.(this.#context);
-    for (const { value, timestamp } of this.#restoredRecords()) this.processElement(value, timestamp); // invariant 4
+    const { watermark, records } = this.#restored();
+    if (watermark > MIN_TIMESTAMP) this.#queue.putWatermark(watermark); // invariant 4
+    for (const { value, timestamp } of records) this.processElement(value, timestamp);
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -91,7 +97,7 @@ class AsyncWaitOperator implements StreamOperator {
       value,
       timestamp: eventTime,
     }));
-    return { records };
+    return { watermark: this.#queue.watermark, records };
   }
 
   /** Without records there are no marks either: +∞ has left. */
@@ -110,14 +116,18 @@ class AsyncWaitOperator implements StreamOperator {
     return this.#function.close?.();
   }
 
-  /** This subtask's own; after a change of parallelism every n-th of all. */
-  #restoredRecords(): AsyncWaitSnapshot['records'] {
+  /** This subtask's own state; after a change of parallelism every n-th record of all, and the lowest watermark. */
+  #restored(): AsyncWaitSnapshot {
     const { parallelism, subtaskIndex } = this.#context;
-    const restored = (this.#context.restored ?? []) as readonly AsyncWaitSnapshot[];
-    if (restored.length === parallelism) return restored[subtaskIndex]!.records;
-    return restored
-      .flatMap(({ records }) => records)
-      .filter((_record, index) => index % parallelism === subtaskIndex);
+    const states = (this.#context.restored ?? []) as readonly AsyncWaitSnapshot[];
+    if (states.length === 0) return { watermark: MIN_TIMESTAMP, records: [] };
+    if (states.length === parallelism) return states[subtaskIndex]!;
+    return {
+      watermark: Math.min(...states.map(({ watermark }) => watermark)),
+      records: states
+        .flatMap(({ records }) => records)
+        .filter((_record, index) => index % parallelism === subtaskIndex),
+    };
   }
 
   #beginWaiting(): void {

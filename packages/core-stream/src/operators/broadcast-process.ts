@@ -17,6 +17,7 @@ import {
 import type { MapStateKey } from '../state/state.js';
 import { FunctionContext } from './function-context.js';
 import type { OperatorContext, OperatorFactory, Output } from './operator.js';
+import { withOperatorState } from './with-operator-state.js';
 
 export interface BroadcastProcessOptions {
   readonly descriptors: readonly { readonly name: string }[];
@@ -24,7 +25,7 @@ export interface BroadcastProcessOptions {
 }
 
 export function broadcastProcessOperator({ descriptors, create }: BroadcastProcessOptions): OperatorFactory {
-  return (context, output) => {
+  return withOperatorState((context, output) => {
     const copies = (context.restored ?? []) as readonly BroadcastStateSnapshot[];
     const state = new HeapBroadcastState(descriptors, context, copies);
     const seen = new BroadcastFunctionContext(context, output, state);
@@ -45,10 +46,13 @@ export function broadcastProcessOperator({ descriptors, create }: BroadcastProce
         output.emitWatermark(timestamp);
       },
       processIdle: (isIdle) => output.emitIdle(isIdle),
-      snapshotState: () => state.snapshot(),
+      snapshotState(checkpointId) {
+        broadcastProcess.snapshotState?.(checkpointId);
+        return state.snapshot();
+      },
       close: () => broadcastProcess.close?.(),
     };
-  };
+  });
 }
 
 /** Of both sides: that one of them may only read is up to the types. */

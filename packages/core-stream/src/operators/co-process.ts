@@ -1,11 +1,12 @@
 import type { CoProcessFunction, CoProcessFunctionFactory } from '../functions/co-functions.js';
 import { FunctionContext } from './function-context.js';
 import type { OperatorFactory } from './operator.js';
+import { withOperatorState } from './with-operator-state.js';
 
 export function coProcessOperator(
   create: CoProcessFunctionFactory<unknown, unknown, unknown>,
 ): OperatorFactory {
-  return (context, output) => {
+  return withOperatorState((context, output) => {
     const seen = new FunctionContext(context, output);
     const { collector } = seen;
     const coProcess: CoProcessFunction<unknown, unknown, unknown> = create(context);
@@ -24,7 +25,8 @@ export function coProcessOperator(
         output.emitWatermark(timestamp);
       },
       processIdle: (isIdle) => output.emitIdle(isIdle),
+      snapshotState: (checkpointId) => coProcess.snapshotState?.(checkpointId),
       close: () => coProcess.close?.(),
     };
-  };
+  });
 }

@@ -12,7 +12,7 @@
 import type { OutputTag } from '../functions/functions.js';
 import type { JoinType, ProcessJoinFunction } from '../functions/join-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
-import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { restoredWatermark } from '../time/restored-watermark.js';
 import { JoinOutput } from './join-output.js';
 import { KeyedBuffers, type KeyBuffers, type KeyedBuffersSnapshot } from './keyed-buffers.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
@@ -30,6 +30,11 @@ export interface IntervalJoinOptions {
   readonly join: ProcessJoinFunction<unknown, unknown, unknown>;
 }
 
+interface Snapshot {
+  readonly watermark: number;
+  readonly keys: KeyedBuffersSnapshot;
+}
+
 export function intervalJoinOperator(options: IntervalJoinOptions): OperatorFactory {
   return (context, output) => new IntervalJoinOperator(context, output, options);
 }
@@ -43,7 +48,7 @@ class IntervalJoinOperator implements StreamOperator {
   readonly #isBatch: boolean;
   readonly #buffers: KeyedBuffers;
   readonly #join: JoinOutput;
-  #watermark = MIN_TIMESTAMP;
+  #watermark: number;
 
   constructor(context: OperatorContext, output: Output, options: IntervalJoinOptions) {
     const { type, lowerMs, upperMs } = options;
@@ -54,7 +59,17 @@ class IntervalJoinOperator implements StreamOperator {
     this.#heldBackMs = Math.max(0, this.#emitsLeft ? upperMs + 1 : 0, this.#emitsRight ? 1 - lowerMs : 0);
     this.#isBatch = context.isBatch;
     this.#join = new JoinOutput(context, output, options.join);
-    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time));
+    const restored = (context.restored ?? []) as readonly Snapshot[];
+    this.#watermark = restoredWatermark(
+      restored.map(({ watermark }) => ({ watermark, isIdle: false })),
+      context.subtaskIndex,
+      context.parallelism,
+    );
+    this.#buffers = new KeyedBuffers(
+      context,
+      restored.map(({ keys }) => keys),
+      (buffers, time) => this.#advanceKey(buffers, time),
+    );
   }
 
   get lateRecordsDropped(): number {
@@ -98,9 +113,10 @@ class IntervalJoinOperator implements StreamOperator {
   }
 
   processWatermark(timestamp: number): void {
-    this.#watermark = timestamp;
-    this.#buffers.advance(timestamp);
-    this.#output.emitWatermark(timestamp - this.#heldBackMs); // invariant 3
+    // After a restore it begins with the one that was passed on, which is not the one that was reached.
+    if (timestamp > this.#watermark) this.#watermark = timestamp;
+    this.#buffers.advance(this.#watermark);
+    this.#output.emitWatermark(this.#watermark - this.#heldBackMs); // invariant 3
   }
 
   processIdle(isIdle: boolean): void {
@@ -111,8 +127,8 @@ class IntervalJoinOperator implements StreamOperator {
     this.#buffers.finishKey();
   }
 
-  snapshotState(): KeyedBuffersSnapshot {
-    return this.#buffers.snapshot();
+  snapshotState(): Snapshot {
+    return { watermark: this.#watermark, keys: this.#buffers.snapshot() };
   }
 
   #isLate(value: unknown, timestamp: number, tag: OutputTag<unknown> | undefined): boolean {

@@ -28,6 +28,7 @@ import type {
 import { BroadcastFunctionContext, type BroadcastProcessOptions } from './broadcast-process.js';
 import { KeyedFunctionContext, type KeyedFunctionSnapshot } from './keyed-function-context.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
+import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
 
 export interface KeyedBroadcastProcessOptions extends Pick<BroadcastProcessOptions, 'descriptors'> {
   readonly keySelector: AnyKeySelector;
@@ -40,12 +41,10 @@ interface Snapshot {
 }
 
 type AnyDescriptor =
-  | ValueStateDescriptor<unknown>
-  | ListStateDescriptor<unknown>
-  | MapStateDescriptor<MapStateKey, unknown>;
+  ValueStateDescriptor<unknown> | ListStateDescriptor<unknown> | MapStateDescriptor<MapStateKey, unknown>;
 
 export function keyedBroadcastProcessOperator(options: KeyedBroadcastProcessOptions): OperatorFactory {
-  return (context, output) => new KeyedBroadcastProcessOperator(context, output, options);
+  return withOperatorState((context, output) => new KeyedBroadcastProcessOperator(context, output, options));
 }
 
 class KeyedBroadcastProcessOperator implements StreamOperator {
@@ -56,7 +55,7 @@ class KeyedBroadcastProcessOperator implements StreamOperator {
   readonly #broadcast: BroadcastSide;
   readonly #function: KeyedBroadcastProcessFunction<unknown, unknown, unknown, unknown>;
 
-  constructor(context: OperatorContext, output: Output, options: KeyedBroadcastProcessOptions) {
+  constructor(context: FunctionOperatorContext, output: Output, options: KeyedBroadcastProcessOptions) {
     this.#output = output;
     this.#keySelector = options.keySelector;
     const restored = (context.restored ?? []) as readonly Snapshot[];
@@ -73,12 +72,10 @@ class KeyedBroadcastProcessOperator implements StreamOperator {
 
   async open(): Promise<void> {
     await this.#function.open?.(this.#keyed.runtimeContext);
-    const { onTimer } = this.#function;
-    this.#keyed.open(
-      onTimer === undefined
-        ? {}
-        : { onTimer: (timestamp, _context, out) => onTimer.call(this.#function, timestamp, this.#keyed, out) },
-    );
+    this.#keyed.open({
+      onTimer: (timestamp, _context, out) => this.#function.onTimer?.(timestamp, this.#keyed, out),
+      snapshotState: (checkpointId) => this.#function.snapshotState?.(checkpointId),
+    });
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -108,8 +105,8 @@ class KeyedBroadcastProcessOperator implements StreamOperator {
     this.#keyed.finishKey();
   }
 
-  snapshotState(): Snapshot {
-    return { keyed: this.#keyed.snapshot(), broadcast: this.#broadcastState.snapshot() };
+  snapshotState(checkpointId: number): Snapshot {
+    return { keyed: this.#keyed.snapshot(checkpointId), broadcast: this.#broadcastState.snapshot() };
   }
 
   finish(): void {
@@ -129,7 +126,7 @@ class KeyedSide
   readonly #broadcastState: HeapBroadcastState;
 
   constructor(
-    operator: OperatorContext,
+    operator: FunctionOperatorContext,
     target: Output,
     restored: readonly KeyedFunctionSnapshot[],
     broadcastState: HeapBroadcastState,
@@ -158,10 +155,7 @@ class BroadcastSide extends BroadcastFunctionContext implements KeyedBroadcastCo
     this.#keyedState = keyedState;
   }
 
-  applyToKeyedState(
-    descriptor: AnyDescriptor,
-    apply: (key: unknown, state: never) => void,
-  ): void {
+  applyToKeyedState(descriptor: AnyDescriptor, apply: (key: unknown, state: never) => void): void {
     const state = this.#keyedState;
     const handle =
       descriptor.kind === 'value'

@@ -35,10 +35,10 @@ export class KeyedBuffers {
   readonly #keys = new Map<unknown, KeyBuffers>();
   readonly #timers = new TimerQueue();
 
-  constructor(context: OperatorContext, advanceKey: AdvanceKey) {
+  constructor(context: OperatorContext, restored: readonly KeyedBuffersSnapshot[], advanceKey: AdvanceKey) {
     this.#context = context;
     this.#advanceKey = advanceKey;
-    for (const snapshot of (context.restored ?? []) as readonly KeyedBuffersSnapshot[]) this.#restore(snapshot);
+    for (const snapshot of restored) this.#restore(snapshot);
   }
 
   /** Those of `key`, which are made where there are none: `settle` them afterwards. */

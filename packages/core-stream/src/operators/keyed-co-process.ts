@@ -1,7 +1,8 @@
 import type { KeyedCoProcessFunction, KeyedCoProcessFunctionFactory } from '../functions/co-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { KeyedFunctionContext, type KeyedFunctionSnapshot } from './keyed-function-context.js';
-import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
+import type { OperatorFactory, Output, StreamOperator } from './operator.js';
+import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
 
 export interface KeyedCoProcessOptions {
   readonly keySelector1: AnyKeySelector;
@@ -11,7 +12,7 @@ export interface KeyedCoProcessOptions {
 
 /** Runs a `KeyedCoProcessFunction`: both inputs share the key's state and timers. */
 export function keyedCoProcessOperator(options: KeyedCoProcessOptions): OperatorFactory {
-  return (context, output) => new KeyedCoProcessOperator(context, output, options);
+  return withOperatorState((context, output) => new KeyedCoProcessOperator(context, output, options));
 }
 
 class KeyedCoProcessOperator implements StreamOperator {
@@ -21,7 +22,7 @@ class KeyedCoProcessOperator implements StreamOperator {
   readonly #keyed: KeyedFunctionContext;
   readonly #function: KeyedCoProcessFunction<unknown, unknown, unknown, unknown>;
 
-  constructor(context: OperatorContext, output: Output, options: KeyedCoProcessOptions) {
+  constructor(context: FunctionOperatorContext, output: Output, options: KeyedCoProcessOptions) {
     this.#output = output;
     this.#keySelector1 = options.keySelector1;
     this.#keySelector2 = options.keySelector2;
@@ -64,8 +65,8 @@ class KeyedCoProcessOperator implements StreamOperator {
     this.#keyed.finishKey();
   }
 
-  snapshotState(): KeyedFunctionSnapshot {
-    return this.#keyed.snapshot();
+  snapshotState(checkpointId: number): KeyedFunctionSnapshot {
+    return this.#keyed.snapshot(checkpointId);
   }
 
   finish(): void {

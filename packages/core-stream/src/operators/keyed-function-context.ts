@@ -20,7 +20,8 @@ import { HeapKeyedState, type KeyedStateSnapshot } from '../state/heap-keyed-sta
 import { TimerQueue, type TimerSnapshot } from '../time/timer-service.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { FunctionContext } from './function-context.js';
-import type { OperatorContext, Output } from './operator.js';
+import type { Output } from './operator.js';
+import type { FunctionOperatorContext } from './with-operator-state.js';
 
 export interface KeyedFunctionSnapshot {
   readonly state: readonly KeyedStateSnapshot[];
@@ -28,8 +29,10 @@ export interface KeyedFunctionSnapshot {
   readonly processingTimers: readonly TimerSnapshot[];
 }
 
+/** What the user's function has besides its records. */
 interface TimedFunction {
   onTimer?(timestamp: number, context: OnTimerContext<unknown>, out: Collector<unknown>): void;
+  snapshotState?(checkpointId: number): void;
 }
 
 export class KeyedFunctionContext extends FunctionContext implements OnTimerContext<unknown>, TimerService {
@@ -45,10 +48,15 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
   #function: TimedFunction = {};
   #wakeUp: { readonly at: number; readonly cancel: () => void } | undefined;
   #isFinished = false;
+  /** What state ages by: the watermark; while it advances, the time of the timer that fires. */
+  #eventTime = MIN_TIMESTAMP;
 
-  constructor(operator: OperatorContext, target: Output, restored: readonly KeyedFunctionSnapshot[]) {
+  constructor(operator: FunctionOperatorContext, target: Output, restored: readonly KeyedFunctionSnapshot[]) {
     super(operator, target);
-    const state = new HeapKeyedState(operator.maxParallelism);
+    const state = new HeapKeyedState(operator.maxParallelism, {
+      processingTime: () => operator.clock.now(),
+      eventTime: () => this.#eventTime,
+    });
     this.state = state;
     for (const snapshot of restored) {
       state.restore(snapshot.state, operator.keyGroups);
@@ -61,9 +69,13 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
       parallelism: operator.parallelism,
       clock: operator.clock,
       logger: operator.logger,
+      getOperatorListState: (descriptor) => operator.getOperatorListState(descriptor),
+      getUnionListState: (descriptor) => operator.getUnionListState(descriptor),
       getState: (descriptor) => state.getState(descriptor),
       getListState: (descriptor) => state.getListState(descriptor),
       getMapState: (descriptor) => state.getMapState(descriptor),
+      getReducingState: (descriptor) => state.getReducingState(descriptor),
+      getAggregatingState: (descriptor) => state.getAggregatingState(descriptor),
     };
   }
 
@@ -79,21 +91,23 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
 
   registerEventTimeTimer(timestamp: number): void {
     checkTimer(timestamp);
-    this.#eventTimers.register(timestamp, this.state.currentKey);
+    this.#eventTimers.register(timestamp, this.state.currentKey, this.state.currentIdentity);
   }
 
   registerProcessingTimeTimer(timestamp: number): void {
     checkTimer(timestamp);
-    this.#processingTimers.register(timestamp, this.state.currentKey);
+    // A key's end in batch mode: a timer that registers the next one would let no key end. Flink drops it too.
+    if (this.operator.isBatch && this.currentWatermark === MAX_WATERMARK) return;
+    this.#processingTimers.register(timestamp, this.state.currentKey, this.state.currentIdentity);
     this.#scheduleProcessingTimers();
   }
 
   deleteEventTimeTimer(timestamp: number): void {
-    this.#eventTimers.delete(timestamp, this.state.currentKey);
+    this.#eventTimers.delete(timestamp, this.state.currentKey, this.state.currentIdentity);
   }
 
   deleteProcessingTimeTimer(timestamp: number): void {
-    this.#processingTimers.delete(timestamp, this.state.currentKey);
+    this.#processingTimers.delete(timestamp, this.state.currentKey, this.state.currentIdentity);
   }
 
   // What the operator calls.
@@ -119,20 +133,27 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
   processWatermark(timestamp: number): void {
     this.currentWatermark = timestamp;
     this.#fireEventTimers();
+    this.#eventTime = timestamp;
     this.target.emitWatermark(timestamp); // invariant 1
   }
 
-  /** Batch mode: the current key has no further record. */
+  /** Batch mode: the current key has no further record, so it needs its state no more. */
   finishKey(): void {
     this.currentWatermark = MAX_WATERMARK;
-    this.#fireEventTimers();
-    this.#processingTimers.advance(MAX_WATERMARK, this.#fireProcessingTimer);
-    this.#fireEventTimers();
+    do {
+      this.#fireEventTimers();
+      this.#processingTimers.advance(MAX_WATERMARK, this.#fireProcessingTimer);
+    } while (this.#eventTimers.nextTimestamp !== undefined);
     this.currentWatermark = MIN_TIMESTAMP;
+    this.state.dropCurrentKey();
   }
 
-  snapshot(): KeyedFunctionSnapshot {
+  snapshot(checkpointId: number): KeyedFunctionSnapshot {
     const { maxParallelism } = this.operator;
+    if (this.#function.snapshotState !== undefined) {
+      this.state.clearCurrentKey();
+      this.#function.snapshotState(checkpointId);
+    }
     return {
       state: this.state.snapshot(),
       eventTimers: this.#eventTimers.snapshot(maxParallelism),
@@ -155,11 +176,15 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
     this.timeDomain = timeDomain;
     // A processing-time timer has no event time; its output has none either, as in Flink.
     this.begin(key, timeDomain === 'event-time' ? timestamp : MIN_TIMESTAMP);
+    // Batch mode has no time that passes for all keys.
+    if (timeDomain === 'event-time' && timestamp > this.#eventTime && !this.operator.isBatch)
+      this.#eventTime = timestamp;
     this.#function.onTimer?.(timestamp, this, this.collector);
   }
 
   #scheduleProcessingTimers(): void {
     const at = this.#processingTimers.nextTimestamp;
+    if (this.operator.isBatch) return; // they wait for `finishKey`
     if (at === undefined || this.#isFinished || (this.#wakeUp !== undefined && this.#wakeUp.at <= at)) return;
     this.#wakeUp?.cancel();
     const cancel = this.operator.schedule(Math.max(0, at - this.operator.clock.now()), () => {

@@ -1,42 +1,28 @@
-import type {
-  OutputTag,
-  ProcessContext,
-  ProcessFunction,
-  ProcessFunctionFactory,
-} from '../functions/functions.js';
-import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
-import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
-import { TimestampedCollector } from './timestamped-collector.js';
+import type { ProcessFunction, ProcessFunctionFactory } from '../functions/functions.js';
+import { FunctionContext } from './function-context.js';
+import type { OperatorFactory, Output, StreamOperator } from './operator.js';
+import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
 
+/** Runs a `ProcessFunction`. */
 export function processOperator(create: ProcessFunctionFactory<unknown, unknown>): OperatorFactory {
-  return (context, output) => new ProcessOperator(context, output, create);
+  return withOperatorState((context, output) => new ProcessOperator(context, output, create));
 }
 
-class ProcessOperator implements StreamOperator, ProcessContext {
-  readonly #context: OperatorContext;
+class ProcessOperator implements StreamOperator {
+  readonly #context: FunctionOperatorContext;
   readonly #output: Output;
+  readonly #seen: FunctionContext;
   readonly #function: ProcessFunction<unknown, unknown>;
-  readonly #collector: TimestampedCollector;
-  currentWatermark = MIN_TIMESTAMP;
 
-  constructor(context: OperatorContext, output: Output, create: ProcessFunctionFactory<unknown, unknown>) {
+  constructor(
+    context: FunctionOperatorContext,
+    output: Output,
+    create: ProcessFunctionFactory<unknown, unknown>,
+  ) {
     this.#context = context;
     this.#output = output;
-    this.#collector = new TimestampedCollector(output);
+    this.#seen = new FunctionContext(context, output);
     this.#function = create(context);
-  }
-
-  get timestamp(): number | undefined {
-    const { timestamp } = this.#collector;
-    return timestamp === MIN_TIMESTAMP ? undefined : timestamp;
-  }
-
-  currentProcessingTime(): number {
-    return this.#context.clock.now();
-  }
-
-  output<S>(tag: OutputTag<S>, value: S): void {
-    this.#output.sideOutput(tag.id, value, this.#collector.timestamp);
   }
 
   open(): void | Promise<void> {
@@ -44,17 +30,22 @@ class ProcessOperator implements StreamOperator, ProcessContext {
   }
 
   processElement(value: unknown, timestamp: number): void {
-    this.#collector.timestamp = timestamp;
-    this.#function.processElement(value, this, this.#collector);
+    const { collector } = this.#seen;
+    collector.timestamp = timestamp;
+    this.#function.processElement(value, this.#seen, collector);
   }
 
   processWatermark(timestamp: number): void {
-    this.currentWatermark = timestamp;
+    this.#seen.currentWatermark = timestamp;
     this.#output.emitWatermark(timestamp);
   }
 
   processIdle(isIdle: boolean): void {
     this.#output.emitIdle(isIdle);
+  }
+
+  snapshotState(checkpointId: number): undefined {
+    this.#function.snapshotState?.(checkpointId);
   }
 
   close(): void | Promise<void> {

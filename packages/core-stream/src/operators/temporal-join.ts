@@ -42,7 +42,8 @@ class TemporalJoinOperator implements StreamOperator {
     this.#output = output;
     this.#options = options;
     this.#join = new JoinOutput(context, output, options.join);
-    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time));
+    const restored = (context.restored ?? []) as readonly KeyedBuffersSnapshot[];
+    this.#buffers = new KeyedBuffers(context, restored, (buffers, time) => this.#advanceKey(buffers, time));
   }
 
   get lateRecordsDropped(): number {

@@ -1,4 +1,5 @@
 import { StreamConfigError } from '../errors.js';
+import { timestampsOnly } from '../batch/batch-source.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
 import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 import { restoredWatermark } from '../time/restored-watermark.js';
@@ -34,7 +35,8 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   constructor(context: OperatorContext, output: Output, strategy: WatermarkStrategy<unknown>) {
     this.#context = context;
     this.#output = output;
-    this.#tracker = new WatermarkTracker(strategy, context.clock, output, context.operatorName);
+    const used = context.isBatch ? timestampsOnly(strategy) : strategy;
+    this.#tracker = new WatermarkTracker(used, context.clock, output, context.operatorName);
   }
 
   open(): void {

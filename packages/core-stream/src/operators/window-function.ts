@@ -1,5 +1,10 @@
 import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
-import type { ProcessWindowFunction, RichProcessWindowFunction } from '../functions/window-functions.js';
+import type {
+  ProcessAllWindowFunction,
+  ProcessWindowFunction,
+  RichProcessAllWindowFunction,
+  RichProcessWindowFunction,
+} from '../functions/window-functions.js';
 import type { Window } from '../windows/window.js';
 
 export type AnyProcessFunction = RichProcessWindowFunction<unknown, unknown, unknown, Window>;
@@ -74,6 +79,21 @@ export function toRichFunction<T, R, K, W extends Window>(
   process: ProcessWindowFunction<T, R, K, W> | RichProcessWindowFunction<T, R, K, W>,
 ): AnyProcessFunction {
   return (typeof process === 'function' ? { process } : process) as unknown as AnyProcessFunction;
+}
+
+/** The same for windows over all records, whose functions get no key. */
+export function toRichAllFunction<T, R, W extends Window>(
+  process: ProcessAllWindowFunction<T, R, W> | RichProcessAllWindowFunction<T, R, W>,
+): AnyProcessFunction {
+  const rich = (typeof process === 'function'
+    ? { process }
+    : process) as unknown as RichProcessAllWindowFunction<unknown, unknown, Window>;
+  return {
+    process: (_key, context, elements, out) => rich.process(context, elements, out),
+    ...(rich.open === undefined ? {} : { open: (context) => rich.open?.(context) }),
+    ...(rich.clear === undefined ? {} : { clear: (context) => rich.clear?.(context) }),
+    ...(rich.close === undefined ? {} : { close: () => rich.close?.() }),
+  };
 }
 
 function isPrimitive(value: unknown): boolean {

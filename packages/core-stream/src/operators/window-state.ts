@@ -73,7 +73,10 @@ export class WindowStateStore implements KeyedStateStore {
   scope: WindowScope = { slots: undefined };
 
   getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
-    return this.#handle(descriptor, (slot) => new HeapValueState<T>(slot, 0, copies(descriptor.defaultValue)));
+    return this.#handle(
+      descriptor,
+      (slot) => new HeapValueState<T>(slot, 0, copies(descriptor.defaultValue)),
+    );
   }
 
   getListState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
@@ -101,10 +104,7 @@ export class WindowStateStore implements KeyedStateStore {
   }
 
   /** Adds what `sources` have under the descriptor's name to the current scope, the earlier source first. */
-  merge<T, ACC, R>(
-    descriptor: MergeableStateDescriptor<T, ACC, R>,
-    sources: readonly WindowScope[],
-  ): void {
+  merge<T, ACC, R>(descriptor: MergeableStateDescriptor<T, ACC, R>, sources: readonly WindowScope[]): void {
     const { name } = descriptor;
     const contents = [...sources, this.scope].flatMap(({ slots }) =>
       slots?.has(name) === true ? [slots.get(name)] : [],
@@ -139,7 +139,11 @@ export class WindowStateStore implements KeyedStateStore {
 
 const none = (): undefined => undefined;
 
-function mergeContents<T, ACC, R>(descriptor: MergeableStateDescriptor<T, ACC, R>, a: unknown, b: unknown): unknown {
+function mergeContents<T, ACC, R>(
+  descriptor: MergeableStateDescriptor<T, ACC, R>,
+  a: unknown,
+  b: unknown,
+): unknown {
   switch (descriptor.kind) {
     case 'list':
       return [...(a as T[]), ...(b as T[])];

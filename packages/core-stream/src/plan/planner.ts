@@ -1,3 +1,4 @@
+import { batchSource } from '../batch/batch-source.js';
 import { StreamConfigError } from '../errors.js';
 import type { Partitioning, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.js';
 import type { ChainEdge, ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from './execution-plan.js';
@@ -29,7 +30,7 @@ export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions)
   validate(graph);
   const isBatch = isBatchProgram(graph, options.runtimeMode);
   if (!isBatch) for (const node of graph.nodes) requireWatermarks(node, graph);
-  const nodes = graph.nodes.map((node) => planNode(node, options));
+  const nodes = graph.nodes.map((node) => planNode(node, options, isBatch));
   requireUniqueUids(nodes);
   const byId = new Map(nodes.map((node) => [node.id, node]));
 
@@ -124,7 +125,7 @@ function requireWatermarks(node: StreamNode, graph: StreamGraph): void {
   }
 }
 
-function planNode(node: StreamNode, options: PlannerOptions): PlanNode {
+function planNode(node: StreamNode, options: PlannerOptions, isBatch: boolean): PlanNode {
   const wanted = node.parallelism ?? Math.min(options.parallelism, node.parallelismLimit ?? Infinity);
   if (node.parallelismLimit !== undefined && wanted > node.parallelismLimit) {
     throw new StreamConfigError(
@@ -143,7 +144,9 @@ function planNode(node: StreamNode, options: PlannerOptions): PlanNode {
     );
   }
   const uid = node.uid ?? `${node.id}-${node.name.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
-  return { id: node.id, uid, name: node.name, parallelism: wanted, maxParallelism, spec: node.spec };
+  const { id, name } = node;
+  const spec = isBatch && node.spec.kind === 'source' ? batchSource(node.spec) : node.spec;
+  return { id, uid, name, parallelism: wanted, maxParallelism, spec };
 }
 
 function requireUniqueUids(nodes: readonly PlanNode[]): void {

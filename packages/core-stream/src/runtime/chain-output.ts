@@ -97,7 +97,6 @@ function notLinked(): never {
 }
 
 export function processWatermark(chained: ChainedOperator, timestamp: number): void {
-  chained.metrics.watermark = timestamp;
   try {
     chained.operator.processWatermark(timestamp);
   } catch (error) {

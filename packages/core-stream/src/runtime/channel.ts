@@ -6,6 +6,8 @@
  * 2. `size` counts records that were put and not yet taken. Writers stop at `capacity`; control elements always fit.
  */
 
+import { Fifo } from './fifo.js';
+
 /** Records travel in batches: two parallel arrays, no object per record. */
 export interface RecordBatch {
   readonly type: 'records';
@@ -25,12 +27,11 @@ export type StreamElement = RecordBatch | ControlElement;
 export const CHANNEL_CAPACITY = 4096;
 
 export class Channel {
-  readonly #queue: (StreamElement | undefined)[] = [];
-  #head = 0;
+  readonly #queue = new Fifo<StreamElement>();
   #size = 0;
 
   get isEmpty(): boolean {
-    return this.#head === this.#queue.length;
+    return this.#queue.size === 0;
   }
 
   get hasRoom(): boolean {
@@ -43,13 +44,7 @@ export class Channel {
   }
 
   take(): StreamElement | undefined {
-    if (this.isEmpty) return undefined;
-    const element = this.#queue[this.#head];
-    this.#queue[this.#head++] = undefined;
-    if (this.#head === this.#queue.length) {
-      this.#queue.length = 0;
-      this.#head = 0;
-    }
+    const element = this.#queue.shift();
     if (element?.type === 'records') this.#size -= element.values.length;
     return element;
   }

@@ -1,3 +1,4 @@
+import type { BatchOptions } from '../batch/batch-options.js';
 import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
 import type { ExecutionPlan } from '../plan/execution-plan.js';
 import type { Clock } from '../time/clock.js';
@@ -22,6 +23,7 @@ export interface JobOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly watermarkIntervalMs: number;
+  readonly batch: BatchOptions;
   /** Whether chains are compiled to generated code. */
   readonly isGenerated: boolean;
   readonly checkpointing: CheckpointConfig | undefined;

@@ -10,6 +10,7 @@
  *    reader's, never in both, never in none.
  * 3. I/O gets its turn: after some batches the loop lets the event loop run.
  */
+import { storeEnd } from '../batch/batch-checkpoint.js';
 import {
   decide,
   initialCoordinator,
@@ -51,6 +52,7 @@ export class LocalJob implements TaskListener {
   #snapshots: OperatorSnapshot[] = [];
   #enumerators: { uid: string; bytes: Uint8Array }[] = [];
   #triggeredAt = 0;
+  #lastCheckpoint: CheckpointData | undefined;
   #cancelInterval: (() => void) | undefined;
   readonly #background = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
@@ -70,6 +72,10 @@ export class LocalJob implements TaskListener {
   constructor(options: JobOptions) {
     this.#options = options;
     this.#startedAt = options.clock.now();
+  }
+
+  get storesState(): boolean {
+    return this.#options.checkpointing !== undefined;
   }
 
   async run(): Promise<JobExecutionResult> {
@@ -128,6 +134,7 @@ export class LocalJob implements TaskListener {
       logger: this.#options.logger,
       signal: this.#abort.signal,
       watermarkIntervalMs: this.#options.watermarkIntervalMs,
+      batch: this.#options.batch,
       isGenerated: this.#options.isGenerated,
       listener: this,
       restoredStates: (uid) => restored.operatorStates(uid),
@@ -264,7 +271,7 @@ export class LocalJob implements TaskListener {
 
   #scheduleInterval(): void {
     const intervalMs = this.#options.checkpointing?.intervalMs;
-    if (intervalMs === undefined) return;
+    if (intervalMs === undefined || this.#options.plan.isBatch) return;
     this.#cancelInterval = this.#options.clock.schedule(intervalMs, () => {
       if (this.#isDone || this.#hasFailed()) return;
       this.#dispatch({ type: 'interval-elapsed' });
@@ -299,8 +306,7 @@ export class LocalJob implements TaskListener {
           });
           break;
         case 'finish-job':
-          this.#isFinished = true;
-          this.wake();
+          this.#inBackground(() => this.#finish());
           break;
       }
     }
@@ -331,7 +337,7 @@ export class LocalJob implements TaskListener {
       );
     }
     const { checkpointing, clock, jobName, plan } = this.#options;
-    const bytes = await checkpointing?.storage.write({
+    const data: CheckpointData = {
       checkpointId,
       jobName,
       jobId: this.#jobId,
@@ -340,7 +346,9 @@ export class LocalJob implements TaskListener {
       operators,
       enumerators: this.#enumerators,
       pendingCommits: this.#commits.snapshot(),
-    });
+    };
+    const bytes = await checkpointing?.storage.write(data);
+    this.#lastCheckpoint = data;
     this.#statistics = {
       ...this.#statistics,
       completed: this.#statistics.completed + 1,
@@ -349,6 +357,12 @@ export class LocalJob implements TaskListener {
       lastSizeBytes: bytes,
     };
     this.#dispatch({ type: 'persisted', checkpointId });
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#options.plan.isBatch) await storeEnd(this.#options, this.#lastCheckpoint);
+    this.#isFinished = true;
+    this.wake();
   }
 
   #inBackground(work: () => Promise<void>): void {

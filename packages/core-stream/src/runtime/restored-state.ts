@@ -1,3 +1,4 @@
+import { requireOpenCommits } from '../batch/batch-checkpoint.js';
 import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
 import { CheckpointError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
@@ -20,7 +21,7 @@ export interface JobStart {
  *   although the job is to start afresh
  */
 export async function loadStart(options: JobOptions): Promise<JobStart> {
-  const { checkpointing, jobName, createJobId } = options;
+  const { checkpointing, jobName, plan, createJobId } = options;
   const candidate = { jobName, jobId: createJobId() };
   if (checkpointing === undefined) return { jobId: candidate.jobId, checkpoint: undefined };
   const { storage } = checkpointing;
@@ -38,6 +39,7 @@ export async function loadStart(options: JobOptions): Promise<JobStart> {
         "Use another directory, remove this one, or restore from it ('latest').",
     );
   }
+  if (checkpoint !== undefined && plan.isBatch) requireOpenCommits(checkpoint, location);
   return { jobId: lineage.jobId, checkpoint };
 }
 

@@ -162,8 +162,21 @@ export class SourceTask extends Task {
     return { watermark, isIdle, hasSplits: this.#hasSplits, hasEnded: this.#isExhausted };
   }
 
+  /** Looks at the group again before it says yes: the others may have gone on since. */
   get #isAhead(): boolean {
-    return this.#source.tracker.watermark > this.#maxWatermark;
+    const { watermark } = this.#source.tracker;
+    if (watermark <= this.#maxWatermark) return false;
+    this.#lookAtGroup();
+    return watermark > this.#maxWatermark;
+  }
+
+  #lookAtGroup(): void {
+    if (this.#alignment === undefined) return;
+    const { members, maxDriftMs } = this.#alignment;
+    this.#maxWatermark = maxAllowedWatermark(
+      members.map((member) => member.alignmentReport),
+      maxDriftMs,
+    );
   }
 
   #scheduleAlignment(): void {
@@ -172,8 +185,7 @@ export class SourceTask extends Task {
     this.#cancelAlignment = this.#options.clock.schedule(alignment.updateIntervalMs, () => {
       this.post(() => {
         if (this.#isExhausted) return;
-        const reports = alignment.members.map((member) => member.alignmentReport);
-        this.#maxWatermark = maxAllowedWatermark(reports, alignment.maxDriftMs);
+        this.#lookAtGroup();
         this.#pauseSplits();
         this.#scheduleAlignment();
       });

@@ -1,4 +1,6 @@
 /** Makes the tasks of a plan: operators wired to each other inside a chain, and by channels between chains. */
+import { batchOperator } from '../batch/batch-input-operator.js';
+import type { BatchOptions } from '../batch/batch-options.js';
 import { CheckpointError } from '../errors.js';
 import type { SinkWriter } from '../connectors/sink.js';
 import type { SourceReader, SourceSplit } from '../connectors/source.js';
@@ -28,6 +30,7 @@ export interface TaskBuilderOptions {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly watermarkIntervalMs: number;
+  readonly batch: BatchOptions;
   /** Whether chains are compiled to generated code. */
   readonly isGenerated: boolean;
   readonly listener: TaskListener;
@@ -217,14 +220,15 @@ class SubtaskBuilder {
           (restored ?? []) as SourceSubtaskState[],
           watermark,
         ));
-      case 'operator':
-        return this.#named(node, 'being made', () =>
-          spec.factory(this.#operatorContext(node, restored), output),
-        );
+      case 'operator': {
+        const { plan, batch } = this.#options;
+        const factory = plan.isBatch ? batchOperator(spec, batch) : spec.factory;
+        return this.#named(node, 'being made', () => factory(this.#operatorContext(node, restored), output));
+      }
       case 'sink': {
         const states = (restored ?? []).flatMap((state) => (state as readonly unknown[] | undefined) ?? []);
         const own = states.filter((_, index) => index % node.parallelism === this.#subtaskIndex);
-        return new SinkOperator(await this.#options.createWriter(node, this.#subtaskIndex, own));
+        return new SinkOperator(await this.#options.createWriter(node, this.#subtaskIndex, own), output);
       }
     }
   }

@@ -19,6 +19,7 @@ import type { OperatorState } from '../operators/operator.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import type { ChainedOperator } from './chain-output.js';
 import type { ControlElement } from './channel.js';
+import { Fifo } from './fifo.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
@@ -49,14 +50,18 @@ export interface SubtaskState {
   readonly watermark: number;
 }
 
-/** What a task tells its job. */
+/** What a task tells its job, and has to know of it. */
 export interface TaskListener {
+  /** Whether checkpoints are kept: without a storage no state is taken. */
+  readonly storesState: boolean;
   onFailure(error: unknown): void;
   onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void;
   onEnd(taskId: string): void;
   /** There may be work where there was none. */
   wake(): void;
 }
+
+const NOTHING = new Uint8Array();
 
 export abstract class Task {
   readonly id: string;
@@ -66,7 +71,7 @@ export abstract class Task {
   readonly #sinks: readonly (TaskOperator & { readonly operator: SinkOperator })[];
   /** Operators that can be full. */
   readonly #bounded: readonly TaskOperator[];
-  readonly #mailbox: (() => void)[] = [];
+  readonly #mailbox = new Fifo<() => void>();
   #isBlocked = false;
   /** After the end of the input: the operator that is being drained. */
   #draining: number | undefined;
@@ -189,40 +194,19 @@ export abstract class Task {
     }
   }
 
-  /** Takes the checkpoint (invariant 3). */
+  /** Takes the checkpoint (invariant 3). Where nothing is stored, it is only about what sinks commit. */
   protected snapshot(checkpointId: number): void {
-    const sync = this.chained.map((chained) => {
-      try {
-        const subtask: SubtaskState = {
-          state: chained.operator.snapshotState?.(checkpointId),
-          metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
-          maxParallelism: chained.maxParallelism,
-          watermark: chained.metrics.watermark,
-        };
-        return { chained, subtask };
-      } catch (error) {
-        throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
-      }
-    });
-    const encoded = sync.map(({ chained, subtask }) => {
-      try {
-        return {
-          chained,
-          bytes: chained.operator instanceof SinkOperator ? undefined : encodeState(subtask),
-          subtask,
-        };
-      } catch (error) {
-        throw operatorError(error, chained, `encoding its state for checkpoint ${checkpointId}`);
-      }
-    });
+    const subtasks = this.listener.storesState
+      ? this.chained.map((chained) => this.#subtaskState(chained, checkpointId))
+      : undefined;
     this.broadcast({ type: 'barrier', checkpointId });
     const report = (prepared: ReadonlyMap<string, PreparedSink>) => {
-      const snapshots = encoded.map(({ chained, bytes, subtask }): OperatorSnapshot => {
+      const snapshots = this.chained.map((chained, index): OperatorSnapshot => {
         const sink = prepared.get(chained.uid);
         return {
           uid: chained.uid,
           subtaskIndex: chained.subtaskIndex,
-          bytes: bytes ?? encodeState({ ...subtask, state: sink?.writerState }),
+          bytes: subtasks?.[index]?.(sink?.writerState) ?? NOTHING,
           committables: sink?.committables ?? [],
         };
       });
@@ -246,6 +230,31 @@ export abstract class Task {
       ),
       () => report(prepared),
     );
+  }
+
+  /** Takes and encodes an operator's state at once; a sink's is known, and encoded, when it has prepared its commit. */
+  #subtaskState(chained: TaskOperator, checkpointId: number): (writerState: unknown) => Uint8Array {
+    let subtask: SubtaskState;
+    try {
+      subtask = {
+        state: chained.operator.snapshotState?.(checkpointId),
+        metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
+        maxParallelism: chained.maxParallelism,
+        watermark: chained.metrics.watermark,
+      };
+    } catch (error) {
+      throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
+    }
+    const encode = (state: unknown): Uint8Array => {
+      try {
+        return encodeState({ ...subtask, state });
+      } catch (error) {
+        throw operatorError(error, chained, `encoding its state for checkpoint ${checkpointId}`);
+      }
+    };
+    if (chained.operator instanceof SinkOperator) return encode;
+    const bytes = encode(subtask.state);
+    return () => bytes;
   }
 
   /** The input has ended and +∞ was processed: operators are drained and finish, sinks flush, then the end is passed on. */
@@ -305,7 +314,7 @@ export abstract class Task {
   /** Closes every operator, whatever happens; returns what went wrong. */
   async close(): Promise<unknown[]> {
     this.#isClosed = true;
-    this.#mailbox.length = 0;
+    this.#mailbox.clear();
     const errors: unknown[] = [];
     for (const chained of this.chained) {
       try {

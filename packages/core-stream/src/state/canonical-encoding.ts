@@ -10,6 +10,7 @@
  * 3. What cannot be restored is refused with its path (class instances, functions, symbols), never approximated.
  */
 import { StreamRecordError } from '../errors.js';
+import { flatIdentity } from './flat-identity.js';
 
 /**
  * What can be a key: primitives and `Date`, and arrays and plain objects of them.
@@ -374,12 +375,22 @@ class Reader {
 
 /**
  * A value by which a `Map` tells keys apart exactly as invariant 2 does. Primitives stand for themselves: `Map` has the
- * same equality for them. Everything else is its canonical bytes as a string that no key string can equal.
+ * same equality for them. Everything else is a string that no key string can equal.
  */
 export function keyIdentity(key: unknown): unknown {
-  if (typeof key === 'object' && key !== null) return `\u0000${encodeKey(key).toString('latin1')}`;
-  if (typeof key === 'string')
-    return key.charCodeAt(0) === 0 ? `\u0000${encodeKey(key).toString('latin1')}` : key;
-  if (typeof key === 'function' || typeof key === 'symbol') encodeKey(key); // refuses it, naming what it is
-  return key;
+  switch (typeof key) {
+    case 'object':
+      return key === null ? key : (flatIdentity(key) ?? bytesAsText(key));
+    case 'string':
+      return key.charCodeAt(0) === 0 ? bytesAsText(key) : key;
+    case 'function':
+    case 'symbol':
+      return encodeKey(key); // refuses it, naming what it is
+    default:
+      return key;
+  }
+}
+
+function bytesAsText(key: unknown): string {
+  return `\u0000${encodeKey(key).toString('latin1')}`;
 }

@@ -13,46 +13,50 @@ const STEPS = 2;
 /** A state with a TTL, as the sweep sees it. */
 export interface AgeingState {
   readonly slot: number;
-  /** Removes what is expired in one key's content, with a `yield` per step; returns whether nothing is left. */
-  removeExpired(content: unknown): Generator<undefined, boolean>;
+  /**
+   * Removes what is expired in one key's content, with a `yield` per step; may leave a part of it unless `isThorough`.
+   * Returns whether nothing is left.
+   */
+  removeExpired(content: unknown, isThorough: boolean): Generator<undefined, boolean>;
 }
 
 export class ExpirySweep {
   readonly #table: KeyTable;
-  readonly #states: AgeingState[] = [];
+  /** By slot. */
+  readonly #states = new Map<number, AgeingState>();
   #round: Generator<undefined, void>;
 
   constructor(table: KeyTable) {
     this.#table = table;
-    this.#round = this.#visitAll();
+    this.#round = this.#visitAll(false);
   }
 
   add(state: AgeingState): void {
-    this.#states.push(state);
+    this.#states.set(state.slot, state);
   }
 
   advance(): void {
     for (let i = 0; i < STEPS; i++) {
-      if (this.#round.next().done === true) this.#round = this.#visitAll();
+      if (this.#round.next().done === true) this.#round = this.#visitAll(false);
     }
   }
 
   /** Looks at everything, before a checkpoint. */
   complete(): void {
-    if (this.#states.length === 0) return;
-    const round = this.#visitAll();
+    if (this.#states.size === 0) return;
+    const round = this.#visitAll(true);
     while (round.next().done !== true);
   }
 
   /** Iterates over live maps: what is added meanwhile is visited too, what is deleted is not. */
-  *#visitAll(): Generator<undefined, void> {
+  *#visitAll(isThorough: boolean): Generator<undefined, void> {
     for (const [identity, record] of this.#table.records) {
       yield;
-      for (const state of this.#states) {
-        const content = record.slots[state.slot];
-        if (content === VACANT || !(yield* state.removeExpired(content))) continue;
+      for (const state of this.#states.values()) {
+        const content = record[state.slot];
+        if (content === VACANT || !(yield* state.removeExpired(content, isThorough))) continue;
         // It may have been cleared or replaced between two steps.
-        if (record.slots[state.slot] === content) this.#table.vacate(identity, record, state.slot);
+        if (record[state.slot] === content) this.#table.vacate(identity, record, state.slot);
       }
     }
   }

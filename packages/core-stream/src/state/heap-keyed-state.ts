@@ -67,12 +67,12 @@ interface RegisteredState {
   handle: unknown;
 }
 
-/** Groups `[key, value]` pairs by key group, in the order of the groups. */
-export function byKeyGroup(
-  entries: Iterable<readonly [unknown, unknown]>,
+/** Groups tuples, the key first, by key group, in the order of the groups. */
+export function byKeyGroup<E extends readonly [unknown, ...unknown[]]>(
+  entries: Iterable<E>,
   maxParallelism: number,
-): { keyGroup: number; entries: (readonly [unknown, unknown])[] }[] {
-  const groups = new Map<number, (readonly [unknown, unknown])[]>();
+): { keyGroup: number; entries: E[] }[] {
+  const groups = new Map<number, E[]>();
   for (const entry of entries) {
     const keyGroup = keyGroupOf(entry[0], maxParallelism);
     const group = groups.get(keyGroup);
@@ -122,24 +122,16 @@ export class HeapKeyedState implements KeyedStateStore {
     this.#table.clearCurrentKey();
   }
 
-  /** The keys that have something under `descriptor`, at the time of the call. */
-  keysOf(descriptor: StateDescriptor): unknown[] {
-    const { slot } = this.#registered(descriptor);
-    const keys: unknown[] = [];
-    for (const { key, slots } of this.#table.records.values()) if (slots[slot] !== VACANT) keys.push(key);
-    return keys;
-  }
-
-  /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
-  clearCurrentKey(): void {
-    this.#table.clearCurrentKey();
+  /** Removes all state of the current key. */
+  dropCurrentKey(): void {
+    this.#table.dropCurrentKey();
   }
 
   /** The keys that have something under `descriptor`, at the time of the call. */
   keysOf(descriptor: StateDescriptor): unknown[] {
     const { slot } = this.#registered(descriptor);
     const keys: unknown[] = [];
-    for (const { key, slots } of this.#table.records.values()) if (slots[slot] !== VACANT) keys.push(key);
+    for (const record of this.#table.records.values()) if (record[slot] !== VACANT) keys.push(record[0]);
     return keys;
   }
 
@@ -232,24 +224,17 @@ export class HeapKeyedState implements KeyedStateStore {
 
   snapshot(): KeyedStateSnapshot[] {
     this.#sweep.complete(); // invariant 4
-    /** By slot, then by key group. */
-    const groups = [...this.#states].map(() => new Map<number, (readonly [unknown, unknown])[]>());
-    for (const { key, slots } of this.#table.records.values()) {
-      const keyGroup = keyGroupOf(key, this.#maxParallelism);
-      for (const [slot, content] of slots.entries()) {
-        if (content === VACANT) continue;
-        const entries = groups[slot]!.get(keyGroup);
-        if (entries === undefined) groups[slot]!.set(keyGroup, [[key, content]]);
-        else entries.push([key, content]);
-      }
-    }
+    const keyGroups = byKeyGroup(this.#table.records.values(), this.#maxParallelism); // invariant 2
     return [...this.#states.values()].map(({ name, kind, hasTtl, slot }) => ({
       name,
       kind,
       hasTtl,
-      keyGroups: [...groups[slot]!] // invariant 2
-        .sort(([a], [b]) => a - b)
-        .map(([keyGroup, entries]) => ({ keyGroup, entries })),
+      keyGroups: keyGroups.flatMap(({ keyGroup, entries: records }) => {
+        const entries = records.flatMap((record) =>
+          record[slot] === VACANT ? [] : [[record[0], record[slot]] as const],
+        );
+        return entries.length === 0 ? [] : [{ keyGroup, entries }];
+      }),
     }));
   }
 

@@ -1,52 +1,52 @@
-/** The handles of keyed state without a TTL: each a slot of the key table. */
+/** The handles of keyed state without a TTL: each works on one slot of the current key. */
 import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
-import { VACANT, type KeyTable } from './key-table.js';
+import { VACANT, type StateSlots } from './key-table.js';
 import type { AggregatingState, ListState, MapState, ReducingState, ValueState } from './state.js';
 
 const NOTHING: readonly never[] = [];
 
 export class HeapValueState<T> implements ValueState<T> {
-  readonly #table: KeyTable;
+  readonly #slots: StateSlots;
   readonly #slot: number;
   readonly #defaultValue: () => T | undefined;
 
-  constructor(table: KeyTable, slot: number, defaultValue: () => T | undefined) {
-    this.#table = table;
+  constructor(slots: StateSlots, slot: number, defaultValue: () => T | undefined) {
+    this.#slots = slots;
     this.#slot = slot;
     this.#defaultValue = defaultValue;
   }
 
   value(): T | undefined {
-    const content = this.#table.get(this.#slot);
+    const content = this.#slots.get(this.#slot);
     return content === VACANT ? this.#defaultValue() : (content as T);
   }
 
   update(value: T): void {
-    this.#table.set(this.#slot, value);
+    this.#slots.set(this.#slot, value);
   }
 
   clear(): void {
-    this.#table.clear(this.#slot);
+    this.#slots.clear(this.#slot);
   }
 }
 
 export class HeapListState<T> implements ListState<T> {
-  readonly #table: KeyTable;
+  readonly #slots: StateSlots;
   readonly #slot: number;
 
-  constructor(table: KeyTable, slot: number) {
-    this.#table = table;
+  constructor(slots: StateSlots, slot: number) {
+    this.#slots = slots;
     this.#slot = slot;
   }
 
   get(): readonly T[] {
-    const content = this.#table.get(this.#slot);
+    const content = this.#slots.get(this.#slot);
     return content === VACANT ? NOTHING : (content as T[]);
   }
 
   add(value: T): void {
-    const content = this.#table.get(this.#slot);
-    if (content === VACANT) this.#table.set(this.#slot, [value]);
+    const content = this.#slots.get(this.#slot);
+    if (content === VACANT) this.#slots.set(this.#slot, [value]);
     else (content as T[]).push(value);
   }
 
@@ -56,25 +56,25 @@ export class HeapListState<T> implements ListState<T> {
 
   update(values: readonly T[]): void {
     if (values.length === 0) this.clear();
-    else this.#table.set(this.#slot, [...values]);
+    else this.#slots.set(this.#slot, [...values]);
   }
 
   clear(): void {
-    this.#table.clear(this.#slot);
+    this.#slots.clear(this.#slot);
   }
 }
 
 export class HeapMapState<K, V> implements MapState<K, V> {
-  readonly #table: KeyTable;
+  readonly #slots: StateSlots;
   readonly #slot: number;
 
-  constructor(table: KeyTable, slot: number) {
-    this.#table = table;
+  constructor(slots: StateSlots, slot: number) {
+    this.#slots = slots;
     this.#slot = slot;
   }
 
   #map(): Map<K, V> | undefined {
-    const content = this.#table.get(this.#slot);
+    const content = this.#slots.get(this.#slot);
     return content === VACANT ? undefined : (content as Map<K, V>);
   }
 
@@ -84,7 +84,7 @@ export class HeapMapState<K, V> implements MapState<K, V> {
 
   put(key: K, value: V): void {
     const map = this.#map();
-    if (map === undefined) this.#table.set(this.#slot, new Map([[key, value]]));
+    if (map === undefined) this.#slots.set(this.#slot, new Map([[key, value]]));
     else map.set(key, value);
   }
 
@@ -114,7 +114,7 @@ export class HeapMapState<K, V> implements MapState<K, V> {
   }
 
   clear(): void {
-    this.#table.clear(this.#slot);
+    this.#slots.clear(this.#slot);
   }
 }
 

@@ -9,7 +9,6 @@
  * 2. Reading, and changing what is there, allocates nothing.
  */
 import { StreamConfigError } from '../errors.js';
-import { StreamConfigError } from '../errors.js';
 import { keyIdentity } from './canonical-encoding.js';
 
 /** What a slot without state holds; `undefined` can be a value. */
@@ -17,25 +16,22 @@ export const VACANT: unique symbol = Symbol('vacant');
 
 const NO_KEY = Symbol('no key');
 
-export interface KeyRecord {
-  readonly key: unknown;
-  readonly slots: unknown[];
+/** The key, then its slots, which count from 1: one array, because there is one for each of millions of keys. */
+export type KeyRecord = [key: unknown, ...slots: unknown[]];
+
+/** What the handles of state work on: the slots of the current key, or of a window of it. */
+export interface StateSlots {
+  /** The content of `slot`, or `VACANT`. */
+  get(slot: number): unknown;
+  set(slot: number, content: unknown): void;
+  clear(slot: number): void;
 }
 
-/** Stands in for a key where none is current; an object, so that it is no key's identity. */
-const NO_KEY: unknown = Object.freeze({});
-
-function noCurrentKey(): StreamConfigError {
-  return new StreamConfigError(
-    'Keyed state was written while no key is current, as it is for a broadcast record. Use applyToKeyedState there.',
-  );
-}
-
-export class KeyTable {
+export class KeyTable implements StateSlots {
   /** By key identity. */
   readonly records = new Map<unknown, KeyRecord>();
   /** Stands in for every key that has no state; never written to. Its slots are the pattern of those of a new key. */
-  readonly #absent: KeyRecord = { key: undefined, slots: [] };
+  readonly #absent: KeyRecord = [undefined];
   #key: unknown = NO_KEY;
   #identity: unknown = NO_KEY;
   /** The current key's record. After its last slot was vacated it is no longer in the map, until one is occupied again. */
@@ -65,37 +61,36 @@ export class KeyTable {
     this.current = this.#absent;
   }
 
-  /** Until the next `setCurrentKey` every slot is vacant, and nothing can be written. */
-  clearCurrentKey(): void {
-    this.#key = this.#identity = NO_KEY;
+  /** Removes the current key's record; the key stays the current one. */
+  dropCurrentKey(): void {
+    this.records.delete(this.#identity);
     this.current = this.#absent;
   }
 
   /** Adds a slot to every record; returns its index. */
   addSlot(): number {
-    const slot = this.#absent.slots.push(VACANT) - 1;
-    for (const { slots } of this.records.values()) slots.push(VACANT);
-    if (this.current.slots.length === slot) this.current.slots.push(VACANT); // a record that is not in the map
+    const slot = this.#absent.push(VACANT) - 1;
+    for (const record of this.records.values()) record.push(VACANT);
+    if (this.current.length === slot) this.current.push(VACANT); // a record that is not in the map
     return slot;
   }
 
-  /** The current key's content of `slot`, or `VACANT`. */
   get(slot: number): unknown {
-    return this.current.slots[slot];
+    return this.current[slot];
   }
 
   set(slot: number, content: unknown): void {
-    const { slots } = this.current;
-    if (slots[slot] === VACANT) this.#occupy(slot, content);
-    else slots[slot] = content;
+    const record = this.current;
+    if (record[slot] === VACANT) this.#occupy(slot, content);
+    else record[slot] = content;
   }
 
   clear(slot: number): void {
-    if (this.current.slots[slot] !== VACANT) this.vacate(this.#identity, this.current, slot);
+    if (this.current[slot] !== VACANT) this.vacate(this.#identity, this.current, slot);
   }
 
   vacate(identity: unknown, record: KeyRecord, slot: number): void {
-    record.slots[slot] = VACANT;
+    record[slot] = VACANT;
     if (isVacant(record) && this.records.get(identity) === record) this.records.delete(identity); // invariant 1
   }
 
@@ -107,21 +102,22 @@ export class KeyTable {
       record = this.#newRecord(key);
       this.records.set(identity, record);
     }
-    if (record.slots[slot] !== VACANT) return false;
-    record.slots[slot] = content;
+    if (record[slot] !== VACANT) return false;
+    record[slot] = content;
     return true;
   }
 
   #occupy(slot: number, content: unknown): void {
     if (this.#key === NO_KEY) throw noCurrentKey();
-    if (this.#identity === NO_KEY) throw noCurrentKey();
     if (this.current === this.#absent) this.current = this.#newRecord(this.#key);
     if (isVacant(this.current)) this.records.set(this.#identity, this.current); // invariant 1
-    this.current.slots[slot] = content;
+    this.current[slot] = content;
   }
 
   #newRecord(key: unknown): KeyRecord {
-    return { key, slots: this.#absent.slots.slice() };
+    const record = this.#absent.slice() as KeyRecord;
+    record[0] = key;
+    return record;
   }
 }
 
@@ -131,7 +127,7 @@ function noCurrentKey(): StreamConfigError {
   );
 }
 
-function isVacant({ slots }: KeyRecord): boolean {
-  for (let i = 0; i < slots.length; i++) if (slots[i] !== VACANT) return false;
+function isVacant(record: KeyRecord): boolean {
+  for (let slot = 1; slot < record.length; slot++) if (record[slot] !== VACANT) return false;
   return true;
 }

@@ -132,11 +132,11 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
   }
 
   /** Waits until half of the list is expired: removing its head costs as much as the list is long. */
-  *removeExpired(content: unknown): Generator<undefined, boolean> {
+  *removeExpired(content: unknown, isThorough: boolean): Generator<undefined, boolean> {
     const list = content as StampedList<T>;
     const now = this.#ttl.now();
     const middle = list.touchedAt[list.touchedAt.length >> 1] ?? now;
-    return this.#ttl.isExpired(middle, now) && this.#removeExpired(list, now);
+    return (isThorough || this.#ttl.isExpired(middle, now)) && this.#removeExpired(list, now);
   }
 
   /** Leaves the old array of values as it is: it may have been handed out. Returns whether nothing is left. */

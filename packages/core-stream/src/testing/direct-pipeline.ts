@@ -12,7 +12,7 @@
 import { StreamConfigError } from '../errors.js';
 import type { Partitioning, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.js';
 import type { DrainStatus, OperatorContext, Output, StreamOperator } from '../operators/operator.js';
-import { channelSelector, isConnected } from '../runtime/channel-selector.js';
+import { channelSelector, isConnected, type ChannelSelector } from '../runtime/channel-selector.js';
 import { silentLogger } from '../runtime/logger.js';
 import { WatermarkValve } from '../runtime/watermark-valve.js';
 import { decodeState, encodeState } from '../state/canonical-encoding.js';
@@ -71,6 +71,8 @@ class Subtask {
 interface Stage {
   readonly node: StreamNode;
   readonly uid: string;
+  /** Number of its key groups. */
+  readonly maxParallelism: number;
   readonly subtasks: readonly Subtask[];
 }
 
@@ -81,6 +83,7 @@ export class DirectPipeline {
   readonly #abort = new AbortController();
   readonly #mail: (() => void)[] = [];
   #isBusy = false;
+  #snapshots = 0;
   #failure: { readonly error: unknown } | undefined;
   #onMail: (() => void) | undefined;
 
@@ -153,11 +156,12 @@ export class DirectPipeline {
 
   snapshot(): HarnessSnapshot {
     const { maxParallelism } = this.#options;
+    const checkpointId = ++this.#snapshots;
     const subtasks = [...this.#stages.values()].flatMap(({ uid, node, subtasks: all }) =>
       node.spec.kind !== 'operator'
         ? []
         : all.map(({ operator, watermark }, subtaskIndex) => {
-            const stored: StoredSubtask = { state: operator.snapshotState?.(1), watermark };
+            const stored: StoredSubtask = { state: operator.snapshotState?.(checkpointId), watermark };
             return { uid, subtaskIndex, bytes: encodeState(stored) }; // invariant 2
           }),
     );
@@ -249,17 +253,24 @@ export class DirectPipeline {
     }
     const wanted = Math.min(this.#options.parallelism, node.parallelismLimit ?? Infinity);
     const parallelism = spec.kind === 'operator' ? (node.parallelism ?? wanted) : 1;
+    const maxParallelism = node.maxParallelism ?? this.#options.maxParallelism;
     const uid = node.uid ?? `${node.id}-${node.name}`;
     const stored = this.#stored(uid)?.map(({ state }) => state);
     const subtasks = Array.from({ length: parallelism }, (_, subtaskIndex) => {
       const subtask = new Subtask();
       if (spec.kind === 'operator') {
-        const context = this.#context(node, uid, { subtask, subtaskIndex, parallelism, stored });
+        const context = this.#context(node, uid, {
+          subtask,
+          subtaskIndex,
+          parallelism,
+          maxParallelism,
+          stored,
+        });
         subtask.operator = spec.factory(context, this.#outputOf(subtask));
       } else subtask.operator = this.#edgeOperator();
       return subtask;
     });
-    return { node, uid, subtasks };
+    return { node, uid, maxParallelism, subtasks };
   }
 
   #stored(uid: string): readonly StoredSubtask[] | undefined {
@@ -277,11 +288,12 @@ export class DirectPipeline {
       readonly subtask: Subtask;
       readonly subtaskIndex: number;
       readonly parallelism: number;
+      readonly maxParallelism: number;
       readonly stored: readonly unknown[] | undefined;
     },
   ): OperatorContext {
-    const { clock, isBatch, maxParallelism } = this.#options;
-    const { subtask, subtaskIndex, parallelism, stored } = own;
+    const { clock, isBatch } = this.#options;
+    const { subtask, subtaskIndex, parallelism, maxParallelism, stored } = own;
     return {
       operatorName: node.name,
       operatorUid: uid,
@@ -356,7 +368,12 @@ export class DirectPipeline {
             ? [{ subtask, channel: channelCounts[to]!++ }]
             : [],
         );
-        const link = this.#link(edge, partitioning, from, targets);
+        const select = channelSelector(partitioning, {
+          channelCount: targets.length,
+          subtaskIndex: from,
+          maxParallelism: stage.maxParallelism,
+        });
+        const link = linkOf(edge.inputIndex, select, targets);
         if (edge.outputTag === undefined) source.links.push(link);
         else source.sideLinks.set(edge.outputTag, [...(source.sideLinks.get(edge.outputTag) ?? []), link]);
       }
@@ -371,33 +388,26 @@ export class DirectPipeline {
       });
     }
   }
+}
 
-  #link(
-    edge: StreamEdge,
-    partitioning: Partitioning,
-    subtaskIndex: number,
-    targets: readonly { readonly subtask: Subtask; readonly channel: number }[],
-  ): Link {
-    const { maxParallelism } = this.#options;
-    const select = channelSelector(partitioning, {
-      channelCount: targets.length,
-      subtaskIndex,
-      maxParallelism,
-    });
-    return {
-      push(value, timestamp) {
-        const receivers = select === 'all' ? targets : [targets[select(value)]!];
-        for (const { subtask } of receivers) {
-          if (edge.inputIndex === 0) subtask.operator.processElement(value, timestamp);
-          else subtask.operator.processElement2!(value, timestamp);
-        }
-      },
-      watermark(timestamp) {
-        for (const { subtask, channel } of targets) subtask.valve.watermark(channel, timestamp);
-      },
-      idle(isIdle) {
-        for (const { subtask, channel } of targets) subtask.valve.idle(channel, isIdle);
-      },
-    };
-  }
+function linkOf(
+  inputIndex: 0 | 1,
+  select: ChannelSelector,
+  targets: readonly { readonly subtask: Subtask; readonly channel: number }[],
+): Link {
+  return {
+    push(value, timestamp) {
+      const receivers = select === 'all' ? targets : [targets[select(value)]!];
+      for (const { subtask } of receivers) {
+        if (inputIndex === 0) subtask.operator.processElement(value, timestamp);
+        else subtask.operator.processElement2!(value, timestamp);
+      }
+    },
+    watermark(timestamp) {
+      for (const { subtask, channel } of targets) subtask.valve.watermark(channel, timestamp);
+    },
+    idle(isIdle) {
+      for (const { subtask, channel } of targets) subtask.valve.idle(channel, isIdle);
+    },
+  };
 }

@@ -114,7 +114,7 @@ export class WatermarkStrategy<T> {
 
   /**
    * A reader whose watermark is more than `maxDriftMs` ahead of the lowest in `group` stops reading until the others have
-   * caught up, looked at every `updateIntervalMs`. So what is buffered to wait for the slowest source stays bounded. A
+   * caught up; it looks at them every `updateIntervalMs`, and before it stops. So what is buffered to wait for the slowest source stays bounded. A
    * group is all readers of all sources of the job with that name; idle ones, ended ones and those without a split do not
    * count. A reader that has splits and nothing in them holds the others: use `withIdleness` where that can happen.
    * For sources only.

@@ -17,33 +17,32 @@ export abstract class AlignedWindows implements WindowAssigner {
   /** Between the starts of two windows. */
   readonly slideMs: number;
   readonly offsetMs: number;
-  #lastStart = NaN;
+  /** The greatest common divisor of size and slide: all times of one step, aligned to the offset, share their windows. */
+  readonly stepMs: number;
+  #lastStep = NaN;
   #last: readonly TimeWindow[] = [];
 
   protected constructor(sizeMs: number, slideMs: number, offsetMs: number) {
     this.sizeMs = sizeMs;
     this.slideMs = slideMs;
     this.offsetMs = offsetMs;
+    this.stepMs = greatestCommonDivisor(sizeMs, slideMs);
   }
 
-  assignWindows(
-    _record: unknown,
-    timestamp: number,
-    context: WindowAssignerContext,
-  ): readonly TimeWindow[] {
+  assignWindows(_record: unknown, timestamp: number, context: WindowAssignerContext): readonly TimeWindow[] {
     return this.windowsOf(this.isEventTime ? timestamp : context.currentProcessingTime());
   }
 
   /** The windows that hold `time`, ascending. The array may be the same for the next call. */
   windowsOf(time: number): readonly TimeWindow[] {
+    const step = windowStartOf(time, this.offsetMs, this.stepMs);
+    if (step === this.#lastStep) return this.#last;
     const lastStart = windowStartOf(time, this.offsetMs, this.slideMs);
-    // Only where the slide divides the size do all times of a slide share their windows.
-    if (lastStart === this.#lastStart && this.sizeMs % this.slideMs === 0) return this.#last;
     const windows: TimeWindow[] = [];
     for (let start = lastStart; start > time - this.sizeMs; start -= this.slideMs) {
       windows.push(new TimeWindow(start, start + this.sizeMs));
     }
-    this.#lastStart = lastStart;
+    this.#lastStep = step;
     return (this.#last = windows.reverse());
   }
 
@@ -54,6 +53,10 @@ export abstract class AlignedWindows implements WindowAssigner {
     const offset = this.offsetMs === 0 ? '' : `, offset ${this.offsetMs} ms`;
     return `${this.constructor.name}(${this.sizeMs} ms${every}${offset})`;
   }
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 function checkTumbling(sizeMs: number, offsetMs: number): void {

@@ -1,4 +1,5 @@
 import { ReducingStateDescriptor } from '../state/state.js';
+import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 import { checkDuration } from './durations.js';
 import { TriggerResult, type OnMergeContext, type Trigger, type TriggerContext } from './trigger.js';
 import { windowStartOf, type Window } from './window.js';
@@ -55,7 +56,10 @@ export class ContinuousEventTimeTrigger implements Trigger<unknown, Window> {
   }
 
   #registerAfter(time: number, window: Window, context: TriggerContext): void {
-    const next = Math.min(time + this.#intervalMs, window.maxTimestamp());
+    const end = window.maxTimestamp();
+    // At the end of the input time is over for the global window too: without this, one interval would follow another for ever.
+    const isOver = end === MAX_WATERMARK && context.currentWatermark === MAX_WATERMARK;
+    const next = isOver ? end : Math.min(time + this.#intervalMs, end);
     context.getReducingState(nextFire).add(next);
     context.registerEventTimeTimer(next);
   }

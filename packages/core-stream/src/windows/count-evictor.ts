@@ -21,7 +21,7 @@ export class CountEvictor extends RuleEvictor<unknown> {
     return elements.length <= this.#maxCount ? elements : elements.slice(-this.#maxCount);
   }
 
-  toString(): string {
+  override toString(): string {
     return `CountEvictor(${this.#maxCount})`;
   }
 }

@@ -22,7 +22,7 @@ export class DeltaEvictor<T> extends RuleEvictor<T> {
     return elements.filter(({ value }) => this.#delta(value, newest.value) < this.#threshold);
   }
 
-  toString(): string {
+  override toString(): string {
     return `DeltaEvictor(${this.#threshold})`;
   }
 }

@@ -33,6 +33,7 @@ export abstract class RuleEvictor<T> implements Evictor<T, Window> {
     this.#doEvictAfter = doEvictAfter;
   }
 
+  abstract toString(): string;
   protected abstract evict(elements: Elements<T>): Elements<T>;
 
   evictBefore(elements: Elements<T>): Elements<T> {

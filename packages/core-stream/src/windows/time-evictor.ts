@@ -26,7 +26,7 @@ export class TimeEvictor extends RuleEvictor<unknown> {
     return elements.filter(({ timestamp }) => timestamp > cutOff);
   }
 
-  toString(): string {
+  override toString(): string {
     return `TimeEvictor(${this.#windowSizeMs} ms)`;
   }
 }

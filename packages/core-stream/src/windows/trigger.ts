@@ -37,9 +37,7 @@ export interface OnMergeContext extends TriggerContext {
 
 /** State that can be merged, because what is added to it is combined anyway. */
 export type MergeableStateDescriptor<T, ACC, R> =
-  | ListStateDescriptor<T>
-  | ReducingStateDescriptor<T>
-  | AggregatingStateDescriptor<T, ACC, R>;
+  ListStateDescriptor<T> | ReducingStateDescriptor<T> | AggregatingStateDescriptor<T, ACC, R>;
 
 /**
  * Decides when a window is emitted. One object serves all keys, windows and subtasks: what differs between windows belongs

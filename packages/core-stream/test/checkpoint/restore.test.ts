@@ -119,7 +119,7 @@ describe('a restart', () => {
     await waiting;
     const second = await run(2000, [[]]);
     const error = (await failureOf(second.job.result)) as Error;
-    expect(error.message).toContain('windows of 1000 ms');
+    expect(error.message).toContain('TumblingEventTimeWindows(1000 ms)');
     expect(error.message).toContain('TumblingEventTimeWindows(2000 ms)');
   });
 

@@ -9,7 +9,7 @@ import {
 import { CollectingSink } from '../support/collecting-sink.js';
 import { drive } from '../support/conditions.js';
 import { environment, none } from '../support/environment.js';
-import { ManualClock } from '../support/manual-clock.js';
+import type { ManualClock } from '../support/manual-clock.js';
 import { ScriptedSource, timed } from '../support/scripted-source.js';
 
 const strings = WatermarkStrategy.noWatermarks<string>();

@@ -35,7 +35,7 @@ function start(
 }
 
 describe('keyed process functions', () => {
-  it('keyed process invariant 1: event-time timers fire in order, before the watermark is passed on', async () => {
+  it('keyed function invariant 1: event-time timers fire in order, before the watermark is passed on', async () => {
     const run = start(
       timed([
         ['b', 1],
@@ -64,7 +64,7 @@ describe('keyed process functions', () => {
     expect(run.sink.watermarks).toEqual([2, 2, 2, 2]);
   });
 
-  it('keyed process invariant 1: timers that a timer sets fire in order too', async () => {
+  it('keyed function invariant 1: timers that a timer sets fire in order too', async () => {
     const run = start(
       timed([
         ['a', 1],
@@ -84,7 +84,7 @@ describe('keyed process functions', () => {
     expect(run.sink.values).toEqual(['10', '5', '15', '20', '500']);
   });
 
-  it('keyed process invariant 2: a timer at or below the watermark fires after its record, before the next', async () => {
+  it('keyed function invariant 2: a timer at or below the watermark fires after its record, before the next', async () => {
     const run = start(
       timed([
         ['a1', 100],
@@ -172,7 +172,7 @@ describe('keyed process functions', () => {
     await drive(run.job, run.clock);
   });
 
-  it('keyed process invariant 3: at the end of input event-time timers fire, processing-time timers do not', async () => {
+  it('keyed function invariant 3: at the end of input event-time timers fire, processing-time timers do not', async () => {
     const storage = new MemoryStorage();
     const clock = new ManualClock(1000);
     const create: KeyedProcessFunctionFactory<string, string, string> = () => ({
@@ -187,7 +187,7 @@ describe('keyed process functions', () => {
     expect(first.sink.values).toEqual(['event-time']);
     const stored = storage.checkpoints.at(-1)?.operators.find(({ uid }) => uid.includes('keyedprocess'));
     expect(decodeState(stored?.bytes ?? new Uint8Array())).toMatchObject({
-      state: { eventTimers: [], processingTimers: [] },
+      state: { own: { eventTimers: [], processingTimers: [] } },
     });
     // Nor do they when the finished job is started again, long after.
     clock.advance(2_000_000);

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { TumblingEventTimeWindows, WatermarkStrategy } from '../../src/index.js';
+import { StreamExecutionEnvironment, TumblingEventTimeWindows, WatermarkStrategy } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, quiet, until } from '../support/conditions.js';
 import { environment, numbers, refuseUnhandledRejections } from '../support/environment.js';
-import { ScriptedSource, timed } from '../support/scripted-source.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { MemoryStorage } from '../support/memory-storage.js';
+import { PAUSE, ScriptedSource, timed } from '../support/scripted-source.js';
 
 refuseUnhandledRejections();
 
@@ -94,5 +96,55 @@ describe('idleness', () => {
     );
     job.cancel();
     await expect(job.result).rejects.toThrow();
+  });
+});
+
+describe('an idle subtask', () => {
+  it('does not set the watermark back when the parallelism changes', async () => {
+    const storage = new MemoryStorage();
+    const clock = new ManualClock();
+    const seen: number[] = [];
+    const source = new ScriptedSource<number>(
+      [
+        [PAUSE, { value: 3, timestamp: 50 }],
+        [{ value: 1, timestamp: 100 }, PAUSE, { value: 2, timestamp: 101 }],
+      ],
+      { boundedness: 'unbounded' },
+    );
+    const start = (parallelism: number) => {
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock, autoWatermarkIntervalMs: 10 });
+      env.enableCheckpointing({ intervalMs: 500, storage });
+      env
+        .fromSource(source, strategy, 'In')
+        .setParallelism(parallelism)
+        .process<number>(() => ({
+          processElement: (value, context, out) => {
+            seen.push(context.currentWatermark);
+            out.collect(value);
+          },
+        }))
+        .setParallelism(parallelism)
+        .sinkTo(new CollectingSink());
+      return env.executeAsync('idle rescale');
+    };
+    const stop = async (job: ReturnType<typeof start>) => {
+      job.cancel();
+      await expect(job.result).rejects.toThrow();
+    };
+    const first = start(2);
+    await until(
+      () => storage.lastId === 1,
+      () => clock.advance(10),
+    );
+    await stop(first);
+    seen.length = 0;
+    const second = start(1);
+    source.resume();
+    await until(
+      () => seen.length === 2,
+      () => clock.advance(10),
+    );
+    expect(Math.min(...seen)).toBe(99);
+    await stop(second);
   });
 });

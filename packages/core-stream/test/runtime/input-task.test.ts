@@ -25,6 +25,7 @@ function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
     [{ name: 'Op', uid: 'op', subtaskIndex: 0, maxParallelism: 128, operator, metrics }],
     [writer],
     {
+      storesState: true,
       onFailure: (error) => {
         throw error;
       },

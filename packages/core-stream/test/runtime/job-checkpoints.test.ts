@@ -189,3 +189,16 @@ describe('checkpoints of a running job', () => {
     expect(clock.pending).toBe(0);
   });
 });
+
+describe('without a storage', () => {
+  it('no state is taken: it would go nowhere', async () => {
+    const { env } = environment();
+    let snapshots = 0;
+    env
+      .addSource<number>({ collect: () => false, snapshotState: () => 0 })
+      .process<number>(() => ({ processElement: () => undefined, snapshotState: () => void snapshots++ }))
+      .sinkTo(new CollectingSink<number>());
+    await env.execute('no storage');
+    expect(snapshots).toBe(0);
+  });
+});

@@ -18,14 +18,15 @@ export interface RemoteCall {
 /** What lies outside of the job: answers when the test says so. */
 export class RemoteService implements AsyncFunction<number, string> {
   /** Attempts that are not settled. */
-  readonly open: RemoteCall[] = [];
+  readonly unsettled: RemoteCall[] = [];
   /** Every attempt, by its record. */
   readonly asked: number[] = [];
-  highestOpen = 0;
+  /** How many were unsettled at once and had not been given up. */
+  mostUnsettled = 0;
 
   asyncInvoke: AsyncFunction<number, string>['asyncInvoke'] = (value, { attempt, signal }) =>
     new Promise((resolve, reject) => {
-      const settled = (): void => void this.open.splice(this.open.indexOf(call), 1);
+      const settled = (): void => void this.unsettled.splice(this.unsettled.indexOf(call), 1);
       const call: RemoteCall = {
         value,
         attempt,
@@ -40,18 +41,19 @@ export class RemoteService implements AsyncFunction<number, string> {
         },
       };
       this.asked.push(value);
-      this.open.push(call);
-      this.highestOpen = Math.max(this.highestOpen, this.open.length);
+      this.unsettled.push(call);
+      const isWanted = (other: RemoteCall) => !other.signal.aborted;
+      this.mostUnsettled = Math.max(this.mostUnsettled, this.unsettled.filter(isWanted).length);
     });
 
-  /** Answers the open attempt at `value`. */
+  /** Answers the unsettled attempt at `value`. */
   answer(value: number, results: readonly string[] = [`r${value}`]): void {
     this.call(value).resolve(results);
   }
 
   call(value: number): RemoteCall {
-    const call = this.open.find((other) => other.value === value);
-    if (call === undefined) throw new Error(`no attempt at ${value} is open`);
+    const call = this.unsettled.find((other) => other.value === value);
+    if (call === undefined) throw new Error(`no attempt at ${value} is unsettled`);
     return call;
   }
 }
@@ -92,11 +94,12 @@ export class AsyncSubtask {
       subtaskIndex: options.subtaskIndex ?? 0,
       parallelism: options.parallelism ?? 1,
       maxParallelism: 128,
-      keyGroups: { start: 0, end: 127 },
+      keyGroups: { start: 0, end: 128 },
       clock,
       logger: silentLogger,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
+      isBatch: false,
       restored: restored?.map((state) => decodeState(encodeState(state))),
       post,
       schedule: (delayMs, callback) => {

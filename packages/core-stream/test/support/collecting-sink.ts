@@ -1,1 +1,1 @@
-export { CollectingSink, type CollectingSinkHooks } from '../../src/testing/index.js';
+export { CollectingSink } from '../../src/testing/index.js';

@@ -110,6 +110,53 @@ describe('watermark tracker', () => {
     expect(log).toEqual([true, false]);
   });
 
+  it('invariant 4: counts no time in which nothing could be emitted', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    tracker.addSplit('a');
+    for (let i = 0; i < 10; i++) {
+      clock.advance(1000);
+      tracker.onPeriodicEmit(99);
+    }
+    expect(log).toEqual([]);
+    tracker.onPeriodicEmit(10);
+    expect(log).toEqual([true]);
+  });
+
+  it('invariant 4: does not count the time in which a split is paused', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    const ahead = tracker.addSplit('ahead');
+    const behind = tracker.addSplit('behind');
+    tracker.onEvent(undefined, 1000, ahead);
+    tracker.onEvent(undefined, 10, behind);
+    tracker.onPeriodicEmit();
+    expect(tracker.pauseSplitsAbove(500)).toEqual({ toPause: ['ahead'], toResume: [] });
+    expect(tracker.pauseSplitsAbove(500)).toEqual({ toPause: [], toResume: [] });
+    clock.advance(1000);
+    tracker.onEvent(undefined, 11, behind);
+    tracker.onPeriodicEmit();
+    expect(ahead.isIdle).toBe(false);
+    expect(tracker.pauseSplitsAbove(999)).toEqual({ toPause: [], toResume: ['ahead'] });
+    clock.advance(1000);
+    tracker.onPeriodicEmit();
+    expect(ahead.isIdle).toBe(true);
+    expect(log).toEqual([9, 10, true]);
+  });
+
+  it('counts the time of a split from when it was made', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    tracker.onPeriodicEmit();
+    clock.advance(900);
+    tracker.addSplit('a');
+    clock.advance(100);
+    tracker.onPeriodicEmit();
+    clock.advance(899);
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([]);
+    clock.advance(1);
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([true]);
+  });
+
   it('invariant 3: a record counts after it was emitted, so the assigner alone moves nothing', () => {
     const { log, tracker } = track(onAdvance.withTimestampAssigner(() => 10));
     expect(tracker.assignTimestamp('x', MIN_TIMESTAMP)).toBe(10);
@@ -144,9 +191,21 @@ describe('watermark tracker', () => {
     expect(() => tracker.assignTimestamp('x', 0)).toThrow(StreamRecordError);
   });
 
-  it.each([NaN, Infinity])('refuses %s from a source', (timestamp) => {
+  it('says which record an assigner threw for, and where', () => {
+    const { tracker } = track(
+      onAdvance.withTimestampAssigner((value) => (value as { at: { ms: number } }).at.ms),
+    );
+    const assign = () => tracker.assignTimestamp({ id: 7 }, undefined);
+    expect(assign).toThrow(StreamRecordError);
+    expect(assign).toThrow(/The timestamp assigner of 'Source' threw '.*' for the record \{"id":7\}/);
+  });
+
+  it.each([NaN, Infinity, '5', 5n, null])('refuses %s from a source', (given) => {
     const { tracker } = track(onAdvance);
+    const timestamp = given as number;
     expect(() => tracker.assignTimestamp('x', timestamp)).toThrow(StreamRecordError);
+    expect(() => tracker.assignTimestamp('x', timestamp)).toThrow("'Source' gave the timestamp");
+    expect(tracker.assignTimestamp('x', undefined)).toBe(MIN_TIMESTAMP);
     expect(tracker.assignTimestamp('x', MIN_TIMESTAMP)).toBe(MIN_TIMESTAMP);
   });
 });
@@ -158,6 +217,20 @@ describe('watermark strategy', () => {
     expect(first.idleTimeoutMs).toBeUndefined();
     expect(first.timestampAssigner).toBeUndefined();
     expect(second.idleTimeoutMs).toBe(5);
+  });
+
+  it('says whether event time advances', () => {
+    expect(WatermarkStrategy.noWatermarks().emitsWatermarks).toBe(false);
+    expect(WatermarkStrategy.noWatermarks().withTimestampAssigner(() => 1).emitsWatermarks).toBe(false);
+    expect(WatermarkStrategy.forMonotonousTimestamps().withIdleness(1).emitsWatermarks).toBe(true);
+    const ownGenerator = { onEvent: () => undefined, onPeriodicEmit: () => undefined };
+    expect(WatermarkStrategy.forGenerator(() => ownGenerator).emitsWatermarks).toBe(true);
+  });
+
+  it('keeps its alignment through other settings', () => {
+    const strategy = WatermarkStrategy.forMonotonousTimestamps().withWatermarkAlignment('g', 5);
+    expect(strategy.withIdleness(1).alignment).toEqual({ group: 'g', maxDriftMs: 5, updateIntervalMs: 1000 });
+    expect(WatermarkStrategy.forMonotonousTimestamps().alignment).toBeUndefined();
   });
 
   it('refuses bounds that are none', () => {

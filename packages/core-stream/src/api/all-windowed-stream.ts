@@ -1,0 +1,74 @@
+import type { AggregateFunction, OutputTag, ReduceFunction } from '../functions/functions.js';
+import type {
+  ProcessAllWindowFunction,
+  RichProcessAllWindowFunction,
+} from '../functions/window-functions.js';
+import { toRichAllFunction } from '../operators/window-function.js';
+import type { Evictor } from '../windows/evictor.js';
+import type { Trigger } from '../windows/trigger.js';
+import type { TimeWindow, Window } from '../windows/window.js';
+import type { SingleOutputStreamOperator } from './data-stream.js';
+import type { WindowDefinition } from './window-definition.js';
+
+type ProcessFunction<T, R, W extends Window> =
+  ProcessAllWindowFunction<T, R, W> | RichProcessAllWindowFunction<T, R, W>;
+
+/** A stream in windows over all its records: one subtask does all the work. Its methods are those of `WindowedStream`. */
+export class AllWindowedStream<T, W extends Window = TimeWindow> {
+  readonly #definition: WindowDefinition<T>;
+  /** Reads the type back from the type only; never set. */
+  declare readonly windowType?: W;
+
+  /** For the package's own use. */
+  constructor(definition: WindowDefinition<T>) {
+    this.#definition = definition;
+  }
+
+  /**
+   * Decides when a window is emitted, instead of the assigner's trigger.
+   * @throws StreamConfigError where windows merge and the trigger cannot
+   */
+  trigger(trigger: Trigger<T, W>): AllWindowedStream<T, W> {
+    return new AllWindowedStream(this.#definition.trigger(trigger));
+  }
+
+  /** Removes records from a window before or after it is emitted. All records are kept: only for `process`. */
+  evictor(evictor: Evictor<T, W>): AllWindowedStream<T, W> {
+    return new AllWindowedStream(this.#definition.evictor(evictor));
+  }
+
+  /** Keeps windows for late records until the watermark is `latenessMs` past their end; each such record emits again. */
+  allowedLateness(latenessMs: number): AllWindowedStream<T, W> {
+    return new AllWindowedStream(this.#definition.allowedLateness(latenessMs));
+  }
+
+  /** Records that are late for all their windows go to `tag`; without it they are counted as dropped. */
+  sideOutputLateData(tag: OutputTag<T>): AllWindowedStream<T, W> {
+    return new AllWindowedStream(this.#definition.sideOutputLateData(tag));
+  }
+
+  /** Combines a window's records pairwise, as they come. `reduce` must leave its arguments as they are. */
+  reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T>;
+  reduce<R>(reduce: ReduceFunction<T>, process: ProcessFunction<T, R, W>): SingleOutputStreamOperator<R>;
+  reduce<R>(reduce: ReduceFunction<T>, process?: ProcessFunction<T, R, W>): SingleOutputStreamOperator<R> {
+    return this.#definition.reduce(reduce, process && toRichAllFunction(process));
+  }
+
+  /** Aggregates a window's records as they come; `process` then sees the one result with the window. */
+  aggregate<ACC, A>(aggregate: AggregateFunction<T, ACC, A>): SingleOutputStreamOperator<A>;
+  aggregate<ACC, A, R>(
+    aggregate: AggregateFunction<T, ACC, A>,
+    process: ProcessFunction<A, R, W>,
+  ): SingleOutputStreamOperator<R>;
+  aggregate<ACC, A, R>(
+    aggregate: AggregateFunction<T, ACC, A>,
+    process?: ProcessFunction<A, R, W>,
+  ): SingleOutputStreamOperator<R> {
+    return this.#definition.aggregate(aggregate, process && toRichAllFunction(process));
+  }
+
+  /** Keeps all records of a window until it is gone. */
+  process<R>(process: ProcessFunction<T, R, W>): SingleOutputStreamOperator<R> {
+    return this.#definition.process(toRichAllFunction(process));
+  }
+}

@@ -1,0 +1,177 @@
+/** What a window is made of, as the fluent API collects it: checks what does not fit together, and adds the operator. */
+import { StreamConfigError } from '../errors.js';
+import type { AggregateFunction, OutputTag, ReduceFunction } from '../functions/functions.js';
+import type { AnyKeySelector } from '../graph/stream-graph.js';
+import { windowOperator } from '../operators/window.js';
+import {
+  aggregateWindow,
+  processWindow,
+  reduceWindow,
+  type AnyProcessFunction,
+  type WindowFunction,
+} from '../operators/window-function.js';
+import { CountEvictor } from '../windows/count-evictor.js';
+import { CountTrigger } from '../windows/count-trigger.js';
+import type { Evictor } from '../windows/evictor.js';
+import { GlobalWindows } from '../windows/global-windows.js';
+import { PurgingTrigger } from '../windows/purging-trigger.js';
+import type { Trigger } from '../windows/trigger.js';
+import type { WindowAssigner } from '../windows/window-assigner.js';
+import type { Window } from '../windows/window.js';
+import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
+
+type AnyTrigger = Trigger<unknown, Window>;
+type AnyEvictor = Evictor<unknown, Window>;
+
+interface WindowParts {
+  readonly trigger?: AnyTrigger;
+  readonly evictor?: AnyEvictor;
+  /** The evictor is the engine's own, which works on incremental functions too. */
+  readonly isCountWindow?: boolean;
+  readonly allowedLatenessMs?: number;
+  readonly lateTag?: string;
+}
+
+export class WindowDefinition<T> {
+  readonly #stream: DataStream<T>;
+  /** `undefined` for windows over all records. */
+  readonly #keySelector: AnyKeySelector | undefined;
+  readonly #assigner: WindowAssigner<unknown, Window>;
+  readonly #parts: WindowParts;
+
+  private constructor(
+    stream: DataStream<T>,
+    keySelector: AnyKeySelector | undefined,
+    assigner: WindowAssigner<unknown, Window>,
+    parts: WindowParts,
+  ) {
+    this.#stream = stream;
+    this.#keySelector = keySelector;
+    this.#assigner = assigner;
+    this.#parts = parts;
+    checkMerging(assigner, parts.trigger ?? assigner.defaultTrigger());
+  }
+
+  static of<T, W extends Window>(
+    stream: DataStream<T>,
+    keySelector: AnyKeySelector | undefined,
+    assigner: WindowAssigner<T, W>,
+  ): WindowDefinition<T> {
+    return new WindowDefinition(
+      stream,
+      keySelector,
+      assigner as unknown as WindowAssigner<unknown, Window>,
+      {},
+    );
+  }
+
+  /** Windows of `size` records, every `slide` records where that is given, as Flink makes them of global windows. */
+  static ofCount<T>(
+    stream: DataStream<T>,
+    keySelector: AnyKeySelector | undefined,
+    size: number,
+    slide: number | undefined,
+  ): WindowDefinition<T> {
+    const parts: WindowParts =
+      slide === undefined
+        ? { trigger: PurgingTrigger.of(CountTrigger.of(size)) as AnyTrigger }
+        : { trigger: CountTrigger.of(slide), evictor: CountEvictor.of(size), isCountWindow: true };
+    return new WindowDefinition(stream, keySelector, GlobalWindows.create(), parts);
+  }
+
+  trigger<W extends Window>(trigger: Trigger<T, W>): WindowDefinition<T> {
+    return this.#with({ trigger: trigger as unknown as AnyTrigger });
+  }
+
+  evictor<W extends Window>(evictor: Evictor<T, W>): WindowDefinition<T> {
+    return this.#with({ evictor: evictor as unknown as AnyEvictor, isCountWindow: false });
+  }
+
+  allowedLateness(latenessMs: number): WindowDefinition<T> {
+    if (!Number.isSafeInteger(latenessMs) || latenessMs < 0) {
+      throw new StreamConfigError(
+        `The allowed lateness of ${String(this.#assigner)} must be a whole number of milliseconds, 0 or more, got ${latenessMs}`,
+      );
+    }
+    return this.#with({ allowedLatenessMs: latenessMs });
+  }
+
+  sideOutputLateData(tag: OutputTag<T>): WindowDefinition<T> {
+    return this.#with({ lateTag: tag.id });
+  }
+
+  reduce<R>(reduce: ReduceFunction<T>, process?: AnyProcessFunction): SingleOutputStreamOperator<R> {
+    this.#checkEvictor('Reduce');
+    return this.#operator('Reduce', reduceWindow(reduce as ReduceFunction<unknown>, process));
+  }
+
+  aggregate<R, ACC, A>(
+    aggregate: AggregateFunction<T, ACC, A>,
+    process?: AnyProcessFunction,
+  ): SingleOutputStreamOperator<R> {
+    this.#checkEvictor('Aggregate');
+    if (this.#assigner.mergeWindows !== undefined && typeof aggregate.merge !== 'function') {
+      throw new StreamConfigError(
+        `'Window Aggregate' has ${String(this.#assigner)}, whose windows merge, but its AggregateFunction has no merge(). Add one.`,
+      );
+    }
+    const erased = aggregate as AggregateFunction<unknown, unknown, unknown>;
+    return this.#operator('Aggregate', aggregateWindow(erased, process));
+  }
+
+  process<R>(process: AnyProcessFunction): SingleOutputStreamOperator<R> {
+    return this.#operator('Process', processWindow(process));
+  }
+
+  #with(parts: WindowParts): WindowDefinition<T> {
+    return new WindowDefinition(this.#stream, this.#keySelector, this.#assigner, {
+      ...this.#parts,
+      ...parts,
+    });
+  }
+
+  #checkEvictor(kind: string): void {
+    const { evictor, isCountWindow } = this.#parts;
+    if (evictor === undefined || isCountWindow === true) return;
+    throw new StreamConfigError(
+      `'Window ${kind}' has the evictor ${String(evictor)}, which needs every record, but keeps one accumulator only. ` +
+        'Use process() instead, or leave the evictor out.',
+    );
+  }
+
+  #operator<R>(kind: string, windowFunction: WindowFunction): SingleOutputStreamOperator<R> {
+    const { trigger, evictor, allowedLatenessMs = 0, lateTag } = this.#parts;
+    const keySelector = this.#keySelector ?? noKey;
+    const factory = windowOperator({
+      keySelector,
+      assigner: this.#assigner,
+      windowFunction,
+      ...(trigger === undefined ? {} : { trigger }),
+      ...(evictor === undefined ? {} : { evictor }),
+      allowedLatenessMs,
+      lateTag,
+    });
+    const isAll = this.#keySelector === undefined;
+    return this.#stream.transform<R>(`Window${isAll ? 'All' : ''} ${kind}`, factory, {
+      keySelector,
+      ...(isAll ? { parallelismLimit: 1 } : {}),
+      ...(this.#assigner.isEventTime ? { needs: { eventTime: true } } : {}),
+    });
+  }
+}
+
+/** All records have the same key: a window over all of them is a keyed one. */
+const noKey = (): null => null;
+
+function checkMerging(assigner: WindowAssigner<unknown, Window>, trigger: AnyTrigger): void {
+  if (assigner.mergeWindows === undefined || trigger.onMerge !== undefined) return;
+  throw new StreamConfigError(
+    `${String(assigner)} merges windows, but ${describe(trigger)} cannot: it has no onMerge(). ` +
+      'Use a trigger that can merge, such as EventTimeTrigger, ContinuousEventTimeTrigger or CountTrigger, or give yours an onMerge().',
+  );
+}
+
+function describe(trigger: AnyTrigger): string {
+  const text = String(trigger);
+  return text === '[object Object]' ? `its trigger (${trigger.constructor.name})` : text;
+}

@@ -1,0 +1,68 @@
+/**
+ * Combines each key's records as they come.
+ *
+ * In streaming mode every record gives the running result; in batch mode only the last one is emitted, when the key ends.
+ */
+import type { ReduceFunction } from '../functions/functions.js';
+import type { AnyKeySelector } from '../graph/stream-graph.js';
+import { HeapKeyedState, type KeyedStateSnapshot } from '../state/heap-keyed-state.js';
+import { ReducingStateDescriptor, type ReducingState } from '../state/state.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
+
+export function rollingReduceOperator(
+  keySelector: AnyKeySelector,
+  reduce: ReduceFunction<unknown>,
+): OperatorFactory {
+  return (context, output) => new RollingReduceOperator(context, output, keySelector, reduce);
+}
+
+class RollingReduceOperator implements StreamOperator {
+  readonly #isBatch: boolean;
+  readonly #output: Output;
+  readonly #keySelector: AnyKeySelector;
+  readonly #state: HeapKeyedState;
+  readonly #result: ReducingState<unknown>;
+  /** Of the last record. */
+  #timestamp = MIN_TIMESTAMP;
+
+  constructor(
+    context: OperatorContext,
+    output: Output,
+    keySelector: AnyKeySelector,
+    reduce: ReduceFunction<unknown>,
+  ) {
+    this.#isBatch = context.isBatch;
+    this.#output = output;
+    this.#keySelector = keySelector;
+    this.#state = new HeapKeyedState(context.maxParallelism);
+    for (const snapshot of (context.restored ?? []) as readonly (readonly KeyedStateSnapshot[])[]) {
+      this.#state.restore(snapshot, context.keyGroups);
+    }
+    this.#result = this.#state.getReducingState(new ReducingStateDescriptor('result', reduce));
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    this.#state.setCurrentKey(this.#keySelector(value));
+    this.#result.add(value);
+    if (this.#isBatch) this.#timestamp = timestamp;
+    else this.#output.collect(this.#result.get(), timestamp);
+  }
+
+  finishKey(): void {
+    this.#output.collect(this.#result.get(), this.#timestamp);
+    this.#state.dropCurrentKey();
+  }
+
+  processWatermark(timestamp: number): void {
+    this.#output.emitWatermark(timestamp);
+  }
+
+  processIdle(isIdle: boolean): void {
+    this.#output.emitIdle(isIdle);
+  }
+
+  snapshotState(): readonly KeyedStateSnapshot[] {
+    return this.#state.snapshot();
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * Session windows of event time with the default trigger.
+ *
+ * Role: keeps each key's sessions in a list, the newest first, which is where almost every record belongs. A session has one
+ * timer, which is moved only when it fires and the session has grown since.
+ *
+ * Invariants
+ * 1. A key's sessions neither overlap nor touch: a record that connects some makes them one before it is added, the earlier
+ *    session's contents first.
+ * 2. A record that would be in a session of its own, with `end − 1 + allowed lateness ≤ current watermark`, is late.
+ * 3. A session is emitted when the watermark reaches `end − 1`, before that watermark is passed on; sessions in the order of
+ *    their end, those of one end in the order in which they got their bounds. Each later record that is still allowed and
+ *    leaves the end behind the watermark emits it again, at once.
+ * 4. Each session has one live timer, not after what it is due for next.
+ * 5. A snapshot holds each (key, session) under the key's key group.
+ */
+import { keyIdentity } from '../state/canonical-encoding.js';
+import { byKeyGroup } from '../state/heap-keyed-state.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import type { SessionWindows } from '../windows/session-windows.js';
+import { WindowTimers, type WindowTimer } from '../windows/window-timers.js';
+import { TimeWindow } from '../windows/window.js';
+import type { Output } from './operator.js';
+import {
+  ownRecords,
+  WindowOperator,
+  type KeyGroupRecords,
+  type WindowOperatorFactory,
+  type WindowOptions,
+} from './window-operator.js';
+import type { WindowScope, WindowSlots } from './window-state.js';
+import type { FunctionOperatorContext } from './with-operator-state.js';
+
+class Session implements WindowScope {
+  readonly key: unknown;
+  readonly identity: unknown;
+  start: number;
+  end: number;
+  accumulator: unknown;
+  /** The key's next older session. */
+  older: Session | undefined;
+  /** When it got its bounds, among all sessions. */
+  order: number;
+  /** Whether it was emitted with these bounds: it only waits for late records. */
+  hasFired = false;
+  timer: WindowTimer<Session> | undefined = undefined;
+  /** Never set: what merges has no state. */
+  slots: WindowSlots | undefined = undefined;
+
+  constructor(
+    key: unknown,
+    identity: unknown,
+    start: number,
+    end: number,
+    accumulator: unknown,
+    order: number,
+  ) {
+    this.key = key;
+    this.identity = identity;
+    this.start = start;
+    this.end = end;
+    this.accumulator = accumulator;
+    this.order = order;
+    this.older = undefined;
+  }
+}
+
+type SessionRecord = readonly [
+  key: unknown,
+  start: number,
+  end: number,
+  accumulator: unknown,
+  hasFired: boolean,
+  order: number,
+];
+
+type SessionSnapshot = readonly KeyGroupRecords<SessionRecord>[];
+
+export function sessionWindowOperator(
+  options: WindowOptions<SessionWindows<unknown>>,
+): WindowOperatorFactory {
+  return (context, output) => new SessionWindowOperator(context, output, options);
+}
+
+class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
+  readonly #assigner: SessionWindows<unknown>;
+  /** A key's newest session, by key identity. */
+  readonly #newest = new Map<unknown, Session>();
+  readonly #timers = new WindowTimers<Session>();
+  #order = 0;
+
+  constructor(
+    context: FunctionOperatorContext,
+    output: Output,
+    options: WindowOptions<SessionWindows<unknown>>,
+  ) {
+    super(context, output, options, 'sessions');
+    this.#assigner = options.assigner;
+    this.restore();
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    if (timestamp === MIN_TIMESTAMP) throw this.noTimestamp();
+    const key = this.keySelector(value);
+    const identity = keyIdentity(key);
+    const end = timestamp + this.#assigner.gapOf(value);
+    const newest = this.#newest.get(identity);
+    let newer: Session | undefined;
+    let session = newest;
+    while (session !== undefined && session.start > end) {
+      newer = session;
+      session = session.older;
+    }
+    if (session === undefined || session.end < timestamp) {
+      if (end - 1 + this.allowedLatenessMs <= this.emitter.currentWatermark) {
+        this.skip(value, timestamp); // invariant 2
+        return;
+      }
+      const older = session;
+      session = new Session(key, identity, timestamp, end, this.windowFunction.create(value), this.#order++);
+      session.older = older;
+      if (newer === undefined) this.#newest.set(identity, session);
+      else newer.older = session;
+      this.#onGrowth(session);
+    } else {
+      const hasGrown = this.#grow(session, timestamp, end);
+      session.accumulator = this.windowFunction.add(session.accumulator, value);
+      if (hasGrown) this.#onGrowth(session);
+    }
+    if (session.end - 1 <= this.emitter.currentWatermark) this.#emit(session); // invariant 3
+  }
+
+  protected override onEventTime(watermark: number): void {
+    const timers = this.#timers;
+    for (let timer = timers.takeDue(watermark); timer !== undefined; timer = timers.takeDue(watermark)) {
+      const session = timer.target;
+      session.timer = undefined;
+      const end = session.end - 1;
+      if (timer.at < end || (timer.at === end && timer.order !== session.order)) {
+        this.#arm(session, end); // invariant 4: it has grown
+        continue;
+      }
+      if (timer.at === end && !session.hasFired) this.#emit(session);
+      session.hasFired = true;
+      if (timer.at === end + this.allowedLatenessMs) this.#drop(session);
+      else this.#arm(session, end + this.allowedLatenessMs);
+    }
+  }
+
+  protected override onProcessingTime(): void {}
+
+  protected override get nextProcessingTime(): undefined {
+    return undefined;
+  }
+
+  protected override snapshotWindows(): SessionSnapshot {
+    const records = function* (newest: Iterable<Session>): Iterable<SessionRecord> {
+      for (let session of newest) {
+        for (;;) {
+          const { key, start, end, accumulator, hasFired, order, older } = session;
+          yield [key, start, end, accumulator, hasFired, order];
+          if (older === undefined) break;
+          session = older;
+        }
+      }
+    };
+    return byKeyGroup(
+      records(this.#newest.values()) as unknown as Iterable<readonly [unknown, unknown]>,
+      this.context.maxParallelism,
+    ) as unknown as SessionSnapshot; // invariant 5
+  }
+
+  protected override restoreWindows(snapshot: SessionSnapshot): void {
+    const restored = [...ownRecords(snapshot, this.context)];
+    restored.sort((a, b) => a[5] - b[5]);
+    const ofKey = new Map<unknown, Session[]>();
+    for (const [key, start, end, accumulator, hasFired] of restored) {
+      const identity = keyIdentity(key);
+      const session = new Session(key, identity, start, end, accumulator, this.#order++);
+      session.hasFired = hasFired;
+      this.#arm(session, hasFired ? end - 1 + this.allowedLatenessMs : end - 1);
+      const sessions = ofKey.get(identity);
+      if (sessions === undefined) ofKey.set(identity, [session]);
+      else sessions.push(session);
+    }
+    for (const [identity, sessions] of ofKey) {
+      sessions.sort((a, b) => b.start - a.start);
+      for (const [index, session] of sessions.entries()) session.older = sessions[index + 1];
+      this.#newest.set(identity, sessions[0]!);
+    }
+  }
+
+  /** Takes in `[start, end)`, and the older sessions that this reaches (invariant 1). Returns whether the bounds changed. */
+  #grow(session: Session, start: number, end: number): boolean {
+    let hasGrown = false;
+    if (end > session.end) {
+      session.end = end;
+      hasGrown = true;
+    }
+    if (start < session.start) {
+      session.start = start;
+      hasGrown = true;
+      let { older } = session;
+      while (older !== undefined && older.end >= start) {
+        session.accumulator = this.windowFunction.merge(older.accumulator, session.accumulator);
+        session.start = Math.min(session.start, older.start);
+        if (older.timer !== undefined) this.#timers.cancel(older.timer);
+        older = older.older;
+      }
+      session.older = older;
+    }
+    return hasGrown;
+  }
+
+  #onGrowth(session: Session): void {
+    session.order = this.#order++;
+    const end = session.end - 1;
+    session.hasFired = end <= this.emitter.currentWatermark;
+    const due = session.hasFired ? end + this.allowedLatenessMs : end;
+    if (session.timer !== undefined && session.timer.at <= due) return; // invariant 4
+    if (session.timer !== undefined) this.#timers.cancel(session.timer);
+    this.#arm(session, due);
+  }
+
+  #arm(session: Session, at: number): void {
+    session.timer = this.#timers.register(at, session, session.order);
+  }
+
+  #emit(session: Session): void {
+    this.emitter.setWindow(new TimeWindow(session.start, session.end));
+    this.emitter.emit(session.key, session, session.accumulator);
+  }
+
+  #drop(session: Session): void {
+    if (this.emitter.hasClear) {
+      this.emitter.setWindow(new TimeWindow(session.start, session.end));
+      this.emitter.clear(session.key, session);
+    }
+    const newest = this.#newest.get(session.identity);
+    if (newest === session) {
+      if (session.older === undefined) this.#newest.delete(session.identity);
+      else this.#newest.set(session.identity, session.older);
+      return;
+    }
+    for (let newer = newest; newer !== undefined; newer = newer.older) {
+      if (newer.older !== session) continue;
+      newer.older = session.older;
+      return;
+    }
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * Sliding windows with the default trigger whose accumulators can be shared: each record is added to one slice of time, and a
+ * window's result is merged from its slices when it fires.
+ *
+ * Role: keeps each key's slices in a list, the newest first, which is where almost every record belongs. A window is merged
+ * along those lists, without a table of its own.
+ *
+ * Invariants
+ * 1. A slice is as long as the greatest common divisor of size and slide: all its times are in the same windows.
+ * 2. A slice is kept until its last window can no longer fire; then every older slice is gone too.
+ * 3. A record is late if its slice's last window is: `end − 1 + allowed lateness ≤ current watermark`. In processing time no
+ *    record is late.
+ * 4. A window is emitted when the watermark reaches `end − 1`, before that watermark is passed on, or when the clock reaches
+ *    `end`; windows in the order of their end, keys in the order of their first record. Each late record that is still
+ *    allowed emits its key's windows again, at once, as far as they have been emitted.
+ * 5. Accumulators are merged in the order of their slices, and merging changes none of them.
+ * 6. A snapshot holds each (key, slice) under the key's key group.
+ */
+import { keyIdentity } from '../state/canonical-encoding.js';
+import { byKeyGroup } from '../state/heap-keyed-state.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import type { AlignedWindows } from '../windows/aligned-windows.js';
+import { WindowTimers } from '../windows/window-timers.js';
+import { TimeWindow, windowStartOf } from '../windows/window.js';
+import type { Output } from './operator.js';
+import {
+  ownRecords,
+  WindowOperator,
+  type KeyGroupRecords,
+  type WindowOperatorFactory,
+  type WindowOptions,
+} from './window-operator.js';
+import type { WindowScope, WindowSlots } from './window-state.js';
+import type { FunctionOperatorContext } from './with-operator-state.js';
+
+/** A key, as long as it is in any slice. */
+class SlicedKey implements WindowScope {
+  readonly key: unknown;
+  readonly identity: unknown;
+  newest: KeySlice | undefined = undefined;
+  /** The window function's state while a window is emitted: none is emitted twice where there is a function. */
+  slots: WindowSlots | undefined = undefined;
+  /** What time had reached before a restart: windows until there have been emitted. */
+  firedUntil = MIN_TIMESTAMP;
+
+  constructor(key: unknown, identity: unknown) {
+    this.key = key;
+    this.identity = identity;
+  }
+}
+
+/** What one key has in one slice. */
+class KeySlice {
+  readonly owner: SlicedKey;
+  readonly start: number;
+  /** When it got its first record, among all. */
+  readonly order: number;
+  accumulator: unknown;
+  older: KeySlice | undefined = undefined;
+  newer: KeySlice | undefined = undefined;
+
+  constructor(owner: SlicedKey, start: number, order: number, accumulator: unknown) {
+    this.owner = owner;
+    this.start = start;
+    this.order = order;
+    this.accumulator = accumulator;
+  }
+}
+
+/** All keys of one slice, in the order of their first record in it. */
+class Slice {
+  readonly start: number;
+  readonly parts: KeySlice[] = [];
+
+  constructor(start: number) {
+    this.start = start;
+  }
+}
+
+/** A key's result in the window that fires, until all are put in order. */
+interface Merged {
+  readonly owner: SlicedKey;
+  readonly accumulator: unknown;
+  readonly order: number;
+}
+
+type SliceRecord = readonly [
+  key: unknown,
+  slices: readonly (readonly [start: number, accumulator: unknown, order: number])[],
+];
+
+interface SlicedSnapshot {
+  readonly firedUntil: number;
+  readonly keyGroups: readonly KeyGroupRecords<SliceRecord>[];
+}
+
+export function slicedWindowOperator(options: WindowOptions<AlignedWindows>): WindowOperatorFactory {
+  return (context, output) => new SlicedWindowOperator(context, output, options);
+}
+
+class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
+  readonly #sizeMs: number;
+  readonly #slideMs: number;
+  readonly #offsetMs: number;
+  readonly #step: number;
+  /** By key identity. */
+  readonly #keys = new Map<unknown, SlicedKey>();
+  /** By start. */
+  readonly #slices = new Map<number, Slice>();
+  /** Ends of windows that are to fire, each once. */
+  readonly #pendingEnds = new Set<number>();
+  readonly #fireTimers = new WindowTimers<number>();
+  readonly #dropTimers = new WindowTimers<Slice>();
+  #order = 0;
+  #firedUntil = MIN_TIMESTAMP;
+  /** The newest record's slice; `undefined` where it is late. */
+  #slice: Slice | undefined;
+  #sliceStart = Infinity;
+  #sliceEnd = -Infinity;
+  /** The slice has windows that have fired and may fire again. */
+  #isFiredSlice = false;
+
+  constructor(context: FunctionOperatorContext, output: Output, options: WindowOptions<AlignedWindows>) {
+    super(context, output, options, 'slices');
+    const { sizeMs, slideMs, offsetMs } = options.assigner;
+    this.#sizeMs = sizeMs;
+    this.#slideMs = slideMs;
+    this.#offsetMs = offsetMs;
+    this.#step = options.assigner.stepMs; // invariant 1
+    this.restore();
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    const time = this.isEventTime ? timestamp : this.context.clock.now();
+    if (time < this.#sliceStart || time >= this.#sliceEnd) this.#enterSlice(time);
+    const slice = this.#slice;
+    if (slice === undefined) {
+      this.skip(value, timestamp);
+      return;
+    }
+    const key = this.keySelector(value);
+    const identity = keyIdentity(key);
+    let owner = this.#keys.get(identity);
+    if (owner === undefined) {
+      owner = new SlicedKey(key, identity);
+      this.#keys.set(identity, owner);
+    }
+    const { newest } = owner;
+    if (newest !== undefined && newest.start === slice.start) {
+      newest.accumulator = this.windowFunction.add(newest.accumulator, value);
+    } else this.#addToSlice(owner, slice, value);
+    if (this.#isFiredSlice) this.#fireAgain(owner, slice);
+  }
+
+  protected override onEventTime(watermark: number): void {
+    if (this.isEventTime) this.#advance(watermark);
+  }
+
+  protected override onProcessingTime(time: number): void {
+    if (!this.isEventTime) this.#advance(time);
+  }
+
+  protected override get nextProcessingTime(): number | undefined {
+    if (this.isEventTime) return undefined;
+    const fire = this.#fireTimers.nextTime ?? Infinity;
+    const drop = this.#dropTimers.nextTime ?? Infinity;
+    const next = Math.min(fire, drop);
+    return next === Infinity ? undefined : next;
+  }
+
+  protected override snapshotWindows(): SlicedSnapshot {
+    if (this.isFinished && !this.isEventTime) return { firedUntil: MIN_TIMESTAMP, keyGroups: [] };
+    const records = function* (keys: Iterable<SlicedKey>): Iterable<SliceRecord> {
+      for (const { key, newest } of keys) {
+        const slices: (readonly [number, unknown, number])[] = [];
+        for (let part = newest; part !== undefined; part = part.older) {
+          slices.push([part.start, part.accumulator, part.order]);
+        }
+        yield [key, slices];
+      }
+    };
+    return {
+      firedUntil: this.#firedUntil,
+      keyGroups: byKeyGroup(
+        records(this.#keys.values()) as unknown as Iterable<readonly [unknown, unknown]>,
+        this.context.maxParallelism,
+      ) as unknown as KeyGroupRecords<SliceRecord>[], // invariant 6
+    };
+  }
+
+  protected override restoreWindows({ firedUntil, keyGroups }: SlicedSnapshot): void {
+    const parts: { owner: SlicedKey; start: number; accumulator: unknown; order: number }[] = [];
+    for (const [key, slices] of ownRecords(keyGroups, this.context)) {
+      const owner = new SlicedKey(key, keyIdentity(key));
+      owner.firedUntil = firedUntil;
+      this.#keys.set(owner.identity, owner);
+      for (const [start, accumulator, order] of slices) parts.push({ owner, start, accumulator, order });
+    }
+    parts.sort((a, b) => a.order - b.order);
+    for (const { owner, start, accumulator } of parts) {
+      this.#insert(owner, this.#slices.get(start) ?? this.#openSlice(start), accumulator);
+    }
+  }
+
+  #lastEnd(sliceStart: number): number {
+    return windowStartOf(sliceStart, this.#offsetMs, this.#slideMs) + this.#sizeMs;
+  }
+
+  #enterSlice(time: number): void {
+    if (time === MIN_TIMESTAMP) throw this.noTimestamp();
+    const start = windowStartOf(time, this.#offsetMs, this.#step);
+    this.#sliceStart = start;
+    this.#sliceEnd = start + this.#step;
+    const isLate =
+      this.isEventTime && this.#lastEnd(start) - 1 + this.allowedLatenessMs <= this.emitter.currentWatermark; // invariant 3
+    this.#slice = isLate ? undefined : (this.#slices.get(start) ?? this.#openSlice(start));
+    this.#updateIsFired();
+    this.scheduleWakeUp();
+  }
+
+  /** Has to be asked again whenever the watermark has advanced. */
+  #updateIsFired(): void {
+    this.#isFiredSlice =
+      this.allowedLatenessMs > 0 && this.#firstEnd(this.#sliceStart) - 1 <= this.emitter.currentWatermark;
+  }
+
+  /** The end of the first window that holds the slice. */
+  #firstEnd(sliceStart: number): number {
+    const beyond = sliceStart + this.#step;
+    const since = windowStartOf(beyond - this.#sizeMs, this.#offsetMs, this.#slideMs);
+    const start = since === beyond - this.#sizeMs ? since : since + this.#slideMs;
+    return start + this.#sizeMs;
+  }
+
+  #openSlice(start: number): Slice {
+    const slice = new Slice(start);
+    this.#slices.set(start, slice);
+    const lastEnd = this.#lastEnd(start);
+    this.#dropTimers.register(lastEnd - 1 + this.allowedLatenessMs, slice); // invariant 2
+    for (let end = this.#firstEnd(start); end <= lastEnd; end += this.#slideMs) {
+      if (this.#pendingEnds.has(end) || (this.isEventTime && end - 1 <= this.emitter.currentWatermark))
+        continue;
+      this.#pendingEnds.add(end);
+      this.#fireTimers.register(end - 1, end);
+    }
+    return slice;
+  }
+
+  /** Where the key's newest slice is not the record's. */
+  #addToSlice(owner: SlicedKey, slice: Slice, value: unknown): void {
+    let part = owner.newest;
+    while (part !== undefined && part.start > slice.start) part = part.older;
+    if (part?.start === slice.start) {
+      part.accumulator = this.windowFunction.add(part.accumulator, value);
+    } else this.#insert(owner, slice, this.windowFunction.create(value));
+  }
+
+  #insert(owner: SlicedKey, slice: Slice, accumulator: unknown): void {
+    const part = new KeySlice(owner, slice.start, this.#order++, accumulator);
+    let newer: KeySlice | undefined;
+    let older = owner.newest;
+    while (older !== undefined && older.start > slice.start) {
+      newer = older;
+      older = older.older;
+    }
+    part.older = older;
+    if (older !== undefined) older.newer = part;
+    part.newer = newer;
+    if (newer === undefined) owner.newest = part;
+    else newer.older = part;
+    slice.parts.push(part);
+  }
+
+  #advance(time: number): void {
+    const fires = this.#fireTimers;
+    const drops = this.#dropTimers;
+    for (;;) {
+      const fireAt = fires.nextTime ?? Infinity;
+      const dropAt = drops.nextTime ?? Infinity;
+      const isFire = fireAt <= dropAt; // a slice goes after its last window has fired
+      const timer = isFire ? fires.takeDue(time) : drops.takeDue(time);
+      if (timer === undefined) break;
+      if (isFire) this.#fire(timer.target as number);
+      else this.#drop(timer.target as Slice);
+    }
+    this.#firedUntil = time;
+    this.#updateIsFired();
+  }
+
+  #fire(end: number): void {
+    this.#pendingEnds.delete(end);
+    const start = end - this.#sizeMs;
+    const slices: Slice[] = [];
+    for (let at = start; at < end; at += this.#step) {
+      const slice = this.#slices.get(at);
+      if (slice !== undefined) slices.push(slice);
+    }
+    this.emitter.setWindow(new TimeWindow(start, end));
+    // Where each slice got its first record of every key before the next one did, the slices are in order as they are.
+    const inOrder = slices.every(
+      ({ parts }, index) => index === 0 || slices[index - 1]!.parts.at(-1)!.order < parts[0]!.order,
+    );
+    const merged: Merged[] = [];
+    for (const { parts } of slices) {
+      for (const part of parts) {
+        if (part.older !== undefined && part.older.start >= start) continue; // merged with the older one
+        const { owner } = part;
+        if (end - 1 <= owner.firedUntil) continue;
+        let { accumulator, order } = part;
+        for (let newer = part.newer; newer !== undefined && newer.start < end; newer = newer.newer) {
+          accumulator = this.windowFunction.merge(accumulator, newer.accumulator); // invariant 5
+          if (newer.order < order) order = newer.order;
+        }
+        if (inOrder) this.#emit(owner, accumulator);
+        else merged.push({ owner, accumulator, order });
+      }
+    }
+    merged.sort((a, b) => a.order - b.order); // invariant 4
+    for (const { owner, accumulator } of merged) this.#emit(owner, accumulator);
+  }
+
+  #fireAgain(owner: SlicedKey, slice: Slice): void {
+    const lastEnd = this.#lastEnd(slice.start);
+    for (let end = this.#firstEnd(slice.start); end <= lastEnd; end += this.#slideMs) {
+      if (end - 1 > this.emitter.currentWatermark) break;
+      if (end - 1 + this.allowedLatenessMs <= this.emitter.currentWatermark) continue;
+      const start = end - this.#sizeMs;
+      let part = owner.newest;
+      while (part !== undefined && part.start >= end) part = part.older;
+      if (part === undefined) continue;
+      let { accumulator } = part;
+      for (let older = part.older; older !== undefined && older.start >= start; older = older.older) {
+        accumulator = this.windowFunction.merge(older.accumulator, accumulator);
+      }
+      this.emitter.setWindow(new TimeWindow(start, end));
+      this.#emit(owner, accumulator);
+    }
+  }
+
+  #emit(owner: SlicedKey, accumulator: unknown): void {
+    this.emitter.emit(owner.key, owner, accumulator);
+    owner.slots = undefined;
+  }
+
+  /** Invariant 2. */
+  #drop(slice: Slice): void {
+    this.#slices.delete(slice.start);
+    for (const part of slice.parts) {
+      const { owner, newer } = part;
+      if (newer === undefined) this.#keys.delete(owner.identity);
+      else newer.older = undefined;
+    }
+    this.#sliceStart = Infinity; // the current slice may be this one
+    this.#sliceEnd = -Infinity;
+  }
+}

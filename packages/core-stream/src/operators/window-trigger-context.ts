@@ -1,0 +1,177 @@
+/** What a trigger sees of one window of one key, and the records that hold it. */
+import { StreamConfigError } from '../errors.js';
+import type {
+  AggregatingState,
+  AggregatingStateDescriptor,
+  ListState,
+  ListStateDescriptor,
+  MapState,
+  MapStateDescriptor,
+  MapStateKey,
+  ReducingState,
+  ReducingStateDescriptor,
+  ValueState,
+  ValueStateDescriptor,
+} from '../state/state.js';
+import type { MergeableStateDescriptor, OnMergeContext } from '../windows/trigger.js';
+import { WindowTimers, type WindowTimer } from '../windows/window-timers.js';
+import type { Window } from '../windows/window.js';
+import type { WindowEmitter } from './window-emitter.js';
+import { WindowStateStore, type WindowScope, type WindowSlots } from './window-state.js';
+
+/** The contents of a window that has none: `undefined` can be an accumulator. */
+export const EMPTY: unique symbol = Symbol('empty');
+
+/** The windows of one key. */
+export class KeyWindows {
+  readonly key: unknown;
+  readonly identity: unknown;
+  /** By window identity. */
+  readonly records = new Map<string | number, WindowRecord>();
+
+  constructor(key: unknown, identity: unknown) {
+    this.key = key;
+    this.identity = identity;
+  }
+}
+
+/** One window of one key, with all it has. */
+export class WindowRecord implements WindowScope {
+  readonly owner: KeyWindows;
+  readonly identity: string | number;
+  readonly window: Window;
+  contents: unknown = EMPTY;
+  /** The window function's state. */
+  slots: WindowSlots | undefined = undefined;
+  readonly trigger: WindowScope = { slots: undefined };
+  readonly eventTimers: WindowTimer<WindowRecord>[] = [];
+  readonly processingTimers: WindowTimer<WindowRecord>[] = [];
+
+  constructor(owner: KeyWindows, identity: string | number, window: Window) {
+    this.owner = owner;
+    this.identity = identity;
+    this.window = window;
+  }
+
+  get isEmpty(): boolean {
+    return (
+      this.contents === EMPTY &&
+      this.slots === undefined &&
+      this.trigger.slots === undefined &&
+      this.eventTimers.length === 0 &&
+      this.processingTimers.length === 0
+    );
+  }
+}
+
+/** One object serves all windows of a subtask: `record` is set before each call of the trigger. */
+export class WindowTriggerContext implements OnMergeContext {
+  readonly eventTimers = new WindowTimers<WindowRecord>();
+  readonly processingTimers = new WindowTimers<WindowRecord>();
+  readonly #emitter: WindowEmitter;
+  readonly #onProcessingTimer: () => void;
+  readonly #state = new WindowStateStore();
+  #record: WindowRecord | undefined;
+  /** The trigger state of the windows that have become the current one, while `onMerge` runs. */
+  merged: readonly WindowScope[] = [];
+
+  /** `onProcessingTimer` is called when a timer of the clock was registered. */
+  constructor(emitter: WindowEmitter, onProcessingTimer: () => void) {
+    this.#emitter = emitter;
+    this.#onProcessingTimer = onProcessingTimer;
+  }
+
+  set record(record: WindowRecord) {
+    this.#record = record;
+    this.#state.scope = record.trigger;
+  }
+
+  get currentWatermark(): number {
+    return this.#emitter.currentWatermark;
+  }
+
+  currentProcessingTime(): number {
+    return this.#emitter.currentProcessingTime();
+  }
+
+  registerEventTimeTimer(timestamp: number): void {
+    register(this.eventTimers, this.#record!.eventTimers, timestamp, this.#record!);
+  }
+
+  registerProcessingTimeTimer(timestamp: number): void {
+    if (register(this.processingTimers, this.#record!.processingTimers, timestamp, this.#record!))
+      this.#onProcessingTimer();
+  }
+
+  deleteEventTimeTimer(timestamp: number): void {
+    remove(this.eventTimers, this.#record!.eventTimers, timestamp);
+  }
+
+  deleteProcessingTimeTimer(timestamp: number): void {
+    remove(this.processingTimers, this.#record!.processingTimers, timestamp);
+  }
+
+  cancelTimers(record: WindowRecord): void {
+    for (const timer of record.eventTimers) this.eventTimers.cancel(timer);
+    for (const timer of record.processingTimers) this.processingTimers.cancel(timer);
+    record.eventTimers.length = 0;
+    record.processingTimers.length = 0;
+  }
+
+  clear(): void {
+    this.eventTimers.clear();
+    this.processingTimers.clear();
+  }
+
+  getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
+    return this.#state.getState(descriptor);
+  }
+
+  getListState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
+    return this.#state.getListState(descriptor);
+  }
+
+  getMapState<K extends MapStateKey, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
+    return this.#state.getMapState(descriptor);
+  }
+
+  getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
+    return this.#state.getReducingState(descriptor);
+  }
+
+  getAggregatingState<IN, ACC, OUT>(
+    descriptor: AggregatingStateDescriptor<IN, ACC, OUT>,
+  ): AggregatingState<IN, OUT> {
+    return this.#state.getAggregatingState(descriptor);
+  }
+
+  mergeState<T, ACC, R>(descriptor: MergeableStateDescriptor<T, ACC, R>): void {
+    this.#state.merge(descriptor, this.merged);
+  }
+}
+
+/** A window has few timers at a time: looking through them is faster than a table of them. */
+function register(
+  timers: WindowTimers<WindowRecord>,
+  own: WindowTimer<WindowRecord>[],
+  timestamp: number,
+  record: WindowRecord,
+): boolean {
+  if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) {
+    throw new StreamConfigError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
+  }
+  for (const timer of own) if (timer.at === timestamp) return false;
+  own.push(timers.register(timestamp, record));
+  return true;
+}
+
+function remove(
+  timers: WindowTimers<WindowRecord>,
+  own: WindowTimer<WindowRecord>[],
+  timestamp: number,
+): void {
+  const index = own.findIndex(({ at }) => at === timestamp);
+  if (index < 0) return;
+  timers.cancel(own[index]!);
+  own.splice(index, 1);
+}

@@ -1,0 +1,141 @@
+/**
+ * State of a subtask of an operator, without keys.
+ *
+ * Role: gives the handles, stores, and redistributes. Boundary: knows nothing of functions.
+ *
+ * Invariants
+ * 1. What all subtasks stored is what all subtasks get: at the same parallelism each its own, at another one the elements
+ *    of all lists in turn. Of union state each gets everything.
+ * 2. State that the program does not ask for is kept, and does not grow.
+ * 3. One name has one kind, also after a restore.
+ */
+import { StreamConfigError } from '../errors.js';
+import type { ListState, ListStateDescriptor } from './state.js';
+
+/** Where a function gets state from that belongs to its subtask, not to a key. */
+export interface OperatorStateStore {
+  /** A list that is dealt out element by element to the subtasks when the parallelism changes. */
+  getOperatorListState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
+  /**
+   * A list of which every subtask gets everything after a restore, whoever stored it: reduce it to what this subtask is to
+   * store before the next checkpoint, or it grows with every restore.
+   */
+  getUnionListState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
+}
+
+/** How the elements of a list are given to the subtasks after a restore. */
+export type OperatorStateMode = 'split' | 'union';
+
+export interface OperatorStateSnapshot {
+  readonly name: string;
+  readonly mode: OperatorStateMode;
+  readonly elements: readonly unknown[];
+}
+
+interface Subtask {
+  readonly subtaskIndex: number;
+  readonly parallelism: number;
+}
+
+class OperatorList<T> implements ListState<T> {
+  readonly mode: OperatorStateMode;
+  #elements: T[];
+
+  constructor(mode: OperatorStateMode, elements: readonly T[]) {
+    this.mode = mode;
+    this.#elements = [...elements];
+  }
+
+  get(): readonly T[] {
+    return this.#elements;
+  }
+
+  add(value: T): void {
+    this.#elements.push(value);
+  }
+
+  addAll(values: readonly T[]): void {
+    for (const value of values) this.#elements.push(value);
+  }
+
+  update(values: readonly T[]): void {
+    this.#elements = [...values];
+  }
+
+  clear(): void {
+    this.#elements = [];
+  }
+}
+
+export class HeapOperatorState implements OperatorStateStore {
+  readonly #subtask: Subtask;
+  readonly #lists = new Map<string, OperatorList<unknown>>();
+  /** What the program has not asked for yet: per name, the elements by old subtask. */
+  readonly #restored = new Map<string, { mode: OperatorStateMode; bySubtask: (readonly unknown[])[] }>();
+
+  /** `restored` has what each subtask stored, ascending, at whatever parallelism. */
+  constructor(subtask: Subtask, restored: readonly (readonly OperatorStateSnapshot[])[]) {
+    this.#subtask = subtask;
+    for (const [index, snapshots] of restored.entries()) {
+      for (const { name, mode, elements } of snapshots) {
+        const state = this.#restored.get(name) ?? { mode, bySubtask: restored.map(() => []) };
+        state.bySubtask[index] = elements;
+        this.#restored.set(name, state);
+      }
+    }
+  }
+
+  getOperatorListState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
+    return this.#list<T>(descriptor, 'split');
+  }
+
+  getUnionListState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
+    return this.#list<T>(descriptor, 'union');
+  }
+
+  snapshot(): OperatorStateSnapshot[] {
+    const asked = [...this.#lists].map(([name, list]) => ({ name, mode: list.mode, elements: list.get() }));
+    const unasked = [...this.#restored].map(([name, { mode, bySubtask }]) => ({
+      name,
+      mode,
+      elements: this.#share(bySubtask), // invariant 2: of union state too
+    }));
+    return [...asked, ...unasked];
+  }
+
+  #list<T>({ name, ttl }: ListStateDescriptor<T>, mode: OperatorStateMode): ListState<T> {
+    if (ttl !== undefined) {
+      throw new StreamConfigError(
+        `Operator state '${name}' has a TTL, but only keyed state can have one. Leave the TTL out.`,
+        { details: { state: name } },
+      );
+    }
+    const restored = this.#restored.get(name);
+    const list = this.#lists.get(name);
+    const existing = list?.mode ?? restored?.mode;
+    if (existing !== undefined && existing !== mode) {
+      // invariant 3
+      throw new StreamConfigError(
+        `Operator state '${name}' is ${existing} state, but is asked for as ${mode} state. Use another name for the new state.`,
+        { details: { state: name } },
+      );
+    }
+    if (list !== undefined) return list as ListState<T>;
+    const bySubtask = restored?.bySubtask ?? [];
+    const made = new OperatorList<T>(
+      mode,
+      (mode === 'union' ? bySubtask.flat() : this.#share(bySubtask)) as T[],
+    );
+    this.#restored.delete(name);
+    this.#lists.set(name, made as OperatorList<unknown>);
+    return made;
+  }
+
+  /** Invariant 1. */
+  #share(bySubtask: readonly (readonly unknown[])[]): readonly unknown[] {
+    const { subtaskIndex, parallelism } = this.#subtask;
+    return bySubtask.length === parallelism
+      ? bySubtask[subtaskIndex]!
+      : bySubtask.flat().filter((_, index) => index % parallelism === subtaskIndex);
+  }
+}

@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  EventTimeSessionWindows,
+  ProcessingTimeSessionWindows,
+  SlidingEventTimeWindows,
+  SlidingProcessingTimeWindows,
+  TumblingEventTimeWindows,
+  TumblingProcessingTimeWindows,
+  type TimeWindow,
+  type WindowAssigner,
+} from '../../src/index.js';
+import { oracle, type OracleOptions, type Reading } from '../support/window-oracle.js';
+import { comparable, functionKinds, run, steps } from '../support/window-scenario.js';
+
+interface Case extends OracleOptions {
+  readonly assigner: WindowAssigner<Reading, TimeWindow>;
+}
+
+const size = fc.integer({ min: 1, max: 25 });
+const lateness = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 40 }));
+
+const tumbling = (isEventTime: boolean): fc.Arbitrary<Case> =>
+  fc.tuple(size, fc.integer({ min: -24, max: 24 }), lateness).map(([size, shift, lateness]) => {
+    const offset = shift % size;
+    const kind = isEventTime ? TumblingEventTimeWindows : TumblingProcessingTimeWindows;
+    return {
+      assigner: kind.of(size, offset),
+      windows: { type: 'aligned', size, slide: size, offset },
+      isEventTime,
+      lateness,
+    };
+  });
+
+const sliding = (isEventTime: boolean): fc.Arbitrary<Case> =>
+  fc.tuple(size, size, fc.integer({ min: -24, max: 24 }), lateness).map(([size, slide, shift, lateness]) => {
+    const offset = shift % slide;
+    const kind = isEventTime ? SlidingEventTimeWindows : SlidingProcessingTimeWindows;
+    return {
+      assigner: kind.of(size, slide, offset),
+      windows: { type: 'aligned', size, slide, offset },
+      isEventTime,
+      lateness,
+    };
+  });
+
+const session = (isEventTime: boolean): fc.Arbitrary<Case> =>
+  fc.tuple(size, fc.boolean(), lateness).map(([gap, isDynamic, lateness]) => {
+    const gapOf = isDynamic ? (reading: Reading) => 1 + (reading.value % gap) : () => gap;
+    const kind = isEventTime ? EventTimeSessionWindows : ProcessingTimeSessionWindows;
+    return {
+      assigner: isDynamic ? kind.withDynamicGap(gapOf) : kind.withGap(gap),
+      windows: { type: 'session', gapOf },
+      isEventTime,
+      lateness,
+    };
+  });
+
+const cases: Record<string, fc.Arbitrary<Case>> = {
+  'tumbling event time': tumbling(true),
+  'sliding event time': sliding(true),
+  'session event time': session(true),
+  'tumbling processing time': tumbling(false),
+  'sliding processing time': sliding(false),
+  'session processing time': session(false),
+};
+
+describe.each(Object.entries(cases))('%s windows', (_name, arbitrary) => {
+  it.each([
+    ['the chosen operator', false],
+    ['the general operator', true],
+  ])('%s emits and drops exactly what the definition says, also over restores', async (_what, isGeneral) => {
+    await fc.assert(
+      fc.asyncProperty(steps, arbitrary, fc.constantFrom(...functionKinds), async (steps, one, kind) => {
+        const isArrivalOrder = kind === 'process';
+        const expected = comparable(steps, oracle(steps, one), isArrivalOrder);
+        const { assigner, lateness } = one;
+        const actual = await run(steps, { assigner, lateness, kind, isGeneral });
+        expect(comparable(steps, actual, isArrivalOrder)).toEqual(expected);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import type { TranspiledPackage } from './transpiled-package.js';
+
+/** A program in a document, and what the document says that it prints. */
+export interface Snippet {
+  readonly code: string;
+  readonly output: string;
+}
+
+/** The blocks of TypeScript that are followed by a block of text. */
+export function snippetsOf(markdown: string): Snippet[] {
+  return [...markdown.matchAll(/```ts\n((?:(?!```).)*)```\n\n```text\n(.*?)```/gs)].map(
+    ([, code = '', output = '']) => ({ code, output }),
+  );
+}
+
+/** Runs a program in a process and a directory of its own; returns what it prints. */
+export async function runSnippet(code: string, built: TranspiledPackage): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-snippet-'));
+  try {
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    const linked = outputText
+      .replaceAll('@millrace/core-stream/testing', new URL('testing/index.js', built.url).href)
+      .replaceAll('@millrace/core-stream', built.url);
+    await writeFile(join(directory, 'snippet.mjs'), linked);
+    const { stdout } = await promisify(execFile)(process.execPath, ['snippet.mjs'], { cwd: directory });
+    return stdout;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
