@@ -87,7 +87,7 @@ describe('replaySource', () => {
       ReturnType<DataGeneratorSource<RawFlight>['createReader']>['pollNext']
     >[0];
     const first = source.createReader(context);
-    first.addSplits([{ splitId: 'replay', next: 0 }]);
+    first.addSplits([{ splitId: 'replay', next: 0, step: 1, end: 4 }]);
     first.pollNext(output, 3);
     const second = source.createReader(context);
     second.addSplits(first.snapshotState(1));

@@ -36,7 +36,7 @@ export async function runProgram(options: ProgramOptions): Promise<RowHashResult
   const total: Total = {
     merge(state) {
       hash.merge(state);
-      if (!isByClock) steadyState?.end();
+      if (!isByClock) steadyState?.end(); // else it ends with the last event: the wait for the last window is no work
     },
   };
   const env = StreamExecutionEnvironment.getExecutionEnvironment({
@@ -46,10 +46,7 @@ export async function runProgram(options: ProgramOptions): Promise<RowHashResult
   const source = new NexmarkSource({
     events,
     seed,
-    onMade(count) {
-      steadyState?.advance(count);
-      if (isByClock) steadyState?.end(); // the wait for the last window is no work
-    },
+    onMade: (count) => steadyState?.advance(count),
     ...(isByClock ? { lingerMs: PROCESSING_TIME_WINDOW_MS } : {}),
   });
   PROGRAMS[query](env.fromSource(source, WatermarkStrategy.forMonotonousTimestamps(), 'nexmark'), total);

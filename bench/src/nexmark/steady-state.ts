@@ -46,9 +46,10 @@ export class SteadyState {
   advance(count: number): void {
     this.#made += count;
     if (this.#warm === undefined && this.#made >= this.#events * WARM_UP) this.#warm = this.#mark();
+    if (this.#made >= this.#events) this.#end = this.#mark();
   }
 
-  /** The work is done, as far as the caller can tell; the last call counts. */
+  /** The last row is out, as far as the caller can tell: the last call counts. Without it a run ends with its last event. */
   end(): void {
     this.#end = this.#mark();
   }
@@ -57,7 +58,7 @@ export class SteadyState {
     const warm = this.#warm;
     const last = this.#end;
     if (warm === undefined || last === undefined)
-      throw new Error(`the run has not ended: ${this.#made} of ${this.#events} events were made`);
+      throw new Error(`only ${this.#made} of ${this.#events} events were made`);
     const events = last.made - warm.made;
     const elapsedMs = last.at - warm.at;
     const cpuMs = (last.cpu - warm.cpu) / 1000;

@@ -53,11 +53,11 @@ describe('the guides', () => {
       ...files,
       fileExists: (name) => programs.has(name) || files.fileExists(name),
       readFile: (name) => programs.get(name) ?? files.readFile(name),
-      getSourceFile: (name, ...rest) => {
+      getSourceFile: (name, version, ...rest) => {
         const code = programs.get(name);
         return code === undefined
-          ? files.getSourceFile(name, ...rest)
-          : ts.createSourceFile(name, code, ...rest);
+          ? files.getSourceFile(name, version, ...rest)
+          : ts.createSourceFile(name, code, version);
       },
     };
     const program = ts.createProgram([...programs.keys()], options, host);

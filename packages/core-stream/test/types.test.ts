@@ -13,6 +13,7 @@ import {
   type KeyedStream,
   type ListState,
   type MapState,
+  type SingleOutputStreamOperator,
   type Sink,
   type ValueState,
 } from '../src/index.js';
@@ -38,13 +39,13 @@ const never = (_calls: () => unknown): void => undefined;
 
 describe('types', () => {
   it('follow the records through the program', () => {
-    expectTypeOf(clicks.map((click) => click.at)).toEqualTypeOf<DataStream<number>>();
+    expectTypeOf(clicks.map((click) => click.at)).toEqualTypeOf<SingleOutputStreamOperator<number>>();
     expectTypeOf(clicks.flatMap<string>((click, out) => out.collect(click.user))).toEqualTypeOf<
-      DataStream<string>
+      SingleOutputStreamOperator<string>
     >();
-    expectTypeOf(clicks.filter((click) => click.at > 0)).toEqualTypeOf<DataStream<Click>>();
+    expectTypeOf(clicks.filter((click) => click.at > 0)).toEqualTypeOf<SingleOutputStreamOperator<Click>>();
     expectTypeOf(events.filter((event): event is View => event.kind === 'view')).toEqualTypeOf<
-      DataStream<View>
+      SingleOutputStreamOperator<View>
     >();
     expectTypeOf(clicks.keyBy((click) => click.user)).toEqualTypeOf<KeyedStream<Click, string>>();
     expectTypeOf(clicks.rebalance()).toEqualTypeOf<DataStream<Click>>();
@@ -55,11 +56,11 @@ describe('types', () => {
   it('are inferred from sources', () => {
     const strategy = WatermarkStrategy.noWatermarks<Click>();
     expectTypeOf(env.fromSource(new ScriptedSource<Click>([]), strategy, 'In')).toEqualTypeOf<
-      DataStream<Click>
+      SingleOutputStreamOperator<Click>
     >();
-    expectTypeOf(env.addSource(new ScriptedSource<Click>([]))).toEqualTypeOf<DataStream<Click>>();
-    expectTypeOf(env.addSource<number>({ collect: () => false })).toEqualTypeOf<DataStream<number>>();
-    expectTypeOf(env.fromCollection(['a'])).toEqualTypeOf<DataStream<string>>();
+    expectTypeOf(env.addSource(new ScriptedSource<Click>([]))).toEqualTypeOf<SingleOutputStreamOperator<Click>>();
+    expectTypeOf(env.addSource<number>({ collect: () => false })).toEqualTypeOf<SingleOutputStreamOperator<number>>();
+    expectTypeOf(env.fromCollection(['a'])).toEqualTypeOf<SingleOutputStreamOperator<string>>();
     expectTypeOf(env.execute).returns.resolves.toEqualTypeOf<JobExecutionResult>();
     const strings = WatermarkStrategy.noWatermarks<string>();
     // @ts-expect-error the strategy is for other records
@@ -91,7 +92,7 @@ describe('types', () => {
           },
         };
       });
-    expectTypeOf(processed).toEqualTypeOf<DataStream<number>>();
+    expectTypeOf(processed).toEqualTypeOf<SingleOutputStreamOperator<number>>();
   });
 
   it('of windows come from their functions', () => {
@@ -102,8 +103,8 @@ describe('types', () => {
       getResult: (acc: number) => ({ total: acc }),
       merge: (a: number, b: number) => a + b,
     };
-    expectTypeOf(windowed.reduce((a) => a)).toEqualTypeOf<DataStream<Click>>();
-    expectTypeOf(windowed.aggregate(sum)).toEqualTypeOf<DataStream<{ total: number }>>();
+    expectTypeOf(windowed.reduce((a) => a)).toEqualTypeOf<SingleOutputStreamOperator<Click>>();
+    expectTypeOf(windowed.aggregate(sum)).toEqualTypeOf<SingleOutputStreamOperator<{ total: number }>>();
     const named = windowed.aggregate<number, { total: number }, string>(
       sum,
       (key, { window }, results, out) => {
@@ -113,7 +114,7 @@ describe('types', () => {
         out.collect(key);
       },
     );
-    expectTypeOf(named).toEqualTypeOf<DataStream<string>>();
+    expectTypeOf(named).toEqualTypeOf<SingleOutputStreamOperator<string>>();
     // @ts-expect-error late records are clicks
     never(() => windowed.sideOutputLateData(new OutputTag<View>('late')));
     // @ts-expect-error a reduce gives back what it takes

@@ -26,12 +26,12 @@ export class ConnectedStreams<A, B> {
 
   /** One result per record, of either stream. */
   map<R>(coMap: CoMapFunction<A, B, R>): SingleOutputStreamOperator<R> {
-    return this.#transform('CoMap', coMapOperator(coMap as CoMapFunction<unknown, unknown, unknown>));
+    return this.transform('CoMap', coMapOperator(coMap as CoMapFunction<unknown, unknown, unknown>));
   }
 
   /** Any number of results per record, of either stream. */
   flatMap<R>(coFlatMap: CoFlatMapFunction<A, B, R>): SingleOutputStreamOperator<R> {
-    return this.#transform(
+    return this.transform(
       'CoFlatMap',
       coFlatMapOperator(coFlatMap as CoFlatMapFunction<unknown, unknown, unknown>),
     );
@@ -39,7 +39,7 @@ export class ConnectedStreams<A, B> {
 
   /** Gives the records of both streams to one function. Made once per subtask. */
   process<R>(create: CoProcessFunctionFactory<A, B, R>): SingleOutputStreamOperator<R> {
-    return this.#transform(
+    return this.transform(
       'CoProcess',
       coProcessOperator(create as CoProcessFunctionFactory<unknown, unknown, unknown>),
     );
@@ -53,7 +53,8 @@ export class ConnectedStreams<A, B> {
     return new KeyedConnectedStreams(this.#first.keyBy(keySelector1), this.#second.keyBy<K>(keySelector2));
   }
 
-  #transform<R>(type: string, factory: OperatorFactory): SingleOutputStreamOperator<R> {
+  /** For the package's own use. */
+  protected transform<R>(type: string, factory: OperatorFactory): SingleOutputStreamOperator<R> {
     return this.#first.transform<R>(type, factory, {
       second: { stream: this.#second as DataStream<unknown> },
     });
@@ -61,26 +62,14 @@ export class ConnectedStreams<A, B> {
 }
 
 /** Two keyed streams with the same type of key: a key's records of both are processed by the same subtask. */
-export class KeyedConnectedStreams<A, B, K> {
+export class KeyedConnectedStreams<A, B, K> extends ConnectedStreams<A, B> {
   readonly #first: KeyedStream<A, K>;
   readonly #second: KeyedStream<B, K>;
 
   constructor(first: KeyedStream<A, K>, second: KeyedStream<B, K>) {
+    super(first.stream, second.stream);
     this.#first = first;
     this.#second = second;
-  }
-
-  /** One result per record, of either stream. */
-  map<R>(coMap: CoMapFunction<A, B, R>): SingleOutputStreamOperator<R> {
-    return this.#transform('CoMap', coMapOperator(coMap as CoMapFunction<unknown, unknown, unknown>));
-  }
-
-  /** Any number of results per record, of either stream. */
-  flatMap<R>(coFlatMap: CoFlatMapFunction<A, B, R>): SingleOutputStreamOperator<R> {
-    return this.#transform(
-      'CoFlatMap',
-      coFlatMapOperator(coFlatMap as CoFlatMapFunction<unknown, unknown, unknown>),
-    );
   }
 
   /**
@@ -105,8 +94,8 @@ export class KeyedConnectedStreams<A, B, K> {
    *   };
    * })
    */
-  process<R>(create: KeyedCoProcessFunctionFactory<K, A, B, R>): SingleOutputStreamOperator<R> {
-    return this.#transform(
+  override process<R>(create: KeyedCoProcessFunctionFactory<K, A, B, R>): SingleOutputStreamOperator<R> {
+    return this.transform(
       'KeyedCoProcess',
       keyedCoProcessOperator({
         keySelector1: this.#first.keySelector as AnyKeySelector,
@@ -116,7 +105,7 @@ export class KeyedConnectedStreams<A, B, K> {
     );
   }
 
-  #transform<R>(type: string, factory: OperatorFactory): SingleOutputStreamOperator<R> {
+  protected override transform<R>(type: string, factory: OperatorFactory): SingleOutputStreamOperator<R> {
     return this.#first.stream.transform<R>(type, factory, {
       keySelector: this.#first.keySelector as AnyKeySelector,
       second: {

@@ -121,9 +121,7 @@ export class KeyedStream<T, K> {
 
   /** Groups each key's records into windows. */
   window<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, K, W> {
-    return new WindowedStream(
-      WindowDefinition.of(this.stream, this.keySelector as AnyKeySelector, assigner),
-    );
+    return new WindowedStream(WindowDefinition.of(this.stream, this.keySelector as AnyKeySelector, assigner));
   }
 
   /** Windows of `size` records of a key; with `slide` one every `slide` records, over the newest `size`. */

@@ -164,7 +164,10 @@ export class StreamExecutionEnvironment {
     return this.#addSource(readableSource(stream, options), watermarks, name, 1);
   }
 
-  /** Takes checkpoints, and starts from the newest one where there is one. */
+  /**
+   * Takes checkpoints, and starts from the newest one where there is one. In batch mode there is one only, at the end: what
+   * two-phase sinks commit.
+   */
   enableCheckpointing(config: CheckpointConfig): this {
     if (!(config.intervalMs > 0)) {
       throw new StreamConfigError(

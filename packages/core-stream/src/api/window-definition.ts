@@ -1,6 +1,7 @@
 /** What a window is made of, as the fluent API collects it: checks what does not fit together, and adds the operator. */
 import { StreamConfigError } from '../errors.js';
 import type { AggregateFunction, OutputTag, ReduceFunction } from '../functions/functions.js';
+import { extremeBy, extremeOf, sumOf } from '../functions/rolling-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { windowOperator } from '../operators/window.js';
 import {
@@ -101,8 +102,19 @@ export class WindowDefinition<T> {
   }
 
   reduce<R>(reduce: ReduceFunction<T>, process?: AnyProcessFunction): SingleOutputStreamOperator<R> {
-    this.#checkEvictor('Reduce');
-    return this.#operator('Reduce', reduceWindow(reduce as ReduceFunction<unknown>, process));
+    return this.#reduce('Reduce', reduce as ReduceFunction<unknown>, process);
+  }
+
+  sum(field: string): SingleOutputStreamOperator<T> {
+    return this.#reduce('Sum', sumOf(field));
+  }
+
+  extreme(field: string, of: 'min' | 'max'): SingleOutputStreamOperator<T> {
+    return this.#reduce(of === 'min' ? 'Min' : 'Max', extremeOf(field, of));
+  }
+
+  extremeBy(field: string, of: 'min' | 'max'): SingleOutputStreamOperator<T> {
+    return this.#reduce(of === 'min' ? 'MinBy' : 'MaxBy', extremeBy(field, of));
   }
 
   aggregate<R, ACC, A>(
@@ -112,7 +124,7 @@ export class WindowDefinition<T> {
     this.#checkEvictor('Aggregate');
     if (this.#assigner.mergeWindows !== undefined && typeof aggregate.merge !== 'function') {
       throw new StreamConfigError(
-        `'Window Aggregate' has ${String(this.#assigner)}, whose windows merge, but its AggregateFunction has no merge(). Add one.`,
+        `'${this.#name('Aggregate')}' has ${String(this.#assigner)}, whose windows merge, but its AggregateFunction has no merge(). Add one.`,
       );
     }
     const erased = aggregate as AggregateFunction<unknown, unknown, unknown>;
@@ -130,11 +142,24 @@ export class WindowDefinition<T> {
     });
   }
 
+  #reduce<R>(
+    kind: string,
+    reduce: ReduceFunction<unknown>,
+    process?: AnyProcessFunction,
+  ): SingleOutputStreamOperator<R> {
+    this.#checkEvictor(kind);
+    return this.#operator(kind, reduceWindow(reduce, process));
+  }
+
+  #name(kind: string): string {
+    return `${this.#keySelector === undefined ? 'WindowAll' : 'Window'} ${kind}`;
+  }
+
   #checkEvictor(kind: string): void {
     const { evictor, isCountWindow } = this.#parts;
     if (evictor === undefined || isCountWindow === true) return;
     throw new StreamConfigError(
-      `'Window ${kind}' has the evictor ${String(evictor)}, which needs every record, but keeps one accumulator only. ` +
+      `'${this.#name(kind)}' has the evictor ${String(evictor)}, which needs every record, but keeps one accumulator only. ` +
         'Use process() instead, or leave the evictor out.',
     );
   }

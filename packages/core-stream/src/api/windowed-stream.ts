@@ -1,5 +1,6 @@
 import type { AggregateFunction, OutputTag, ReduceFunction } from '../functions/functions.js';
 import type { ProcessWindowFunction, RichProcessWindowFunction } from '../functions/window-functions.js';
+import type { NumericField, OrderedField } from '../functions/rolling-functions.js';
 import { toRichFunction } from '../operators/window-function.js';
 import type { Evictor } from '../windows/evictor.js';
 import type { Trigger } from '../windows/trigger.js';
@@ -70,5 +71,30 @@ export class WindowedStream<T, K, W extends Window = TimeWindow> {
   /** Keeps all records of a window until it is gone. Prefer `reduce` or `aggregate` where they do. */
   process<R>(process: ProcessFunction<T, R, K, W>): SingleOutputStreamOperator<R> {
     return this.#definition.process(toRichFunction(process));
+  }
+
+  /** One of the window's records, with the sum of all in `field`. */
+  sum(field: NumericField<T>): SingleOutputStreamOperator<T> {
+    return this.#definition.sum(field);
+  }
+
+  /** One of the window's records, with the smallest value of all in `field`. */
+  min(field: OrderedField<T>): SingleOutputStreamOperator<T> {
+    return this.#definition.extreme(field, 'min');
+  }
+
+  /** One of the window's records, with the greatest value of all in `field`. */
+  max(field: OrderedField<T>): SingleOutputStreamOperator<T> {
+    return this.#definition.extreme(field, 'max');
+  }
+
+  /** The window's record with the smallest value in `field`; one of them where there are several. */
+  minBy(field: OrderedField<T>): SingleOutputStreamOperator<T> {
+    return this.#definition.extremeBy(field, 'min');
+  }
+
+  /** The window's record with the greatest value in `field`; one of them where there are several. */
+  maxBy(field: OrderedField<T>): SingleOutputStreamOperator<T> {
+    return this.#definition.extremeBy(field, 'max');
   }
 }

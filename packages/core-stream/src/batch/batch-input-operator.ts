@@ -107,6 +107,7 @@ class BatchInputOperator implements StreamOperator {
     if (this.#isSorting) {
       if (this.#handOn()) return 'more';
       this.#isSorting = false;
+      this.#sorted = undefined;
       this.#sorter.close();
       this.#inner.processWatermark(MAX_WATERMARK);
     }
@@ -117,15 +118,12 @@ class BatchInputOperator implements StreamOperator {
   #handOn(): boolean {
     const sorted = (this.#sorted ??= this.#sorter.sorted());
     for (let count = 0; count < DRAIN_SIZE; count++) {
-      if (!sorted.advance()) {
-        if (this.#sortKey !== undefined) this.#finishKey();
-        return false;
-      }
-      const { sortKey } = sorted;
+      const sortKey = sorted.advance() ? sorted.sortKey : undefined;
       if (sortKey !== this.#sortKey) {
-        if (this.#sortKey !== undefined) this.#finishKey();
+        if (this.#sortKey !== undefined && this.#isKeyed) this.#inner.finishKey?.(); // invariant 1
         this.#sortKey = sortKey;
       }
+      if (sortKey === undefined) return false;
       this.#process(sorted.value, sorted.timestamp, sorted.input);
     }
     return true;
@@ -138,10 +136,6 @@ class BatchInputOperator implements StreamOperator {
     } catch (error) {
       throw recordError(error, this.#at, value);
     }
-  }
-
-  #finishKey(): void {
-    if (this.#isKeyed) this.#inner.finishKey?.(); // invariant 1
   }
 
   get isFull(): boolean {

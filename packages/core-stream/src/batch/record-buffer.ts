@@ -1,4 +1,4 @@
-import { encodeKey, encodeState, keyIdentity } from '../state/canonical-encoding.js';
+import { encodeKey, encodeStateView, keyIdentity } from '../state/canonical-encoding.js';
 import type { SortedCursor } from './sorted-cursor.js';
 
 /** Records in memory, column by column: nothing is allocated per record, and one `Map` entry per key. */
@@ -111,7 +111,7 @@ class BufferCursor implements SortedCursor {
   }
 
   encodedValue(): Uint8Array {
-    return encodeState(this.value);
+    return encodeStateView(this.value);
   }
 
   advance(): boolean {

@@ -38,7 +38,7 @@ export class AsyncIterableFeed<T> implements Feed<T> {
   }
 
   isAvailable(): Promise<void> {
-    if (this.#buffer.length > 0 || this.#isDone) return Promise.resolve();
+    if (this.#isDone || this.#buffer.length > 0) return Promise.resolve();
     return new Promise((resolve) => (this.#wake = resolve));
   }
 
@@ -54,7 +54,7 @@ export class AsyncIterableFeed<T> implements Feed<T> {
           break;
         }
         this.#buffer.push(result.value);
-        this.#wake?.();
+        this.#wakeSoon();
       }
     } catch (error) {
       this.#failure = { error };
@@ -62,6 +62,14 @@ export class AsyncIterableFeed<T> implements Feed<T> {
     }
     this.#isFetching = false;
     this.#wake?.();
+  }
+
+  /** After this turn of the event loop: an iterable that has more at once is taken from in batches. */
+  #wakeSoon(): void {
+    const wake = this.#wake;
+    if (wake === undefined) return;
+    this.#wake = undefined;
+    setImmediate(wake);
   }
 
   async close(): Promise<void> {

@@ -94,11 +94,12 @@ export class FileCursor {
     const text = await this.#nextRecord();
     if (text === undefined) return; // an empty file has no records either
     try {
+      if (!this.isRecordUtf8) throw new Error('it is not valid UTF-8');
       this.#decoder.readHeader(text);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new StreamRecordError(
-        `The first line of ${this.#split.path} names no columns: ${reason}. Correct it, or name the columns in 'header'.`,
+        `The first line of ${this.#split.path} names no columns: ${reason}. Correct it, or name them in 'columns'.`,
         { cause: error, details: { path: this.#split.path, line: 1 } },
       );
     }

@@ -32,7 +32,7 @@ export type ProcessWindowFunction<T, R, K, W extends Window = TimeWindow> = (
  * `windowState` and `globalState`, not into fields.
  */
 export interface RichProcessWindowFunction<T, R, K, W extends Window = TimeWindow> {
-  process(key: K, context: WindowContext<W>, elements: Iterable<T>, out: Collector<R>): void;
+  readonly process: ProcessWindowFunction<T, R, K, W>;
   /** Called once per subtask, before the first record. */
   open?(context: RuntimeContext): void | Promise<void>;
   /** Called when a key's window is gone for good: it has fired and no late record can reach it. */
@@ -50,7 +50,7 @@ export type ProcessAllWindowFunction<T, R, W extends Window = TimeWindow> = (
 
 /** The same for windows over all records, which have no key. */
 export interface RichProcessAllWindowFunction<T, R, W extends Window = TimeWindow> {
-  process(context: WindowContext<W>, elements: Iterable<T>, out: Collector<R>): void;
+  readonly process: ProcessAllWindowFunction<T, R, W>;
   /** Called once, before the first record. */
   open?(context: RuntimeContext): void | Promise<void>;
   /** Called when a window is gone for good. */

@@ -87,13 +87,12 @@ class TemporalJoinOperator implements StreamOperator {
   }
 
   #settle(buffers: KeyBuffers, timestamp: number): void {
-    this.#buffers.settle(
-      buffers,
-      timestamp > this.#watermark ? timestamp : this.#advanceKey(buffers, this.#watermark),
-    );
+    const isDue = timestamp <= this.#watermark;
+    this.#buffers.settle(buffers, isDue ? this.#advanceKey(buffers, this.#watermark) : this.#dueAt(buffers));
   }
 
-  #advanceKey({ left, right: versions }: KeyBuffers, time: number): number {
+  #advanceKey(buffers: KeyBuffers, time: number): number {
+    const { left, right: versions } = buffers;
     const { isDeletion, type } = this.#options;
     const count = left.countUpTo(time);
     for (let i = 0; i < count; i++) {
@@ -108,7 +107,14 @@ class TemporalJoinOperator implements StreamOperator {
     const reached = versions.countUpTo(time);
     const isGone = reached > 0 && isDeletion(versions.at(reached - 1)!.value);
     versions.removeFirst(isGone ? reached : Math.max(0, reached - 1));
-    const next = isGone || reached === 0 ? versions.first : versions.at(1);
-    return Math.min(left.first?.timestamp ?? Infinity, next?.timestamp ?? Infinity);
+    return this.#dueAt(buffers);
+  }
+
+  /** When the first left record can be joined, or the first version is not needed any more. */
+  #dueAt({ left, right: versions }: KeyBuffers): number {
+    const first = versions.first;
+    const isDeletion = first !== undefined && this.#options.isDeletion(first.value);
+    const unneeded = isDeletion ? first : versions.at(1);
+    return Math.min(left.first?.timestamp ?? Infinity, unneeded?.timestamp ?? Infinity);
   }
 }

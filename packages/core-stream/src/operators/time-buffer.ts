@@ -42,8 +42,11 @@ export class TimeBuffer {
 
   removeFirst(count: number): void {
     this.#head += count;
-    if (this.#head * 2 < this.#items.length) return;
-    this.#items = this.#items.slice(this.#head);
+    const items = this.#items;
+    if (this.#head === 0 || this.#head * 2 < items.length) return;
+    const size = this.size;
+    for (let i = 0; i < size; i++) items[i] = items[this.#head + i]!;
+    items.length = size;
     this.#head = 0;
   }
 

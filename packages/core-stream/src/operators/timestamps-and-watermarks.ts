@@ -45,7 +45,8 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
     this.#tracker.restoreWatermark(restoredWatermark(reached, subtaskIndex, parallelism));
     const tick = () => {
       if (this.#isFinished) return;
-      this.#tracker.onPeriodicEmit();
+      // A tick that comes late, because the task was blocked, counts as one for idleness.
+      this.#tracker.onPeriodicEmit(this.#context.watermarkIntervalMs);
       this.#cancelTick = this.#context.schedule(this.#context.watermarkIntervalMs, tick);
     };
     this.#cancelTick = this.#context.schedule(this.#context.watermarkIntervalMs, tick);

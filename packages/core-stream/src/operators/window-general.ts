@@ -56,6 +56,7 @@ export function generalWindowOperator(options: WindowOptions): WindowOperatorFac
 
 class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   readonly #assigner: WindowAssigner<unknown, Window>;
+  readonly #isMerging: boolean;
   readonly #trigger: Trigger<unknown, Window>;
   readonly #evictor: Evictor<unknown, Window> | undefined;
   readonly #triggerContext: WindowTriggerContext;
@@ -65,6 +66,7 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   constructor(context: FunctionOperatorContext, output: Output, options: WindowOptions) {
     super(context, output, options, options.evictor === undefined ? 'single windows' : 'evicted windows');
     this.#assigner = options.assigner;
+    this.#isMerging = options.assigner.mergeWindows !== undefined;
     this.#trigger = options.trigger ?? options.assigner.defaultTrigger();
     this.#evictor = options.evictor;
     this.#triggerContext = new WindowTriggerContext(this.emitter, () => this.scheduleWakeUp());
@@ -82,10 +84,7 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
     }
     let isSkipped = true;
     for (const assigned of this.#assigner.assignWindows(value, timestamp, this.emitter)) {
-      const record =
-        this.#assigner.mergeWindows === undefined
-          ? this.#recordOf(windows, assigned)
-          : this.#merge(windows, assigned, this.#assigner.mergeWindows.bind(this.#assigner));
+      const record = this.#isMerging ? this.#merge(windows, assigned) : this.#recordOf(windows, assigned);
       if (record === undefined) continue;
       isSkipped = false;
       this.#add(record, value, timestamp);
@@ -207,14 +206,12 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   }
 
   /** The window that `assigned` becomes a part of (invariant 3); `undefined` where that one is late (invariant 1). */
-  #merge(
-    windows: KeyWindows,
-    assigned: Window,
-    mergeWindows: NonNullable<WindowAssigner<unknown, Window>['mergeWindows']>,
-  ): WindowRecord | undefined {
+  #merge(windows: KeyWindows, assigned: Window): WindowRecord | undefined {
+    if (windows.records.size === 0) return this.#recordOf(windows, assigned);
     const { windowType } = this.#assigner;
-    const known = [...windows.records.values()].map(({ window }) => window);
-    const group = mergeWindows([...known, assigned]).find(({ merged }) => merged.includes(assigned));
+    const all = [assigned];
+    for (const { window } of windows.records.values()) all.push(window);
+    const group = this.#assigner.mergeWindows?.(all).find(({ merged }) => merged.includes(assigned));
     if (group === undefined) return this.#recordOf(windows, assigned);
     if (this.#isLate(group.result)) return undefined;
     const existing = group.merged

@@ -54,6 +54,7 @@ export abstract class WindowOperator<SnapshotT> implements StreamOperator {
   readonly #options: WindowOptions;
   readonly #layout: string;
   #wakeUp: { readonly at: number; readonly cancel: () => void } | undefined;
+  #isOpen = false;
   protected isFinished = false;
   lateRecordsDropped = 0;
 
@@ -86,6 +87,7 @@ export abstract class WindowOperator<SnapshotT> implements StreamOperator {
   protected abstract readonly nextProcessingTime: number | undefined;
 
   open(): void | Promise<void> {
+    this.#isOpen = true;
     this.scheduleWakeUp();
     return this.emitter.open();
   }
@@ -153,7 +155,8 @@ export abstract class WindowOperator<SnapshotT> implements StreamOperator {
   /** Sees to it that `onProcessingTime` is called at `nextProcessingTime`. */
   protected scheduleWakeUp(): void {
     const at = this.nextProcessingTime;
-    if (at === undefined || this.isFinished || (this.#wakeUp !== undefined && this.#wakeUp.at <= at)) return;
+    if (at === undefined || !this.#isOpen || this.isFinished) return;
+    if (this.#wakeUp !== undefined && this.#wakeUp.at <= at) return;
     this.#wakeUp?.cancel();
     const { clock } = this.context;
     // The time `at` lasts for a millisecond, and belongs to the window that ends with it.

@@ -1,5 +1,5 @@
 /**
- * Session windows of event time with the default trigger.
+ * Session windows with the default trigger, in event time or processing time.
  *
  * Role: keeps each key's sessions in a list, the newest first, which is where almost every record belongs. A session has one
  * timer, which is moved only when it fires and the session has grown since.
@@ -8,9 +8,10 @@
  * 1. A key's sessions neither overlap nor touch: a record that connects some makes them one before it is added, the earlier
  *    session's contents first.
  * 2. A record that would be in a session of its own, with `end − 1 + allowed lateness ≤ current watermark`, is late.
- * 3. A session is emitted when the watermark reaches `end − 1`, before that watermark is passed on; sessions in the order of
- *    their end, those of one end in the order in which they got their bounds. Each later record that is still allowed and
- *    leaves the end behind the watermark emits it again, at once.
+ *    In processing time no record is late.
+ * 3. A session is emitted when the watermark reaches `end − 1`, before that watermark is passed on, or when the clock
+ *    reaches `end`; sessions in the order of their end, those of one end in the order in which they got their bounds. Each
+ *    later record that is still allowed and leaves the end behind the watermark emits it again, at once.
  * 4. Each session has one live timer, not after what it is due for next.
  * 5. A snapshot holds each (key, session) under the key's key group.
  */
@@ -100,10 +101,11 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
   }
 
   processElement(value: unknown, timestamp: number): void {
-    if (timestamp === MIN_TIMESTAMP) throw this.noTimestamp();
+    const time = this.isEventTime ? timestamp : this.context.clock.now();
+    if (time === MIN_TIMESTAMP) throw this.noTimestamp();
     const key = this.keySelector(value);
     const identity = keyIdentity(key);
-    const end = timestamp + this.#assigner.gapOf(value);
+    const end = time + this.#assigner.gapOf(value);
     const newest = this.#newest.get(identity);
     let newer: Session | undefined;
     let session = newest;
@@ -111,49 +113,39 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
       newer = session;
       session = session.older;
     }
-    if (session === undefined || session.end < timestamp) {
-      if (end - 1 + this.allowedLatenessMs <= this.emitter.currentWatermark) {
+    if (session === undefined || session.end < time) {
+      if (end - 1 + this.allowedLatenessMs <= this.#watermark) {
         this.skip(value, timestamp); // invariant 2
         return;
       }
       const older = session;
-      session = new Session(key, identity, timestamp, end, this.windowFunction.create(value), this.#order++);
+      session = new Session(key, identity, time, end, this.windowFunction.create(value), this.#order++);
       session.older = older;
       if (newer === undefined) this.#newest.set(identity, session);
       else newer.older = session;
       this.#onGrowth(session);
     } else {
-      const hasGrown = this.#grow(session, timestamp, end);
+      const hasGrown = this.#grow(session, time, end);
       session.accumulator = this.windowFunction.add(session.accumulator, value);
       if (hasGrown) this.#onGrowth(session);
     }
-    if (session.end - 1 <= this.emitter.currentWatermark) this.#emit(session); // invariant 3
+    if (session.end - 1 <= this.#watermark) this.#emit(session); // invariant 3
   }
 
   protected override onEventTime(watermark: number): void {
-    const timers = this.#timers;
-    for (let timer = timers.takeDue(watermark); timer !== undefined; timer = timers.takeDue(watermark)) {
-      const session = timer.target;
-      session.timer = undefined;
-      const end = session.end - 1;
-      if (timer.at < end || (timer.at === end && timer.order !== session.order)) {
-        this.#arm(session, end); // invariant 4: it has grown
-        continue;
-      }
-      if (timer.at === end && !session.hasFired) this.#emit(session);
-      session.hasFired = true;
-      if (timer.at === end + this.allowedLatenessMs) this.#drop(session);
-      else this.#arm(session, end + this.allowedLatenessMs);
-    }
+    if (this.isEventTime) this.#advance(watermark);
   }
 
-  protected override onProcessingTime(): void {}
+  protected override onProcessingTime(time: number): void {
+    if (!this.isEventTime) this.#advance(time);
+  }
 
-  protected override get nextProcessingTime(): undefined {
-    return undefined;
+  protected override get nextProcessingTime(): number | undefined {
+    return this.isEventTime ? undefined : this.#timers.nextTime;
   }
 
   protected override snapshotWindows(): SessionSnapshot {
+    if (this.isFinished && !this.isEventTime) return []; // they will never be emitted
     const records = function* (newest: Iterable<Session>): Iterable<SessionRecord> {
       for (let session of newest) {
         for (;;) {
@@ -190,6 +182,11 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
     }
   }
 
+  /** Up to where sessions have been emitted. */
+  get #watermark(): number {
+    return this.isEventTime ? this.emitter.currentWatermark : MIN_TIMESTAMP;
+  }
+
   /** Takes in `[start, end)`, and the older sessions that this reaches (invariant 1). Returns whether the bounds changed. */
   #grow(session: Session, start: number, end: number): boolean {
     let hasGrown = false;
@@ -215,15 +212,32 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
   #onGrowth(session: Session): void {
     session.order = this.#order++;
     const end = session.end - 1;
-    session.hasFired = end <= this.emitter.currentWatermark;
+    session.hasFired = end <= this.#watermark;
     const due = session.hasFired ? end + this.allowedLatenessMs : end;
     if (session.timer !== undefined && session.timer.at <= due) return; // invariant 4
     if (session.timer !== undefined) this.#timers.cancel(session.timer);
     this.#arm(session, due);
   }
 
+  #advance(to: number): void {
+    for (let timer = this.#timers.takeDue(to); timer !== undefined; timer = this.#timers.takeDue(to)) {
+      const session = timer.target;
+      session.timer = undefined;
+      const end = session.end - 1;
+      if (timer.at < end || (timer.at === end && timer.order !== session.order)) {
+        this.#arm(session, end); // invariant 4: it has grown
+        continue;
+      }
+      if (timer.at === end && !session.hasFired) this.#emit(session);
+      session.hasFired = true;
+      if (timer.at === end + this.allowedLatenessMs) this.#drop(session);
+      else this.#arm(session, end + this.allowedLatenessMs);
+    }
+  }
+
   #arm(session: Session, at: number): void {
     session.timer = this.#timers.register(at, session, session.order);
+    this.scheduleWakeUp();
   }
 
   #emit(session: Session): void {

@@ -22,8 +22,7 @@ function fastest(options: WindowOptions): WindowOperatorFactory {
       const make = canShareSlices(options, assigner) ? slicedWindowOperator : alignedWindowOperator;
       return make({ ...options, assigner });
     }
-    if (assigner instanceof SessionWindows && assigner.isEventTime)
-      return sessionWindowOperator({ ...options, assigner });
+    if (assigner instanceof SessionWindows) return sessionWindowOperator({ ...options, assigner });
   }
   return generalWindowOperator(options);
 }

@@ -245,6 +245,16 @@ export function encodeState(value: unknown): Buffer {
   return writer.bytes.subarray(0, writer.length);
 }
 
+let stateScratch = new Writer(4096, false);
+
+/** As `encodeState`, for many values one after the other. The result is a view that the next call overwrites. */
+export function encodeStateView(value: unknown): Buffer {
+  if (stateScratch.bytes.length > 1 << 20) stateScratch = new Writer(4096, false);
+  stateScratch.length = 0;
+  stateScratch.write(value);
+  return stateScratch.bytes.subarray(0, stateScratch.length);
+}
+
 /** Reads what `encodeState` or `encodeKey` wrote. Throws a `RangeError` for bytes that neither has written. */
 export function decodeState(bytes: Uint8Array): unknown {
   const reader = new Reader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));

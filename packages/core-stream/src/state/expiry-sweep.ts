@@ -14,10 +14,10 @@ const STEPS = 2;
 export interface AgeingState {
   readonly slot: number;
   /**
-   * Removes what is expired in one key's content, with a `yield` per step; may leave a part of it unless `isThorough`.
-   * Returns whether nothing is left.
+   * Removes what is expired in one key's content, in one step or with a `yield` before each further one; may leave a part of
+   * it unless `isThorough`. Returns whether nothing is left.
    */
-  removeExpired(content: unknown, isThorough: boolean): Generator<undefined, boolean>;
+  removeExpired(content: unknown, isThorough: boolean): boolean | Generator<undefined, boolean>;
 }
 
 export class ExpirySweep {
@@ -54,9 +54,11 @@ export class ExpirySweep {
       yield;
       for (const state of this.#states.values()) {
         const content = record[state.slot];
-        if (content === VACANT || !(yield* state.removeExpired(content, isThorough))) continue;
+        if (content === VACANT) continue;
+        const removed = state.removeExpired(content, isThorough);
+        const isGone = typeof removed === 'boolean' ? removed : yield* removed;
         // It may have been cleared or replaced between two steps.
-        if (record[state.slot] === content) this.#table.vacate(identity, record, state.slot);
+        if (isGone && record[state.slot] === content) this.#table.vacate(identity, record, state.slot);
       }
     }
   }

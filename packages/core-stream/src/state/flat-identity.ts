@@ -41,8 +41,8 @@ export function flatIdentity(key: object): string | undefined {
 function arrayIdentity(key: readonly unknown[]): string | undefined {
   if (key.length > MAX_ITEMS) return undefined;
   let identity = ARRAY;
-  for (let i = 0; i < key.length; i++) {
-    const part = partOf(key[i]);
+  for (const item of key) {
+    const part = partOf(item);
     if (part === undefined) return undefined;
     identity += part;
   }
@@ -58,8 +58,8 @@ function objectIdentity(key: Readonly<Record<string, unknown>>): string | undefi
   }
   if (lastSorted.length > MAX_ITEMS) return undefined;
   let identity = lastPrefix;
-  for (let i = 0; i < lastSorted.length; i++) {
-    const part = partOf(key[lastSorted[i]!]);
+  for (const name of lastSorted) {
+    const part = partOf(key[name]);
     if (part === undefined) return undefined;
     identity += part;
   }

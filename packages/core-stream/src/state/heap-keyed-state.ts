@@ -8,7 +8,7 @@
  * 1. State is addressed by (state name, key); a handle always works on the current key.
  * 2. A snapshot holds each key under its key group, so that it can be restored at any parallelism.
  * 3. One name has one kind: asking for it as another kind is an error, also after a restore. So it is with a TTL.
- * 4. A snapshot holds nothing that is expired.
+ * 4. A snapshot holds nothing that is expired, of the states that the program has asked for.
  */
 import { CheckpointError, InvariantError, StreamConfigError } from '../errors.js';
 import { decodeState, encodeState } from './canonical-encoding.js';

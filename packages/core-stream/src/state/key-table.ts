@@ -6,7 +6,8 @@
  *
  * Invariants
  * 1. A record is in the map if and only if one of its slots is occupied: keys with nothing left vanish.
- * 2. Reading, and changing what is there, allocates nothing.
+ *
+ * Reading, and changing what is there, allocates nothing.
  */
 import { StreamConfigError } from '../errors.js';
 import { keyIdentity } from './canonical-encoding.js';

@@ -75,7 +75,7 @@ export class TtlValueState<T> implements ValueState<T>, AgeingState {
     this.#table.clear(this.slot);
   }
 
-  *removeExpired(content: unknown): Generator<undefined, boolean> {
+  removeExpired(content: unknown): boolean {
     return this.#ttl.isExpired((content as Stamped<T>).touchedAt, this.#ttl.now());
   }
 }
@@ -132,7 +132,7 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
   }
 
   /** Waits until half of the list is expired: removing its head costs as much as the list is long. */
-  *removeExpired(content: unknown, isThorough: boolean): Generator<undefined, boolean> {
+  removeExpired(content: unknown, isThorough: boolean): boolean {
     const list = content as StampedList<T>;
     const now = this.#ttl.now();
     const middle = list.touchedAt[list.touchedAt.length >> 1] ?? now;

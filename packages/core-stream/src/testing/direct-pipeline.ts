@@ -10,16 +10,14 @@
  * 3. What fails in mail is thrown by the next call.
  */
 import { StreamConfigError } from '../errors.js';
-import type { Partitioning, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.js';
-import type { DrainStatus, OperatorContext, Output, StreamOperator } from '../operators/operator.js';
-import { channelSelector, isConnected, type ChannelSelector } from '../runtime/channel-selector.js';
+import type { StreamGraph, StreamNode } from '../graph/stream-graph.js';
+import type { DrainStatus, OperatorContext, StreamOperator } from '../operators/operator.js';
 import { silentLogger } from '../runtime/logger.js';
-import { WatermarkValve } from '../runtime/watermark-valve.js';
 import { decodeState, encodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
-import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { HarnessOutput } from './harness-output.js';
 import type { ManualClock } from './manual-clock.js';
+import { connect, Subtask, type Stage } from './pipeline-stage.js';
 
 /** The states of all subtasks, as a checkpoint holds them. */
 export interface HarnessSnapshot {
@@ -33,14 +31,15 @@ export interface HarnessSnapshot {
 }
 
 export interface DirectPipelineOptions {
+  /** The nodes that the harness feeds, and the one whose input it shows. */
+  readonly inputs: readonly StreamNode[];
+  readonly end: StreamNode;
   readonly parallelism: number;
   readonly maxParallelism: number;
   readonly isBatch: boolean;
   readonly clock: ManualClock;
   readonly restored: HarnessSnapshot | undefined;
   readonly output: HarnessOutput<unknown>;
-  /** The node whose input is the pipeline's output. */
-  readonly end: StreamNode;
 }
 
 interface StoredSubtask {
@@ -48,38 +47,11 @@ interface StoredSubtask {
   readonly watermark: number;
 }
 
-/** From one subtask to the subtasks of the next node, along one edge. */
-interface Link {
-  push(value: unknown, timestamp: number): void;
-  watermark(timestamp: number): void;
-  idle(isIdle: boolean): void;
-}
-
-class Subtask {
-  readonly links: Link[] = [];
-  readonly sideLinks = new Map<string, Link[]>();
-  operator!: StreamOperator;
-  valve!: WatermarkValve;
-  watermark = MIN_TIMESTAMP;
-  hasFinished = false;
-
-  allLinks(): readonly Link[] {
-    return [...this.links, ...[...this.sideLinks.values()].flat()];
-  }
-}
-
-interface Stage {
-  readonly node: StreamNode;
-  readonly uid: string;
-  /** Number of its key groups. */
-  readonly maxParallelism: number;
-  readonly subtasks: readonly Subtask[];
-}
-
 export class DirectPipeline {
   readonly #options: DirectPipelineOptions;
   /** By node id, in topological order. */
   readonly #stages = new Map<number, Stage>();
+  readonly #subtasks: readonly Subtask[];
   readonly #abort = new AbortController();
   readonly #mail: (() => void)[] = [];
   #isBusy = false;
@@ -87,7 +59,7 @@ export class DirectPipeline {
   #failure: { readonly error: unknown } | undefined;
   #onMail: (() => void) | undefined;
 
-  constructor(graph: StreamGraph, inputs: readonly StreamNode[], options: DirectPipelineOptions) {
+  constructor(graph: StreamGraph, options: DirectPipelineOptions) {
     this.#options = options;
     const { restored, maxParallelism } = options;
     if (restored !== undefined && restored.maxParallelism !== maxParallelism) {
@@ -96,25 +68,20 @@ export class DirectPipeline {
           'Key groups cannot change: use the same one.',
       );
     }
-    for (const node of graph.nodes) this.#stages.set(node.id, this.#createStage(node, inputs.includes(node)));
-    for (const stage of this.#stages.values()) this.#connect(stage);
+    for (const node of graph.nodes) this.#stages.set(node.id, this.#createStage(node));
+    for (const stage of this.#stages.values()) connect(stage, (id) => this.#stages.get(id)!);
+    this.#subtasks = [...this.#stages.values()].flatMap(({ subtasks }) => subtasks);
   }
 
   /** Downstream operators first, as in a task; then the restored watermarks. */
   async open(): Promise<void> {
     this.#isBusy = true;
-    for (const { subtasks } of [...this.#stages.values()].reverse()) {
-      for (const { operator } of subtasks) await operator.open?.();
-    }
+    for (const { operator } of this.#subtasks.toReversed()) await operator.open?.();
     this.#run(() => {
+      const inputIds = this.#options.inputs.map(({ id }) => id);
       for (const stage of this.#stages.values()) {
-        if (!stage.node.inputs.some((edge) => this.#stageOf(edge).node.spec.kind === 'source')) continue;
-        const stored = this.#stored(stage.uid) ?? [];
-        const lowest = Math.min(...stored.map(({ watermark }) => watermark));
-        for (const [index, subtask] of stage.subtasks.entries()) {
-          const own = stored.length === stage.subtasks.length ? stored[index]!.watermark : lowest;
-          if (stored.length > 0) subtask.valve.restoreWatermark(own);
-        }
+        if (stage.node.inputs.some(({ sourceId }) => inputIds.includes(sourceId)))
+          this.#restoreWatermarks(stage);
       }
     });
   }
@@ -125,21 +92,15 @@ export class DirectPipeline {
         'The operator is full and would not be given a record. Wait for its results before the next push: `await until(() => !harness.isFull)`.',
       );
     }
-    this.#run(() => {
-      for (const link of this.#inputOf(input).links) link.push(value, timestamp);
-    });
+    this.#run(() => this.#inputOf(input).collect(value, timestamp));
   }
 
   watermark(input: StreamNode, timestamp: number): void {
-    this.#run(() => {
-      for (const link of this.#inputOf(input).allLinks()) link.watermark(timestamp);
-    });
+    this.#run(() => this.#inputOf(input).emitWatermark(timestamp));
   }
 
   idle(input: StreamNode, isIdle: boolean): void {
-    this.#run(() => {
-      for (const link of this.#inputOf(input).allLinks()) link.idle(isIdle);
-    });
+    this.#run(() => this.#inputOf(input).emitIdle(isIdle));
   }
 
   advanceProcessingTime(ms: number): void {
@@ -150,27 +111,26 @@ export class DirectPipeline {
 
   finishKey(): void {
     this.#run(() => {
-      for (const { operator } of this.#allSubtasks()) operator.finishKey?.();
+      for (const { operator } of this.#subtasks) operator.finishKey?.();
     });
   }
 
   snapshot(): HarnessSnapshot {
-    const { maxParallelism } = this.#options;
     const checkpointId = ++this.#snapshots;
     const subtasks = [...this.#stages.values()].flatMap(({ uid, node, subtasks: all }) =>
       node.spec.kind !== 'operator'
         ? []
-        : all.map(({ operator, watermark }, subtaskIndex) => {
+        : all.map(({ operator, watermark, index }) => {
             const stored: StoredSubtask = { state: operator.snapshotState?.(checkpointId), watermark };
-            return { uid, subtaskIndex, bytes: encodeState(stored) }; // invariant 2
+            return { uid, subtaskIndex: index, bytes: encodeState(stored) }; // invariant 2
           }),
     );
-    return { maxParallelism, subtasks };
+    return { maxParallelism: this.#options.maxParallelism, subtasks };
   }
 
   /** After +∞: every operator drains and finishes, upstream ones first. */
   async end(): Promise<void> {
-    for (const subtask of this.#allSubtasks()) {
+    for (const subtask of this.#subtasks) {
       for (;;) {
         let status: DrainStatus = 'done';
         this.#run(() => (status = subtask.operator.drain?.() ?? 'done'));
@@ -184,18 +144,18 @@ export class DirectPipeline {
 
   async close(): Promise<void> {
     this.#abort.abort();
-    for (const subtask of this.#allSubtasks()) {
+    for (const subtask of this.#subtasks) {
       subtask.hasFinished = true;
       await subtask.operator.close?.();
     }
   }
 
   get isFull(): boolean {
-    return this.#allSubtasks().some(({ operator }) => operator.isFull === true);
+    return this.#subtasks.some(({ operator }) => operator.isFull === true);
   }
 
   get lateRecordsDropped(): number {
-    return this.#allSubtasks().reduce((sum, { operator }) => sum + (operator.lateRecordsDropped ?? 0), 0);
+    return this.#subtasks.reduce((sum, { operator }) => sum + (operator.lateRecordsDropped ?? 0), 0);
   }
 
   // Calls and mail.
@@ -228,24 +188,16 @@ export class DirectPipeline {
     this.#onMail?.();
   }
 
-  // Making the pipeline.
-
-  #allSubtasks(): Subtask[] {
-    return [...this.#stages.values()].flatMap(({ subtasks }) => subtasks);
-  }
-
-  #stageOf(edge: StreamEdge): Stage {
-    return this.#stages.get(edge.sourceId)!;
-  }
-
   #inputOf(node: StreamNode): Subtask {
     return this.#stages.get(node.id)!.subtasks[0]!;
   }
 
-  #createStage(node: StreamNode, isInput: boolean): Stage {
+  // Making the pipeline.
+
+  #createStage(node: StreamNode): Stage {
     const { spec } = node;
-    const isEnd = node === this.#options.end;
-    if (spec.kind !== 'operator' && !isInput && !isEnd) {
+    const { inputs, end, output } = this.#options;
+    if (spec.kind !== 'operator' && node !== end && !inputs.includes(node)) {
       throw new StreamConfigError(
         `The program under test has the ${spec.kind} '${node.name}'. A harness gives the records and takes the results: ` +
           'build on the streams that it passes in, and return the stream to look at.',
@@ -253,60 +205,47 @@ export class DirectPipeline {
     }
     const wanted = Math.min(this.#options.parallelism, node.parallelismLimit ?? Infinity);
     const parallelism = spec.kind === 'operator' ? (node.parallelism ?? wanted) : 1;
-    const maxParallelism = node.maxParallelism ?? this.#options.maxParallelism;
-    const uid = node.uid ?? `${node.id}-${node.name}`;
-    const stored = this.#stored(uid)?.map(({ state }) => state);
-    const subtasks = Array.from({ length: parallelism }, (_, subtaskIndex) => {
-      const subtask = new Subtask();
-      if (spec.kind === 'operator') {
-        const context = this.#context(node, uid, {
-          subtask,
-          subtaskIndex,
-          parallelism,
-          maxParallelism,
-          stored,
-        });
-        subtask.operator = spec.factory(context, this.#outputOf(subtask));
-      } else subtask.operator = this.#edgeOperator();
-      return subtask;
-    });
-    return { node, uid, maxParallelism, subtasks };
+    const stage: Stage = {
+      node,
+      uid: node.uid ?? `${node.id}-${node.name}`,
+      maxParallelism: node.maxParallelism ?? this.#options.maxParallelism,
+      subtasks: Array.from({ length: parallelism }, (_, index) => new Subtask(index, output)),
+    };
+    for (const subtask of stage.subtasks) {
+      subtask.operator =
+        spec.kind === 'operator'
+          ? spec.factory(this.#context(stage, subtask), subtask)
+          : this.#edgeOperator();
+    }
+    return stage;
   }
 
-  #stored(uid: string): readonly StoredSubtask[] | undefined {
-    const own = this.#options.restored?.subtasks.filter((subtask) => subtask.uid === uid) ?? [];
-    if (own.length === 0) return undefined;
-    return [...own]
-      .sort((a, b) => a.subtaskIndex - b.subtaskIndex)
-      .map(({ bytes }) => decodeState(bytes) as StoredSubtask);
+  /** The inputs are never called; the end remembers what it gets. */
+  #edgeOperator(): StreamOperator {
+    const { output } = this.#options;
+    return {
+      processElement: (value, timestamp) => output.record(value, timestamp),
+      processWatermark: (timestamp) => output.watermark(timestamp),
+      processIdle: (isIdle) => output.idle(isIdle),
+    };
   }
 
-  #context(
-    node: StreamNode,
-    uid: string,
-    own: {
-      readonly subtask: Subtask;
-      readonly subtaskIndex: number;
-      readonly parallelism: number;
-      readonly maxParallelism: number;
-      readonly stored: readonly unknown[] | undefined;
-    },
-  ): OperatorContext {
+  #context({ node, uid, maxParallelism, subtasks }: Stage, subtask: Subtask): OperatorContext {
     const { clock, isBatch } = this.#options;
-    const { subtask, subtaskIndex, parallelism, maxParallelism, stored } = own;
+    const { length: parallelism } = subtasks;
     return {
       operatorName: node.name,
       operatorUid: uid,
-      subtaskIndex,
+      subtaskIndex: subtask.index,
       parallelism,
       maxParallelism,
-      keyGroups: keyGroupRangeOf(subtaskIndex, parallelism, maxParallelism),
+      keyGroups: keyGroupRangeOf(subtask.index, parallelism, maxParallelism),
       clock,
       logger: silentLogger,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
       isBatch,
-      restored: stored,
+      restored: this.#stored(uid)?.map(({ state }) => state),
       post: (callback) => this.#post(subtask, callback),
       schedule: (delayMs, callback) => {
         let isCancelled = false;
@@ -323,91 +262,22 @@ export class DirectPipeline {
     };
   }
 
-  #outputOf(subtask: Subtask): Output {
-    const { output } = this.#options;
-    return {
-      collect: (value, timestamp) => {
-        for (const link of subtask.links) link.push(value, timestamp);
-      },
-      sideOutput: (tagId, value, timestamp) => {
-        const links = subtask.sideLinks.get(tagId);
-        if (links === undefined) output.sideOutput(tagId, value, timestamp);
-        else for (const link of links) link.push(value, timestamp);
-      },
-      emitWatermark: (timestamp) => {
-        for (const link of subtask.allLinks()) link.watermark(timestamp);
-      },
-      emitIdle: (isIdle) => {
-        for (const link of subtask.allLinks()) link.idle(isIdle);
-      },
-    };
+  /** What the restored snapshot has of an operator, ascending by subtask. */
+  #stored(uid: string): readonly StoredSubtask[] | undefined {
+    const own = this.#options.restored?.subtasks.filter((subtask) => subtask.uid === uid) ?? [];
+    if (own.length === 0) return undefined;
+    return own
+      .toSorted((a, b) => a.subtaskIndex - b.subtaskIndex)
+      .map(({ bytes }) => decodeState(bytes) as StoredSubtask);
   }
 
-  /** The inputs are never called; the end remembers what it gets. */
-  #edgeOperator(): StreamOperator {
-    const { output } = this.#options;
-    return {
-      processElement: (value, timestamp) => output.record(value, timestamp),
-      processWatermark: (timestamp) => output.watermark(timestamp),
-      processIdle: (isIdle) => output.idle(isIdle),
-    };
-  }
-
-  /** Links every input edge of `stage`; each of its subtasks merges the watermarks of the links that reach it. */
-  #connect(stage: Stage): void {
-    const { subtasks, node } = stage;
-    const channelCounts = subtasks.map(() => 0);
-    for (const edge of node.inputs) {
-      const sources = this.#stageOf(edge).subtasks;
-      // As the planner does where the program leaves it open.
-      const free: Partitioning = { type: sources.length === subtasks.length ? 'forward' : 'rebalance' };
-      const partitioning = edge.partitioning ?? free;
-      for (const [from, source] of sources.entries()) {
-        const targets = subtasks.flatMap((subtask, to) =>
-          isConnected(partitioning, from, sources.length, to, subtasks.length)
-            ? [{ subtask, channel: channelCounts[to]!++ }]
-            : [],
-        );
-        const select = channelSelector(partitioning, {
-          channelCount: targets.length,
-          subtaskIndex: from,
-          maxParallelism: stage.maxParallelism,
-        });
-        const link = linkOf(edge.inputIndex, select, targets);
-        if (edge.outputTag === undefined) source.links.push(link);
-        else source.sideLinks.set(edge.outputTag, [...(source.sideLinks.get(edge.outputTag) ?? []), link]);
-      }
-    }
-    for (const [index, subtask] of subtasks.entries()) {
-      subtask.valve = new WatermarkValve(channelCounts[index]!, {
-        onWatermark: (timestamp) => {
-          subtask.watermark = timestamp;
-          subtask.operator.processWatermark(timestamp);
-        },
-        onIdle: (isIdle) => subtask.operator.processIdle(isIdle),
-      });
+  /** A subtask's own; at another parallelism the lowest, as in a job. */
+  #restoreWatermarks({ uid, subtasks }: Stage): void {
+    const watermarks = this.#stored(uid)?.map(({ watermark }) => watermark) ?? [];
+    if (watermarks.length === 0) return;
+    const lowest = Math.min(...watermarks);
+    for (const { valve, index } of subtasks) {
+      valve.restoreWatermark(watermarks.length === subtasks.length ? watermarks[index]! : lowest);
     }
   }
-}
-
-function linkOf(
-  inputIndex: 0 | 1,
-  select: ChannelSelector,
-  targets: readonly { readonly subtask: Subtask; readonly channel: number }[],
-): Link {
-  return {
-    push(value, timestamp) {
-      const receivers = select === 'all' ? targets : [targets[select(value)]!];
-      for (const { subtask } of receivers) {
-        if (inputIndex === 0) subtask.operator.processElement(value, timestamp);
-        else subtask.operator.processElement2!(value, timestamp);
-      }
-    },
-    watermark(timestamp) {
-      for (const { subtask, channel } of targets) subtask.valve.watermark(channel, timestamp);
-    },
-    idle(isIdle) {
-      for (const { subtask, channel } of targets) subtask.valve.idle(channel, isIdle);
-    },
-  };
 }

@@ -49,14 +49,15 @@ export abstract class OperatorHarness<R> {
     this.#inputs = inputs;
     result.sinkTo(new CollectingSink<R>());
     const { graph } = result.scope;
-    this.pipeline = new DirectPipeline(graph, inputs, {
+    this.pipeline = new DirectPipeline(graph, {
+      inputs,
+      end: graph.nodes.at(-1)!,
       parallelism: options.parallelism ?? 1,
       maxParallelism: options.maxParallelism ?? DEFAULT_MAX_PARALLELISM,
       isBatch: options.runtimeMode === 'batch',
       clock: this.clock,
       restored: options.restored,
       output: this.#output as HarnessOutput<unknown>,
-      end: graph.nodes.at(-1)!,
     });
   }
 

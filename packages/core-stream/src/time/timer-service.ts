@@ -43,8 +43,14 @@ export class TimerQueue {
   /** A binary min-heap of the timestamps: each that has a bucket, and stale ones whose timers were deleted. */
   readonly #heap: number[] = [];
 
+  /** Of the earliest timer; never a stale one, except while `advance` runs. */
   get nextTimestamp(): number | undefined {
     return this.#heap[0];
+  }
+
+  /** How many timestamps take memory, stale ones included (invariant 4). */
+  get heldTimestamps(): number {
+    return this.#heap.length;
   }
 
   /** `identity` is the key's, where the caller knows it. */
@@ -76,9 +82,10 @@ export class TimerQueue {
 
   advance(time: number, fire: (timestamp: number, key: unknown) => void): void {
     let timestamp: number | undefined;
-    while ((timestamp = this.#heap[0]) !== undefined && timestamp <= time) {
+    while ((timestamp = this.#heap[0]) !== undefined) {
       const bucket = this.#buckets.get(timestamp);
       if (bucket === undefined) this.#pop();
+      else if (timestamp > time) return;
       else if (bucket instanceof Timer) {
         this.#buckets.delete(timestamp); // invariant 3: removed before it fires, so that it may be registered anew
         this.#pop();

@@ -119,11 +119,7 @@ export class WatermarkStrategy<T> {
    * count. A reader that has splits and nothing in them holds the others: use `withIdleness` where that can happen.
    * For sources only.
    */
-  withWatermarkAlignment(
-    group: string,
-    maxDriftMs: number,
-    updateIntervalMs: number = 1000,
-  ): WatermarkStrategy<T> {
+  withWatermarkAlignment(group: string, maxDriftMs: number, updateIntervalMs = 1000): WatermarkStrategy<T> {
     if (!this.emitsWatermarks) {
       throw new StreamConfigError(
         `noWatermarks() has no watermark to align in the group '${group}'. Use a strategy with watermarks.`,

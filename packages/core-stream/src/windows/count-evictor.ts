@@ -2,7 +2,7 @@ import { checkCount } from './durations.js';
 import { RuleEvictor, type TimestampedValue } from './evictor.js';
 
 /** Keeps the newest `maxCount` records, in order of arrival. */
-export class CountEvictor extends RuleEvictor<unknown> {
+export class CountEvictor<T> extends RuleEvictor<T> {
   readonly #maxCount: number;
 
   private constructor(maxCount: number, doEvictAfter: boolean) {
@@ -10,14 +10,12 @@ export class CountEvictor extends RuleEvictor<unknown> {
     this.#maxCount = maxCount;
   }
 
-  static of(maxCount: number, doEvictAfter = false): CountEvictor {
+  static of<T>(maxCount: number, doEvictAfter = false): CountEvictor<T> {
     checkCount('The maximum count of a CountEvictor', maxCount);
     return new CountEvictor(maxCount, doEvictAfter);
   }
 
-  protected override evict(
-    elements: readonly TimestampedValue<unknown>[],
-  ): readonly TimestampedValue<unknown>[] {
+  protected override evict(elements: readonly TimestampedValue<T>[]): readonly TimestampedValue<T>[] {
     return elements.length <= this.#maxCount ? elements : elements.slice(-this.#maxCount);
   }
 

@@ -17,7 +17,7 @@ export interface WindowAssigner<T = unknown, W extends Window = TimeWindow> {
    */
   assignWindows(record: T, timestamp: number, context: WindowAssignerContext): readonly W[];
   /** The trigger of windows for which the program sets none. */
-  defaultTrigger(): Trigger<T, W>;
+  defaultTrigger(): Trigger<T, NoInfer<W>>;
   /**
    * For windows that grow together, as sessions do: which of a key's windows become one. Windows that stay alone may be left
    * out. Each window is in one group at most.

@@ -227,11 +227,11 @@ describe('batch mode', () => {
   it('hands on a bounded number of records at a time: a full sink is waited for', async () => {
     const { env } = environment(batch);
     let release = (): void => undefined;
+    let written = 0;
     const sink = new CollectingSink<number>({
+      write: () => void written++,
       backPressure: () =>
-        sink.values.length < 300 || sink.values.length > 700
-          ? undefined
-          : new Promise<void>((resolve) => (release = resolve)),
+        written < 300 || written > 700 ? undefined : new Promise<void>((resolve) => (release = resolve)),
     });
     env
       .fromCollection(Array.from({ length: 2000 }, (_, i) => i))

@@ -50,7 +50,7 @@ async function run(text: string, build: (stream: DataStream<Event>) => DataStrea
 describe('windows in batch mode', () => {
   it('drop nothing as late, whatever the disorder', async () => {
     const late = new OutputTag<Event>('late');
-    const { values } = await run('a100 b1 a5 a103 b2', (stream) => {
+    const { values, dropped } = await run('a100 b1 a5 a103 b2', (stream) => {
       const windows = stream
         .keyBy((event) => event.key)
         .window(TumblingEventTimeWindows.of(10))
@@ -59,6 +59,7 @@ describe('windows in batch mode', () => {
       return windows.union(windows.getSideOutput(late).map((event) => `late ${name(event)}`));
     });
     expect(values).toEqual(['0: a5', '100: a100 a103', '0: b1 b2']);
+    expect(Math.max(...dropped)).toBe(0);
   });
 
   it('over all records get them by time', async () => {

@@ -59,7 +59,7 @@ describe('fromAsyncIterable', () => {
   it('invariant 1: reads ahead by no more than its bound while the engine is stopped', async () => {
     const { clock, env } = environment();
     const gate = createGate();
-    const sink = new CollectingSink<number>({
+    const sink: CollectingSink<number> = new CollectingSink<number>({
       backPressure: () => (sink.values.length > 0 ? gate.opened : undefined),
     });
     const iterable = new Counting(5000);
@@ -91,7 +91,7 @@ describe('fromAsyncIterable', () => {
       const { env } = environment();
       const iterable = new Counting(Infinity, next);
       const gate = createGate();
-      const sink = new CollectingSink<number>({
+      const sink: CollectingSink<number> = new CollectingSink<number>({
         backPressure: () => (sink.values.length > 0 ? gate.opened : undefined),
       });
       env.fromAsyncIterable(iterable).sinkTo(sink);
@@ -206,6 +206,17 @@ describe('fromAsyncIterable', () => {
       await drive(env.executeAsync('ended'), clock);
     }
     expect(opened).toBe(1);
+  });
+
+  it('has an end for batch mode only where it is promised', () => {
+    for (const [boundedness, mode] of [
+      ['bounded', 'batch'],
+      ['unbounded', 'streaming'],
+    ] as const) {
+      const { env } = environment({ runtimeMode: 'automatic' });
+      env.fromAsyncIterable(new Counting(1), { boundedness }).print();
+      expect(env.getExecutionPlan().runtimeMode).toBe(mode);
+    }
   });
 
   it('refuses options that make no sense', () => {

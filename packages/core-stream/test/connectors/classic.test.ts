@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StreamExecutionEnvironment, type EnvironmentOptions, type SourceFunction } from '../../src/index.js';
+import { ClassicSource } from '../../src/connectors/classic-source.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, failureOf, quiet, until } from '../support/conditions.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -39,6 +40,12 @@ describe('source functions', () => {
       'close source',
       'close sink',
     ]);
+  });
+
+  it('have no end unless they promise one', () => {
+    const collect = () => false;
+    expect(new ClassicSource({ collect }).boundedness).toBe('unbounded');
+    expect(new ClassicSource({ collect, boundedness: 'bounded' }).boundedness).toBe('bounded');
   });
 
   it('may wait in open, collect and close; nothing overlaps', async () => {

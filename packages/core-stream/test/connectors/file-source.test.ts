@@ -255,6 +255,15 @@ describe('CSV files', () => {
   });
 });
 
+describe('a header', () => {
+  it('that is no UTF-8 is refused', async () => {
+    const paths = await file('bad.csv', Buffer.from([0xc3, 10, 49, 10]));
+    const error = await failureOf(readAll(FileSource.forCsv({ paths })));
+    expect(error.message).toContain(`The first line of ${paths} names no columns: it is not valid UTF-8`);
+    expect(error.message).toContain("'columns'");
+  });
+});
+
 describe('a file that changes', () => {
   async function killed(paths: string) {
     const harness = new SourceHarness(FileSource.forNdjson({ paths }));

@@ -46,7 +46,7 @@ describe('fromReadable with a Node stream', () => {
   it('invariant 1: leaves the stream alone while the engine is stopped', async () => {
     const { clock, env } = environment();
     const gate = createGate();
-    const sink = new CollectingSink<number>({
+    const sink: CollectingSink<number> = new CollectingSink<number>({
       backPressure: () => (sink.values.length > 0 ? gate.opened : undefined),
     });
     const { stream, made } = counting(5000);
@@ -124,7 +124,7 @@ describe('fromReadable with a web stream', () => {
       },
       { highWaterMark: 0 },
     );
-    const sink = new CollectingSink<number>({
+    const sink: CollectingSink<number> = new CollectingSink<number>({
       backPressure: () => (sink.values.length > 0 ? gate.opened : undefined),
     });
     env.fromReadable(stream, { prefetch: 8 }).sinkTo(sink);

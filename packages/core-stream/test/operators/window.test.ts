@@ -8,7 +8,7 @@ import {
   StreamRecordError,
   TumblingEventTimeWindows,
   WatermarkStrategy,
-  type TimeWindow,
+  TimeWindow,
   type WindowAssigner,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
@@ -40,7 +40,7 @@ const lateTag = new OutputTag<Reading>('late');
 function windowsOf(at: number, size: number, slide: number): TimeWindow[] {
   const windows: TimeWindow[] = [];
   for (let start = at - size + 1; start <= at; start++) {
-    if (Number.isInteger(start / slide)) windows.push({ start: start + 0, end: start + size });
+    if (Number.isInteger(start / slide)) windows.push(new TimeWindow(start, start + size));
   }
   return windows;
 }

@@ -365,10 +365,8 @@ describe('a program that cannot run is refused, with the name of what is wrong:'
 describe('a union', () => {
   it('is one input with several channels', () => {
     const env = environment();
-    const [a, b] = ['A', 'B'].map((name) => env.fromSource(source(), none, name)) as [
-      DataStream<number>,
-      DataStream<number>,
-    ];
+    const a = env.fromSource(source(), none, 'A');
+    const b = env.fromSource(source(), none, 'B');
     a.union(b, a)
       .rebalance()
       .map((n) => n)

@@ -106,8 +106,8 @@ describe('an idle subtask', () => {
     const seen: number[] = [];
     const source = new ScriptedSource<number>(
       [
-        [PAUSE, { value: 3, timestamp: 50 }],
-        [{ value: 1, timestamp: 100 }, PAUSE, { value: 2, timestamp: 101 }],
+        [PAUSE, PAUSE, { value: 3, timestamp: 50 }],
+        [PAUSE, { value: 1, timestamp: 100 }, PAUSE, { value: 2, timestamp: 101 }],
       ],
       { boundedness: 'unbounded' },
     );
@@ -132,9 +132,15 @@ describe('an idle subtask', () => {
       await expect(job.result).rejects.toThrow();
     };
     const first = start(2);
+    for (let passed = 0; passed < 490; passed += 10) {
+      clock.advance(10);
+      await quiet(3);
+    }
+    source.resume(); // split 1 is active at the checkpoint, split 0 is idle
+    await until(() => seen.length === 1);
     await until(
       () => storage.lastId === 1,
-      () => clock.advance(10),
+      () => clock.advance(1),
     );
     await stop(first);
     seen.length = 0;

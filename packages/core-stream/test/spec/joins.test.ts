@@ -83,8 +83,18 @@ describe('joins', () => {
     const at = (id: string, time: number) => ({ id, key: 'a', at: time });
     harness.pushLeft(at('l', 100), 100);
     for (const time of [94, 95, 105, 106]) harness.pushRight(at(String(time), time), time);
-    await harness.endInput();
     expect(harness.values()).toEqual(['l 95', 'l 105']);
+  });
+
+  it('J5: a record is late for an interval join when its timestamp is below the watermark', async () => {
+    const harness = await OperatorHarness.ofTwo(interval('inner', -5, 5));
+    const at = (id: string, time: number) => ({ id, key: 'a', at: time });
+    harness.pushLeft(at('l', 100), 100);
+    harness.watermark(101);
+    harness.pushRight(at('late', 100), 100);
+    harness.pushRight(at('at the watermark', 101), 101);
+    expect(harness.values()).toEqual(['l at the watermark']);
+    expect(harness.lateRecordsDropped).toBe(1);
   });
 
   it.each(TYPES)(

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { encodeKey } from '../../src/state/canonical-encoding.js';
 import {
   DEFAULT_MAX_PARALLELISM,
   keyGroupOf,
@@ -39,6 +40,23 @@ describe('murmur3', () => {
 });
 
 describe('key groups', () => {
+  it('are murmur3 of the canonical bytes, also where the bytes are never written', () => {
+    const unit = fc.oneof(
+      { weight: 9, arbitrary: fc.integer({ min: 0, max: 0xff }) },
+      fc.constantFrom(0x100, 0xffff),
+    );
+    const text = fc.string({ unit: unit.map((code) => String.fromCharCode(code)), maxLength: 12 });
+    const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(-0, NaN, 2 ** 31, -(2 ** 31)));
+    fc.assert(
+      fc.property(fc.oneof(text, number, fc.tuple(text, number)), (key) => {
+        expect(keyGroupOf(key, 2 ** 31)).toBe(murmur3(encodeKey(key)) % 2 ** 31);
+      }),
+      { numRuns: 1000 },
+    );
+    const long = 'x'.repeat(1 << 24);
+    expect(keyGroupOf(long, 2 ** 31)).toBe(murmur3(encodeKey(long)) % 2 ** 31);
+  });
+
   it('ranges cover every key group once, for every parallelism up to the maximum', () => {
     for (const max of [1, 2, 7, 100, DEFAULT_MAX_PARALLELISM]) {
       for (let parallelism = 1; parallelism <= max; parallelism++) {

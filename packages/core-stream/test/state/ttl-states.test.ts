@@ -84,7 +84,6 @@ function compare(
         const now = time.processing;
         if (next.type === 'restore') {
           state = restored(stored(state), time);
-          for (const [key, list] of entries) entries.set(key, list.filter(isAlive(now)));
           continue;
         }
         state.setCurrentKey(next.key);

@@ -47,7 +47,12 @@ export class CustomTrigger<T, W extends Window> implements Trigger<T, W> {
 }
 
 export type FunctionKind = 'process' | 'reduce' | 'aggregate' | 'primitive aggregate';
-export const functionKinds: readonly FunctionKind[] = ['process', 'reduce', 'aggregate', 'primitive aggregate'];
+export const functionKinds: readonly FunctionKind[] = [
+  'process',
+  'reduce',
+  'aggregate',
+  'primitive aggregate',
+];
 
 interface Values {
   readonly key: string;
@@ -125,7 +130,8 @@ export async function run(steps: readonly Step[], options: RunOptions): Promise<
   const outcomes: Outcome[] = [];
   const take = () => {
     for (const { value, timestamp } of harness.records()) {
-      if (timestamp !== value.end - 1) throw new Error(`the timestamp of ${JSON.stringify(value)} is ${timestamp}`);
+      if (timestamp !== value.end - 1)
+        throw new Error(`the timestamp of ${JSON.stringify(value)} is ${timestamp}`);
     }
     outcomes.push({ emitted: harness.values(), late: harness.values(lateTag) });
     harness.clear();

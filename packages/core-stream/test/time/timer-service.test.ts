@@ -101,45 +101,121 @@ describe('timer queue', () => {
     expect(fire(queue, 2, () => queue.delete(2, 'a'))).toEqual([[1, 'a']]);
   });
 
-  it('agrees with a sorted list', () => {
+  it.each([
+    ['few timestamps, each with many keys', 8, 20],
+    ['many timestamps, most with one key', 5000, 3],
+  ])('agrees with a sorted list: %s', (_what, timestamps, keys) => {
+    const timer = { time: fc.integer({ min: -timestamps, max: timestamps }), key: fc.nat(keys) };
     const operation = fc.oneof(
-      fc.record({
-        type: fc.constant('register' as const),
-        time: fc.integer({ min: -20, max: 60 }),
-        key: fc.nat(3),
-      }),
-      fc.record({
-        type: fc.constant('delete' as const),
-        time: fc.integer({ min: -20, max: 60 }),
-        key: fc.nat(3),
-      }),
-      fc.record({
-        type: fc.constant('advance' as const),
-        time: fc.integer({ min: -20, max: 60 }),
-        key: fc.nat(3),
-      }),
+      { weight: 6, arbitrary: fc.record({ type: fc.constant('register' as const), ...timer }) },
+      { weight: 1, arbitrary: fc.record({ type: fc.constant('delete' as const), ...timer }) },
+      { weight: 3, arbitrary: fc.record({ type: fc.constant('delete one' as const), ...timer }) },
+      { weight: 1, arbitrary: fc.record({ type: fc.constant('advance' as const), ...timer }) },
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
         const queue = new TimerQueue();
         let list: Fired[] = [];
         for (const { type, time, key } of operations) {
+          const [at, own] = (type === 'delete one' ? list[key % list.length] : undefined) ?? [time, key];
           if (type === 'register') {
             queue.register(time, key);
-            if (!list.some(([at, other]) => at === time && other === key)) list.push([time, key]);
-          } else if (type === 'delete') {
-            queue.delete(time, key);
-            list = list.filter(([at, other]) => at !== time || other !== key);
-          } else {
-            const expected = list.filter(([at]) => at <= time).sort((a, b) => a[0] - b[0]);
-            list = list.filter(([at]) => at > time);
+            if (!list.some((other) => other[0] === time && other[1] === key)) list.push([time, key]);
+          } else if (type === 'advance') {
+            const expected = list.filter((other) => other[0] <= time).sort((a, b) => a[0] - b[0]);
+            list = list.filter((other) => other[0] > time);
             expect(fire(queue, time)).toEqual(expected);
+          } else {
+            queue.delete(at, own);
+            list = list.filter((other) => other[0] !== at || other[1] !== own);
           }
+          const next = list.length === 0 ? undefined : Math.min(...list.map((other) => other[0]));
+          expect(queue.nextTimestamp).toBe(next);
         }
         expect(fire(queue, Infinity)).toEqual(list.sort((a, b) => a[0] - b[0]));
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
+  });
+
+  it('agrees with a sorted list also where timers register and delete others while they fire', () => {
+    const timer = fc.tuple(fc.nat(6), fc.nat(3));
+    /** What each timer does when it fires; each timestamp and key once, so that it ends. */
+    const effects = fc.uniqueArray(fc.record({ when: timer, isDelete: fc.boolean(), what: timer }), {
+      selector: ({ when }) => when.join(),
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(fc.array(timer, { maxLength: 12 }), effects, (timers, does) => {
+        const queue = new TimerQueue();
+        let list: Fired[] = [];
+        const apply = (isDelete: boolean, [time, key]: readonly [number, number]): void => {
+          if (isDelete) list = list.filter((other) => other[0] !== time || other[1] !== key);
+          else if (!list.some((other) => other[0] === time && other[1] === key)) list.push([time, key]);
+        };
+        const done = new Set<string>();
+        const effectOf = (fired: Fired) => {
+          if (done.has(fired.join())) return undefined;
+          done.add(fired.join());
+          return does.find(({ when }) => when.join() === fired.join());
+        };
+        for (const [time, key] of timers) {
+          queue.register(time, key);
+          apply(false, [time, key]);
+        }
+        const expected: Fired[] = [];
+        while (list.length > 0) {
+          const first = [...list].sort((a, b) => a[0] - b[0])[0]!; // a stable sort: in order of registration
+          list.splice(list.indexOf(first), 1);
+          expected.push(first);
+          const effect = effectOf(first);
+          if (effect !== undefined) apply(effect.isDelete, effect.what);
+        }
+        done.clear();
+        const fired: Fired[] = [];
+        queue.advance(Infinity, (timestamp, key) => {
+          fired.push([timestamp, key]);
+          const effect = effectOf([timestamp, key]);
+          if (effect?.isDelete === true) queue.delete(...effect.what);
+          else if (effect !== undefined) queue.register(...effect.what);
+        });
+        expect(fired).toEqual(expected);
+        expect(queue.nextTimestamp).toBeUndefined();
+        expect(queue.heldTimestamps).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('invariant 4: timers that are moved on over and over leave nothing behind', () => {
+    const queue = new TimerQueue();
+    queue.register(0, 'first');
+    for (let at = 1; at <= 10_000; at++) {
+      for (const key of ['a', 'b']) {
+        queue.register(2 * at, key);
+        queue.register(2 * at + 1, key);
+        queue.delete(2 * at - 2, key);
+        queue.delete(2 * at - 1, key);
+      }
+    }
+    expect(queue.heldTimestamps).toBeLessThanOrEqual(2 * 3 + 64);
+    expect(fire(queue, Infinity)).toEqual([
+      [0, 'first'],
+      [20_000, 'a'],
+      [20_000, 'b'],
+      [20_001, 'a'],
+      [20_001, 'b'],
+    ]);
+  });
+
+  it('a timer whose key has NaN in it is known again', () => {
+    const queue = new TimerQueue();
+    queue.register(1, NaN);
+    queue.register(1, NaN);
+    expect(fire(queue, 1)).toEqual([[1, NaN]]);
+    queue.register(1, NaN);
+    queue.delete(1, NaN);
+    expect(queue.nextTimestamp).toBeUndefined();
   });
 
   it('keeps its timers over a restore at any parallelism', () => {

@@ -77,7 +77,9 @@ describe('types of sources', () => {
     );
     expectTypeOf(positioned).toEqualTypeOf<SingleOutputStreamOperator<Order>>();
     expectTypeOf(env.fromReadable(webOrders)).toEqualTypeOf<SingleOutputStreamOperator<Order>>();
-    expectTypeOf(env.fromReadable<Buffer>(Readable.from([]))).toEqualTypeOf<SingleOutputStreamOperator<Buffer>>();
+    expectTypeOf(env.fromReadable<Buffer>(Readable.from([]))).toEqualTypeOf<
+      SingleOutputStreamOperator<Buffer>
+    >();
     expectTypeOf(env.fromReadable(() => webOrders)).toEqualTypeOf<SingleOutputStreamOperator<Order>>();
     const strings = WatermarkStrategy.noWatermarks<string>();
     // @ts-expect-error the strategy is for other records

@@ -2,18 +2,36 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   SlidingEventTimeWindows,
+  EventTimeSessionWindows,
+  GlobalWindow,
+  GlobalWindows,
+  ProcessingTimeSessionWindows,
+  SlidingProcessingTimeWindows,
   StreamConfigError,
+  StreamRecordError,
+  TimeWindow,
   TumblingEventTimeWindows,
-  type TimeWindow,
+  TumblingProcessingTimeWindows,
+  type WindowAssigner,
 } from '../../src/index.js';
-import { maxTimestampOf, windowStartOf } from '../../src/windows/windows.js';
+import { windowStartOf } from '../../src/windows/window.js';
+
+/** The windows of a record with this timestamp, while the clock stands at `now`. */
+function assign<T>(
+  assigner: WindowAssigner<T>,
+  timestamp: number,
+  now = NaN,
+  record = {} as T,
+): TimeWindow[] {
+  return [...assigner.assignWindows(record, timestamp, { currentProcessingTime: () => now })];
+}
 
 /** Every aligned window that holds the timestamp, found by trying all starts around it. */
 function naive(timestamp: number, size: number, slide: number, offset: number): TimeWindow[] {
   const windows: TimeWindow[] = [];
   for (let start = timestamp - size + 1; start <= timestamp; start++) {
     const steps = (start - offset) / slide;
-    if (Number.isInteger(steps)) windows.push({ start: start + 0, end: start + size });
+    if (Number.isInteger(steps)) windows.push(new TimeWindow(start, start + size));
   }
   return windows;
 }
@@ -27,17 +45,16 @@ describe('tumbling windows', () => {
       fc.property(duration, fc.integer({ min: -39, max: 39 }), timestamps, (size, shift, times) => {
         const offset = shift % size;
         const assigner = TumblingEventTimeWindows.of(size, offset);
-        for (const time of times)
-          expect(assigner.assignWindows(time)).toEqual(naive(time, size, size, offset));
+        for (const time of times) expect(assign(assigner, time)).toEqual(naive(time, size, size, offset));
       }),
     );
   });
 
   it('have an exclusive end: their timestamp is end − 1', () => {
-    const [window] = TumblingEventTimeWindows.of(10).assignWindows(19);
-    expect(window).toEqual({ start: 10, end: 20 });
-    expect(maxTimestampOf({ start: 10, end: 20 })).toBe(19);
-    expect(TumblingEventTimeWindows.of(10).assignWindows(20)).toEqual([{ start: 20, end: 30 }]);
+    const [window] = assign(TumblingEventTimeWindows.of(10), 19);
+    expect(window).toEqual(new TimeWindow(10, 20));
+    expect(window?.maxTimestamp()).toBe(19);
+    expect(assign(TumblingEventTimeWindows.of(10), 20)).toEqual([new TimeWindow(20, 30)]);
   });
 
   it.each([
@@ -46,7 +63,7 @@ describe('tumbling windows', () => {
     [-11, -20],
     [0, 0],
   ])('put %d in the window that starts at %d', (time, start) => {
-    expect(TumblingEventTimeWindows.of(10).assignWindows(time)).toEqual([{ start, end: start + 10 }]);
+    expect(assign(TumblingEventTimeWindows.of(10), time)).toEqual([new TimeWindow(start, start + 10)]);
   });
 });
 
@@ -61,8 +78,7 @@ describe('sliding windows', () => {
         (size, slide, shift, times) => {
           const offset = shift % slide;
           const assigner = SlidingEventTimeWindows.of(size, slide, offset);
-          for (const time of times)
-            expect([...assigner.assignWindows(time)]).toEqual(naive(time, size, slide, offset));
+          for (const time of times) expect(assign(assigner, time)).toEqual(naive(time, size, slide, offset));
         },
       ),
       { numRuns: 500 },
@@ -71,11 +87,67 @@ describe('sliding windows', () => {
 
   it('leave gaps where the slide is longer than the size', () => {
     const assigner = SlidingEventTimeWindows.of(3, 10);
-    expect(assigner.assignWindows(2)).toEqual([{ start: 0, end: 3 }]);
-    expect(assigner.assignWindows(3)).toEqual([]);
-    expect(assigner.assignWindows(9)).toEqual([]);
-    expect(assigner.assignWindows(-1)).toEqual([]);
-    expect(assigner.assignWindows(-10)).toEqual([{ start: -10, end: -7 }]);
+    expect(assign(assigner, 2)).toEqual([new TimeWindow(0, 3)]);
+    expect(assign(assigner, 3)).toEqual([]);
+    expect(assign(assigner, 9)).toEqual([]);
+    expect(assign(assigner, -1)).toEqual([]);
+    expect(assign(assigner, -10)).toEqual([new TimeWindow(-10, -7)]);
+  });
+});
+
+describe('windows of processing time', () => {
+  it('follow the clock, whatever the record says', () => {
+    expect(assign(TumblingProcessingTimeWindows.of(10, 3), 500, 42)).toEqual([new TimeWindow(33, 43)]);
+    expect(assign(SlidingProcessingTimeWindows.of(10, 5), 500, 42)).toEqual([
+      new TimeWindow(35, 45),
+      new TimeWindow(40, 50),
+    ]);
+    expect(assign(ProcessingTimeSessionWindows.withGap(7), 500, 42)).toEqual([new TimeWindow(42, 49)]);
+  });
+});
+
+describe('session windows', () => {
+  it('begin as long as the gap after their record', () => {
+    expect(assign(EventTimeSessionWindows.withGap(7), -42)).toEqual([new TimeWindow(-42, -35)]);
+    const dynamic = EventTimeSessionWindows.withDynamicGap((gap: number) => gap);
+    expect(assign(dynamic, 5, NaN, 3)).toEqual([new TimeWindow(5, 8)]);
+  });
+
+  it.each([0, -1, NaN, 1.5, Infinity])('refuse a dynamic gap of %d', (gap) => {
+    const dynamic = EventTimeSessionWindows.withDynamicGap(() => gap);
+    expect(() => assign(dynamic, 5)).toThrow(StreamRecordError);
+  });
+
+  it('become one where they overlap or touch, and no others do', () => {
+    const window = fc
+      .tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 1, max: 8 }))
+      .map(([start, length]) => new TimeWindow(start, start + length));
+    fc.assert(
+      fc.property(fc.array(window, { maxLength: 8 }), (windows) => {
+        const groups = EventTimeSessionWindows.withGap(1).mergeWindows(windows);
+        const touches = (a: TimeWindow, b: TimeWindow) => a.start <= b.end && b.start <= a.end;
+        const groupOf = (one: TimeWindow) => groups.findIndex(({ merged }) => merged.includes(one));
+        for (const { result, merged } of groups) {
+          expect(merged.length).toBeGreaterThan(1);
+          expect(result.start).toBe(Math.min(...merged.map(({ start }) => start)));
+          expect(result.end).toBe(Math.max(...merged.map(({ end }) => end)));
+        }
+        for (const [index, one] of windows.entries()) {
+          const others = windows.filter((_, other) => other !== index);
+          expect(groupOf(one) >= 0).toBe(others.some((other) => touches(one, other)));
+          for (const other of others) if (touches(one, other)) expect(groupOf(one)).toBe(groupOf(other));
+        }
+      }),
+    );
+  });
+});
+
+describe('global windows', () => {
+  it('are one window, which is never complete', () => {
+    const [window, ...others] = GlobalWindows.create().assignWindows();
+    expect(window).toBe(GlobalWindow.get());
+    expect(window?.maxTimestamp()).toBe(Infinity);
+    expect(others).toEqual([]);
   });
 });
 
@@ -105,6 +177,10 @@ describe('window assigners', () => {
     ['a slide of 0', () => SlidingEventTimeWindows.of(10, 0)],
     ['an endless slide', () => SlidingEventTimeWindows.of(10, Infinity)],
     ['an offset of the slide', () => SlidingEventTimeWindows.of(10, 5, 5)],
+    ['a gap of 0', () => EventTimeSessionWindows.withGap(0)],
+    ['half a millisecond of gap', () => ProcessingTimeSessionWindows.withGap(0.5)],
+    ['a size of 0 of the clock', () => TumblingProcessingTimeWindows.of(0)],
+    ['a negative slide of the clock', () => SlidingProcessingTimeWindows.of(1, -1)],
     ['an offset of NaN', () => SlidingEventTimeWindows.of(10, 5, NaN)],
   ])('refuse %s', (_what, make) => {
     expect(make).toThrow(StreamConfigError);
@@ -115,5 +191,10 @@ describe('window assigners', () => {
     expect(String(SlidingEventTimeWindows.of(10, 5, 1))).toBe(
       'SlidingEventTimeWindows(10 ms every 5 ms, offset 1 ms)',
     );
+    expect(String(EventTimeSessionWindows.withGap(10))).toBe('EventTimeSessionWindows(gap 10 ms)');
+    expect(String(ProcessingTimeSessionWindows.withDynamicGap(() => 1))).toBe(
+      'ProcessingTimeSessionWindows(dynamic gap)',
+    );
+    expect(String(GlobalWindows.create())).toBe('GlobalWindows()');
   });
 });

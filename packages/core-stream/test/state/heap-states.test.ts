@@ -1,0 +1,204 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  AggregatingStateDescriptor,
+  ListStateDescriptor,
+  MapStateDescriptor,
+  ReducingStateDescriptor,
+  StreamConfigError,
+  ValueStateDescriptor,
+} from '../../src/index.js';
+import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
+
+const MAX = 16;
+const last = new ValueStateDescriptor<number>('last');
+const all = new ListStateDescriptor<number>('all');
+const counts = new MapStateDescriptor<number, number>('counts');
+const total = new ReducingStateDescriptor<number>('total', (a, b) => a + b);
+const distinct = new AggregatingStateDescriptor<number, Set<number>, number>('distinct', {
+  createAccumulator: () => new Set(),
+  add: (value, seen) => seen.add(value),
+  getResult: (seen) => seen.size,
+  merge: (a, b) => new Set([...a, ...b]),
+});
+
+function stored(state: HeapKeyedState): readonly KeyedStateSnapshot[] {
+  return decodeState(encodeState(state.snapshot())) as readonly KeyedStateSnapshot[];
+}
+
+function handlesOf(state: HeapKeyedState) {
+  return {
+    last: state.getState(last),
+    all: state.getListState(all),
+    counts: state.getMapState(counts),
+    total: state.getReducingState(total),
+    distinct: state.getAggregatingState(distinct),
+  };
+}
+
+const CLEARABLE = ['last', 'all', 'counts', 'total', 'distinct'] as const;
+
+describe('keyed states together', () => {
+  it('agree with what was added per key, over clearing and restoring', () => {
+    const key = fc.constantFrom('a', 1, '1', 1n, 0, -0, NaN, null, true, [1, 'x'], { a: 1 }, { a: 2 });
+    const operation = fc.oneof(
+      { weight: 5, arbitrary: fc.record({ type: fc.constant('add' as const), key, value: fc.nat(5) }) },
+      fc.record({ type: fc.constant('clear' as const), key, state: fc.constantFrom(...CLEARABLE) }),
+      fc.record({ type: fc.constant('drop' as const), key }),
+      fc.record({ type: fc.constant('restore' as const), key }),
+    );
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 50 }), (operations) => {
+        let state = new HeapKeyedState(MAX);
+        let handles = handlesOf(state);
+        /** By key as text, then by state: what was added since it was cleared. */
+        const oracle = new Map<string, Record<(typeof CLEARABLE)[number], number[]>>();
+        for (const next of operations) {
+          const name = encodeState(Object.is(next.key, -0) ? 0 : next.key).toString('hex');
+          const own = oracle.get(name) ?? { last: [], all: [], counts: [], total: [], distinct: [] };
+          oracle.set(name, own);
+          state.setCurrentKey(next.key);
+          switch (next.type) {
+            case 'add':
+              for (const each of CLEARABLE) own[each].push(next.value);
+              handles.last.update(next.value);
+              handles.all.add(next.value);
+              handles.counts.put(next.value, (handles.counts.get(next.value) ?? 0) + 1);
+              handles.total.add(next.value);
+              handles.distinct.add(next.value);
+              break;
+            case 'clear':
+              own[next.state] = [];
+              handles[next.state].clear();
+              break;
+            case 'drop':
+              for (const each of CLEARABLE) own[each] = [];
+              state.dropCurrentKey();
+              break;
+            case 'restore': {
+              const again = new HeapKeyedState(MAX);
+              again.restore(stored(state), { start: 0, end: MAX });
+              state = again;
+              handles = handlesOf(state);
+              state.setCurrentKey(next.key);
+            }
+          }
+          expect(handles.last.value()).toBe(own.last.at(-1));
+          expect(handles.all.get()).toEqual(own.all);
+          expect(handles.total.get()).toBe(
+            own.total.length === 0 ? undefined : own.total.reduce((a, b) => a + b),
+          );
+          expect(handles.distinct.get()).toBe(
+            own.distinct.length === 0 ? undefined : new Set(own.distinct).size,
+          );
+          const counted = new Map<number, number>();
+          for (const value of own.counts) counted.set(value, (counted.get(value) ?? 0) + 1);
+          expect([...handles.counts.entries()]).toEqual([...counted]);
+          expect([...handles.counts.keys()]).toEqual([...counted.keys()]);
+          expect([...handles.counts.values()]).toEqual([...counted.values()]);
+          expect(handles.counts.isEmpty()).toBe(counted.size === 0);
+          const keysLeft = [...oracle.values()].filter((states) => states.all.length > 0);
+          expect(state.keysOf(all)).toHaveLength(keysLeft.length);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('key table invariant 1: a key with nothing left is in no snapshot, and can have state again', () => {
+    const state = new HeapKeyedState(MAX);
+    const { last: value, all: list } = handlesOf(state);
+    state.setCurrentKey('a');
+    value.update(1);
+    list.add(1);
+    value.clear();
+    expect(stored(state).flatMap(({ keyGroups }) => keyGroups)).toHaveLength(1);
+    list.clear();
+    expect(stored(state).flatMap(({ keyGroups }) => keyGroups)).toEqual([]);
+    value.update(2);
+    state.setCurrentKey('b');
+    expect(value.value()).toBeUndefined();
+    state.setCurrentKey('a');
+    expect(value.value()).toBe(2);
+  });
+
+  it('state that is asked for later has a place for every key', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(last);
+    for (const key of ['a', 'b']) {
+      state.setCurrentKey(key);
+      value.update(1);
+    }
+    value.clear(); // b is no longer among the keys, but the current one
+    const list = state.getListState(all);
+    expect(list.get()).toEqual([]);
+    list.add(7);
+    state.setCurrentKey('a');
+    expect(list.get()).toEqual([]);
+    state.setCurrentKey('b');
+    expect(list.get()).toEqual([7]);
+  });
+
+  it('a value may be undefined, which is not the same as none', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(new ValueStateDescriptor<number | undefined>('v', { defaultValue: 5 }));
+    state.setCurrentKey('a');
+    value.update(undefined);
+    expect(value.value()).toBeUndefined();
+    const again = new HeapKeyedState(MAX);
+    again.restore(stored(state), { start: 0, end: MAX });
+    again.setCurrentKey('a');
+    expect(
+      again.getState(new ValueStateDescriptor<number>('v', { defaultValue: 5 })).value(),
+    ).toBeUndefined();
+  });
+
+  it('an object that is changed after it was the current key is another key', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(last);
+    const key = { user: 1 };
+    state.setCurrentKey(key);
+    value.update(1);
+    key.user = 2;
+    state.setCurrentKey(key);
+    expect(value.value()).toBeUndefined();
+  });
+
+  it('a list takes many elements at once', () => {
+    const state = new HeapKeyedState(MAX);
+    const list = state.getListState(all);
+    state.setCurrentKey('a');
+    list.addAll([]);
+    expect(state.keysOf(all)).toEqual([]);
+    list.addAll([1, 2]);
+    list.addAll([3]);
+    expect(list.get()).toEqual([1, 2, 3]);
+  });
+
+  it('without a current key nothing is read, and writing is refused', () => {
+    const state = new HeapKeyedState(MAX);
+    const value = state.getState(last);
+    expect(() => value.update(1)).toThrow(StreamConfigError);
+    state.setCurrentKey('a');
+    value.update(1);
+    state.clearCurrentKey();
+    expect(state.currentKey).toBeUndefined();
+    expect(value.value()).toBeUndefined();
+    value.clear();
+    expect(() => value.update(2)).toThrow(/no key is current/);
+    state.setCurrentKey('a');
+    expect(value.value()).toBe(1);
+  });
+
+  it('a checkpoint holds the accumulator, not the result', () => {
+    const state = new HeapKeyedState(MAX);
+    state.setCurrentKey('a');
+    state.getAggregatingState(distinct).add(4);
+    state.getReducingState(total).add(4);
+    expect(stored(state).flatMap(({ keyGroups }) => keyGroups.flatMap(({ entries }) => entries))).toEqual([
+      ['a', new Set([4])],
+      ['a', 4],
+    ]);
+  });
+});
