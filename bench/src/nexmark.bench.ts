@@ -9,9 +9,6 @@ import { FLINK_FIGURES } from './nexmark/flink-figures.js';
 import { isQuery, QUERIES, type Query } from './nexmark/queries.js';
 import { ENGINES, type Engine, type QueryReport, type RunOptions } from './nexmark/report.js';
 
-/** The same for both engines. */
-const V8_FLAGS: readonly string[] = [];
-
 const { values } = parseArgs({
   options: {
     query: { type: 'string', multiple: true },
@@ -47,7 +44,7 @@ function engineOf(name: string): Engine {
 
 function run(options: RunOptions): QueryReport {
   const program = fileURLToPath(new URL('./nexmark-run.js', import.meta.url));
-  const { status, stdout } = spawnSync(process.execPath, [...V8_FLAGS, program, JSON.stringify(options)], {
+  const { status, stdout } = spawnSync(process.execPath, [program, JSON.stringify(options)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, '..');
 const guides = join(root, '../../docs/guides');
 const texts = await Promise.all(
   (await readdir(guides))
-    .filter((file) => file.endsWith('.md'))
+    .filter((file) => file.endsWith('.md') && file !== 'README.md')
     .map(async (file) => ({ file, text: await readFile(join(guides, file), 'utf8') })),
 );
 const snippets = texts.flatMap(({ file, text }) =>

@@ -7,7 +7,7 @@ import type { Feed } from './feed.js';
  *
  * Invariants
  * 1. Nothing flows: chunks are taken by `read()` only, so a slow engine stops the stream.
- * 2. A failure, or a close before the end, is raised after the chunks that came before it.
+ * 2. A failure, or a close before the end, is raised, after the chunks that the stream still gives.
  * 3. The stream is destroyed when the feed is closed.
  */
 export class ReadableFeed<T> implements Feed<T> {

@@ -97,7 +97,8 @@ class TemporalJoinOperator implements StreamOperator {
     const count = left.countUpTo(time);
     for (let i = 0; i < count; i++) {
       const item = left.at(i)!;
-      const latest = versions.at(versions.countUpTo(item.timestamp) - 1);
+      const known = versions.countUpTo(item.timestamp);
+      const latest = known === 0 ? undefined : versions.at(known - 1);
       const version = latest === undefined || isDeletion(latest.value) ? undefined : latest;
       if (version !== undefined || type === 'left') this.#join.emit(item, version, item.timestamp);
     }

@@ -208,19 +208,20 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   /** The window that `assigned` becomes a part of (invariant 3); `undefined` where that one is late (invariant 1). */
   #merge(windows: KeyWindows, assigned: Window): WindowRecord | undefined {
     if (windows.records.size === 0) return this.#recordOf(windows, assigned);
-    const { windowType } = this.#assigner;
     const all = [assigned];
     for (const { window } of windows.records.values()) all.push(window);
     const group = this.#assigner.mergeWindows?.(all).find(({ merged }) => merged.includes(assigned));
     if (group === undefined) return this.#recordOf(windows, assigned);
     if (this.#isLate(group.result)) return undefined;
-    const existing = group.merged
-      .map((window) => windows.records.get(windowType.identityOf(window)))
-      .filter((record) => record !== undefined);
-    const sources = [...new Set(existing)];
-    // The assigned window adds nothing to the one that is there: nothing has merged.
-    if (sources.length === 1 && sources[0]!.identity === windowType.identityOf(group.result))
-      return sources[0];
+    const sources: WindowRecord[] = [];
+    for (const source of windows.records.values()) {
+      if (group.merged.includes(source.window)) sources.push(source);
+    }
+    if (sources.length === 1) {
+      // The assigned window adds nothing to the one that is there: nothing has merged.
+      const [source] = sources;
+      if (source!.identity === this.#assigner.windowType.identityOf(group.result)) return source;
+    } else sources.sort((a, b) => group.merged.indexOf(a.window) - group.merged.indexOf(b.window));
     for (const source of sources) windows.records.delete(source.identity);
     const record = this.#newRecord(windows, group.result);
     for (const { contents } of sources) this.#addContents(record, contents);

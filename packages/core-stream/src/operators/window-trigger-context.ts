@@ -44,8 +44,8 @@ export class WindowRecord implements WindowScope {
   /** The window function's state. */
   slots: WindowSlots | undefined = undefined;
   readonly trigger: WindowScope = { slots: undefined };
-  readonly eventTimers: WindowTimer<WindowRecord>[] = [];
-  readonly processingTimers: WindowTimer<WindowRecord>[] = [];
+  eventTimers: readonly WindowTimer<WindowRecord>[] = NONE;
+  processingTimers: readonly WindowTimer<WindowRecord>[] = NONE;
 
   constructor(owner: KeyWindows, identity: string | number, window: Window) {
     this.owner = owner;

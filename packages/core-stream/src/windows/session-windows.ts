@@ -40,6 +40,13 @@ export abstract class SessionWindows<T> implements WindowAssigner<T> {
   }
 
   mergeWindows(windows: readonly TimeWindow[]): readonly MergedWindows<TimeWindow>[] {
+    const [a, b] = windows;
+    if (windows.length === 2 && a !== undefined && b !== undefined) {
+      // The usual case: a session and a record.
+      if (a.start > b.end || b.start > a.end) return [];
+      const result = new TimeWindow(Math.min(a.start, b.start), Math.max(a.end, b.end));
+      return [{ result, merged: a.start <= b.start ? [a, b] : [b, a] }];
+    }
     const sorted = [...windows].sort((a, b) => a.start - b.start || a.end - b.end);
     const groups: MergedWindows<TimeWindow>[] = [];
     let group: TimeWindow[] = [];

@@ -20,7 +20,7 @@ export interface WindowAssigner<T = unknown, W extends Window = TimeWindow> {
   defaultTrigger(): Trigger<T, NoInfer<W>>;
   /**
    * For windows that grow together, as sessions do: which of a key's windows become one. Windows that stay alone may be left
-   * out. Each window is in one group at most.
+   * out. Each window is in one group at most, as the object that was given; the contents are merged in the group's order.
    */
   mergeWindows?(windows: readonly W[]): readonly MergedWindows<W>[];
   /** What plans, errors and checkpoints call it: two assigners of one name are the same. */

@@ -279,15 +279,15 @@ describe('windows and what they need', () => {
       ProcessingTimeSessionWindows.withGap(10),
     ]) {
       for (const lateness of [0, 5]) {
-        const harness = await OperatorHarness.of((input: DataStream<number>) =>
-          input.windowAll(assigner).allowedLateness(lateness).aggregate(count),
-        );
-        const empty = harness.snapshot();
+        const build = (input: DataStream<number>) =>
+          input.windowAll(assigner).allowedLateness(lateness).aggregate(count);
+        const harness = await OperatorHarness.of(build);
+        const untouched = await OperatorHarness.of(build);
         harness.push(1);
-        await harness.endInput();
+        await Promise.all([harness.endInput(), untouched.endInput()]);
         harness.advanceProcessingTime(100);
         expect(harness.values()).toEqual([]);
-        expect(harness.snapshot()).toEqual(empty);
+        expect(harness.snapshot()).toEqual(untouched.snapshot());
       }
     }
   });
@@ -298,8 +298,11 @@ describe('a checkpoint of windows', () => {
     (assigner: WindowAssigner<number, Window>, isOther = false) =>
     (input: DataStream<number>) =>
       isOther
-        ? input.windowAll(assigner).reduce((a, b) => a + b)
-        : input.windowAll(assigner).aggregate(count);
+        ? input
+            .windowAll(assigner)
+            .reduce((a, b) => a + b)
+            .uid('windows')
+        : input.windowAll(assigner).aggregate(count).uid('windows');
 
   it.each([
     ['another size', counting(TumblingEventTimeWindows.of(20))],
@@ -307,7 +310,10 @@ describe('a checkpoint of windows', () => {
     ['sliding ones', counting(SlidingEventTimeWindows.of(10, 5))],
     ['sessions', counting(sessions)],
     ['another kind of function', counting(tumbling, true)],
-    ['the general operator', (input: DataStream<number>) => input.countWindowAll(10).aggregate(count)],
+    [
+      'the general operator',
+      (input: DataStream<number>) => input.countWindowAll(10).aggregate(count).uid('windows'),
+    ],
   ])('is refused by windows of %s', async (_what, build) => {
     const before = await OperatorHarness.of(counting(tumbling));
     before.push(1, 1);

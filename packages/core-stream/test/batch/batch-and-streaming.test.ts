@@ -238,7 +238,7 @@ describe('batch mode gives the final results of streaming mode', () => {
         const batch = await run(program, [shuffled, right], set, isAutomatic ? 'automatic' : 'batch');
         expect([...batch].sort()).toEqual([...streamed].sort());
       }),
-      { numRuns: 150 },
+      { numRuns: 25 },
     );
   });
 });

@@ -65,7 +65,7 @@ describe('batch mode', () => {
     expect(() => env.setRuntimeMode('batch').explain()).toThrow(StreamConfigError);
   });
 
-  it('gives a keyed function one key after the other, each by time', async () => {
+  it('gives a keyed function one key after the other, each by time (invariants 1 and 2)', async () => {
     const { env } = environment(batch);
     const sink = new CollectingSink<string>();
     env
@@ -118,7 +118,7 @@ describe('batch mode', () => {
     ]);
   });
 
-  it('fires no processing-time timer while a key has records left, and ends one that registers the next', async () => {
+  it('fires no processing-time timer while a key has records left, and ends one that registers the next (invariant 3)', async () => {
     const { env, clock } = environment(batch);
     const sink = new CollectingSink<string>();
     const job = (() => {
@@ -340,7 +340,7 @@ describe('batch mode beyond the memory for sorting', () => {
 });
 
 describe('the state of a batch job', () => {
-  it('is gone with the end of its key: the checkpoint at the end holds none', async () => {
+  it('is gone with the end of its key: the checkpoint at the end holds none (invariant 4)', async () => {
     const { env } = environment(batch);
     const storage = new MemoryStorage();
     env.enableCheckpointing({ intervalMs: 1, storage });

@@ -48,15 +48,18 @@ describe('broadcast process', () => {
     );
   });
 
-  it.each([1, 2, 3, 5])('restores at parallelism %d: each subtask takes a copy', async (parallelism) => {
-    const before = await unkeyedHarness({ parallelism: 3 });
-    before.pushRight({ name: 'a', factor: 10 });
-    before.pushRight({ name: 'b', factor: 100 });
-    before.pushRight({ name: 'a', factor: 20 });
-    const after = await unkeyedHarness({ parallelism, restored: before.snapshot() });
-    for (const n of [1, 2, 3, 4, 5]) after.pushLeft(n);
-    expect(after.values()).toEqual([1, 2, 3, 4, 5].flatMap((n) => [`a:${n * 20}`, `b:${n * 100}`]));
-  });
+  it.each([1, 2, 3, 5])(
+    'broadcast state invariant 2: restores at parallelism %d: each subtask takes a copy',
+    async (parallelism) => {
+      const before = await unkeyedHarness({ parallelism: 3 });
+      before.pushRight({ name: 'a', factor: 10 });
+      before.pushRight({ name: 'b', factor: 100 });
+      before.pushRight({ name: 'a', factor: 20 });
+      const after = await unkeyedHarness({ parallelism, restored: before.snapshot() });
+      for (const n of [1, 2, 3, 4, 5]) after.pushLeft(n);
+      expect(after.values()).toEqual([1, 2, 3, 4, 5].flatMap((n) => [`a:${n * 20}`, `b:${n * 100}`]));
+    },
+  );
 
   it('a stored copy does not change with the state', async () => {
     const before = await unkeyedHarness();
@@ -68,7 +71,7 @@ describe('broadcast process', () => {
     expect(after.values()).toEqual(['a:10']);
   });
 
-  it('refuses state that the broadcast stream does not declare, by name', async () => {
+  it('broadcast state invariant 1: refuses state that the broadcast stream does not declare, by name', async () => {
     const harness = await OperatorHarness.ofTwo((numbers: DataStream<number>, changes: DataStream<Rule>) =>
       numbers.connect(changes.broadcast(rules)).process<string>(() => ({
         processElement: (_value, context) => void context.getBroadcastState(versions),

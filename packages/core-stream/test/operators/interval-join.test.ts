@@ -74,7 +74,7 @@ const onTime = (steps: readonly JoinStep[]) =>
   arrivals(steps).flatMap(({ record, watermark }) => (record.timestamp >= watermark ? [record] : []));
 
 describe.each(types)('interval join, %s', (type) => {
-  it('gives what nested loops give, for any disorder, also after a restore at another parallelism', async () => {
+  it('invariant 1: gives what nested loops give, for any disorder, also after a restore at another parallelism', async () => {
     await fc.assert(
       fc.asyncProperty(bounds, joinScripts, fc.nat({ max: 60 }), async (interval, steps, at) => {
         const before = await harnessOf(type, interval, { parallelism: 2 });
@@ -218,7 +218,7 @@ describe('interval join', () => {
     expect(harness.lateRecordsDropped).toBe(2);
   });
 
-  it('keeps nothing of keys whose time is over', async () => {
+  it('keyed buffers invariant 2: keeps nothing of keys whose time is over', async () => {
     const harness = await harnessOf('full', { lowerMs: -5, upperMs: 5 });
     for (let i = 0; i < 50; i++) harness.pushLeft({ ...left(i, i), key: i }, i);
     harness.watermark(1000);

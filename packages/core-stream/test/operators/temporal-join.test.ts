@@ -155,6 +155,15 @@ describe('temporal join', () => {
     expect(harness.snapshot()).toEqual(empty.snapshot());
   });
 
+  it('invariant 3: forgets a key of which it has seen a deletion only', async () => {
+    const harness = await harnessOf('inner');
+    harness.pushRight(version(3, 10), 10);
+    harness.watermark(10);
+    const empty = await harnessOf('inner');
+    empty.watermark(10);
+    expect(harness.snapshot()).toEqual(empty.snapshot());
+  });
+
   it('invariant 4: a late version counts for what is joined after it', async () => {
     const harness = await harnessOf('left');
     harness.pushRight(version(1, 10), 10);
@@ -165,7 +174,7 @@ describe('temporal join', () => {
     expect(harness.values()).toEqual([[5, 2]]);
   });
 
-  it('counts late records that have no side output', async () => {
+  it('invariant 2: counts late records that have no side output', async () => {
     const harness = await OperatorHarness.ofTwo((l: DataStream<JoinRecord>, r: DataStream<JoinRecord>) =>
       l
         .keyBy(({ key }) => key)
