@@ -2,6 +2,7 @@ import type {
   BroadcastProcessFunctionFactory,
   KeyedBroadcastProcessFunctionFactory,
 } from '../functions/broadcast-functions.js';
+import { StreamConfigError } from '../errors.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { broadcastProcessOperator } from '../operators/broadcast-process.js';
 import { keyedBroadcastProcessOperator } from '../operators/keyed-broadcast-process.js';
@@ -18,7 +19,16 @@ export class BroadcastStream<T> {
   /** For the package's own use. */
   readonly descriptors: readonly { readonly name: string }[];
 
+  /** @throws StreamConfigError where two descriptors have one name */
   constructor(stream: DataStream<T>, descriptors: readonly { readonly name: string }[]) {
+    const names = descriptors.map(({ name }) => name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) {
+      throw new StreamConfigError(
+        `broadcast(…) declares the state '${twice}' twice. Give each descriptor a name of its own.`,
+        { details: { state: twice } },
+      );
+    }
     this.stream = stream;
     this.descriptors = descriptors;
   }

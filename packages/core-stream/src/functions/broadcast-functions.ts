@@ -4,11 +4,15 @@ import type {
   ReadOnlyBroadcastState,
 } from '../state/broadcast-state.js';
 import type {
+  AggregatingState,
+  AggregatingStateDescriptor,
   ListState,
   ListStateDescriptor,
   MapState,
   MapStateDescriptor,
   MapStateKey,
+  ReducingState,
+  ReducingStateDescriptor,
   ValueState,
   ValueStateDescriptor,
 } from '../state/state.js';
@@ -56,6 +60,14 @@ export interface KeyedBroadcastContext<K> extends BroadcastContext {
   applyToKeyedState<MK extends MapStateKey, V>(
     descriptor: MapStateDescriptor<MK, V>,
     apply: (key: K, state: MapState<MK, V>) => void,
+  ): void;
+  applyToKeyedState<T>(
+    descriptor: ReducingStateDescriptor<T>,
+    apply: (key: K, state: ReducingState<T>) => void,
+  ): void;
+  applyToKeyedState<IN, ACC, OUT>(
+    descriptor: AggregatingStateDescriptor<IN, ACC, OUT>,
+    apply: (key: K, state: AggregatingState<IN, OUT>) => void,
   ): void;
 }
 

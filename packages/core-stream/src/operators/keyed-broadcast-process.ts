@@ -20,9 +20,11 @@ import {
 } from '../state/broadcast-state.js';
 import type { HeapKeyedState } from '../state/heap-keyed-state.js';
 import type {
+  AggregatingStateDescriptor,
   ListStateDescriptor,
   MapStateDescriptor,
   MapStateKey,
+  ReducingStateDescriptor,
   ValueStateDescriptor,
 } from '../state/state.js';
 import { BroadcastFunctionContext, type BroadcastProcessOptions } from './broadcast-process.js';
@@ -157,16 +159,26 @@ class BroadcastSide extends BroadcastFunctionContext implements KeyedBroadcastCo
 
   applyToKeyedState(descriptor: AnyDescriptor, apply: (key: unknown, state: never) => void): void {
     const state = this.#keyedState;
-    const handle =
-      descriptor.kind === 'value'
-        ? state.getState(descriptor)
-        : descriptor.kind === 'list'
-          ? state.getListState(descriptor)
-          : state.getMapState(descriptor);
+    const handle = handleOf(state, descriptor);
     for (const key of state.keysOf(descriptor)) {
       state.setCurrentKey(key);
       apply(key, handle as never);
     }
     state.clearCurrentKey(); // invariant 1
+  }
+}
+
+function handleOf(state: HeapKeyedState, descriptor: AnyDescriptor): unknown {
+  switch (descriptor.kind) {
+    case 'value':
+      return state.getState(descriptor);
+    case 'list':
+      return state.getListState(descriptor);
+    case 'map':
+      return state.getMapState(descriptor);
+    case 'reducing':
+      return state.getReducingState(descriptor);
+    case 'aggregating':
+      return state.getAggregatingState(descriptor);
   }
 }

@@ -101,11 +101,10 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   }
 
   protected override onEventTime(watermark: number): void {
-    const timers = this.#triggerContext.eventTimers;
-    for (let timer = timers.takeDue(watermark); timer !== undefined; timer = timers.takeDue(watermark)) {
+    for (;;) {
+      const timer = this.#triggerContext.takeEventTimer(watermark);
+      if (timer === undefined) return;
       const record = timer.target;
-      record.eventTimers.splice(record.eventTimers.indexOf(timer), 1);
-      this.#triggerContext.record = record;
       this.#apply(record, this.#trigger.onEventTime(timer.at, record.window, this.#triggerContext));
       if (this.isEventTime && timer.at === this.#cleanUpTime(record.window)) this.#drop(record);
       else this.#dropIfEmpty(record);
@@ -113,13 +112,13 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   }
 
   protected override onProcessingTime(time: number): void {
-    const timers = this.#triggerContext.processingTimers;
+    const { processingTimers } = this.#triggerContext;
     // At the end of time no trigger is to set the next timer for ever: those that are set by now are the last.
-    const last = time === MAX_WATERMARK ? (timers.inOrder().at(-1)?.at ?? time) : time;
-    for (let timer = timers.takeDue(last); timer !== undefined; timer = timers.takeDue(last)) {
+    const last = time === MAX_WATERMARK ? (processingTimers.inOrder().at(-1)?.at ?? time) : time;
+    for (;;) {
+      const timer = this.#triggerContext.takeProcessingTimer(last);
+      if (timer === undefined) break;
       const record = timer.target;
-      record.processingTimers.splice(record.processingTimers.indexOf(timer), 1);
-      this.#triggerContext.record = record;
       this.#apply(record, this.#trigger.onProcessingTime(timer.at, record.window, this.#triggerContext));
       if (!this.isEventTime && timer.at === record.window.maxTimestamp()) this.#drop(record);
       else this.#dropIfEmpty(record);
@@ -169,14 +168,10 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
         if (stored.hasContents) record.contents = stored.contents;
         record.slots = stored.slots;
         record.trigger.slots = stored.triggerSlots;
-        const { eventTimers, processingTimers } = this.#triggerContext;
         for (const [at, rank] of stored.eventTimers)
-          ranked.push({ rank, register: () => record.eventTimers.push(eventTimers.register(at, record)) });
+          ranked.push({ rank, register: () => this.#triggerContext.restoreEventTimer(record, at) });
         for (const [at, rank] of stored.processingTimers)
-          ranked.push({
-            rank,
-            register: () => record.processingTimers.push(processingTimers.register(at, record)),
-          });
+          ranked.push({ rank, register: () => this.#triggerContext.restoreProcessingTimer(record, at) });
       }
     }
     ranked.sort((a, b) => a.rank - b.rank);

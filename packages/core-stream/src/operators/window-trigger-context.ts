@@ -22,6 +22,10 @@ import { WindowStateStore, type WindowScope, type WindowSlots } from './window-s
 /** The contents of a window that has none: `undefined` can be an accumulator. */
 export const EMPTY: unique symbol = Symbol('empty');
 
+/** Of one window: few at a time, so that looking through them is faster than a table of them. */
+type OwnTimers = readonly WindowTimer<WindowRecord>[];
+const NONE: OwnTimers = [];
+
 /** The windows of one key. */
 export class KeyWindows {
   readonly key: unknown;
@@ -44,8 +48,8 @@ export class WindowRecord implements WindowScope {
   /** The window function's state. */
   slots: WindowSlots | undefined = undefined;
   readonly trigger: WindowScope = { slots: undefined };
-  eventTimers: readonly WindowTimer<WindowRecord>[] = NONE;
-  processingTimers: readonly WindowTimer<WindowRecord>[] = NONE;
+  eventTimers = NONE;
+  processingTimers = NONE;
 
   constructor(owner: KeyWindows, identity: string | number, window: Window) {
     this.owner = owner;
@@ -95,27 +99,57 @@ export class WindowTriggerContext implements OnMergeContext {
   }
 
   registerEventTimeTimer(timestamp: number): void {
-    register(this.eventTimers, this.#record!.eventTimers, timestamp, this.#record!);
+    const record = this.#record!;
+    if (!has(record.eventTimers, timestamp)) this.restoreEventTimer(record, timestamp);
   }
 
   registerProcessingTimeTimer(timestamp: number): void {
-    if (register(this.processingTimers, this.#record!.processingTimers, timestamp, this.#record!))
-      this.#onProcessingTimer();
+    const record = this.#record!;
+    if (has(record.processingTimers, timestamp)) return;
+    this.restoreProcessingTimer(record, timestamp);
+    this.#onProcessingTimer();
   }
 
   deleteEventTimeTimer(timestamp: number): void {
-    remove(this.eventTimers, this.#record!.eventTimers, timestamp);
+    const record = this.#record!;
+    record.eventTimers = without(record.eventTimers, timestamp, this.eventTimers);
   }
 
   deleteProcessingTimeTimer(timestamp: number): void {
-    remove(this.processingTimers, this.#record!.processingTimers, timestamp);
+    const record = this.#record!;
+    record.processingTimers = without(record.processingTimers, timestamp, this.processingTimers);
+  }
+
+  restoreEventTimer(record: WindowRecord, timestamp: number): void {
+    record.eventTimers = [...record.eventTimers, this.eventTimers.register(timestamp, record)];
+  }
+
+  restoreProcessingTimer(record: WindowRecord, timestamp: number): void {
+    record.processingTimers = [...record.processingTimers, this.processingTimers.register(timestamp, record)];
+  }
+
+  /** Takes the next timer that is due, and makes its window the current one. */
+  takeEventTimer(watermark: number): WindowTimer<WindowRecord> | undefined {
+    const timer = this.eventTimers.takeDue(watermark);
+    if (timer === undefined) return undefined;
+    this.record = timer.target;
+    timer.target.eventTimers = without(timer.target.eventTimers, timer.at);
+    return timer;
+  }
+
+  takeProcessingTimer(time: number): WindowTimer<WindowRecord> | undefined {
+    const timer = this.processingTimers.takeDue(time);
+    if (timer === undefined) return undefined;
+    this.record = timer.target;
+    timer.target.processingTimers = without(timer.target.processingTimers, timer.at);
+    return timer;
   }
 
   cancelTimers(record: WindowRecord): void {
     for (const timer of record.eventTimers) this.eventTimers.cancel(timer);
     for (const timer of record.processingTimers) this.processingTimers.cancel(timer);
-    record.eventTimers.length = 0;
-    record.processingTimers.length = 0;
+    record.eventTimers = NONE;
+    record.processingTimers = NONE;
   }
 
   clear(): void {
@@ -150,28 +184,18 @@ export class WindowTriggerContext implements OnMergeContext {
   }
 }
 
-/** A window has few timers at a time: looking through them is faster than a table of them. */
-function register(
-  timers: WindowTimers<WindowRecord>,
-  own: WindowTimer<WindowRecord>[],
-  timestamp: number,
-  record: WindowRecord,
-): boolean {
+function has(own: OwnTimers, timestamp: number): boolean {
   if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) {
     throw new StreamConfigError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
   }
-  for (const timer of own) if (timer.at === timestamp) return false;
-  own.push(timers.register(timestamp, record));
-  return true;
+  for (const timer of own) if (timer.at === timestamp) return true;
+  return false;
 }
 
-function remove(
-  timers: WindowTimers<WindowRecord>,
-  own: WindowTimer<WindowRecord>[],
-  timestamp: number,
-): void {
-  const index = own.findIndex(({ at }) => at === timestamp);
-  if (index < 0) return;
-  timers.cancel(own[index]!);
-  own.splice(index, 1);
+/** Without the timer of `timestamp`, which is cancelled in `timers`. */
+function without(own: OwnTimers, timestamp: number, timers?: WindowTimers<WindowRecord>): OwnTimers {
+  const timer = own.find(({ at }) => at === timestamp);
+  if (timer === undefined) return own;
+  timers?.cancel(timer);
+  return own.length === 1 ? NONE : own.filter((other) => other !== timer);
 }

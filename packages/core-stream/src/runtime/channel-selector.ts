@@ -2,12 +2,13 @@
 import { StreamRecordError } from '../errors.js';
 import type { AnyKeySelector, Partitioning } from '../graph/stream-graph.js';
 import type { Partitioner } from '../functions/functions.js';
+import { keyIdentity } from '../state/canonical-encoding.js';
 import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
 
 /** Gives the index of a channel, or says that every channel gets the record. */
 export type ChannelSelector = ((value: unknown) => number) | 'all';
 
-/** Key groups of primitive keys are remembered up to this many keys. */
+/** Key groups are remembered up to this many keys: telling keys apart is cheaper than hashing them. */
 const KEY_CACHE_SIZE = 16_384;
 
 export interface SelectorOptions {
@@ -81,13 +82,12 @@ function hashSelector(
   const cache = new Map<unknown, number>();
   return (value) => {
     const key = keySelector(value);
-    let channel = cache.get(key);
+    const identity = keyIdentity(key);
+    let channel = cache.get(identity);
     if (channel === undefined) {
       channel = subtaskOfKeyGroup(keyGroupOf(key, maxParallelism), channelCount, maxParallelism);
-      if (typeof key !== 'object') {
-        if (cache.size >= KEY_CACHE_SIZE) cache.clear();
-        cache.set(key, channel);
-      }
+      if (cache.size >= KEY_CACHE_SIZE) cache.clear();
+      cache.set(identity, channel);
     }
     return channel;
   };

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import {
   ListStateDescriptor,
   MapStateDescriptor,
+  ReducingStateDescriptor,
+  StreamExecutionEnvironment,
   ValueStateDescriptor,
   type BroadcastProcessFunction,
   type DataStream,
@@ -61,6 +63,11 @@ describe('broadcast process', () => {
     },
   );
 
+  it('refuses two descriptors of one name', () => {
+    const stream = StreamExecutionEnvironment.getExecutionEnvironment().fromCollection([1]);
+    expect(() => stream.broadcast(rules, new MapStateDescriptor('rules'))).toThrow(/'rules' twice/);
+  });
+
   it('a stored copy does not change with the state', async () => {
     const before = await unkeyedHarness();
     before.pushRight({ name: 'a', factor: 10 });
@@ -112,6 +119,7 @@ describe('keyed broadcast process', () => {
   const sum = new ValueStateDescriptor<number>('sum');
   const seen = new ListStateDescriptor<number>('seen');
   const counts = new MapStateDescriptor<string, number>('counts');
+  const highest = new ReducingStateDescriptor<number>('highest', Math.max);
 
   /** Sums per key, times the factor of the rule `sum`; the rules `report` and `reset` go through all keys. */
   const keyed = (numbers: DataStream<number>, changes: DataStream<Rule>) =>
@@ -122,10 +130,12 @@ describe('keyed broadcast process', () => {
         const total = context.getState(sum);
         const list = context.getListState(seen);
         const map = context.getMapState(counts);
+        const max = context.getReducingState(highest);
         return {
           processElement(value, { currentKey }, out) {
             total.update((total.value() ?? 0) + value);
             list.add(value);
+            max.add(value);
             map.put('n', (map.get('n') ?? 0) + 1);
             out.collect(`${currentKey}=${total.value()}`);
           },
@@ -137,6 +147,7 @@ describe('keyed broadcast process', () => {
                 out.collect(`${key}:[${state.get().join()}]`),
               );
               broadcast.applyToKeyedState(counts, (key, state) => out.collect(`${key}:n=${state.get('n')}`));
+              broadcast.applyToKeyedState(highest, (key, state) => out.collect(`${key}:max=${state.get()}`));
             }
             if (name === 'reset') broadcast.applyToKeyedState(sum, (_key, state) => state.clear());
             if (name === 'wrong') total.update(1);
@@ -153,7 +164,20 @@ describe('keyed broadcast process', () => {
       harness.clear();
       harness.pushRight({ name: 'report', factor: 1 });
       expect([...harness.values()].sort()).toEqual(
-        ['1:12', '1:[1,11]', '1:n=2', '2:14', '2:[2,12]', '2:n=2', '3:3', '3:[3]', '3:n=1'].sort(),
+        [
+          '1:12',
+          '1:[1,11]',
+          '1:n=2',
+          '2:14',
+          '2:[2,12]',
+          '2:n=2',
+          '3:3',
+          '3:[3]',
+          '3:n=1',
+          '1:max=11',
+          '2:max=12',
+          '3:max=3',
+        ].sort(),
       );
       harness.clear();
       harness.pushRight({ name: 'reset', factor: 1 });
