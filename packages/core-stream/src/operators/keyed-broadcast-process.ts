@@ -43,7 +43,11 @@ interface Snapshot {
 }
 
 type AnyDescriptor =
-  ValueStateDescriptor<unknown> | ListStateDescriptor<unknown> | MapStateDescriptor<MapStateKey, unknown>;
+  | ValueStateDescriptor<unknown>
+  | ListStateDescriptor<unknown>
+  | MapStateDescriptor<MapStateKey, unknown>
+  | ReducingStateDescriptor<unknown>
+  | AggregatingStateDescriptor<unknown, unknown, unknown>;
 
 export function keyedBroadcastProcessOperator(options: KeyedBroadcastProcessOptions): OperatorFactory {
   return withOperatorState((context, output) => new KeyedBroadcastProcessOperator(context, output, options));

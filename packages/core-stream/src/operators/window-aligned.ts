@@ -137,7 +137,7 @@ class AlignedWindowOperator extends WindowOperator<AlignedSnapshot> {
         start: open.window.start,
         end: open.window.end,
         hasFired: this.#hasFired(open.window),
-        keyGroups: byKeyGroup(records(open), this.context.maxParallelism) as KeyGroupRecords<PaneRecord>[], // invariant 4
+        keyGroups: byKeyGroup(records(open), this.context.maxParallelism), // invariant 4
       })),
     };
   }

@@ -91,7 +91,7 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
       this.#triggerContext.record = record;
       this.#apply(record, this.#trigger.onElement(value, timestamp, record.window, this.#triggerContext));
       this.#registerCleanUp(record);
-      this.#dropIfEmpty(record);
+      if (record.isEmpty) windows.records.delete(record.identity); // invariant 5; the key may get another window yet
     }
     if (windows.records.size === 0) this.#keys.delete(identity);
     if (isSkipped) this.skip(value, timestamp);
@@ -154,7 +154,7 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
       const windows = [...records.values()].filter((record) => !isGone(record)).map(stored);
       return windows.length === 0 ? [] : [[key, windows]];
     });
-    return byKeyGroup(pairs, this.context.maxParallelism) as KeyGroupRecords<KeyRecord>[]; // invariant 6
+    return byKeyGroup(pairs, this.context.maxParallelism); // invariant 6
   }
 
   protected override restoreWindows(snapshot: GeneralSnapshot): void {
@@ -237,7 +237,7 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
     if (record.contents === EMPTY) record.contents = contents;
     else if (this.#evictor === undefined)
       record.contents = this.windowFunction.merge(record.contents, contents);
-    else (record.contents as unknown[]).push(...(contents as unknown[]));
+    else for (const element of contents as unknown[]) (record.contents as unknown[]).push(element);
   }
 
   #add(record: WindowRecord, value: unknown, timestamp: number): void {

@@ -156,10 +156,7 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
         }
       }
     };
-    return byKeyGroup(
-      records(this.#newest.values()) as unknown as Iterable<readonly [unknown, unknown]>,
-      this.context.maxParallelism,
-    ) as unknown as SessionSnapshot; // invariant 5
+    return byKeyGroup(records(this.#newest.values()), this.context.maxParallelism); // invariant 5
   }
 
   protected override restoreWindows(snapshot: SessionSnapshot): void {

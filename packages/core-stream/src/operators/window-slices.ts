@@ -181,10 +181,7 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     };
     return {
       firedUntil: this.#firedUntil,
-      keyGroups: byKeyGroup(
-        records(this.#keys.values()) as unknown as Iterable<readonly [unknown, unknown]>,
-        this.context.maxParallelism,
-      ) as unknown as KeyGroupRecords<SliceRecord>[], // invariant 6
+      keyGroups: byKeyGroup(records(this.#keys.values()), this.context.maxParallelism), // invariant 6
     };
   }
 

@@ -22,7 +22,7 @@ const MAX_FUSED = 48;
 /** Whether this process may generate code (`--disallow-code-generation-from-strings` forbids it). */
 export function canGenerateCode(): boolean {
   try {
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- asks whether it is allowed
+     
     return (new Function('return true') as () => boolean)();
   } catch {
     return false;
@@ -113,7 +113,7 @@ ${generator.body}}catch(e){switch(at){${cases}default:throw e;}}
   const names = generator.constants.map((_, i) => `c${i}`);
   const fail = (error: unknown, at: number, value: unknown) =>
     recordError(error, generator.operators[at]!, value);
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- invariant 3
+   
   return (new Function('fail', ...names, source) as (...values: unknown[]) => Collect)(
     fail,
     ...generator.constants,

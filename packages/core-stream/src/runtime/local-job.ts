@@ -99,14 +99,12 @@ export class LocalJob implements TaskListener {
   }
 
   cancel(reason?: unknown): void {
-    this.onFailure(
-      new JobCancelledError(
-        `The job '${this.#options.jobName}' was cancelled. Start it again to go on from its last checkpoint.`,
-        {
-          cause: reason,
-        },
-      ),
-    );
+    const { jobName, plan, checkpointing } = this.#options;
+    const next =
+      plan.isBatch || checkpointing === undefined
+        ? 'Started again, it begins at the beginning.'
+        : 'Start it again to go on from its last checkpoint.';
+    this.onFailure(new JobCancelledError(`The job '${jobName}' was cancelled. ${next}`, { cause: reason }));
   }
 
   snapshot(): JobSnapshot {

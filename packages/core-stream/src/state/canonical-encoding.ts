@@ -44,6 +44,9 @@ const TAG = {
   set: 14,
 } as const;
 
+/** Up to this length a loop is faster than a call into the runtime. */
+const SHORT_TEXT = 64;
+
 /** Deeper data than this is a cycle or a mistake. */
 const MAX_DEPTH = 200;
 
@@ -89,7 +92,9 @@ class Writer {
     this.#uint32(text.length);
     const size = isLatin1 ? text.length : text.length * 2;
     this.#reserve(size);
-    this.bytes.write(text, this.length, size, isLatin1 ? 'latin1' : 'utf16le');
+    if (isLatin1 && size <= SHORT_TEXT) {
+      for (let i = 0; i < size; i++) this.bytes[this.length + i] = text.charCodeAt(i);
+    } else this.bytes.write(text, this.length, size, isLatin1 ? 'latin1' : 'utf16le');
     this.length += size;
   }
 

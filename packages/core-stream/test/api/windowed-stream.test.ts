@@ -224,12 +224,10 @@ describe('aggregations by field', () => {
     ];
     const results: Record<string, Sale[]> = {};
     for (const kind of ['sum', 'min', 'max', 'minBy', 'maxBy'] as const) {
-      const harness = await OperatorHarness.of((input: DataStream<Sale>) =>
-        input
-          .keyBy(() => 0)
-          .window(TumblingEventTimeWindows.of(10))
-          [kind]('price'),
-      );
+      const harness = await OperatorHarness.of((input: DataStream<Sale>) => {
+        const windowed = input.keyBy(() => 0).window(TumblingEventTimeWindows.of(10));
+        return windowed[kind]('price');
+      });
       for (const sale of sales) harness.push(sale, 1);
       harness.watermark(10);
       results[kind] = harness.values();
