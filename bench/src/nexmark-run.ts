@@ -1,5 +1,6 @@
 /** Runs one query in this process and prints what it took; started by `nexmark.bench`, with `RunOptions` as JSON. */
 import { checkResult, expectedResult } from './nexmark/expected-result.js';
+import { generatorCpuSecondsPerMillion } from './nexmark/generator-cost.js';
 import type { QueryReport, RunOptions } from './nexmark/report.js';
 import { runLoop } from './nexmark/run-loop.js';
 import { runProgram } from './nexmark/run-program.js';
@@ -30,6 +31,7 @@ const report: QueryReport = {
   seconds: Number(rates.seconds.toFixed(3)),
   eventsPerSecond: Math.round(rates.eventsPerSecond),
   cpuSecondsPerMillion: Number(rates.cpuSecondsPerMillion.toFixed(4)),
+  generatorCpuSecondsPerMillion: Number(generatorCpuSecondsPerMillion().toFixed(4)),
   otherCores: Number(rates.otherCores.toFixed(2)),
   peakRssMb,
 };

@@ -31,3 +31,6 @@ export const FLINK_FIGURES: Readonly<Record<Query, PeerFigures>> = {
   q18: figures(0.8, 2.12),
   q19: figures(1, 1.65),
 };
+
+/** The generator alone, in Java, on that machine. */
+export const FLINK_GENERATOR = figures(16.1, 0.062);

@@ -28,6 +28,8 @@ export interface QueryReport {
   readonly seconds: number;
   readonly eventsPerSecond: number;
   readonly cpuSecondsPerMillion: number;
+  /** Of the generator alone, right after the run: how fast the machine is at the time. */
+  readonly generatorCpuSecondsPerMillion: number;
   /** What everything else on the machine took, in cores: above 0.25, distrust the figures. */
   readonly otherCores: number;
   readonly peakRssMb: number;

@@ -22,18 +22,22 @@ export class RowHash {
     this.#row2 = 0x9abcdef0 | 0;
   }
 
+  #word(word: number): void {
+    const p = Math.imul(this.#row1 ^ word, 0x9e3779b1);
+    this.#row1 = p ^ (p >>> 15);
+    const q = Math.imul(this.#row2 ^ word, 0x85ebca77);
+    this.#row2 = q ^ (q >>> 13);
+  }
+
   /** A whole number: two words, the lower 32 bits first. */
   integer(value: number): void {
     const low = value | 0;
-    const high = low === value ? low >> 31 : Math.floor(value / 0x1_0000_0000) | 0;
-    this.#row1 = mix1(mix1(this.#row1, low), high);
-    this.#row2 = mix2(mix2(this.#row2, low), high);
+    this.#word(low);
+    this.#word(low === value ? low >> 31 : Math.floor(value / 0x1_0000_0000) | 0);
   }
 
   string(value: string): void {
-    const word = stringWord(value);
-    this.#row1 = mix1(this.#row1, word);
-    this.#row2 = mix2(this.#row2, word);
+    this.#word(stringWord(value));
   }
 
   add(): void {
@@ -67,16 +71,6 @@ export class RowHash {
   result(): RowHashResult {
     return { outputs: this.#outputs, hash: hex(this.#all1) + hex(this.#all2) };
   }
-}
-
-function mix1(row: number, word: number): number {
-  const p = Math.imul(row ^ word, 0x9e3779b1);
-  return p ^ (p >>> 15);
-}
-
-function mix2(row: number, word: number): number {
-  const q = Math.imul(row ^ word, 0x85ebca77);
-  return q ^ (q >>> 13);
 }
 
 /** What a checkpoint stores of a `RowHash`. */

@@ -18,7 +18,7 @@
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
 import { byKeyGroup } from '../state/heap-keyed-state.js';
-import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { AlignedWindows } from '../windows/aligned-windows.js';
 import { WindowTimers } from '../windows/window-timers.js';
 import { TimeWindow, windowStartOf } from '../windows/window.js';
@@ -280,7 +280,7 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
       if (isFire) this.#fire(timer.target as number);
       else this.#drop(timer.target as Slice);
     }
-    this.#firedUntil = time;
+    if (time !== MAX_WATERMARK) this.#firedUntil = time; // in batch mode the next key begins anew
     this.#updateIsFired();
   }
 
@@ -290,7 +290,7 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     const slices: Slice[] = [];
     for (let at = start; at < end; at += this.#step) {
       const slice = this.#slices.get(at);
-      if (slice !== undefined) slices.push(slice);
+      if (slice !== undefined && slice.parts.length > 0) slices.push(slice);
     }
     this.emitter.setWindow(new TimeWindow(start, end));
     // Where each slice got its first record of every key before the next one did, the slices are in order as they are.
