@@ -8,11 +8,13 @@
  * Invariants
  * 1. A record reaches the targets in the order in which they were added, depth first.
  * 2. What a function throws is wrapped once, with the operator's name and the value it was given.
- * 3. Generated code contains no text of the program: user functions, operators and counters are passed in as values.
+ * 3. What is emitted outside of the task's turn is refused, before it is counted.
+ * 4. Generated code contains no text of the program: user functions, operators and counters are passed in as values.
  */
 import type { Counter } from '../metrics/operator-metrics.js';
 import type { ChainedOperator, Target } from './chain-output.js';
 import { recordError } from './operator-error.js';
+import type { Turn } from './turn.js';
 
 export type Collect = (value: unknown, timestamp: number) => void;
 
@@ -22,21 +24,30 @@ const MAX_FUSED = 48;
 /** Whether this process may generate code (`--disallow-code-generation-from-strings` forbids it). */
 export function canGenerateCode(): boolean {
   try {
-     
     return (new Function('return true') as () => boolean)();
   } catch {
     return false;
   }
 }
 
-/** `count` is the emitting operator's counter, where this output has one. `uid` names the function in stack traces. */
+/** An operator's own emission, which is counted, and refused where the task does not have its turn. */
+export interface Emission {
+  readonly count: Counter;
+  readonly turn: Turn;
+  /** Called for a record that is emitted outside of the turn; the record goes no further. */
+  readonly refuse: () => void;
+}
+
+/** `emission` is left out where another function has seen to it. `uid` names the function in stack traces. */
 export function compileCollect(
   targets: readonly Target[],
-  count: Counter | undefined,
+  emission: Emission | undefined,
   uid: string,
   isGenerated: boolean,
 ): Collect {
-  return isGenerated ? generate(targets, count, uid) : compose(targets, count);
+  if (isGenerated) return generate(targets, emission, uid);
+  const collect = compose(targets);
+  return emission === undefined ? collect : composeEmission(emission, collect);
 }
 
 // With generated code.
@@ -96,16 +107,21 @@ class Generator {
 
 let generated = 0;
 
-function generate(targets: readonly Target[], count: Counter | undefined, uid: string): Collect {
+function generate(targets: readonly Target[], emission: Emission | undefined, uid: string): Collect {
   const generator = new Generator();
-  const counting = count === undefined ? '' : `${generator.constant(count)}.value++;\n`;
+  const emitting =
+    emission === undefined
+      ? ''
+      : `if(!${generator.constant(emission.turn)}.isOpen){${generator.constant(emission.refuse)}();return;}
+${generator.constant(emission.count)}.value++;
+`;
   generator.targets(targets, 'v0', uid);
   const cases = generator.seen.map((value, at) => `case ${at}:throw fail(e,${at},${value});`).join('');
   // A source URL of its own keeps V8 from sharing code, and with it type feedback, between chains.
   const name = `millrace/${encodeURIComponent(uid)}/${++generated}`;
   const source = `'use strict';
 return function collect(v0,t){
-${counting}let at=-1${generator.variables};
+${emitting}let at=-1${generator.variables};
 try{
 ${generator.body}}catch(e){switch(at){${cases}default:throw e;}}
 }
@@ -113,7 +129,7 @@ ${generator.body}}catch(e){switch(at){${cases}default:throw e;}}
   const names = generator.constants.map((_, i) => `c${i}`);
   const fail = (error: unknown, at: number, value: unknown) =>
     recordError(error, generator.operators[at]!, value);
-   
+
   return (new Function('fail', ...names, source) as (...values: unknown[]) => Collect)(
     fail,
     ...generator.constants,
@@ -122,23 +138,21 @@ ${generator.body}}catch(e){switch(at){${cases}default:throw e;}}
 
 // With closures.
 
-function compose(targets: readonly Target[], count: Counter | undefined): Collect {
-  const each = targets.map(composeOne);
-  const [only] = each;
-  if (count === undefined) return each.length === 1 ? only! : all(each);
-  if (each.length !== 1) {
-    return (value, timestamp) => {
-      count.value++;
-      for (const collect of each) collect(value, timestamp);
-    };
-  }
+function composeEmission({ count, turn, refuse }: Emission, collect: Collect): Collect {
   return (value, timestamp) => {
+    if (!turn.isOpen) {
+      refuse();
+      return;
+    }
     count.value++;
-    only!(value, timestamp);
+    collect(value, timestamp);
   };
 }
 
-function all(each: readonly Collect[]): Collect {
+function compose(targets: readonly Target[]): Collect {
+  const each = targets.map(composeOne);
+  const [only] = each;
+  if (only !== undefined && each.length === 1) return only;
   return (value, timestamp) => {
     for (const collect of each) collect(value, timestamp);
   };
@@ -171,13 +185,16 @@ function composeOne(target: Target): Collect {
     };
   };
   if (fused.kind === 'map') {
-    const next = compose(output.main, undefined);
+    const next = compose(output.main);
     const apply = guarded(fused.apply);
     return (value, timestamp) => next(apply(value), timestamp);
   }
-  const next = compose(output.main, output.metrics.out);
+  const next = compose(output.main);
+  const count = output.metrics.out;
   const apply = guarded(fused.apply);
   return (value, timestamp) => {
-    if (apply(value)) next(value, timestamp);
+    if (!apply(value)) return;
+    count.value++;
+    next(value, timestamp);
   };
 }

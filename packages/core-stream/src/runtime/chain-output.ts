@@ -3,6 +3,7 @@ import type { Output, StreamOperator } from '../operators/operator.js';
 import { compileCollect, type Collect } from './chain-compiler.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
+import type { Turn } from './turn.js';
 
 /** An operator inside a chain, with what identifies it in errors and metrics. */
 export interface ChainedOperator {
@@ -52,11 +53,11 @@ export class ChainOutput implements Output {
   }
 
   /** Turns the targets into one function per output. */
-  link(uid: string, isGenerated: boolean): void {
-    this.collect = compileCollect(this.main, this.metrics.out, uid, isGenerated);
-    for (const [tag, side] of this.#side) {
-      side.collect = compileCollect(side.targets, side.count, `${uid}/${tag}`, isGenerated);
-    }
+  link(uid: string, isGenerated: boolean, turn: Turn, refuse: () => void): void {
+    const compile = (targets: readonly Target[], count: Counter, name: string) =>
+      compileCollect(targets, { count, turn, refuse }, name, isGenerated);
+    this.collect = compile(this.main, this.metrics.out, uid);
+    for (const [tag, side] of this.#side) side.collect = compile(side.targets, side.count, `${uid}/${tag}`);
   }
 
   sideOutput(tagId: string, value: unknown, timestamp: number): void {

@@ -5,6 +5,7 @@ import type { Channel } from './channel.js';
 import { recordError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { Task, type TaskListener, type TaskOperator } from './task.js';
+import type { Turn } from './turn.js';
 import { WatermarkValve } from './watermark-valve.js';
 
 /** A channel, and which input of the head it feeds. */
@@ -19,6 +20,7 @@ export interface InputTaskOptions {
   readonly output: ChainOutput;
   readonly restoredWatermark: number;
   readonly isGenerated: boolean;
+  readonly turn: Turn;
 }
 
 /**
@@ -46,7 +48,7 @@ export class InputTask extends Task {
     listener: TaskListener,
     options: InputTaskOptions,
   ) {
-    super(id, operators, writers, listener);
+    super(id, operators, writers, listener, options.turn);
     const { channels, output, isGenerated } = options;
     const head = operators[0]!;
     const inputs = [
@@ -63,8 +65,7 @@ export class InputTask extends Task {
     });
   }
 
-  override async open(): Promise<void> {
-    await super.open();
+  protected override onOpen(): void {
     this.#valve.restoreWatermark(this.#restoredWatermark);
   }
 

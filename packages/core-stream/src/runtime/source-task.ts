@@ -6,6 +6,7 @@ import type { SplitWatermark, WatermarkTracker } from '../time/watermark-tracker
 import { FreeTime } from './free-time.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
+import type { Turn } from './turn.js';
 import { Task, type TaskListener, type TaskOperator } from './task.js';
 import { maxAllowedWatermark, type AlignmentReport } from './watermark-alignment.js';
 
@@ -96,6 +97,7 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
 export interface SourceTaskOptions {
   readonly watermarkIntervalMs: number;
   readonly clock: Clock;
+  readonly turn: Turn;
 }
 
 /**
@@ -127,7 +129,7 @@ export class SourceTask extends Task {
     source: SourceOperator,
     options: SourceTaskOptions,
   ) {
-    super(id, operators, writers, listener);
+    super(id, operators, writers, listener, options.turn);
     this.#source = source;
     this.#head = operators[0]!;
     this.#options = options;

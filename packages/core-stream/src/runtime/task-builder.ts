@@ -22,6 +22,7 @@ import { operatorError } from './operator-error.js';
 import { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
 import { SourceOperator, SourceTask, type SourceSubtaskState } from './source-task.js';
+import { emittedOutside, Turn } from './turn.js';
 import type { SubtaskState, Task, TaskListener, TaskOperator } from './task.js';
 
 export interface TaskBuilderOptions {
@@ -131,6 +132,7 @@ class SubtaskBuilder {
   readonly #outputs = new Map<number, ChainOutput>();
   readonly #writers: RecordWriter[] = [];
   readonly #operators: TaskOperator[] = [];
+  readonly #turn = new Turn();
   #source: SourceOperator | undefined;
   #task: Task | undefined;
   #headWatermark = MIN_TIMESTAMP;
@@ -155,8 +157,12 @@ class SubtaskBuilder {
       throw error;
     }
     for (const node of this.#vertex.nodes) this.#connect(node);
-    for (const node of this.#vertex.nodes)
-      this.#outputs.get(node.id)!.link(node.uid, this.#options.isGenerated);
+    for (const node of this.#vertex.nodes) {
+      const at = { name: node.name, subtaskIndex: this.#subtaskIndex };
+      const refuse = () =>
+        this.#options.listener.onFailure(operatorError(emittedOutside(), at, 'emitting a record'));
+      this.#outputs.get(node.id)!.link(node.uid, this.#options.isGenerated, this.#turn, refuse);
+    }
     const id = `${this.#vertex.id}#${this.#subtaskIndex}`;
     this.#task =
       this.#source === undefined
@@ -165,10 +171,12 @@ class SubtaskBuilder {
             output: this.#outputs.get(this.#vertex.nodes[0]!.id)!,
             restoredWatermark: this.#headWatermark,
             isGenerated: this.#options.isGenerated,
+            turn: this.#turn,
           })
         : new SourceTask(id, this.#operators, this.#writers, this.#options.listener, this.#source, {
             watermarkIntervalMs: this.#options.watermarkIntervalMs,
             clock: this.#options.clock,
+            turn: this.#turn,
           });
     return this.#task;
   }

@@ -23,6 +23,7 @@ import { Fifo } from './fifo.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
+import type { Turn } from './turn.js';
 
 /** An operator of the chain, with its plan's uid. The head comes first. */
 export interface TaskOperator extends ChainedOperator {
@@ -68,6 +69,7 @@ export abstract class Task {
   readonly chained: readonly TaskOperator[];
   readonly #writers: readonly RecordWriter[];
   protected readonly listener: TaskListener;
+  readonly #turn: Turn;
   readonly #sinks: readonly (TaskOperator & { readonly operator: SinkOperator })[];
   /** Operators that can be full. */
   readonly #bounded: readonly TaskOperator[];
@@ -83,8 +85,10 @@ export abstract class Task {
     operators: readonly TaskOperator[],
     writers: readonly RecordWriter[],
     listener: TaskListener,
+    turn: Turn,
   ) {
     this.id = id;
+    this.#turn = turn;
     this.chained = operators;
     this.#writers = writers;
     this.listener = listener;
@@ -100,6 +104,7 @@ export abstract class Task {
 
   /** Downstream operators are opened first, so that one can emit while it opens. */
   async open(): Promise<void> {
+    this.#turn.isOpen = true;
     for (const chained of [...this.chained].reverse()) {
       try {
         await chained.operator.open?.();
@@ -107,12 +112,24 @@ export abstract class Task {
         throw operatorError(error, chained, 'opening');
       }
     }
+    this.onOpen();
     this.flushWriters();
+    this.#turn.isOpen = false;
   }
+
+  /** What a subclass does when all operators are open. */
+  protected onOpen(): void {}
 
   /** One turn. Returns whether anything was done. */
   step(): boolean {
     if (this.#isBlocked) return false; // invariant 1
+    this.#turn.isOpen = true;
+    const hasWorked = this.#step();
+    this.#turn.isOpen = false; // not where it has failed: nothing is processed any more then
+    return hasWorked;
+  }
+
+  #step(): boolean {
     const mail = this.#mailbox.shift();
     if (mail !== undefined) {
       mail();

@@ -5,6 +5,7 @@ import { filterOperator } from '../../src/operators/filter.js';
 import { mapOperator } from '../../src/operators/map.js';
 import type { OperatorContext, StreamOperator } from '../../src/operators/operator.js';
 import { ChainOutput } from '../../src/runtime/chain-output.js';
+import { Turn } from '../../src/runtime/turn.js';
 import { failureOf } from '../support/conditions.js';
 import { boom } from '../support/environment.js';
 
@@ -15,6 +16,10 @@ type Node =
   | { readonly kind: 'end'; readonly id: number };
 
 const noContext = {} as OperatorContext;
+const open = Object.assign(new Turn(), { isOpen: true });
+const never = (): never => {
+  throw new Error('was refused');
+};
 
 /** Wires `nodes` behind an output, with `log` at the ends; returns the output and the metrics of all operators. */
 function wire(
@@ -37,7 +42,7 @@ function wire(
       return { node, next };
     });
     for (const { node, next } of added) if (node.kind !== 'end') connect(next, node.next);
-    output.link('test', isGenerated);
+    output.link('test', isGenerated, open, never);
   };
   const operatorOf = (node: Node, next: ChainOutput): StreamOperator => {
     if (node.kind === 'map') return mapOperator((value) => Number(value) + node.add)(noContext, next);
@@ -145,15 +150,15 @@ describe.each([
     );
     output.add({ kind: 'operator', chained: double, output: next }, undefined);
     next.add({ kind: 'operator', chained: check, output: new ChainOutput(check.metrics) }, undefined);
-    next.link('next', isGenerated);
-    output.link('first', isGenerated);
+    next.link('next', isGenerated, open, never);
+    output.link('first', isGenerated, open, never);
     output.collect(20, 0);
     const error = await failureOf(Promise.resolve().then(() => output.collect(21, 0)));
     expect(error.message).toBe("'Check' (subtask 3) failed while processing the record 42: boom");
     expect(error.cause).toEqual(new Error('boom'));
   });
 
-  it('invariant 3: takes any name for what it is: a name', () => {
+  it('invariant 4: takes any name for what it is: a name', () => {
     const output = new ChainOutput(new OperatorMetrics());
     const next = new ChainOutput(new OperatorMetrics());
     const operator = mapOperator((value) => value)(noContext, next);
@@ -165,8 +170,8 @@ describe.each([
       },
       undefined,
     );
-    next.link('x', isGenerated);
-    output.link("a\nthrow 1//'`${1}*/\u2028", isGenerated);
+    next.link('x', isGenerated, open, never);
+    output.link("a\nthrow 1//'`${1}*/\u2028", isGenerated, open, never);
     expect(() => output.collect(1, 0)).not.toThrow();
   });
 });

@@ -236,3 +236,36 @@ describe('failures', () => {
     expect(log).toEqual(['closing failed']);
   });
 });
+
+describe('a record that is emitted outside of the turn', () => {
+  it.each(['auto', 'off'] as const)(
+    'fails the job with what to use instead (code generation %s)',
+    async (codeGeneration) => {
+      const { env } = environment({ codeGeneration });
+      env
+        .fromCollection([1])
+        .flatMap<number>((n, out) => void Promise.resolve().then(() => out.collect(n)))
+        .sinkTo(new CollectingSink<number>());
+      const error = await failureOf(env.execute('later'));
+      expect(error.message).toContain("'FlatMap' (subtask 0) failed while emitting a record");
+      expect(error.message).toContain('use AsyncDataStream');
+    },
+  );
+
+  it('may be emitted while an operator opens', async () => {
+    const { env } = environment();
+    const sink = new CollectingSink<string>();
+    env
+      .fromCollection([1])
+      .process<string>(() => {
+        let opened = '';
+        return {
+          open: async () => void (opened = await Promise.resolve('opened')),
+          processElement: (_n, _context, out) => out.collect(opened),
+        };
+      })
+      .sinkTo(sink);
+    await env.execute('opening');
+    expect(sink.values).toEqual(['opened']);
+  });
+});

@@ -5,6 +5,7 @@ import { MIN_TIMESTAMP } from '../../src/index.js';
 import { ChainOutput } from '../../src/runtime/chain-output.js';
 import { Channel } from '../../src/runtime/channel.js';
 import { InputTask } from '../../src/runtime/input-task.js';
+import { Turn } from '../../src/runtime/turn.js';
 import { RecordWriter } from '../../src/runtime/record-writer.js';
 
 function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
@@ -38,6 +39,7 @@ function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
       output: new ChainOutput(metrics),
       restoredWatermark,
       isGenerated: true,
+      turn: new Turn(),
     },
   );
   const put = (channel: number, ...items: (string | number | { at: number } | 'end')[]) => {
