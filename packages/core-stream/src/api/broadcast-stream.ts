@@ -8,6 +8,7 @@ import { broadcastProcessOperator } from '../operators/broadcast-process.js';
 import { keyedBroadcastProcessOperator } from '../operators/keyed-broadcast-process.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
+import { requireFactory } from './require-function.js';
 
 /** The broadcast side comes first where the engine can choose, in batch mode. */
 const needs = { readFirst: 1 } as const;
@@ -51,7 +52,7 @@ export class BroadcastConnectedStream<A, B> {
   process<R>(create: BroadcastProcessFunctionFactory<A, B, R>): SingleOutputStreamOperator<R> {
     const factory = broadcastProcessOperator({
       descriptors: this.#broadcast.descriptors,
-      create: create as BroadcastProcessFunctionFactory<unknown, unknown, unknown>,
+      create: requireFactory('process', create) as BroadcastProcessFunctionFactory<unknown, unknown, unknown>,
     });
     const second = { stream: this.#broadcast.stream as DataStream<unknown> };
     return this.#stream.transform<R>('BroadcastProcess', factory, { second, needs });
@@ -74,7 +75,12 @@ export class KeyedBroadcastConnectedStream<A, B, K> {
     const factory = keyedBroadcastProcessOperator({
       keySelector,
       descriptors: this.#broadcast.descriptors,
-      create: create as KeyedBroadcastProcessFunctionFactory<unknown, unknown, unknown, unknown>,
+      create: requireFactory('process', create) as KeyedBroadcastProcessFunctionFactory<
+        unknown,
+        unknown,
+        unknown,
+        unknown
+      >,
     });
     const second = { stream: this.#broadcast.stream as DataStream<unknown> };
     return this.#keyed.stream.transform<R>('KeyedBroadcastProcess', factory, { keySelector, second, needs });

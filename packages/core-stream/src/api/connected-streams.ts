@@ -13,6 +13,7 @@ import { keyedCoProcessOperator } from '../operators/keyed-co-process.js';
 import type { OperatorFactory } from '../operators/operator.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
+import { requireFactory } from './require-function.js';
 
 /** Two streams, of different types, that one function processes. The watermark is the minimum of theirs. */
 export class ConnectedStreams<A, B> {
@@ -41,7 +42,9 @@ export class ConnectedStreams<A, B> {
   process<R>(create: CoProcessFunctionFactory<A, B, R>): SingleOutputStreamOperator<R> {
     return this.transform(
       'CoProcess',
-      coProcessOperator(create as CoProcessFunctionFactory<unknown, unknown, unknown>),
+      coProcessOperator(
+        requireFactory('process', create) as CoProcessFunctionFactory<unknown, unknown, unknown>,
+      ),
     );
   }
 
@@ -100,7 +103,12 @@ export class KeyedConnectedStreams<A, B, K> extends ConnectedStreams<A, B> {
       keyedCoProcessOperator({
         keySelector1: this.#first.keySelector as AnyKeySelector,
         keySelector2: this.#second.keySelector as AnyKeySelector,
-        create: create as KeyedCoProcessFunctionFactory<unknown, unknown, unknown, unknown>,
+        create: requireFactory('process', create) as KeyedCoProcessFunctionFactory<
+          unknown,
+          unknown,
+          unknown,
+          unknown
+        >,
       }),
     );
   }

@@ -39,6 +39,7 @@ import { ConnectedStreams } from './connected-streams.js';
 import { JoinedStreams } from './joined-streams.js';
 import { KeyedStream } from './keyed-stream.js';
 import { DataStreamSink } from './data-stream-sink.js';
+import { requireFactory, requireFunction } from './require-function.js';
 import type { StreamScope } from './stream-scope.js';
 import { WindowDefinition } from './window-definition.js';
 
@@ -73,37 +74,50 @@ export class DataStream<T> {
   readonly scope: StreamScope;
   readonly #origins: readonly StreamOrigin[];
   /** Reads `T` back from the type only; never set. */
-  declare readonly recordType?: T;
+  declare readonly recordType: T | undefined;
 
   constructor(scope: StreamScope, origins: readonly StreamOrigin[]) {
     this.scope = scope;
     this.#origins = origins;
   }
 
+  /** Makes one record of each. Synchronous: for promises there is `AsyncDataStream`. */
   map<R>(map: MapFunction<T, R>): SingleOutputStreamOperator<R> {
-    return this.transform<R>('Map', mapOperator(map as MapFunction<unknown, unknown>));
+    return this.transform<R>(
+      'Map',
+      mapOperator(requireFunction('map', map) as MapFunction<unknown, unknown>),
+    );
   }
 
-  /** Emits any number of records per record through `out`. */
+  /** Emits any number of records per record through `out`, before the function returns. */
   flatMap<R>(flatMap: FlatMapFunction<T, R>): SingleOutputStreamOperator<R> {
-    return this.transform<R>('FlatMap', flatMapOperator(flatMap as FlatMapFunction<unknown, unknown>));
+    return this.transform<R>(
+      'FlatMap',
+      flatMapOperator(requireFunction('flatMap', flatMap) as FlatMapFunction<unknown, unknown>),
+    );
   }
 
   /** Keeps the records for which `filter` is true; a type guard narrows the stream's type. */
   filter<S extends T>(filter: TypeGuard<T, S>): SingleOutputStreamOperator<S>;
   filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T>;
   filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T> {
-    return this.transform<T>('Filter', filterOperator(filter as FilterFunction<unknown>));
+    return this.transform<T>(
+      'Filter',
+      filterOperator(requireFunction('filter', filter) as FilterFunction<unknown>),
+    );
   }
 
   /** Gives each record to a function that can emit any number of records, also to side outputs. Made once per subtask. */
   process<R>(create: ProcessFunctionFactory<T, R>): SingleOutputStreamOperator<R> {
-    return this.transform<R>('Process', processOperator(create as ProcessFunctionFactory<unknown, unknown>));
+    return this.transform<R>(
+      'Process',
+      processOperator(requireFactory('process', create) as ProcessFunctionFactory<unknown, unknown>),
+    );
   }
 
   /** Records with the same key go to the same subtask; state, timers and windows are per key. */
   keyBy<K>(keySelector: KeySelector<T, K>): KeyedStream<T, K> {
-    return new KeyedStream(this, keySelector);
+    return new KeyedStream(this, requireFunction('keyBy', keySelector));
   }
 
   /** The records of all streams, in no particular order. The watermark is the minimum of theirs. */
@@ -212,7 +226,7 @@ export class DataStream<T> {
    * Windows need a key: `stream.keyBy(…).window(…)`, or `stream.windowAll(…)` for one window over everything.
    * @throws StreamConfigError always; it does not compile
    */
-  window(this: never, _assigner: unknown): never {
+  window(this: 'call keyBy(…) before window(…), or windowAll(…)', _assigner: unknown): never {
     throw new StreamConfigError(
       'window() was called on a stream without a key. Call keyBy(…) before it, or windowAll(…) for windows over all records.',
     );

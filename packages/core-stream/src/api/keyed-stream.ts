@@ -14,6 +14,7 @@ import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { GlobalWindow, Window } from '../windows/window.js';
 import { BroadcastStream, KeyedBroadcastConnectedStream } from './broadcast-stream.js';
 import { KeyedConnectedStreams } from './connected-streams.js';
+import { requireFactory } from './require-function.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import { IntervalJoin } from './interval-join.js';
 import { TemporalJoin, type TemporalJoinType } from './temporal-join.js';
@@ -37,7 +38,7 @@ export class KeyedStream<T, K> {
     const keySelector = this.keySelector as AnyKeySelector;
     const factory = keyedProcessOperator(
       keySelector,
-      create as KeyedProcessFunctionFactory<unknown, unknown, unknown>,
+      requireFactory('process', create) as KeyedProcessFunctionFactory<unknown, unknown, unknown>,
     );
     return this.stream.transform<R>('KeyedProcess', factory, { keySelector });
   }

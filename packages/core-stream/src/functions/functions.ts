@@ -12,7 +12,7 @@ export interface Collector<T> {
 export class OutputTag<T> {
   readonly id: string;
   /** Reads `T` back from the type only; never set. */
-  declare readonly recordType?: T;
+  declare readonly recordType: T | undefined;
 
   constructor(id: string) {
     this.id = id;

@@ -113,6 +113,7 @@ export class SourceTask extends Task {
   readonly #head: TaskOperator;
   readonly #options: SourceTaskOptions;
   #isWaiting = false;
+  #waits = 0;
   #isExhausted = false;
   #hasSplits: boolean;
   #cancelTick: (() => void) | undefined;
@@ -250,9 +251,11 @@ export class SourceTask extends Task {
   #wait(): void {
     this.#isWaiting = true;
     this.#freeTime.onWait();
+    const wait = ++this.#waits;
     const available = this.#reading(() => this.#source.reader.isAvailable());
     available.then(
       () => {
+        if (wait !== this.#waits) return; // of a wait that has ended, by splits for example, and begun again
         this.#stopWaiting();
         this.listener.wake();
       },

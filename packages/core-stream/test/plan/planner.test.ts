@@ -322,6 +322,21 @@ describe('a program that cannot run is refused, with the name of what is wrong:'
     expect(() => stream.window(TumblingEventTimeWindows.of(1))).toThrow(StreamConfigError);
   });
 
+  it('what is no function, and a function that is made once for all subtasks', () => {
+    class Upper {
+      processElement() {}
+    }
+    const stream = environment().fromSource(source(), none, 'In');
+    const give = (method: 'map' | 'process', given: unknown) => () =>
+      (stream[method] as (given: unknown) => unknown).call(stream, given);
+    expect(give('map', 3)).toThrow('map(…) needs a function, got 3');
+    expect(give('process', new Upper())).toThrow(
+      'process(…) needs a factory that makes the function of one subtask, got object',
+    );
+    expect(give('process', Upper)).toThrow('got the class Upper. Write process(() => …).');
+    expect(give('process', () => new Upper())).not.toThrow();
+  });
+
   it('forward between different parallelisms', () => {
     const env = environment();
     env

@@ -6,6 +6,7 @@ import {
   OutputTag,
   TumblingEventTimeWindows,
   WatermarkStrategy,
+  type SourceSplit,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, failureOf, quiet, until } from '../support/conditions.js';
@@ -203,5 +204,51 @@ describe('the result', () => {
     after.env.fromCollection([1]).sinkTo(new CollectingSink());
     await after.env.execute('done', { signal: late.signal });
     late.abort();
+  });
+});
+
+describe('a reader', () => {
+  it('is not polled because of a promise from a wait that has ended', async () => {
+    const waits: (() => void)[] = [];
+    let polls = 0;
+    let noMoreSplits = false;
+    const { env } = environment();
+    env
+      .fromSource<number, SourceSplit, undefined>(
+        {
+          boundedness: 'bounded',
+          createEnumerator: (context) => ({
+            start: () => undefined,
+            handleSplitRequest: (reader) => context.signalNoMoreSplits(reader),
+            addSplitsBack: () => undefined,
+            snapshotState: () => undefined,
+          }),
+          createReader: (context) => ({
+            start: () => undefined,
+            pollNext() {
+              polls++;
+              return noMoreSplits && polls > 2 ? 'end' : 'wait';
+            },
+            isAvailable: () => {
+              if (waits.length === 0) context.requestSplit();
+              return new Promise((resolve) => waits.push(resolve));
+            },
+            addSplits: () => undefined,
+            notifyNoMoreSplits: () => void (noMoreSplits = true),
+            snapshotState: () => [],
+          }),
+        },
+        none,
+        'In',
+      )
+      .sinkTo(new CollectingSink<number>());
+    const job = env.executeAsync('waiting');
+    await until(() => waits.length === 2);
+    waits[0]?.();
+    await quiet(5);
+    expect(polls).toBe(2);
+    waits[1]?.();
+    await job.result;
+    expect(polls).toBe(3);
   });
 });
