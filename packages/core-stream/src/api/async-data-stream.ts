@@ -1,6 +1,5 @@
 import { StreamConfigError } from '../errors.js';
 import type { AsyncFunction, AsyncFunctionFactory, AsyncWaitOptions } from '../functions/async-function.js';
-import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { asyncWaitOperator } from '../operators/async-wait.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
@@ -74,7 +73,7 @@ function asyncWait<T, R>(
     retry,
   });
   if (!('keySelector' in stream)) return stream.transform<R>(type, factory);
-  return stream.stream.transform<R>(type, factory, { keySelector: stream.keySelector as AnyKeySelector });
+  return stream.stream.transform<R>(type, factory, { keySelector: stream.keySelector });
 }
 
 function checkCount(name: string, value: number): void {

@@ -3,7 +3,6 @@ import type {
   KeyedBroadcastProcessFunctionFactory,
 } from '../functions/broadcast-functions.js';
 import { StreamConfigError } from '../errors.js';
-import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { broadcastProcessOperator } from '../operators/broadcast-process.js';
 import { keyedBroadcastProcessOperator } from '../operators/keyed-broadcast-process.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
@@ -71,7 +70,7 @@ export class KeyedBroadcastConnectedStream<A, B, K> {
 
   /** Gives the records of both to one function with the broadcast state, and the key's state and timers. Made once per subtask. */
   process<R>(create: KeyedBroadcastProcessFunctionFactory<K, A, B, R>): SingleOutputStreamOperator<R> {
-    const keySelector = this.#keyed.keySelector as AnyKeySelector;
+    const keySelector = this.#keyed.keySelector;
     const factory = keyedBroadcastProcessOperator({
       keySelector,
       descriptors: this.#broadcast.descriptors,

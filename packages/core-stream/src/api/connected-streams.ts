@@ -5,7 +5,6 @@ import type {
   KeyedCoProcessFunctionFactory,
 } from '../functions/co-functions.js';
 import type { KeySelector } from '../functions/functions.js';
-import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { coFlatMapOperator } from '../operators/co-flat-map.js';
 import { coMapOperator } from '../operators/co-map.js';
 import { coProcessOperator } from '../operators/co-process.js';
@@ -101,8 +100,8 @@ export class KeyedConnectedStreams<A, B, K> extends ConnectedStreams<A, B> {
     return this.transform(
       'KeyedCoProcess',
       keyedCoProcessOperator({
-        keySelector1: this.#first.keySelector as AnyKeySelector,
-        keySelector2: this.#second.keySelector as AnyKeySelector,
+        keySelector1: this.#first.keySelector,
+        keySelector2: this.#second.keySelector,
         create: requireFactory('process', create) as KeyedCoProcessFunctionFactory<
           unknown,
           unknown,
@@ -115,10 +114,10 @@ export class KeyedConnectedStreams<A, B, K> extends ConnectedStreams<A, B> {
 
   protected override transform<R>(type: string, factory: OperatorFactory): SingleOutputStreamOperator<R> {
     return this.#first.stream.transform<R>(type, factory, {
-      keySelector: this.#first.keySelector as AnyKeySelector,
+      keySelector: this.#first.keySelector,
       second: {
         stream: this.#second.stream as DataStream<unknown>,
-        keySelector: this.#second.keySelector as AnyKeySelector,
+        keySelector: this.#second.keySelector,
       },
     });
   }

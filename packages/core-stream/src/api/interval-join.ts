@@ -1,7 +1,6 @@
 import { StreamConfigError } from '../errors.js';
 import type { OutputTag } from '../functions/functions.js';
 import type { JoinedLeft, JoinedRight, JoinType, ProcessJoinFunction } from '../functions/join-functions.js';
-import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { intervalJoinOperator } from '../operators/interval-join.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
@@ -95,8 +94,8 @@ export class IntervalJoined<L, R, K, J extends JoinType> {
     join: ProcessJoinFunction<JoinedLeft<L, J>, JoinedRight<R, J>, Out>,
   ): SingleOutputStreamOperator<Out> {
     const { stream, keySelector } = this.#left;
-    const leftKeySelector = keySelector as AnyKeySelector;
-    const rightKeySelector = this.#right.keySelector as AnyKeySelector;
+    const leftKeySelector = keySelector;
+    const rightKeySelector = this.#right.keySelector;
     const factory = intervalJoinOperator({
       leftLateOutput: undefined,
       rightLateOutput: undefined,

@@ -26,16 +26,18 @@ export class KeyedStream<T, K> {
   /** For the package's own use. */
   readonly stream: DataStream<T>;
   /** For the package's own use. */
-  readonly keySelector: KeySelector<T, K>;
+  readonly keySelector: AnyKeySelector;
+  /** Reads `K` back from the type only; never set. */
+  declare readonly keyType: K | undefined;
 
   constructor(stream: DataStream<T>, keySelector: KeySelector<T, K>) {
     this.stream = stream;
-    this.keySelector = keySelector;
+    this.keySelector = keySelector as AnyKeySelector;
   }
 
   /** Gives each record to a function with the key's state and timers. Made once per subtask. */
   process<R>(create: KeyedProcessFunctionFactory<K, T, R>): SingleOutputStreamOperator<R> {
-    const keySelector = this.keySelector as AnyKeySelector;
+    const { keySelector } = this;
     const factory = keyedProcessOperator(
       keySelector,
       requireFactory('process', create) as KeyedProcessFunctionFactory<unknown, unknown, unknown>,
@@ -116,19 +118,17 @@ export class KeyedStream<T, K> {
   }
 
   #rolling(type: string, reduce: ReduceFunction<unknown>): SingleOutputStreamOperator<T> {
-    const keySelector = this.keySelector as AnyKeySelector;
+    const { keySelector } = this;
     return this.stream.transform<T>(type, rollingReduceOperator(keySelector, reduce), { keySelector });
   }
 
   /** Groups each key's records into windows. */
   window<W extends Window>(assigner: WindowAssigner<T, W>): WindowedStream<T, K, W> {
-    return new WindowedStream(WindowDefinition.of(this.stream, this.keySelector as AnyKeySelector, assigner));
+    return new WindowedStream(WindowDefinition.of(this.stream, this.keySelector, assigner));
   }
 
   /** Windows of `size` records of a key; with `slide` one every `slide` records, over the newest `size`. */
   countWindow(size: number, slide?: number): WindowedStream<T, K, GlobalWindow> {
-    return new WindowedStream(
-      WindowDefinition.ofCount(this.stream, this.keySelector as AnyKeySelector, size, slide),
-    );
+    return new WindowedStream(WindowDefinition.ofCount(this.stream, this.keySelector, size, slide));
   }
 }

@@ -35,6 +35,9 @@ import { SingleOutputStreamOperator } from './data-stream.js';
 import type { JobClient } from './job-client.js';
 import type { StreamScope } from './stream-scope.js';
 
+/** Flink's default. */
+const DEFAULT_WATERMARK_INTERVAL_MS = 200;
+
 export interface EnvironmentOptions {
   /** Subtasks per operator, unless an operator sets its own; 1 unless told. */
   readonly parallelism?: number;
@@ -58,7 +61,9 @@ export interface EnvironmentOptions {
    * them as closures, slower and with the same results.
    */
   readonly codeGeneration?: 'auto' | 'off';
+  /** Processing time, and all waiting; the machine's clock unless told. */
   readonly clock?: Clock;
+  /** Where the engine and functions report to; nowhere unless told. */
   readonly logger?: Logger;
   /** Where `print()` writes to; standard output unless told. */
   readonly printTarget?: PrintTarget;
@@ -81,12 +86,21 @@ export interface ExecuteOptions {
  */
 export class StreamExecutionEnvironment {
   readonly #options: EnvironmentOptions;
+  readonly #watermarkIntervalMs: number;
   readonly #scope: StreamScope;
   #checkpointing: CheckpointConfig | undefined;
   #runtimeMode: RuntimeMode;
 
   private constructor(options: EnvironmentOptions) {
+    const { autoWatermarkIntervalMs = DEFAULT_WATERMARK_INTERVAL_MS } = options;
+    if (!(autoWatermarkIntervalMs > 0 && autoWatermarkIntervalMs < Infinity)) {
+      throw new StreamConfigError(
+        `autoWatermarkIntervalMs must be more than 0 milliseconds, got ${autoWatermarkIntervalMs}. ` +
+          "A strategy whose watermarks leave at once is made by withEmission('on-advance').",
+      );
+    }
     this.#options = options;
+    this.#watermarkIntervalMs = autoWatermarkIntervalMs;
     this.#runtimeMode = options.runtimeMode ?? 'streaming';
     this.#scope = { graph: new StreamGraph(), printTarget: options.printTarget ?? process.stdout };
   }
@@ -174,8 +188,8 @@ export class StreamExecutionEnvironment {
         `The checkpoint interval must be more than 0 milliseconds, got ${config.intervalMs}`,
       );
     }
-    const { maxPendingCommits = 1 } = config;
-    if (!Number.isInteger(maxPendingCommits) || maxPendingCommits < 1) {
+    const { maxPendingCommits } = config;
+    if (maxPendingCommits !== undefined && !(Number.isInteger(maxPendingCommits) && maxPendingCommits > 0)) {
       throw new StreamConfigError(
         `maxPendingCommits must be a whole number above 0, got ${maxPendingCommits}`,
       );
@@ -217,7 +231,7 @@ export class StreamExecutionEnvironment {
       plan: this.#plan(),
       clock: this.#options.clock ?? systemClock,
       logger: this.#options.logger ?? silentLogger,
-      watermarkIntervalMs: this.#options.autoWatermarkIntervalMs ?? 200,
+      watermarkIntervalMs: this.#watermarkIntervalMs,
       batch: batchOptions(this.#options),
       isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
       checkpointing: this.#checkpointing,

@@ -1,6 +1,5 @@
 import type { OutputTag } from '../functions/functions.js';
 import type { JoinedRight, ProcessJoinFunction } from '../functions/join-functions.js';
-import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { temporalJoinOperator } from '../operators/temporal-join.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
@@ -46,8 +45,8 @@ export class TemporalJoin<L, R, K, J extends TemporalJoinType> {
   process<Out>(join: ProcessJoinFunction<L, JoinedRight<R, J>, Out>): SingleOutputStreamOperator<Out> {
     const { type, isDeletion = () => false, lateOutput } = this.#settings;
     const { stream, keySelector } = this.#left;
-    const leftKeySelector = keySelector as AnyKeySelector;
-    const rightKeySelector = this.#versions.keySelector as AnyKeySelector;
+    const leftKeySelector = keySelector;
+    const rightKeySelector = this.#versions.keySelector;
     const factory = temporalJoinOperator({
       type,
       leftKeySelector,

@@ -13,7 +13,7 @@ import type { Logger } from '../runtime/logger.js';
  * @typeParam WriterStateT what a writer stores in a checkpoint besides committables
  */
 export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
-  /** One per subtask. `restored` holds the writer states of the checkpoint that is restored, redistributed. */
+  /** One per subtask. `restored` holds its own states in the restored checkpoint; at another parallelism those of all, in turn. */
   createWriter(
     context: SinkWriterContext,
     restored: readonly WriterStateT[],

@@ -16,6 +16,7 @@ import type { AsyncFunction, AsyncFunctionFactory } from '../functions/async-fun
 import type { AsyncRetryStrategy } from '../functions/async-retry.js';
 import { describeValue } from '../runtime/describe-value.js';
 import { operatorError } from '../runtime/operator-error.js';
+import { shareOf } from '../state/redistribution.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { AsyncCall } from './async-call.js';
 import { AsyncQueue } from './async-queue.js';
@@ -116,17 +117,18 @@ class AsyncWaitOperator implements StreamOperator {
     return this.#function.close?.();
   }
 
-  /** This subtask's own state; after a change of parallelism every n-th record of all, and the lowest watermark. */
+  /** The watermark is this subtask's own; after a change of parallelism the lowest. */
   #restored(): AsyncWaitSnapshot {
     const { parallelism, subtaskIndex } = this.#context;
     const states = (this.#context.restored ?? []) as readonly AsyncWaitSnapshot[];
     if (states.length === 0) return { watermark: MIN_TIMESTAMP, records: [] };
-    if (states.length === parallelism) return states[subtaskIndex]!;
+    const own = states.length === parallelism ? [states[subtaskIndex]!] : states;
     return {
-      watermark: Math.min(...states.map(({ watermark }) => watermark)),
-      records: states
-        .flatMap(({ records }) => records)
-        .filter((_record, index) => index % parallelism === subtaskIndex),
+      watermark: Math.min(...own.map(({ watermark }) => watermark)),
+      records: shareOf(
+        states.map(({ records }) => records),
+        this.#context,
+      ),
     };
   }
 

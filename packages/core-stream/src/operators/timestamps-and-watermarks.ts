@@ -1,7 +1,6 @@
 import { StreamConfigError } from '../errors.js';
 import { timestampsOnly } from '../batch/batch-source.js';
-import type { WatermarkStrategy } from '../time/watermark-strategy.js';
-import { MAX_WATERMARK } from '../time/watermark-strategy.js';
+import { MAX_WATERMARK, type WatermarkStrategy } from '../time/watermark-strategy.js';
 import { restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
@@ -30,7 +29,8 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   readonly #output: Output;
   readonly #tracker: WatermarkTracker;
   #cancelTick: (() => void) | undefined;
-  #isFinished = false;
+  /** +∞ has been passed on: nothing may follow it. */
+  #hasEnded = false;
 
   constructor(context: OperatorContext, output: Output, strategy: WatermarkStrategy<unknown>) {
     this.#context = context;
@@ -44,7 +44,7 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
     const reached = restored as readonly WatermarkSnapshot[];
     this.#tracker.restoreWatermark(restoredWatermark(reached, subtaskIndex, parallelism));
     const tick = () => {
-      if (this.#isFinished) return;
+      if (this.#hasEnded) return;
       // A tick that comes late, because the task was blocked, counts as one for idleness.
       this.#tracker.onPeriodicEmit(this.#context.watermarkIntervalMs);
       this.#cancelTick = this.#context.schedule(this.#context.watermarkIntervalMs, tick);
@@ -59,7 +59,10 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   }
 
   processWatermark(timestamp: number): void {
-    if (timestamp === MAX_WATERMARK) this.#output.emitWatermark(timestamp);
+    if (timestamp !== MAX_WATERMARK) return;
+    this.#hasEnded = true;
+    this.#cancelTick?.();
+    this.#output.emitWatermark(timestamp);
   }
 
   processIdle(): void {
@@ -68,14 +71,9 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
 
   snapshotState(): WatermarkSnapshot {
     return {
-      watermark: this.#isFinished ? MAX_WATERMARK : this.#tracker.watermark,
+      watermark: this.#hasEnded ? MAX_WATERMARK : this.#tracker.watermark,
       isIdle: this.#tracker.isIdle,
     };
-  }
-
-  finish(): void {
-    this.#isFinished = true; // nothing is emitted after +∞
-    this.#cancelTick?.();
   }
 
   close(): void {

@@ -7,6 +7,7 @@
  * 2. Committers see the requests of one checkpoint in one call, ordered by subtask.
  */
 import type { Committer, CommitRequest } from '../connectors/sink.js';
+import { CheckpointError } from '../errors.js';
 import { operatorError } from './operator-error.js';
 
 export interface SinkCommitter {
@@ -23,8 +24,10 @@ export class CommitQueue {
     this.#sinks = sinks;
   }
 
+  /** @throws CheckpointError `MILLRACE_CHECKPOINT` for requests that no committer would ever make visible */
   add(uid: string, requests: readonly CommitRequest<unknown>[]): void {
-    if (requests.length === 0 || !this.#sinks.some((sink) => sink.uid === uid)) return;
+    if (requests.length === 0) return;
+    if (!this.#sinks.some((sink) => sink.uid === uid)) throw noCommitter(uid, requests.length);
     this.#pending.set(uid, [...(this.#pending.get(uid) ?? []), ...requests]);
   }
 
@@ -92,4 +95,12 @@ export class CommitQueue {
     }
     return errors;
   }
+}
+
+function noCommitter(uid: string, count: number): CheckpointError {
+  return new CheckpointError(
+    `The sink with uid '${uid}' has ${count} prepared ${count === 1 ? 'commit' : 'commits'} and no committer: nothing would make them visible. ` +
+      'Give it its createCommitter (back), or let its writers prepare nothing.',
+    { details: { uid } },
+  );
 }

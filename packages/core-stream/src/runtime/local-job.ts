@@ -38,6 +38,9 @@ import { alignSources } from './watermark-alignment.js';
 /** Turns of all tasks before the event loop gets one (invariant 3). */
 const TURNS_PER_YIELD = 16;
 
+/** Sinks commit one checkpoint while the next one is taken. */
+const DEFAULT_MAX_PENDING_COMMITS = 2;
+
 export class LocalJob implements TaskListener {
   readonly #options: JobOptions;
   readonly #abort = new AbortController();
@@ -52,7 +55,8 @@ export class LocalJob implements TaskListener {
   #snapshots: OperatorSnapshot[] = [];
   #enumerators: { uid: string; bytes: Uint8Array }[] = [];
   #triggeredAt = 0;
-  #lastCheckpoint: CheckpointData | undefined;
+  /** Of a batch job. */
+  #onlyCheckpoint: CheckpointData | undefined;
   #cancelInterval: (() => void) | undefined;
   readonly #background = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
@@ -160,7 +164,7 @@ export class LocalJob implements TaskListener {
     this.#apply(
       initialCoordinator({
         tasks: tasks.map((task) => task.id),
-        maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? 2,
+        maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? DEFAULT_MAX_PENDING_COMMITS,
         nextCheckpointId: (checkpoint?.checkpointId ?? 0) + 1,
         uncommitted:
           checkpoint !== undefined && checkpoint.pendingCommits.length > 0 ? [checkpoint.checkpointId] : [],
@@ -312,7 +316,6 @@ export class LocalJob implements TaskListener {
 
   #trigger(checkpointId: number): void {
     try {
-      this.#snapshots = [];
       this.#triggeredAt = this.#options.clock.now();
       this.#enumerators = [...this.#sources].map(([uid, source]) => ({
         uid,
@@ -327,8 +330,11 @@ export class LocalJob implements TaskListener {
   }
 
   async #persist(checkpointId: number): Promise<void> {
-    const operators = [...this.#snapshots].sort((a, b) => a.subtaskIndex - b.subtaskIndex);
-    for (const { uid, subtaskIndex, committables } of operators) {
+    const snapshots = this.#snapshots.sort((a, b) => a.subtaskIndex - b.subtaskIndex);
+    const enumerators = this.#enumerators;
+    this.#snapshots = []; // the state of the job once more: it is not kept until the next checkpoint
+    this.#enumerators = [];
+    for (const { uid, subtaskIndex, committables } of snapshots) {
       this.#commits.add(
         uid,
         committables.map((committable) => ({ checkpointId, subtaskIndex, committable })),
@@ -341,12 +347,12 @@ export class LocalJob implements TaskListener {
       jobId: this.#jobId,
       maxParallelism: plan.maxParallelism,
       createdAt: clock.now(),
-      operators,
-      enumerators: this.#enumerators,
+      operators: snapshots.map(({ uid, subtaskIndex, bytes }) => ({ uid, subtaskIndex, bytes })),
+      enumerators,
       pendingCommits: this.#commits.snapshot(),
     };
     const bytes = await checkpointing?.storage.write(data);
-    this.#lastCheckpoint = data;
+    if (plan.isBatch) this.#onlyCheckpoint = data;
     this.#statistics = {
       ...this.#statistics,
       completed: this.#statistics.completed + 1,
@@ -358,7 +364,7 @@ export class LocalJob implements TaskListener {
   }
 
   async #finish(): Promise<void> {
-    if (this.#options.plan.isBatch) await storeEnd(this.#options, this.#lastCheckpoint);
+    if (this.#options.plan.isBatch) await storeEnd(this.#options, this.#onlyCheckpoint);
     this.#isFinished = true;
     this.wake();
   }

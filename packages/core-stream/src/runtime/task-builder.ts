@@ -9,6 +9,7 @@ import type { OperatorContext, StreamOperator } from '../operators/operator.js';
 import type { ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
+import { shareOf } from '../state/redistribution.js';
 import type { Clock } from '../time/clock.js';
 import { restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
@@ -234,8 +235,9 @@ class SubtaskBuilder {
         return this.#named(node, 'being made', () => factory(this.#operatorContext(node, restored), output));
       }
       case 'sink': {
-        const states = (restored ?? []).flatMap((state) => (state as readonly unknown[] | undefined) ?? []);
-        const own = states.filter((_, index) => index % node.parallelism === this.#subtaskIndex);
+        const states = (restored ?? []).map((state) => (state as readonly unknown[] | undefined) ?? []);
+        const { parallelism } = node;
+        const own = shareOf(states, { subtaskIndex: this.#subtaskIndex, parallelism });
         return new SinkOperator(await this.#options.createWriter(node, this.#subtaskIndex, own), output);
       }
     }

@@ -10,6 +10,7 @@
  * 3. One name has one kind, also after a restore.
  */
 import { StreamConfigError } from '../errors.js';
+import { shareOf, type SubtaskPlace } from './redistribution.js';
 import type { ListState, ListStateDescriptor } from './state.js';
 
 /** Where a function gets state from that belongs to its subtask, not to a key. */
@@ -30,11 +31,6 @@ export interface OperatorStateSnapshot {
   readonly name: string;
   readonly mode: OperatorStateMode;
   readonly elements: readonly unknown[];
-}
-
-interface Subtask {
-  readonly subtaskIndex: number;
-  readonly parallelism: number;
 }
 
 class OperatorList<T> implements ListState<T> {
@@ -68,13 +64,13 @@ class OperatorList<T> implements ListState<T> {
 }
 
 export class HeapOperatorState implements OperatorStateStore {
-  readonly #subtask: Subtask;
+  readonly #subtask: SubtaskPlace;
   readonly #lists = new Map<string, OperatorList<unknown>>();
   /** What the program has not asked for yet: per name, the elements by old subtask. */
   readonly #restored = new Map<string, { mode: OperatorStateMode; bySubtask: (readonly unknown[])[] }>();
 
   /** `restored` has what each subtask stored, ascending, at whatever parallelism. */
-  constructor(subtask: Subtask, restored: readonly (readonly OperatorStateSnapshot[])[]) {
+  constructor(subtask: SubtaskPlace, restored: readonly (readonly OperatorStateSnapshot[])[]) {
     this.#subtask = subtask;
     for (const [index, snapshots] of restored.entries()) {
       for (const { name, mode, elements } of snapshots) {
@@ -98,7 +94,7 @@ export class HeapOperatorState implements OperatorStateStore {
     const unasked = [...this.#restored].map(([name, { mode, bySubtask }]) => ({
       name,
       mode,
-      elements: this.#share(bySubtask), // invariant 2: of union state too
+      elements: shareOf(bySubtask, this.#subtask), // invariant 2: of union state too
     }));
     return [...asked, ...unasked];
   }
@@ -124,18 +120,10 @@ export class HeapOperatorState implements OperatorStateStore {
     const bySubtask = restored?.bySubtask ?? [];
     const made = new OperatorList<T>(
       mode,
-      (mode === 'union' ? bySubtask.flat() : this.#share(bySubtask)) as T[],
+      (mode === 'union' ? bySubtask.flat() : shareOf(bySubtask, this.#subtask)) as T[], // invariant 1
     );
     this.#restored.delete(name);
     this.#lists.set(name, made as OperatorList<unknown>);
     return made;
-  }
-
-  /** Invariant 1. */
-  #share(bySubtask: readonly (readonly unknown[])[]): readonly unknown[] {
-    const { subtaskIndex, parallelism } = this.#subtask;
-    return bySubtask.length === parallelism
-      ? bySubtask[subtaskIndex]!
-      : bySubtask.flat().filter((_, index) => index % parallelism === subtaskIndex);
   }
 }

@@ -23,14 +23,9 @@ export class MemoryCheckpointStorage implements CheckpointStorage {
 
   async write(checkpoint: CheckpointData): Promise<number> {
     await this.beforeWrite(checkpoint);
-    const { checkpointId, jobName, jobId, maxParallelism, createdAt } = checkpoint;
-    const copy = structuredClone({
-      operators: checkpoint.operators.map(({ uid, subtaskIndex, bytes }) => ({ uid, subtaskIndex, bytes })),
-      enumerators: checkpoint.enumerators,
-      pendingCommits: checkpoint.pendingCommits,
-    });
+    const copy = structuredClone(checkpoint);
     await turn();
-    this.checkpoints.push({ checkpointId, jobName, jobId, maxParallelism, createdAt, ...copy });
+    this.checkpoints.push(copy);
     await this.afterWrite(checkpoint);
     return checkpoint.operators.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   }

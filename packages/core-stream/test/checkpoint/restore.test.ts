@@ -171,6 +171,21 @@ describe('a restart', () => {
     expect(system.visible).toEqual([1, 2]);
   });
 
+  it('is refused where what the checkpoint had left has lost its committer', async () => {
+    const storage = await finishedJob();
+    const newest = storage.checkpoints[0];
+    if (newest === undefined) throw new Error('no checkpoint');
+    storage.checkpoints[0] = {
+      ...newest,
+      pendingCommits: [
+        { uid: 'out', requests: [{ checkpointId: 1, subtaskIndex: 0, committable: 'transaction' }] },
+      ],
+    };
+    const error = await failureOf(start(storage, {}));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toContain("The sink with uid 'out' has 1 prepared commit and no committer");
+  });
+
   it('at another parallelism gives the splits back to the enumerator, and totals stay', async () => {
     const clock = new ManualClock();
     const storage = new MemoryStorage();
@@ -261,5 +276,31 @@ describe('a restart', () => {
       [...run(0, 2), ...run(1, 3)],
       [...run(0, 2), ...run(1, 3), ...run(2, 1)],
     ]);
+  });
+
+  it('gives each writer of a sink its own states, at the same parallelism', async () => {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage();
+    const given: Record<number, readonly string[]> = {};
+    for (let run = 0; run < 2; run++) {
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock, parallelism: 2 });
+      env.enableCheckpointing({ intervalMs: 1000, storage });
+      env
+        .fromCollection([1])
+        .sinkTo<never, string>({
+          createWriter: ({ subtaskIndex }, restored) => {
+            given[subtaskIndex] = restored;
+            return {
+              write: () => undefined,
+              flush: () => undefined,
+              snapshotState: () => (subtaskIndex === 0 ? ['first of 0', 'second of 0'] : ['of 1']),
+              close: () => undefined,
+            };
+          },
+        })
+        .uid('out');
+      await drive(env.executeAsync('writers'), clock);
+    }
+    expect(given).toEqual({ 0: ['first of 0', 'second of 0'], 1: ['of 1'] });
   });
 });

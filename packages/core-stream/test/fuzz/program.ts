@@ -1,11 +1,13 @@
 /** Random programs: what they are, what they have to give, and how they are built. */
 import fc from 'fast-check';
 import {
+  AsyncDataStream,
   WatermarkStrategy,
   type DataStream,
   type Sink,
   type StreamExecutionEnvironment,
 } from '../../src/index.js';
+import { turn } from '../support/conditions.js';
 import { FAIL, ScriptedSource, type ScriptStep } from '../../src/testing/index.js';
 import { NO_RESULT, stages, type Choice, type Row, type Stage, type StageName } from './stages.js';
 
@@ -21,6 +23,8 @@ export interface SourceSpec {
   readonly parallelism: number | undefined;
   /** The split, and the step of it, at which the source fails the first time. */
   readonly failures: readonly { split: number; step: number }[];
+  /** Records that are let through at a time, one turn of the event loop each; no limit unless told. */
+  readonly throttle: number | undefined;
 }
 
 export interface StageSpec extends Choice {
@@ -41,23 +45,23 @@ export interface ProgramSpec {
 
 const parallelism = fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined, freq: 2 });
 
+const record = fc.record({
+  key: fc.integer({ min: 0, max: 4 }),
+  v: fc.integer({ min: 0, max: 20 }),
+  step: fc.integer({ min: 0, max: 9 }),
+  delay: fc.integer({ min: 0, max: DISORDER_MS }),
+});
+
 const sourceSpec: fc.Arbitrary<SourceSpec> = fc.record({
-  splits: fc.array(
-    fc.array(
-      fc.record({
-        key: fc.integer({ min: 0, max: 4 }),
-        v: fc.integer({ min: 0, max: 20 }),
-        step: fc.integer({ min: 0, max: 9 }),
-        delay: fc.integer({ min: 0, max: DISORDER_MS }),
-      }),
-      { maxLength: 25 },
-    ),
-    { minLength: 1, maxLength: 3 },
-  ),
+  splits: fc.array(fc.oneof(fc.array(record, { maxLength: 4 }), fc.array(record, { minLength: 12, maxLength: 40 })), {
+    minLength: 1,
+    maxLength: 3,
+  }),
   isPeriodic: fc.boolean(),
   batch: fc.integer({ min: 1, max: 9 }),
   parallelism,
-  failures: fc.array(fc.record({ split: fc.nat(2), step: fc.nat(24) }), { maxLength: 2 }),
+  failures: fc.array(fc.record({ split: fc.nat(2), step: fc.nat(40) }), { maxLength: 3 }),
+  throttle: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined, freq: 3 }),
 });
 
 const stageSpec: fc.Arbitrary<StageSpec> = fc.record({
@@ -152,7 +156,8 @@ export function build(
   const streams: DataStream<Row>[] = program.spec.sources.map((source, index) => {
     const emission = source.isPeriodic ? 'periodic' : 'on-advance';
     const stream = env.fromSource(sources[index]!, strategy.withEmission(emission), `source ${index}`);
-    return source.parallelism === undefined ? stream : stream.setParallelism(source.parallelism);
+    if (source.parallelism !== undefined) stream.setParallelism(source.parallelism);
+    return source.throttle === undefined ? stream : throttled(stream, source.throttle);
   });
   for (const { stage, first, second, chaining, parallelism: own, a, b } of program.stages) {
     const { stream, operator } = stage.build(streams[first]!, streams[second]!, { a, b });
@@ -167,4 +172,12 @@ export function build(
   for (const [sink, stream] of program.shown.entries()) {
     streams[stream]!.map((row) => lineOf(sink, row)).sinkTo(sinkOf(sink));
   }
+}
+
+function throttled(stream: DataStream<Row>, capacity: number): DataStream<Row> {
+  const asyncInvoke = async (row: Row) => {
+    await turn();
+    return [row];
+  };
+  return AsyncDataStream.orderedWait(stream, { asyncInvoke }, { timeoutMs: Infinity, capacity });
 }

@@ -73,11 +73,11 @@ describe('a random program', () => {
         const storage = new MemoryStorage();
         const systems = program.shown.map(() => new ExternalSystem<string>());
         let faultsLeft = random.below(5);
-        let untilFault = random.below(60);
+        let untilFault = random.below(150);
         const fault = (point: string) => {
           if (faultsLeft === 0 || untilFault-- > 0) return;
           faultsLeft--;
-          untilFault = random.below(60);
+          untilFault = random.below(150);
           throw new Error(`injected: ${point}`);
         };
         storage.beforeWrite = () => fault('before write');

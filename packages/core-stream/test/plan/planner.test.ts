@@ -158,6 +158,12 @@ describe('what is refused before anything runs', () => {
     }
   });
 
+  it.each([0, -1, NaN, Infinity])('a watermark interval of %d ms', (autoWatermarkIntervalMs) => {
+    expect(() => StreamExecutionEnvironment.getExecutionEnvironment({ autoWatermarkIntervalMs })).toThrow(
+      /autoWatermarkIntervalMs must be/,
+    );
+  });
+
   it('by execute with a rejection, not with an exception', async () => {
     await expect(environment().execute('empty')).rejects.toBeInstanceOf(StreamConfigError);
   });

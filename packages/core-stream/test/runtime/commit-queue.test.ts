@@ -65,8 +65,8 @@ describe('commit queue', () => {
       return Promise.resolve();
     });
     queue.add('out', [request(3, 2), request(2, 1), request(3, 0), request(2, 0), request(4, 0)]);
-    queue.add('no committer', [request(2, 0)]);
     queue.add('out', []);
+    queue.add('no committer', []);
     await queue.recover();
     expect(recovered[0]).toHaveLength(5);
     await queue.commit(3);
@@ -75,5 +75,12 @@ describe('commit queue', () => {
       ['3/0', '3/2'],
     ]);
     expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(4, 0)] }]);
+  });
+
+  it('refuses what no committer would ever make visible', () => {
+    const { queue } = queueOf(() => Promise.resolve());
+    expect(() => queue.add('other', [request(1, 0)])).toThrow(
+      "The sink with uid 'other' has 1 prepared commit and no committer",
+    );
   });
 });
