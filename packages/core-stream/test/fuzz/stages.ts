@@ -274,7 +274,7 @@ interface Span {
   readonly end: number;
 }
 
-const aligned = (size: number, slide: number, offset: number) => (rows: Rows) => {
+const aligned = (size: number, slide: number, offset: number) => (rows: Rows): Spans => {
   const windows = new Map<number, Row[]>();
   for (const row of rows) {
     for (let start = mod(row.at - offset, slide) * -1 + row.at; start > row.at - size; start -= slide) {
@@ -284,11 +284,16 @@ const aligned = (size: number, slide: number, offset: number) => (rows: Rows) =>
   return [...windows].map(([start, members]) => ({ start, end: start + size, members }));
 };
 
-const sessions = (gap: number) => (rows: Rows) => {
+type Spans = readonly (Span & { readonly members: Rows })[];
+const NO_SPANS: Spans = [];
+
+const sessions = (gap: number) => (rows: Rows): Spans => {
   const found: { start: number; end: number; members: Row[] }[] = [];
   for (const row of [...rows].sort((x, y) => x.at - y.at)) {
     const last = found.at(-1);
-    if (last !== undefined && row.at <= last.end) {
+    // Whether a record at the very end is part of the session depends on what has fired by then.
+    if (row.at === last?.end) return NO_SPANS;
+    if (last !== undefined && row.at < last.end) {
       last.end = row.at + gap;
       last.members.push(row);
     } else found.push({ start: row.at, end: row.at + gap, members: [row] });
@@ -343,11 +348,11 @@ const windows: Stage = {
   },
   expect(rows, _, choice) {
     const isForAll = (choice.a >> 1) % 4 === 3;
-    return (isForAll ? [rows] : groups(rows, choice)).flatMap((group) =>
-      windowsOf(choice.a)
-        .split(group)
-        .map(({ start, end, members }) => toRow(nameOf({ start, end }), sumOf(members), end - 1)),
-    );
+    const spans = (isForAll ? [rows] : groups(rows, choice)).map(windowsOf(choice.a).split);
+    if (spans.includes(NO_SPANS)) return NO_RESULT;
+    return spans
+      .flat()
+      .map(({ start, end, members }) => toRow(nameOf({ start, end }), sumOf(members), end - 1));
   },
 };
 
