@@ -252,6 +252,21 @@ describe('a record that is emitted outside of the turn', () => {
     },
   );
 
+  it('fails the job also where it goes to a side output that nobody reads, and is not counted', async () => {
+    const { env } = environment();
+    env
+      .fromCollection([1])
+      .process<number>(() => ({
+        processElement: (n, context) =>
+          void Promise.resolve().then(() => context.output(new OutputTag<number>('unread'), n)),
+      }))
+      .sinkTo(new CollectingSink<number>());
+    const job = env.executeAsync('later');
+    const error = await failureOf(job.result);
+    expect(error.message).toContain("'Process' (subtask 0) failed while emitting a record");
+    expect(job.snapshot().operators.find(({ name }) => name === 'Process')?.sideOutputs).toEqual({});
+  });
+
   it('may be emitted while an operator opens', async () => {
     const { env } = environment();
     const sink = new CollectingSink<string>();
