@@ -7,8 +7,10 @@ export type StreamErrorCode =
   | 'MILLRACE_CANCELLED'
   | 'MILLRACE_INVARIANT';
 
+/** Facts about a failure, for logs and programs. Never credentials. */
 export type StreamErrorDetails = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** What an error carries besides its message. */
 export interface StreamErrorOptions {
   readonly cause?: unknown;
   readonly details?: StreamErrorDetails;

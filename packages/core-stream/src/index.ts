@@ -106,6 +106,8 @@ export type {
   MapState,
   MapStateKey,
   ReducingState,
+  StateDescriptor,
+  StateKind,
   StateOptions,
   ValueState,
 } from './state/state.js';
@@ -139,12 +141,7 @@ export { GlobalWindow, TimeWindow } from './windows/window.js';
 export type { Window, WindowType } from './windows/window.js';
 export type { MergedWindows, WindowAssigner, WindowAssignerContext } from './windows/window-assigner.js';
 export { TriggerResult } from './windows/trigger.js';
-export type {
-  MergeableStateDescriptor,
-  OnMergeContext,
-  Trigger,
-  TriggerContext,
-} from './windows/trigger.js';
+export type { MergeableStateDescriptor, OnMergeContext, Trigger, TriggerContext } from './windows/trigger.js';
 export { ContinuousEventTimeTrigger } from './windows/continuous-event-time-trigger.js';
 export { ContinuousProcessingTimeTrigger } from './windows/continuous-processing-time-trigger.js';
 export { CountTrigger } from './windows/count-trigger.js';
@@ -197,12 +194,7 @@ export type { DataGeneratorOptions, DataGeneratorSplit } from './connectors/data
 export type { IndexSplit } from './connectors/index-reader.js';
 export { NumberSequenceSource } from './connectors/number-sequence-source.js';
 export { FileSource } from './connectors/file-source.js';
-export type {
-  CsvOptions,
-  FileSourceOptions,
-  LineOptions,
-  NdjsonOptions,
-} from './connectors/file-source.js';
+export type { CsvOptions, FileSourceOptions, LineOptions, NdjsonOptions } from './connectors/file-source.js';
 export type { CsvRecord } from './connectors/csv-format.js';
 export type { FileEnumeratorState } from './connectors/file-enumerator.js';
 export type { IncludeFile } from './connectors/file-listing.js';
@@ -246,4 +238,4 @@ export {
   StreamError,
   StreamRecordError,
 } from './errors.js';
-export type { StreamErrorCode, StreamErrorDetails } from './errors.js';
+export type { StreamErrorCode, StreamErrorDetails, StreamErrorOptions } from './errors.js';

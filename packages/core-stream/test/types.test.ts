@@ -58,8 +58,12 @@ describe('types', () => {
     expectTypeOf(env.fromSource(new ScriptedSource<Click>([]), strategy, 'In')).toEqualTypeOf<
       SingleOutputStreamOperator<Click>
     >();
-    expectTypeOf(env.addSource(new ScriptedSource<Click>([]))).toEqualTypeOf<SingleOutputStreamOperator<Click>>();
-    expectTypeOf(env.addSource<number>({ collect: () => false })).toEqualTypeOf<SingleOutputStreamOperator<number>>();
+    expectTypeOf(env.addSource(new ScriptedSource<Click>([]))).toEqualTypeOf<
+      SingleOutputStreamOperator<Click>
+    >();
+    expectTypeOf(env.addSource<number>({ collect: () => false })).toEqualTypeOf<
+      SingleOutputStreamOperator<number>
+    >();
     expectTypeOf(env.fromCollection(['a'])).toEqualTypeOf<SingleOutputStreamOperator<string>>();
     expectTypeOf(env.execute).returns.resolves.toEqualTypeOf<JobExecutionResult>();
     const strings = WatermarkStrategy.noWatermarks<string>();

@@ -30,11 +30,13 @@ export class CoGroupedStreams<L, R> {
   }
 }
 
+/** Two streams to be grouped of which the left key is known. */
 export interface CoGroupWhere<L, R, K> {
   /** The key of the right records, of the same type. */
   equalTo(rightKeySelector: KeySelector<R, K>): CoGroupEqualTo<L, R>;
 }
 
+/** Two streams to be grouped whose keys are known. */
 export interface CoGroupEqualTo<L, R> {
   window<W extends Window>(assigner: WindowAssigner<SidedRecord<L, R>, W>): WindowedCoGroup<L, R, W>;
 }

@@ -43,11 +43,13 @@ export class JoinedStreams<L, R, J extends JoinType> {
   }
 }
 
+/** Two streams to be joined of which the left key is known. */
 export interface JoinWhere<L, R, K, J extends JoinType> {
   /** The key of the right records, of the same type. */
   equalTo(rightKeySelector: KeySelector<R, K>): JoinEqualTo<L, R, J>;
 }
 
+/** Two streams to be joined whose keys are known. */
 export interface JoinEqualTo<L, R, J extends JoinType> {
   window<W extends Window>(assigner: WindowAssigner<SidedRecord<L, R>, W>): WindowedJoin<L, R, W, J>;
 }

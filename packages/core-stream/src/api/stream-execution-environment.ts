@@ -38,6 +38,7 @@ import type { StreamScope } from './stream-scope.js';
 /** Flink's default. */
 const DEFAULT_WATERMARK_INTERVAL_MS = 200;
 
+/** Settings of a program: each has a default. */
 export interface EnvironmentOptions {
   /** Subtasks per operator, unless an operator sets its own; 1 unless told. */
   readonly parallelism?: number;
@@ -71,6 +72,7 @@ export interface EnvironmentOptions {
   readonly createJobId?: () => string;
 }
 
+/** Settings of one run. */
 export interface ExecuteOptions {
   /** Cancels the job when aborted. */
   readonly signal?: AbortSignal;

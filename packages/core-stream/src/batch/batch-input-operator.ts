@@ -13,7 +13,7 @@
  * 4. Nothing of the sorted input is in a checkpoint: a batch job takes its only one after the end.
  */
 import { InvariantError } from '../errors.js';
-import type { AnyKeySelector, NodeSpec } from '../graph/stream-graph.js';
+import type { AnyKeySelector, OperatorSpec } from '../graph/stream-graph.js';
 import type {
   DrainStatus,
   OperatorContext,
@@ -29,8 +29,6 @@ import type { SortedCursor } from './sorted-cursor.js';
 
 /** Records that one call of `drain` hands on. */
 const DRAIN_SIZE = 256;
-
-type OperatorSpec = Extract<NodeSpec, { readonly kind: 'operator' }>;
 
 /** The operator of `spec` as it runs in batch mode; as it is, where it has no keys and no input to read first. */
 export function batchOperator(spec: OperatorSpec, options: BatchOptions): OperatorFactory {

@@ -1,7 +1,5 @@
-import type { NodeSpec } from '../graph/stream-graph.js';
+import type { SourceSpec } from '../graph/stream-graph.js';
 import { WatermarkStrategy } from '../time/watermark-strategy.js';
-
-type SourceSpec = Extract<NodeSpec, { readonly kind: 'source' }>;
 
 /** A source as batch mode reads it. */
 export function batchSource(spec: SourceSpec): SourceSpec {

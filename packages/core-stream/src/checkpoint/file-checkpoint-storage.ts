@@ -41,11 +41,13 @@ interface Manifest {
   readonly pendingCommits: readonly (Part & { readonly requests: number })[];
 }
 
+/** What a checkpoint directory keeps. */
 export interface FileCheckpointStorageOptions {
   /** How many checkpoints are kept; 2 unless told. */
   readonly retained?: number;
 }
 
+/** Keeps checkpoints in a directory that belongs to one job. */
 export class FileCheckpointStorage implements CheckpointStorage {
   readonly location: string;
   readonly #retained: number;

@@ -3,6 +3,7 @@ import type { Logger } from '../runtime/logger.js';
 import type { Boundedness } from './source.js';
 import type { SinkWriteContext } from './sink.js';
 
+/** What a function of the small contracts knows of its subtask. */
 export interface FunctionContext {
   readonly subtaskIndex: number;
   readonly parallelism: number;
@@ -12,6 +13,7 @@ export interface FunctionContext {
   readonly signal: AbortSignal;
 }
 
+/** Takes what a source function reads. */
 export interface SourceCollector<T> {
   /** `timestamp` is the event time in epoch milliseconds, if known. */
   collect(value: T, timestamp?: number): void;

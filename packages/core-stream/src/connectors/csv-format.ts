@@ -1,6 +1,7 @@
 import { CsvRecordScanner, parseCsvRecord } from './csv-record.js';
 import type { RecordDecoder, RecordFormat } from './record-format.js';
 
+/** The fields of a CSV record by the names of their columns. */
 export type CsvRecord = Readonly<Record<string, string>>;
 
 export interface CsvFormatOptions<T> {

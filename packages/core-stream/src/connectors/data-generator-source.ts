@@ -11,8 +11,10 @@ import type {
 } from './source.js';
 import { splitPoolEnumerator } from './split-pool.js';
 
+/** The indexes of one reader. */
 export type DataGeneratorSplit = IndexSplit;
 
+/** How a data generator spreads its records over readers and time. */
 export interface DataGeneratorOptions {
   /**
    * Into how many splits the records are dealt out, record by record: as many readers can work at a time. 1 unless told,

@@ -19,6 +19,7 @@ export interface FeedOptions<T> {
   readonly prefetch?: number;
 }
 
+/** Options of `env.fromAsyncIterable`. */
 export interface AsyncIterableOptions<T, P> extends FeedOptions<T> {
   /**
    * Where a record is in the feed, as plain data: what the function that opens the iterable gets after a restart, to go

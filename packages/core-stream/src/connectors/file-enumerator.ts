@@ -19,6 +19,7 @@ export interface FileEnumeratorOptions {
   readonly pollIntervalMs: number | undefined;
 }
 
+/** What a checkpoint stores of a file source besides what its readers have. */
 export interface FileEnumeratorState {
   readonly pending: readonly FileSplit[];
   readonly hasListed: boolean;

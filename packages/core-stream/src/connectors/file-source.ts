@@ -41,6 +41,7 @@ export interface FileSourceOptions<R> {
   readonly chunkBytes?: number;
 }
 
+/** Options of `FileSource.forNdjson`. */
 export interface NdjsonOptions<T, R> extends FileSourceOptions<R> {
   /** Makes a record of a JSON value; what it throws makes the line invalid. The value itself unless told. */
   readonly parse?: (value: unknown) => T;
@@ -48,6 +49,7 @@ export interface NdjsonOptions<T, R> extends FileSourceOptions<R> {
   readonly splitBytes?: number;
 }
 
+/** Options of `FileSource.forLines`. */
 export interface LineOptions<T, R> extends FileSourceOptions<R> {
   /** Makes a record of a line; what it throws makes the line invalid. The line itself unless told. */
   readonly parse?: (line: string) => T;
@@ -55,6 +57,7 @@ export interface LineOptions<T, R> extends FileSourceOptions<R> {
   readonly splitBytes?: number;
 }
 
+/** Options of `FileSource.forCsv`. */
 export interface CsvOptions<T, R> extends FileSourceOptions<R> {
   /** Makes a record of the columns; what it throws makes the record invalid. The columns themselves unless told. */
   readonly parse?: (record: CsvRecord) => T;

@@ -6,7 +6,7 @@ export interface PrintTarget {
   write(text: string): unknown;
 }
 
-/** Prints each record on a line of its own: strings as they are, everything else as JSON. For looking, not for data. */
+/** Prints each record on a line of its own: strings as they are, everything else as JSON of 200 characters at most. For looking, not for data. */
 export class PrintSink<T> implements Sink<T> {
   readonly #prefix: string;
   readonly #target: PrintTarget;

@@ -9,7 +9,7 @@ import type { Logger } from '../runtime/logger.js';
  * `commit` must be safe to repeat.
  *
  * @typeParam T records
- * @typeParam CommT committables: plain data (see `StateValue`) that names what is to be committed
+ * @typeParam CommT committables: plain data that names what is to be committed
  * @typeParam WriterStateT what a writer stores in a checkpoint besides committables
  */
 export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
@@ -22,6 +22,7 @@ export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
   createCommitter?(context: CommitterContext): Committer<CommT> | Promise<Committer<CommT>>;
 }
 
+/** What a sink knows of its job. */
 export interface SinkContext {
   readonly jobName: string;
   /** Names the job's lineage: made at its first start, kept in its checkpoints, the same after every restore. */
@@ -34,10 +35,12 @@ export interface SinkContext {
   readonly signal: AbortSignal;
 }
 
+/** What a writer knows of its job and subtask. */
 export interface SinkWriterContext extends SinkContext {
   readonly subtaskIndex: number;
 }
 
+/** What a committer knows of its job. */
 export type CommitterContext = SinkContext;
 
 /** About the record being written. One object is reused for all calls. */
@@ -47,6 +50,10 @@ export interface SinkWriteContext {
   readonly currentWatermark: number;
 }
 
+/**
+ * Writes the records of one subtask. Each promise is waited for before the next call; only `close` may come earlier, after
+ * a failure.
+ */
 export interface SinkWriter<T, CommT = unknown, WriterStateT = unknown> {
   /** Takes one record. Synchronous: buffer here, wait in `backPressure` or `flush`. A thrown error fails the job. */
   write(value: T, context: SinkWriteContext): void;

@@ -6,7 +6,7 @@ export type Boundedness = 'bounded' | 'unbounded';
 
 /**
  * A part of a source that one reader reads, with its position: what a checkpoint stores.
- * Splits are plain data (see `StateValue`): they are written to checkpoints and sent to readers.
+ * Splits are plain data: they are written to checkpoints and sent to readers.
  */
 export interface SourceSplit {
   /** Unique within the source, stable across restarts. */
@@ -75,6 +75,7 @@ export interface SplitEnumerator<SplitT extends SourceSplit, EnumStateT> {
   close?(): void | Promise<void>;
 }
 
+/** What a reader knows of its subtask, and can ask for. */
 export interface SourceReaderContext {
   readonly subtaskIndex: number;
   readonly parallelism: number;

@@ -35,6 +35,7 @@ export interface AsyncFunction<T, R> {
 /** Makes the function of one subtask: for functions that keep a connection or a cache of their own. */
 export type AsyncFunctionFactory<T, R> = (context: AsyncRuntimeContext) => AsyncFunction<T, R>;
 
+/** How long, how many at a time and how often an async function is called. */
 export interface AsyncWaitOptions<R> {
   /** Time for a record from its first call on, with all retries and the waits between them; `Infinity` for no limit. */
   readonly timeoutMs: number;

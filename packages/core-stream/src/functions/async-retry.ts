@@ -16,12 +16,14 @@ export interface AsyncRetryStrategy<R> extends AsyncRetryPredicates<R> {
   delayMs(attempt: number): number;
 }
 
+/** The same wait before each further attempt. */
 export interface FixedDelayRetryOptions<R> extends AsyncRetryPredicates<R> {
   /** Calls per record at most, the first one included. */
   readonly maxAttempts: number;
   readonly delayMs: number;
 }
 
+/** Waits that grow from attempt to attempt. */
 export interface ExponentialBackoffRetryOptions<R> extends AsyncRetryPredicates<R> {
   /** Calls per record at most, the first one included. */
   readonly maxAttempts: number;

@@ -42,6 +42,7 @@ export interface BroadcastContext extends ProcessContext {
 /** The same for a keyed stream: the key, its state and timers. */
 export interface KeyedReadOnlyBroadcastContext<K> extends KeyedProcessContext<K>, ReadOnlyBroadcastContext {}
 
+/** What a timer fires with; broadcast state can be read, not changed. */
 export interface OnTimerBroadcastContext<K> extends KeyedReadOnlyBroadcastContext<K> {
   readonly timeDomain: TimeDomain;
 }
@@ -101,6 +102,7 @@ export interface KeyedBroadcastProcessFunction<K, A, B, R> {
 export type BroadcastProcessFunctionFactory<A, B, R> = (
   context: RuntimeContext,
 ) => BroadcastProcessFunction<A, B, R>;
+/** The same for a keyed stream. */
 export type KeyedBroadcastProcessFunctionFactory<K, A, B, R> = (
   context: KeyedRuntimeContext,
 ) => KeyedBroadcastProcessFunction<K, A, B, R>;

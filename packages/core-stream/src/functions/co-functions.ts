@@ -47,6 +47,7 @@ export interface KeyedCoProcessFunction<K, A, B, R> {
 
 /** Makes the function of one subtask, as `ProcessFunctionFactory` does for one input. */
 export type CoProcessFunctionFactory<A, B, R> = (context: RuntimeContext) => CoProcessFunction<A, B, R>;
+/** The same for keyed streams. */
 export type KeyedCoProcessFunctionFactory<K, A, B, R> = (
   context: KeyedRuntimeContext,
 ) => KeyedCoProcessFunction<K, A, B, R>;

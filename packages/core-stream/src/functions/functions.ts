@@ -19,9 +19,13 @@ export class OutputTag<T> {
   }
 }
 
+/** One result per record. */
 export type MapFunction<T, R> = (value: T) => R;
+/** Any number of results per record. */
 export type FlatMapFunction<T, R> = (value: T, out: Collector<R>) => void;
+/** Whether the record stays. */
 export type FilterFunction<T> = (value: T) => boolean;
+/** The same, where it narrows the record's type. */
 export type TypeGuard<T, S extends T> = (value: T) => value is S;
 /** Must give the same key for the same record, always. Keys are plain data. */
 export type KeySelector<T, K> = (value: T) => K;
@@ -58,6 +62,7 @@ export interface RuntimeContext extends OperatorStateStore {
 /** The same for functions of a keyed stream: also gives the state that belongs to the key. */
 export interface KeyedRuntimeContext extends RuntimeContext, KeyedStateStore {}
 
+/** How far event time and processing time have come. */
 export interface TimeContext {
   /** The time that has been reached: no earlier record is expected. */
   readonly currentWatermark: number;
@@ -72,6 +77,7 @@ export interface ProcessContext extends TimeContext {
   output<S>(tag: OutputTag<S>, value: S): void;
 }
 
+/** Sets and deletes the timers of the current key. A key has one timer at most per timestamp and kind of time. */
 export interface TimerService extends TimeContext {
   /**
    * A timer at or below the current watermark fires at once, after the current record. At the end of the input the watermark
@@ -83,13 +89,16 @@ export interface TimerService extends TimeContext {
   deleteProcessingTimeTimer(timestamp: number): void;
 }
 
+/** The same for a keyed stream. */
 export interface KeyedProcessContext<K> extends ProcessContext {
   readonly currentKey: K;
   readonly timers: TimerService;
 }
 
+/** Event time is that of the records; processing time is that of the clock. */
 export type TimeDomain = 'event-time' | 'processing-time';
 
+/** What a timer fires with; `timestamp` is the timer's in event time, and `undefined` in processing time. */
 export interface OnTimerContext<K> extends KeyedProcessContext<K> {
   readonly timeDomain: TimeDomain;
 }
@@ -134,6 +143,7 @@ export interface KeyedProcessFunction<K, T, R> {
  * })
  */
 export type ProcessFunctionFactory<T, R> = (context: RuntimeContext) => ProcessFunction<T, R>;
+/** The same for a keyed stream. */
 export type KeyedProcessFunctionFactory<K, T, R> = (
   context: KeyedRuntimeContext,
 ) => KeyedProcessFunction<K, T, R>;

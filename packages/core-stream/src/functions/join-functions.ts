@@ -6,8 +6,9 @@ import type { Collector, OutputTag } from './functions.js';
  */
 export type JoinType = 'inner' | 'left' | 'right' | 'full';
 
-/** What a join of type `J` gives as the left record, and as the right one. */
+/** What a join of type `J` gives as the left record. */
 export type JoinedLeft<L, J extends JoinType> = J extends 'right' | 'full' ? L | undefined : L;
+/** What a join of type `J` gives as the right record. */
 export type JoinedRight<R, J extends JoinType> = J extends 'left' | 'full' ? R | undefined : R;
 
 /** A record of a join in windows, as triggers, evictors and late outputs see it. */

@@ -48,19 +48,29 @@ export interface NodeNeeds {
  */
 export type ChainingStrategy = 'always' | 'head' | 'never';
 
-export type NodeSpec =
-  | { readonly kind: 'source'; readonly source: AnySource; readonly watermarks: WatermarkStrategy<unknown> }
-  | {
-      readonly kind: 'operator';
-      readonly type: string;
-      readonly factory: OperatorFactory;
-      /** By input, for a keyed operator. */
-      readonly keySelectors?: readonly AnyKeySelector[];
-      readonly needs?: NodeNeeds;
-      /** It replaces timestamps and watermarks by those of this strategy. */
-      readonly watermarks?: WatermarkStrategy<unknown>;
-    }
-  | { readonly kind: 'sink'; readonly sink: AnySink };
+export interface SourceSpec {
+  readonly kind: 'source';
+  readonly source: AnySource;
+  readonly watermarks: WatermarkStrategy<unknown>;
+}
+
+export interface OperatorSpec {
+  readonly kind: 'operator';
+  readonly type: string;
+  readonly factory: OperatorFactory;
+  /** By input, for a keyed operator. */
+  readonly keySelectors?: readonly AnyKeySelector[];
+  readonly needs?: NodeNeeds;
+  /** It replaces timestamps and watermarks by those of this strategy. */
+  readonly watermarks?: WatermarkStrategy<unknown>;
+}
+
+export interface SinkSpec {
+  readonly kind: 'sink';
+  readonly sink: AnySink;
+}
+
+export type NodeSpec = SourceSpec | OperatorSpec | SinkSpec;
 
 export interface StreamNode {
   readonly id: number;

@@ -11,11 +11,12 @@ export class OperatorMetrics {
   in = new Counter();
   /** This run's, of the main output. */
   out = new Counter();
-  /** Per side output, over all runs. */
-  readonly sideOutputs = new Map<string, number>();
+  /** This run's, per side output. */
+  readonly sideOutputs = new Map<string, Counter>();
   /** Counted by earlier runs. */
   earlierIn = 0;
   earlierOut = 0;
+  readonly earlierSideOutputs = new Map<string, number>();
   /** Counted by earlier runs; this run's are the operator's. */
   lateRecordsDropped = 0;
   /** The last one that the operator has passed on. */
@@ -28,6 +29,15 @@ export class OperatorMetrics {
   /** Records emitted to the main output. */
   get recordsOut(): number {
     return this.earlierOut + this.out.value;
+  }
+
+  /** Records emitted to each side output that has had any. */
+  get recordsOfSideOutputs(): ReadonlyMap<string, number> {
+    const totals = new Map(this.earlierSideOutputs);
+    for (const [tag, { value }] of this.sideOutputs) {
+      if (value > 0) totals.set(tag, (totals.get(tag) ?? 0) + value);
+    }
+    return totals;
   }
 }
 
@@ -45,7 +55,7 @@ export function snapshotMetrics(
   return {
     recordsIn: metrics.recordsIn,
     recordsOut: metrics.recordsOut,
-    sideOutputs: [...metrics.sideOutputs],
+    sideOutputs: [...metrics.recordsOfSideOutputs],
     lateRecordsDropped: metrics.lateRecordsDropped + lateRecordsDropped,
   };
 }
@@ -56,6 +66,6 @@ export function addMetrics(metrics: OperatorMetrics, earlier: OperatorMetricsSna
   metrics.earlierOut += earlier.recordsOut;
   metrics.lateRecordsDropped += earlier.lateRecordsDropped;
   for (const [tag, count] of earlier.sideOutputs) {
-    metrics.sideOutputs.set(tag, (metrics.sideOutputs.get(tag) ?? 0) + count);
+    metrics.earlierSideOutputs.set(tag, (metrics.earlierSideOutputs.get(tag) ?? 0) + count);
   }
 }

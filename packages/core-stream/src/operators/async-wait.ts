@@ -17,6 +17,7 @@ import type { AsyncRetryStrategy } from '../functions/async-retry.js';
 import { describeValue } from '../runtime/describe-value.js';
 import { operatorError } from '../runtime/operator-error.js';
 import { shareOf } from '../state/redistribution.js';
+import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { AsyncCall } from './async-call.js';
 import { AsyncQueue } from './async-queue.js';
@@ -117,14 +118,16 @@ class AsyncWaitOperator implements StreamOperator {
     return this.#function.close?.();
   }
 
-  /** The watermark is this subtask's own; after a change of parallelism the lowest. */
+  /** The watermark is this subtask's own, or the lowest where it may be given other records than before. */
   #restored(): AsyncWaitSnapshot {
-    const { parallelism, subtaskIndex } = this.#context;
+    const { parallelism, subtaskIndex, isRescaled } = this.#context;
     const states = (this.#context.restored ?? []) as readonly AsyncWaitSnapshot[];
     if (states.length === 0) return { watermark: MIN_TIMESTAMP, records: [] };
-    const own = states.length === parallelism ? [states[subtaskIndex]!] : states;
+    const reached = states.map(({ watermark }) => ({ watermark, isIdle: false }));
     return {
-      watermark: Math.min(...own.map(({ watermark }) => watermark)),
+      watermark: isRescaled
+        ? lowestWatermark(reached)
+        : restoredWatermark(reached, subtaskIndex, parallelism),
       records: shareOf(
         states.map(({ records }) => records),
         this.#context,

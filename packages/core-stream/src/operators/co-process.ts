@@ -25,7 +25,9 @@ export function coProcessOperator(
         output.emitWatermark(timestamp);
       },
       processIdle: (isIdle) => output.emitIdle(isIdle),
-      snapshotState: (checkpointId) => coProcess.snapshotState?.(checkpointId),
+      snapshotState(checkpointId) {
+        coProcess.snapshotState?.(checkpointId); // what it returns by accident is not state
+      },
       close: () => coProcess.close?.(),
     };
   });

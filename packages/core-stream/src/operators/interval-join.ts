@@ -12,7 +12,7 @@
 import type { OutputTag } from '../functions/functions.js';
 import type { JoinType, ProcessJoinFunction } from '../functions/join-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
-import { restoredWatermark } from '../time/restored-watermark.js';
+import { lowestWatermark } from '../time/restored-watermark.js';
 import { JoinOutput } from './join-output.js';
 import { KeyedBuffers, type KeyBuffers, type KeyedBuffersSnapshot } from './keyed-buffers.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
@@ -60,11 +60,7 @@ class IntervalJoinOperator implements StreamOperator {
     this.#isBatch = context.isBatch;
     this.#join = new JoinOutput(context, output, options.join);
     const restored = (context.restored ?? []) as readonly Snapshot[];
-    this.#watermark = restoredWatermark(
-      restored.map(({ watermark }) => ({ watermark, isIdle: false })),
-      context.subtaskIndex,
-      context.parallelism,
-    );
+    this.#watermark = lowestWatermark(restored.map(({ watermark }) => ({ watermark, isIdle: false })));
     this.#buffers = new KeyedBuffers(
       context,
       restored.map(({ keys }) => keys),

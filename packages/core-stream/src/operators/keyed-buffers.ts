@@ -17,6 +17,7 @@ import { TimeBuffer, type Buffered } from './time-buffer.js';
 
 export interface KeyBuffers {
   readonly key: unknown;
+  readonly identity: unknown;
   readonly left: TimeBuffer;
   readonly right: TimeBuffer;
   /** The time of its earliest timer; +∞ without one. */
@@ -46,7 +47,7 @@ export class KeyedBuffers {
     const identity = keyIdentity(key);
     let buffers = this.#keys.get(identity);
     if (buffers === undefined) {
-      buffers = { key, left: new TimeBuffer(), right: new TimeBuffer(), timerAt: Infinity };
+      buffers = { key, identity, left: new TimeBuffer(), right: new TimeBuffer(), timerAt: Infinity };
       this.#keys.set(identity, buffers);
     }
     return buffers;
@@ -55,10 +56,10 @@ export class KeyedBuffers {
   /** After a change of `buffers`, which are due at `dueAt` or at an earlier time that was given before. */
   settle(buffers: KeyBuffers, dueAt: number): void {
     if (buffers.left.size === 0 && buffers.right.size === 0) {
-      this.#keys.delete(keyIdentity(buffers.key)); // invariant 2
+      this.#keys.delete(buffers.identity); // invariant 2
     } else if (dueAt < buffers.timerAt) {
       buffers.timerAt = dueAt;
-      this.#timers.register(dueAt, buffers.key); // invariant 1
+      this.#timers.register(dueAt, buffers.key, buffers.identity); // invariant 1
     }
   }
 

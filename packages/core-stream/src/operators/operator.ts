@@ -30,6 +30,11 @@ export interface OperatorContext {
   /** The subtask states of this operator in the restored checkpoint, whatever parallelism they were written with. */
   readonly restored: readonly OperatorState[] | undefined;
   /**
+   * Some operator of the job has another parallelism than in the restored checkpoint. Then a subtask may be given records that
+   * another one was given before, and must not go on from how far itself had come in event time, also at the same parallelism.
+   */
+  readonly isRescaled: boolean;
+  /**
    * Calls `callback` on the subtask's own turn, `delayMs` from now: never in the middle of a record, never after the
    * subtask has ended. Returns a function that cancels it.
    */

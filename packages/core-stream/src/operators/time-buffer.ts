@@ -1,3 +1,4 @@
+/** A record that a join keeps. */
 export interface Buffered {
   readonly timestamp: number;
   readonly value: unknown;
@@ -32,12 +33,12 @@ export class TimeBuffer {
 
   /** The number of records whose timestamp is below `timestamp`: the index of the first that is not. */
   countBelow(timestamp: number): number {
-    return this.#search((item) => item.timestamp < timestamp);
+    return this.#search(timestamp, false);
   }
 
   /** The number of records whose timestamp is `timestamp` or below. */
   countUpTo(timestamp: number): number {
-    return this.#search((item) => item.timestamp <= timestamp);
+    return this.#search(timestamp, true);
   }
 
   removeFirst(count: number): void {
@@ -54,12 +55,13 @@ export class TimeBuffer {
     return this.#items.slice(this.#head);
   }
 
-  #search(isBefore: (item: Buffered) => boolean): number {
+  #search(timestamp: number, isInclusive: boolean): number {
     let low = this.#head;
     let high = this.#items.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (isBefore(this.#items[middle]!)) low = middle + 1;
+      const at = this.#items[middle]!.timestamp;
+      if (at < timestamp || (isInclusive && at === timestamp)) low = middle + 1;
       else high = middle;
     }
     return low - this.#head;

@@ -1,7 +1,7 @@
 import { StreamConfigError } from '../errors.js';
 import { timestampsOnly } from '../batch/batch-source.js';
 import { MAX_WATERMARK, type WatermarkStrategy } from '../time/watermark-strategy.js';
-import { restoredWatermark } from '../time/restored-watermark.js';
+import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
@@ -40,9 +40,11 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
   }
 
   open(): void {
-    const { restored = [], subtaskIndex, parallelism } = this.#context;
+    const { restored = [], subtaskIndex, parallelism, isRescaled } = this.#context;
     const reached = restored as readonly WatermarkSnapshot[];
-    this.#tracker.restoreWatermark(restoredWatermark(reached, subtaskIndex, parallelism));
+    this.#tracker.restoreWatermark(
+      isRescaled ? lowestWatermark(reached) : restoredWatermark(reached, subtaskIndex, parallelism),
+    );
     const tick = () => {
       if (this.#hasEnded) return;
       // A tick that comes late, because the task was blocked, counts as one for idleness.

@@ -32,6 +32,9 @@ export class ChainOutput implements Output {
   readonly metrics: OperatorMetrics;
   readonly main: Target[] = [];
   readonly #side = new Map<string, SideOutput>();
+  /** Of the main and all side outputs. */
+  readonly #targets: Target[] = [];
+  #compile: (targets: readonly Target[], count: Counter, tagId?: string) => Collect = () => notLinked;
   collect: Collect = notLinked;
 
   constructor(metrics: OperatorMetrics) {
@@ -40,55 +43,60 @@ export class ChainOutput implements Output {
 
   /** Outputs are connected from the head of the chain on: a map passes on the counter that it was given. */
   add(target: Target, outputTag: string | undefined): void {
-    let targets = this.main;
-    let count = this.metrics.out;
-    if (outputTag !== undefined) {
-      let side = this.#side.get(outputTag);
-      if (side === undefined)
-        this.#side.set(outputTag, (side = { targets: [], count: new Counter(), collect: notLinked }));
-      ({ targets, count } = side);
-    }
+    const { targets, count } =
+      outputTag === undefined ? { targets: this.main, count: this.metrics.out } : this.#sideOf(outputTag);
     targets.push(target);
+    this.#targets.push(target);
     if (target.kind === 'operator') countInput(target.chained, count); // what is emitted here arrives there
   }
 
   /** Turns the targets into one function per output. */
   link(uid: string, isGenerated: boolean, turn: Turn, refuse: () => void): void {
-    const compile = (targets: readonly Target[], count: Counter, name: string) =>
-      compileCollect(targets, { count, turn, refuse }, name, isGenerated);
-    this.collect = compile(this.main, this.metrics.out, uid);
-    for (const [tag, side] of this.#side) side.collect = compile(side.targets, side.count, `${uid}/${tag}`);
+    this.#compile = (targets, count, tagId) =>
+      compileCollect(
+        targets,
+        { count, turn, refuse },
+        tagId === undefined ? uid : `${uid}/${tagId}`,
+        isGenerated,
+      );
+    this.collect = this.#compile(this.main, this.metrics.out);
+    for (const [tagId, side] of this.#side) side.collect = this.#compile(side.targets, side.count, tagId);
   }
 
   sideOutput(tagId: string, value: unknown, timestamp: number): void {
-    const { sideOutputs } = this.metrics;
-    sideOutputs.set(tagId, (sideOutputs.get(tagId) ?? 0) + 1);
-    this.#side.get(tagId)?.collect(value, timestamp); // nobody may read it; the count says so
+    this.#sideOf(tagId).collect(value, timestamp);
+  }
+
+  /** One that nobody reads is made when it is first emitted to: its records are counted. */
+  #sideOf(tagId: string): SideOutput {
+    let side = this.#side.get(tagId);
+    if (side === undefined) {
+      const count = new Counter();
+      side = { targets: [], count, collect: this.#compile([], count, tagId) };
+      this.#side.set(tagId, side);
+      this.metrics.sideOutputs.set(tagId, count);
+    }
+    return side;
   }
 
   emitWatermark(timestamp: number): void {
     this.metrics.watermark = timestamp;
-    for (const target of this.#targets()) {
+    for (const target of this.#targets) {
       if (target.kind === 'operator') processWatermark(target.chained, timestamp);
       else target.writer.broadcast({ type: 'watermark', timestamp });
     }
   }
 
   emitIdle(isIdle: boolean): void {
-    for (const target of this.#targets()) {
+    for (const target of this.#targets) {
       if (target.kind === 'operator') target.chained.operator.processIdle(isIdle);
       else target.writer.broadcast({ type: 'idle', isIdle });
     }
   }
-
-  *#targets(): Iterable<Target> {
-    yield* this.main;
-    for (const { targets } of this.#side.values()) yield* targets;
-  }
 }
 
 /** Makes `count` the counter of what `chained` takes in; a map emits as much. */
-export function countInput(chained: ChainedOperator, count: Counter): void {
+function countInput(chained: ChainedOperator, count: Counter): void {
   chained.metrics.in = count;
   if (chained.operator.fused?.kind === 'map') chained.metrics.out = count;
 }

@@ -4,6 +4,7 @@ import type { ExecutionPlan } from '../plan/execution-plan.js';
 import type { Clock } from '../time/clock.js';
 import type { Logger } from './logger.js';
 
+/** How often checkpoints are taken, where they go, and whether a job goes on from them. */
 export interface CheckpointConfig {
   /** Time between two checkpoints, in milliseconds. */
   readonly intervalMs: number;

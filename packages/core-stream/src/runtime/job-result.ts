@@ -13,6 +13,7 @@ export interface OperatorResult {
   readonly watermark: number;
 }
 
+/** The checkpoints of this run. */
 export interface CheckpointStatistics {
   /** Completed by this run, the final one included. */
   readonly completed: number;

@@ -20,6 +20,7 @@ import {
 } from '../checkpoint/checkpoint-coordinator.js';
 import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
 import { JobCancelledError } from '../errors.js';
+import type { SinkContext } from '../connectors/sink.js';
 import type { SourceSplit } from '../connectors/source.js';
 import type { PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
@@ -139,17 +140,11 @@ export class LocalJob implements TaskListener {
       batch: this.#options.batch,
       isGenerated: this.#options.isGenerated,
       listener: this,
+      isRescaled: restored.isRescaled,
       restoredStates: (uid) => restored.operatorStates(uid),
-      restoredSplits: (node, subtaskIndex, states) => splitsOf(node, subtaskIndex, states),
+      restoredSplits: splitsOf,
       requestSplit: (uid, subtaskIndex) => this.#sources.get(uid)?.requestSplit(subtaskIndex),
-      createWriter: async (node, subtaskIndex, states) => {
-        if (node.spec.kind !== 'sink') throw new TypeError('not a sink');
-        try {
-          return await node.spec.sink.createWriter({ ...this.#sinkContext(node), subtaskIndex }, states);
-        } catch (error) {
-          throw operatorError(error, { name: node.name, subtaskIndex }, 'creating its writer');
-        }
-      },
+      sinkContext: (node) => this.#sinkContext(node),
     });
     this.#tasks = tasks;
     this.#sourceTasks = sourceTasks;
@@ -206,7 +201,7 @@ export class LocalJob implements TaskListener {
     }
   }
 
-  #sinkContext(node: PlanNode) {
+  #sinkContext(node: PlanNode): SinkContext {
     const { jobName, clock, logger } = this.#options;
     return {
       jobName,

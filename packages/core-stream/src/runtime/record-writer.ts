@@ -1,3 +1,4 @@
+import { describeValue } from './describe-value.js';
 import { operatorError, type FailingOperator } from './operator-error.js';
 import type { Channel, ControlElement } from './channel.js';
 import type { ChannelSelector } from './channel-selector.js';
@@ -9,15 +10,15 @@ const BATCH_SIZE = 256;
 export class RecordWriter {
   readonly #channels: readonly Channel[];
   readonly #select: ChannelSelector;
-  readonly #target: FailingOperator;
+  readonly #at: FailingOperator;
   readonly #values: unknown[][];
   readonly #timestamps: number[][];
 
-  /** `target` names the reading operator in errors. */
-  constructor(channels: readonly Channel[], select: ChannelSelector, target: FailingOperator) {
+  /** `at` is the writing operator. */
+  constructor(channels: readonly Channel[], select: ChannelSelector, at: FailingOperator) {
     this.#channels = channels;
     this.#select = select;
-    this.#target = target;
+    this.#at = at;
     this.#values = channels.map(() => []);
     this.#timestamps = channels.map(() => []);
   }
@@ -28,15 +29,17 @@ export class RecordWriter {
   }
 
   write(value: unknown, timestamp: number): void {
-    let index = 0;
-    if (this.#select !== 'all') {
-      try {
-        index = this.#select(value);
-      } catch (error) {
-        throw operatorError(error, this.#target, 'choosing the subtask of a record');
-      }
-      this.#add(index, value, timestamp);
-    } else for (; index < this.#channels.length; index++) this.#add(index, value, timestamp);
+    if (this.#select === 'all') {
+      for (let index = 0; index < this.#channels.length; index++) this.#add(index, value, timestamp);
+      return;
+    }
+    let index: number;
+    try {
+      index = this.#select(value);
+    } catch (error) {
+      throw operatorError(error, this.#at, `choosing the subtask of the record ${describeValue(value)}`);
+    }
+    this.#add(index, value, timestamp);
   }
 
   #add(index: number, value: unknown, timestamp: number): void {

@@ -47,17 +47,25 @@ export async function loadStart(options: JobOptions): Promise<JobStart> {
 export class RestoredState {
   readonly #operators = new Map<string, Uint8Array[]>();
   readonly #enumerators: ReadonlyMap<string, Uint8Array>;
+  /** Whether an operator of the plan has another parallelism than in the checkpoint. */
+  readonly isRescaled: boolean;
 
   /**
    * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has state for an operator that the plan has not
    */
   constructor(checkpoint: CheckpointData | undefined, plan: ExecutionPlan) {
     this.#enumerators = new Map(checkpoint?.enumerators.map(({ uid, bytes }) => [uid, bytes]));
-    if (checkpoint === undefined) return;
-    for (const { uid, bytes } of [...checkpoint.operators].sort((a, b) => a.subtaskIndex - b.subtaskIndex)) {
+    for (const { uid, bytes } of [...(checkpoint?.operators ?? [])].sort(
+      (a, b) => a.subtaskIndex - b.subtaskIndex,
+    )) {
       this.#operators.set(uid, [...(this.#operators.get(uid) ?? []), bytes]);
     }
-    const known = new Set(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => node.uid)));
+    const nodes = plan.vertices.flatMap((vertex) => vertex.nodes);
+    this.isRescaled = nodes.some(
+      ({ uid, parallelism }) => (this.#operators.get(uid)?.length ?? parallelism) !== parallelism,
+    );
+    if (checkpoint === undefined) return;
+    const known = new Set(nodes.map((node) => node.uid));
     const lost = [...this.#operators.keys(), ...checkpoint.pendingCommits.map(({ uid }) => uid)].find(
       (uid) => !known.has(uid),
     );

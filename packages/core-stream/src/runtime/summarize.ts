@@ -16,7 +16,8 @@ export function summarize(plan: ExecutionPlan, tasks: readonly Task[]): Operator
         subtasks.reduce((total, subtask) => total + read(subtask), 0);
       const sideOutputs: Record<string, number> = {};
       for (const { metrics } of subtasks) {
-        for (const [tag, count] of metrics.sideOutputs) sideOutputs[tag] = (sideOutputs[tag] ?? 0) + count;
+        for (const [tag, count] of metrics.recordsOfSideOutputs)
+          sideOutputs[tag] = (sideOutputs[tag] ?? 0) + count;
       }
       return {
         uid: node.uid,

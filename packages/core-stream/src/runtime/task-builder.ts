@@ -2,8 +2,9 @@
 import { batchOperator } from '../batch/batch-input-operator.js';
 import type { BatchOptions } from '../batch/batch-options.js';
 import { CheckpointError } from '../errors.js';
-import type { SinkWriter } from '../connectors/sink.js';
+import type { SinkContext, SinkWriter } from '../connectors/sink.js';
 import type { SourceReader, SourceSplit } from '../connectors/source.js';
+import type { AnySink, SourceSpec } from '../graph/stream-graph.js';
 import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { OperatorContext, StreamOperator } from '../operators/operator.js';
 import type { ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from '../plan/execution-plan.js';
@@ -11,7 +12,7 @@ import { decodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
 import type { Clock } from '../time/clock.js';
-import { restoredWatermark } from '../time/restored-watermark.js';
+import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { ChainOutput } from './chain-output.js';
@@ -36,6 +37,8 @@ export interface TaskBuilderOptions {
   /** Whether chains are compiled to generated code. */
   readonly isGenerated: boolean;
   readonly listener: TaskListener;
+  /** See `OperatorContext.isRescaled`. */
+  readonly isRescaled: boolean;
   /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
   /** The splits that a restored reader starts with. */
@@ -45,11 +48,7 @@ export interface TaskBuilderOptions {
     states: readonly SourceSubtaskState[],
   ): readonly SourceSplit[];
   requestSplit(uid: string, subtaskIndex: number): void;
-  createWriter(
-    node: PlanNode,
-    subtaskIndex: number,
-    restored: readonly unknown[],
-  ): Promise<SinkWriter<unknown>>;
+  sinkContext(node: PlanNode): SinkContext;
 }
 
 export interface BuiltTasks {
@@ -225,6 +224,7 @@ class SubtaskBuilder {
       case 'source':
         return (this.#source = this.#createSource(
           node,
+          spec,
           output,
           (restored ?? []) as SourceSubtaskState[],
           watermark,
@@ -238,19 +238,18 @@ class SubtaskBuilder {
         const states = (restored ?? []).map((state) => (state as readonly unknown[] | undefined) ?? []);
         const { parallelism } = node;
         const own = shareOf(states, { subtaskIndex: this.#subtaskIndex, parallelism });
-        return new SinkOperator(await this.#options.createWriter(node, this.#subtaskIndex, own), output);
+        return new SinkOperator(await this.#createWriter(node, spec.sink, own), output);
       }
     }
   }
 
   #createSource(
     node: PlanNode,
+    spec: SourceSpec,
     output: ChainOutput,
     restored: readonly SourceSubtaskState[],
     watermark: number,
   ): SourceOperator {
-    const { spec } = node;
-    if (spec.kind !== 'source') throw new TypeError('not a source');
     const { clock, logger, signal } = this.#options;
     const context = {
       subtaskIndex: this.#subtaskIndex,
@@ -269,6 +268,23 @@ class SubtaskBuilder {
     return new SourceOperator(reader, output, tracker, watermark, splits);
   }
 
+  async #createWriter(
+    node: PlanNode,
+    sink: AnySink,
+    restored: readonly unknown[],
+  ): Promise<SinkWriter<unknown>> {
+    const context = { ...this.#options.sinkContext(node), subtaskIndex: this.#subtaskIndex };
+    try {
+      return await sink.createWriter(context, restored);
+    } catch (error) {
+      throw operatorError(
+        error,
+        { name: node.name, subtaskIndex: this.#subtaskIndex },
+        'creating its writer',
+      );
+    }
+  }
+
   #named<R>(node: PlanNode, doing: string, work: () => R): R {
     try {
       return work();
@@ -278,9 +294,12 @@ class SubtaskBuilder {
   }
 
   #restoredWatermark(node: PlanNode, restored: readonly SubtaskState[]): number {
+    if (node.spec.kind !== 'source') {
+      // What it had come to itself, upstream tells it again; as long as it is given the same records.
+      return lowestWatermark(restored.map(({ watermark }) => ({ watermark, isIdle: false })));
+    }
     const reached = restored.map(({ watermark, state }) => {
-      const isIdle = node.spec.kind === 'source' && (state as SourceSubtaskState).isIdle;
-      return { watermark, isIdle };
+      return { watermark, isIdle: (state as SourceSubtaskState).isIdle };
     });
     return restoredWatermark(reached, this.#subtaskIndex, node.parallelism);
   }
@@ -300,6 +319,7 @@ class SubtaskBuilder {
       watermarkIntervalMs,
       isBatch: this.#options.plan.isBatch,
       restored,
+      isRescaled: this.#options.isRescaled,
       post: (callback) => this.#task?.post(() => this.#named(node, 'handling a result', callback)),
       schedule: (delayMs, callback) => {
         let isCancelled = false;

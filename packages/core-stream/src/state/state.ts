@@ -54,6 +54,7 @@ export interface AggregatingState<IN, OUT> {
   clear(): void;
 }
 
+/** The kinds of keyed state. */
 export type StateKind = 'value' | 'list' | 'map' | 'reducing' | 'aggregating';
 
 /** What can be a key of map state. */
@@ -68,10 +69,12 @@ export interface StateDescriptor {
   readonly ttl: StateTtlConfig | undefined;
 }
 
+/** What every descriptor of keyed state takes. */
 export interface StateOptions {
   readonly ttl?: StateTtlConfig;
 }
 
+/** `defaultValue` is what a key has that was given no value; each key gets a copy of its own. */
 export class ValueStateDescriptor<T> implements StateDescriptor {
   readonly kind = 'value';
   readonly name: string;

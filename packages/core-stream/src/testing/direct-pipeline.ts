@@ -246,6 +246,7 @@ export class DirectPipeline {
       watermarkIntervalMs: 200,
       isBatch,
       restored: this.#stored(uid)?.map(({ state }) => state),
+      isRescaled: (this.#stored(uid)?.length ?? parallelism) !== parallelism,
       post: (callback) => this.#post(subtask, callback),
       schedule: (delayMs, callback) => {
         let isCancelled = false;

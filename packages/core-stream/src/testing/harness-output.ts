@@ -2,7 +2,7 @@ import type { OutputTag } from '../functions/functions.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 
 /** A record with its event time; `undefined` where it has none. */
-export interface TimestampedValue<T> {
+export interface HarnessRecord<T> {
   readonly value: T;
   readonly timestamp: number | undefined;
 }
@@ -39,13 +39,13 @@ export class HarnessOutput<R> {
     this.elements.push({ type: 'idle', isIdle });
   }
 
-  records(): TimestampedValue<R>[] {
+  records(): HarnessRecord<R>[] {
     return this.elements.flatMap((element) =>
       element.type === 'record' ? [{ value: element.value, timestamp: element.timestamp }] : [],
     );
   }
 
-  sideOutputs<S>(tag: OutputTag<S>): TimestampedValue<S>[] {
+  sideOutputs<S>(tag: OutputTag<S>): HarnessRecord<S>[] {
     return this.elements.flatMap((element) =>
       element.type === 'side-output' && element.tag === tag.id
         ? [{ value: element.value as S, timestamp: element.timestamp }]

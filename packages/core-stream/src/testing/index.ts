@@ -12,4 +12,4 @@ export { MemoryCheckpointStorage } from './memory-checkpoint-storage.js';
 export { OneInputHarness, OperatorHarness, TwoInputHarness } from './operator-harness.js';
 export type { HarnessOptions } from './operator-harness.js';
 export type { HarnessSnapshot } from './direct-pipeline.js';
-export type { HarnessElement, TimestampedValue } from './harness-output.js';
+export type { HarnessElement, HarnessRecord } from './harness-output.js';

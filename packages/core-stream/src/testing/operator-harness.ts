@@ -7,9 +7,10 @@ import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP, WatermarkStrategy } from '../time/watermark-strategy.js';
 import { CollectingSink } from './collecting-sink.js';
 import { DirectPipeline, type HarnessSnapshot } from './direct-pipeline.js';
-import { HarnessOutput, type HarnessElement, type TimestampedValue } from './harness-output.js';
+import { HarnessOutput, type HarnessElement, type HarnessRecord } from './harness-output.js';
 import { ManualClock } from './manual-clock.js';
 
+/** What surrounds the program under test. */
 export interface HarnessOptions {
   /** Subtasks per operator; a record goes to the one that owns its key. 1 unless told. */
   readonly parallelism?: number;
@@ -98,9 +99,9 @@ export abstract class OperatorHarness<R> {
   }
 
   /** The records that have come out; with `tag` those of a side output. */
-  records(): TimestampedValue<R>[];
-  records<S>(tag: OutputTag<S>): TimestampedValue<S>[];
-  records<S>(tag?: OutputTag<S>): TimestampedValue<R>[] | TimestampedValue<S>[] {
+  records(): HarnessRecord<R>[];
+  records<S>(tag: OutputTag<S>): HarnessRecord<S>[];
+  records<S>(tag?: OutputTag<S>): HarnessRecord<R>[] | HarnessRecord<S>[] {
     return tag === undefined ? this.#output.records() : this.#output.sideOutputs(tag);
   }
 

@@ -10,6 +10,7 @@ export type ScriptCommand =
   | { readonly command: 'fail'; readonly times: number }
   | { readonly command: 'watermark'; readonly timestamp: number };
 
+/** A record, or what happens between two of them. */
 export type ScriptStep<T> = ScriptedRecord<T> | ScriptCommand;
 
 /** Stops the split here until `resume()` is called once more. */

@@ -19,6 +19,7 @@ export interface ScriptedSplit extends SourceSplit {
   readonly next: number;
 }
 
+/** How a script is played, and what a test is told of it. */
 export interface ScriptedSourceOptions {
   /** `bounded` unless told. An unbounded split waits after its last step, unless that is `END`. */
   readonly boundedness?: Boundedness;

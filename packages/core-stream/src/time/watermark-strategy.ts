@@ -8,6 +8,7 @@ export const MAX_WATERMARK = Number.POSITIVE_INFINITY;
 /** Returns the event time of a record in epoch milliseconds. `recordTimestamp` is the source's, if it gave one. */
 export type TimestampAssigner<T> = (value: T, recordTimestamp: number | undefined) => number;
 
+/** Where a generator puts its watermarks. */
 export interface WatermarkOutput {
   /** A watermark that is not above the previous one is ignored. */
   emitWatermark(timestamp: number): void;

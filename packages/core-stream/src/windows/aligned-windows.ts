@@ -70,6 +70,7 @@ function checkSliding(sizeMs: number, slideMs: number, offsetMs: number): void {
   checkOffset(offsetMs, slideMs);
 }
 
+/** Windows of event time, one after the other. */
 export class TumblingEventTimeWindows extends AlignedWindows {
   readonly isEventTime = true;
 
@@ -84,6 +85,7 @@ export class TumblingEventTimeWindows extends AlignedWindows {
   }
 }
 
+/** Windows of the clock, one after the other. */
 export class TumblingProcessingTimeWindows extends AlignedWindows {
   readonly isEventTime = false;
 
@@ -98,6 +100,7 @@ export class TumblingProcessingTimeWindows extends AlignedWindows {
   }
 }
 
+/** Windows of event time that overlap. */
 export class SlidingEventTimeWindows extends AlignedWindows {
   readonly isEventTime = true;
 
@@ -112,6 +115,7 @@ export class SlidingEventTimeWindows extends AlignedWindows {
   }
 }
 
+/** Windows of the clock that overlap. */
 export class SlidingProcessingTimeWindows extends AlignedWindows {
   readonly isEventTime = false;
 

@@ -13,6 +13,7 @@ import { TimeWindow, timeWindowType } from './window.js';
 /** The gap after a record, in milliseconds above 0. */
 export type SessionGap<T> = (record: T) => number;
 
+/** Windows that grow with their records, until none has come for a gap. */
 export abstract class SessionWindows<T> implements WindowAssigner<T> {
   abstract readonly isEventTime: boolean;
   readonly windowType = timeWindowType;
@@ -76,6 +77,7 @@ export abstract class SessionWindows<T> implements WindowAssigner<T> {
   }
 }
 
+/** Sessions in event time. */
 export class EventTimeSessionWindows<T = unknown> extends SessionWindows<T> {
   readonly isEventTime = true;
 
@@ -94,6 +96,7 @@ export class EventTimeSessionWindows<T = unknown> extends SessionWindows<T> {
   }
 }
 
+/** Sessions by the clock. */
 export class ProcessingTimeSessionWindows<T = unknown> extends SessionWindows<T> {
   readonly isEventTime = false;
 

@@ -13,6 +13,7 @@ export const TriggerResult = {
   PURGE: 'PURGE',
   FIRE_AND_PURGE: 'FIRE_AND_PURGE',
 } as const;
+/** One of the results. */
 export type TriggerResult = (typeof TriggerResult)[keyof typeof TriggerResult];
 
 /** State and timers of one window of one key. One object is reused for all calls: read it while the call lasts. */

@@ -1,6 +1,7 @@
 import type { Trigger } from './trigger.js';
 import type { Window, TimeWindow, WindowType } from './window.js';
 
+/** What an assigner may ask. */
 export interface WindowAssignerContext {
   /** Epoch milliseconds of the engine's clock. */
   currentProcessingTime(): number;

@@ -98,7 +98,11 @@ describe('a restart', () => {
       const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock });
       env.enableCheckpointing({ intervalMs: 10, storage });
       env
-        .fromSource(new ScriptedSource<number>(script), WatermarkStrategy.forMonotonousTimestamps<number>(), 'In')
+        .fromSource(
+          new ScriptedSource<number>(script),
+          WatermarkStrategy.forMonotonousTimestamps<number>(),
+          'In',
+        )
         .uid('in')
         .keyBy((n) => n)
         .window(TumblingEventTimeWindows.of(sizeMs))

@@ -53,10 +53,13 @@ const record = fc.record({
 });
 
 const sourceSpec: fc.Arbitrary<SourceSpec> = fc.record({
-  splits: fc.array(fc.oneof(fc.array(record, { maxLength: 4 }), fc.array(record, { minLength: 12, maxLength: 40 })), {
-    minLength: 1,
-    maxLength: 3,
-  }),
+  splits: fc.array(
+    fc.oneof(fc.array(record, { maxLength: 4 }), fc.array(record, { minLength: 12, maxLength: 40 })),
+    {
+      minLength: 1,
+      maxLength: 3,
+    },
+  ),
   isPeriodic: fc.boolean(),
   batch: fc.integer({ min: 1, max: 9 }),
   parallelism,

@@ -63,45 +63,49 @@ describe('a random program', () => {
     );
   });
 
-  it('gives it exactly once, whatever fails and at whatever parallelism it goes on', { timeout: TIMEOUT_MS }, async () => {
-    await fc.assert(
-      fc.asyncProperty(programs, settings, fc.integer(), async (spec, options, seed) => {
-        const program = resolve(spec);
-        const sources = makeSources(program, true);
-        const random = new Random(seed);
-        const clock = new ManualClock();
-        const storage = new MemoryStorage();
-        const systems = program.shown.map(() => new ExternalSystem<string>());
-        let faultsLeft = random.below(5);
-        let untilFault = random.below(150);
-        const fault = (point: string) => {
-          if (faultsLeft === 0 || untilFault-- > 0) return;
-          faultsLeft--;
-          untilFault = random.below(150);
-          throw new Error(`injected: ${point}`);
-        };
-        storage.beforeWrite = () => fault('before write');
-        storage.afterWrite = () => fault('after write');
-        for (let run = 0; ; run++) {
-          const env = StreamExecutionEnvironment.getExecutionEnvironment({
-            ...options,
-            parallelism: run === 0 ? options.parallelism : 1 + random.below(3),
-            operatorChaining: random.below(2) === 0,
-            clock,
-            autoWatermarkIntervalMs: 3,
-          });
-          env.enableCheckpointing({ intervalMs: 1 + random.below(4), storage });
-          build(env, program, sources, (sink) => new TransactionalSink(systems[sink]!, fault));
-          const error = await drive(env.executeAsync('fuzz'), clock).then(
-            () => undefined,
-            (reason: unknown) => reason,
-          );
-          if (error === undefined) break;
-          if (run > 20 || !/injected|the script says so/.test(String(error))) throw error;
-        }
-        expect(systems.flatMap(({ visible }) => visible).sort()).toEqual(program.expected);
-      }),
-      { numRuns: RUNS, ...SEED },
-    );
-  });
+  it(
+    'gives it exactly once, whatever fails and at whatever parallelism it goes on',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(programs, settings, fc.integer(), async (spec, options, seed) => {
+          const program = resolve(spec);
+          const sources = makeSources(program, true);
+          const random = new Random(seed);
+          const clock = new ManualClock();
+          const storage = new MemoryStorage();
+          const systems = program.shown.map(() => new ExternalSystem<string>());
+          let faultsLeft = random.below(5);
+          let untilFault = random.below(150);
+          const fault = (point: string) => {
+            if (faultsLeft === 0 || untilFault-- > 0) return;
+            faultsLeft--;
+            untilFault = random.below(150);
+            throw new Error(`injected: ${point}`);
+          };
+          storage.beforeWrite = () => fault('before write');
+          storage.afterWrite = () => fault('after write');
+          for (let run = 0; ; run++) {
+            const env = StreamExecutionEnvironment.getExecutionEnvironment({
+              ...options,
+              parallelism: run === 0 ? options.parallelism : 1 + random.below(3),
+              operatorChaining: random.below(2) === 0,
+              clock,
+              autoWatermarkIntervalMs: 3,
+            });
+            env.enableCheckpointing({ intervalMs: 1 + random.below(4), storage });
+            build(env, program, sources, (sink) => new TransactionalSink(systems[sink]!, fault));
+            const error = await drive(env.executeAsync('fuzz'), clock).then(
+              () => undefined,
+              (reason: unknown) => reason,
+            );
+            if (error === undefined) break;
+            if (run > 20 || !/injected|the script says so/.test(String(error))) throw error;
+          }
+          expect(systems.flatMap(({ visible }) => visible).sort()).toEqual(program.expected);
+        }),
+        { numRuns: RUNS, ...SEED },
+      );
+    },
+  );
 });

@@ -183,7 +183,9 @@ const buckets: Stage = {
         const size = 5 + (choice.a % 20);
         const list = runtime.getListState(new ListStateDescriptor<Row>('rows'));
         const byBucket = runtime.getMapState(new MapStateDescriptor<number, readonly Row[]>('by bucket'));
-        const value = runtime.getState(new ValueStateDescriptor<readonly Row[]>('value', { defaultValue: [] }));
+        const value = runtime.getState(
+          new ValueStateDescriptor<readonly Row[]>('value', { defaultValue: [] }),
+        );
         return {
           processElement(row, context) {
             check(row, context);
@@ -274,32 +276,36 @@ interface Span {
   readonly end: number;
 }
 
-const aligned = (size: number, slide: number, offset: number) => (rows: Rows): Spans => {
-  const windows = new Map<number, Row[]>();
-  for (const row of rows) {
-    for (let start = mod(row.at - offset, slide) * -1 + row.at; start > row.at - size; start -= slide) {
-      windows.set(start, [...(windows.get(start) ?? []), row]);
+const aligned =
+  (size: number, slide: number, offset: number) =>
+  (rows: Rows): Spans => {
+    const windows = new Map<number, Row[]>();
+    for (const row of rows) {
+      for (let start = mod(row.at - offset, slide) * -1 + row.at; start > row.at - size; start -= slide) {
+        windows.set(start, [...(windows.get(start) ?? []), row]);
+      }
     }
-  }
-  return [...windows].map(([start, members]) => ({ start, end: start + size, members }));
-};
+    return [...windows].map(([start, members]) => ({ start, end: start + size, members }));
+  };
 
 type Spans = readonly (Span & { readonly members: Rows })[];
 const NO_SPANS: Spans = [];
 
-const sessions = (gap: number) => (rows: Rows): Spans => {
-  const found: { start: number; end: number; members: Row[] }[] = [];
-  for (const row of [...rows].sort((x, y) => x.at - y.at)) {
-    const last = found.at(-1);
-    // Whether a record at the very end is part of the session depends on what has fired by then.
-    if (row.at === last?.end) return NO_SPANS;
-    if (last !== undefined && row.at < last.end) {
-      last.end = row.at + gap;
-      last.members.push(row);
-    } else found.push({ start: row.at, end: row.at + gap, members: [row] });
-  }
-  return found;
-};
+const sessions =
+  (gap: number) =>
+  (rows: Rows): Spans => {
+    const found: { start: number; end: number; members: Row[] }[] = [];
+    for (const row of [...rows].sort((x, y) => x.at - y.at)) {
+      const last = found.at(-1);
+      // Whether a record at the very end is part of the session depends on what has fired by then.
+      if (row.at === last?.end) return NO_SPANS;
+      if (last !== undefined && row.at < last.end) {
+        last.end = row.at + gap;
+        last.members.push(row);
+      } else found.push({ start: row.at, end: row.at + gap, members: [row] });
+    }
+    return found;
+  };
 
 function windowsOf(a: number) {
   const size = 6 + (a % 25);
@@ -318,7 +324,9 @@ const windows: Stage = {
   inputs: 1,
   build(s, _, choice) {
     const { assigner } = windowsOf(choice.a);
-    const stream = keyed(s, choice).window(assigner).allowedLateness(choice.a % 3);
+    const stream = keyed(s, choice)
+      .window(assigner)
+      .allowedLateness(choice.a % 3);
     const emit = (span: Span, sum: Sum) => toRow(nameOf(span), sum, span.end - 1);
     switch ((choice.a >> 1) % 4) {
       case 0:
@@ -333,9 +341,8 @@ const windows: Stage = {
         );
       case 2:
         return single(
-          stream.aggregate<Sum, Sum, Row>(
-            { ...summing, sharesPanes: true },
-            (_key, { window }, [sum], out) => out.collect(emit(window, sum!)),
+          stream.aggregate<Sum, Sum, Row>({ ...summing, sharesPanes: true }, (_key, { window }, [sum], out) =>
+            out.collect(emit(window, sum!)),
           ),
         );
       default:
@@ -394,7 +401,10 @@ const connectKeyed: Stage = {
         .connect(keyed(t, choice))
         .process<Row>((runtime) => {
           const seen = runtime.getListState(new ListStateDescriptor<Row>('seen'));
-          const add = (row: Row, context: Parameters<typeof check>[1] & { timers: { registerEventTimeTimer(at: number): void } }) => {
+          const add = (
+            row: Row,
+            context: Parameters<typeof check>[1] & { timers: { registerEventTimeTimer(at: number): void } },
+          ) => {
             check(row, context);
             seen.add(row);
             context.timers.registerEventTimeTimer(bucketOf(row.at, 10));
@@ -494,7 +504,8 @@ const broadcast: Stage = {
 const asyncWait: Stage = {
   inputs: 1,
   build(s, _, { a, b }) {
-    const wait = a % 2 === 0 ? AsyncDataStream.orderedWait<Row, Row> : AsyncDataStream.unorderedWait<Row, Row>;
+    const wait =
+      a % 2 === 0 ? AsyncDataStream.orderedWait<Row, Row> : AsyncDataStream.unorderedWait<Row, Row>;
     const call = {
       async asyncInvoke(row: Row, { timestamp }: { timestamp: number | undefined }) {
         if (timestamp !== row.at) throw new Error(`${row.id} has the timestamp ${timestamp}`);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   OperatorError,
+  OutputTag,
   WatermarkStrategy,
   type DataStream,
   type EnvironmentOptions,

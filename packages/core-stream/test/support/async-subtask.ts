@@ -100,6 +100,7 @@ export class AsyncSubtask {
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
       isBatch: false,
+      isRescaled: false,
       restored: restored?.map((state) => decodeState(encodeState(state))),
       post,
       schedule: (delayMs, callback) => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../../src/index.js';
-import { restoredWatermark } from '../../src/time/restored-watermark.js';
+import { lowestWatermark, restoredWatermark } from '../../src/time/restored-watermark.js';
 
 const active = (watermark: number) => ({ watermark, isIdle: false });
 const idle = (watermark: number) => ({ watermark, isIdle: true });
 const ended = active(MAX_WATERMARK);
 
 describe('restored watermark', () => {
-  it('is the subtask’s own at the same parallelism', () => {
+  it('is the subtask’s own where it is given the same records', () => {
     expect(restoredWatermark([active(5), idle(3), ended], 1, 3)).toBe(3);
     expect(restoredWatermark([active(5), idle(3), ended], 2, 3)).toBe(MAX_WATERMARK);
   });
@@ -25,5 +25,6 @@ describe('restored watermark', () => {
   ])('is %s after a change of parallelism', (_name, reached, expected) => {
     for (let subtask = 0; subtask < 3; subtask++)
       expect(restoredWatermark(reached, subtask, 3)).toBe(expected);
+    expect(lowestWatermark(reached)).toBe(expected);
   });
 });
