@@ -72,8 +72,9 @@ function asyncWait<T, R>(
     capacity,
     retry,
   });
-  if (!('keySelector' in stream)) return stream.transform<R>(type, factory);
-  return stream.stream.transform<R>(type, factory, { keySelector: stream.keySelector });
+  // Keys only say which subtask asks: answers come by the clock, which stands still for keyed operators in batch mode.
+  const input = 'keySelector' in stream ? stream.stream.partitionedBy(stream.keySelector) : stream;
+  return input.transform<R>(type, factory);
 }
 
 function checkCount(name: string, value: number): void {

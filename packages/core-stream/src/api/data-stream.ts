@@ -298,6 +298,11 @@ export class DataStream<T> {
     );
   }
 
+  /** For the package's own use: records with the same key go to the same subtask, of an operator that knows no keys. */
+  partitionedBy(keySelector: AnyKeySelector): DataStream<T> {
+    return this.#partitioned({ type: 'hash', keySelector });
+  }
+
   #partitioned(partitioning: Partitioning): DataStream<T> {
     return new DataStream<T>(
       this.scope,

@@ -1,3 +1,4 @@
+import { messageOf } from '../runtime/describe-value.js';
 import type { Logger } from '../runtime/logger.js';
 import type { SinkFunction } from './classic.js';
 import type { Sink, SinkWriteContext, SinkWriter, SinkWriterContext } from './sink.js';
@@ -26,7 +27,7 @@ export class ClassicSink<T> implements Sink<T> {
     try {
       await this.#function.close?.();
     } catch (error) {
-      logger.warn('closing failed', { error: error instanceof Error ? error.message : String(error) });
+      logger.warn('closing failed', { error: messageOf(error) });
     }
   }
 }

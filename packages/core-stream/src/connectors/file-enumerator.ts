@@ -71,7 +71,9 @@ export class FileEnumerator implements SplitEnumerator<FileSplit, FileEnumerator
   }
 
   #add(files: readonly ListedFile[]): void {
-    for (const file of files) this.#pending.push(...splitFile(file, this.#options.splitBytes));
+    for (const file of files) {
+      for (const split of splitFile(file, this.#options.splitBytes)) this.#pending.push(split);
+    }
   }
 
   handleSplitRequest(subtaskIndex: number): void {

@@ -57,16 +57,16 @@ export function broadcastProcessOperator({ descriptors, create }: BroadcastProce
 
 /** Of both sides: that one of them may only read is up to the types. */
 export class BroadcastFunctionContext extends FunctionContext implements BroadcastContext {
-  readonly #state: HeapBroadcastState;
+  readonly broadcastState: HeapBroadcastState;
 
-  constructor(operator: OperatorContext, target: Output, state: HeapBroadcastState) {
+  constructor(operator: OperatorContext, target: Output, broadcastState: HeapBroadcastState) {
     super(operator, target);
-    this.#state = state;
+    this.broadcastState = broadcastState;
   }
 
   getBroadcastState<K extends MapStateKey, V>(
     descriptor: BroadcastStateDescriptor<K, V>,
   ): BroadcastState<K, V> {
-    return this.#state.get(descriptor);
+    return this.broadcastState.get(descriptor);
   }
 }

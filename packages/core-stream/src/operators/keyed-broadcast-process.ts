@@ -29,7 +29,8 @@ import type {
 } from '../state/state.js';
 import { BroadcastFunctionContext, type BroadcastProcessOptions } from './broadcast-process.js';
 import { KeyedFunctionContext, type KeyedFunctionSnapshot } from './keyed-function-context.js';
-import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
+import { KeyedFunctionOperator } from './keyed-function-operator.js';
+import type { OperatorContext, OperatorFactory, Output } from './operator.js';
 import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
 
 export interface KeyedBroadcastProcessOptions extends Pick<BroadcastProcessOptions, 'descriptors'> {
@@ -50,78 +51,56 @@ type AnyDescriptor =
   | AggregatingStateDescriptor<unknown, unknown, unknown>;
 
 export function keyedBroadcastProcessOperator(options: KeyedBroadcastProcessOptions): OperatorFactory {
-  return withOperatorState((context, output) => new KeyedBroadcastProcessOperator(context, output, options));
+  return withOperatorState((context, output) => {
+    const restored = (context.restored ?? []) as readonly Snapshot[];
+    const broadcastCopies = restored.map(({ broadcast }) => broadcast);
+    const keyedCopies = restored.map(({ keyed }) => keyed);
+    const broadcastState = new HeapBroadcastState(options.descriptors, context, broadcastCopies);
+    const keyed = new KeyedSide(context, output, keyedCopies, broadcastState);
+    const broadcast = new BroadcastSide(context, output, broadcastState, keyed.state);
+    return new KeyedBroadcastProcessOperator(keyed, broadcast, output, options);
+  });
 }
 
-class KeyedBroadcastProcessOperator implements StreamOperator {
-  readonly #output: Output;
+class KeyedBroadcastProcessOperator extends KeyedFunctionOperator<
+  KeyedBroadcastProcessFunction<unknown, unknown, unknown, unknown>,
+  KeyedSide
+> {
   readonly #keySelector: AnyKeySelector;
-  readonly #broadcastState: HeapBroadcastState;
-  readonly #keyed: KeyedSide;
   readonly #broadcast: BroadcastSide;
-  readonly #function: KeyedBroadcastProcessFunction<unknown, unknown, unknown, unknown>;
 
-  constructor(context: FunctionOperatorContext, output: Output, options: KeyedBroadcastProcessOptions) {
-    this.#output = output;
+  constructor(
+    keyed: KeyedSide,
+    broadcast: BroadcastSide,
+    output: Output,
+    options: KeyedBroadcastProcessOptions,
+  ) {
+    super(keyed, output, options.create);
     this.#keySelector = options.keySelector;
-    const restored = (context.restored ?? []) as readonly Snapshot[];
-    this.#broadcastState = new HeapBroadcastState(
-      options.descriptors,
-      context,
-      restored.map(({ broadcast }) => broadcast),
-    );
-    const keyedCopies = restored.map(({ keyed }) => keyed);
-    this.#keyed = new KeyedSide(context, output, keyedCopies, this.#broadcastState);
-    this.#broadcast = new BroadcastSide(context, output, this.#broadcastState, this.#keyed.state);
-    this.#function = options.create(this.#keyed.runtimeContext);
-  }
-
-  async open(): Promise<void> {
-    await this.#function.open?.(this.#keyed.runtimeContext);
-    this.#keyed.open({
-      onTimer: (timestamp, _context, out) => this.#function.onTimer?.(timestamp, this.#keyed, out),
-      snapshotState: (checkpointId) => this.#function.snapshotState?.(checkpointId),
-    });
+    this.#broadcast = broadcast;
   }
 
   processElement(value: unknown, timestamp: number): void {
-    const keyed = this.#keyed;
+    const { keyed } = this;
     keyed.begin(this.#keySelector(value), timestamp);
-    this.#function.processElement(value, keyed, keyed.collector);
+    this.userFunction.processElement(value, keyed, keyed.collector);
     keyed.end();
   }
 
   processElement2(value: unknown, timestamp: number): void {
     const { collector } = this.#broadcast;
     collector.timestamp = timestamp;
-    this.#keyed.state.clearCurrentKey(); // invariant 1
-    this.#function.processBroadcastElement(value, this.#broadcast, collector);
+    this.keyed.state.clearCurrentKey(); // invariant 1
+    this.userFunction.processBroadcastElement(value, this.#broadcast, collector);
   }
 
-  processWatermark(timestamp: number): void {
+  override processWatermark(timestamp: number): void {
     this.#broadcast.currentWatermark = timestamp;
-    this.#keyed.processWatermark(timestamp);
+    super.processWatermark(timestamp);
   }
 
-  processIdle(isIdle: boolean): void {
-    this.#output.emitIdle(isIdle);
-  }
-
-  finishKey(): void {
-    this.#keyed.finishKey();
-  }
-
-  snapshotState(checkpointId: number): Snapshot {
-    return { keyed: this.#keyed.snapshot(checkpointId), broadcast: this.#broadcastState.snapshot() };
-  }
-
-  finish(): void {
-    this.#keyed.finish();
-  }
-
-  close(): void | Promise<void> {
-    this.#keyed.finish();
-    return this.#function.close?.();
+  override snapshotState(checkpointId: number): Snapshot {
+    return { keyed: this.keyed.snapshot(checkpointId), broadcast: this.#broadcast.broadcastState.snapshot() };
   }
 }
 

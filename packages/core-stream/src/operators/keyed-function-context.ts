@@ -51,14 +51,15 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
   /** What state ages by: the watermark; while it advances, the time of the timer that fires. */
   #eventTime = MIN_TIMESTAMP;
 
-  constructor(operator: FunctionOperatorContext, target: Output, restored: readonly KeyedFunctionSnapshot[]) {
+  /** `restored` are the snapshots of all subtasks. */
+  constructor(operator: FunctionOperatorContext, target: Output, restored: readonly unknown[] = []) {
     super(operator, target);
     const state = new HeapKeyedState(operator.maxParallelism, {
       processingTime: () => operator.clock.now(),
       eventTime: () => this.#eventTime,
     });
     this.state = state;
-    for (const snapshot of restored) {
+    for (const snapshot of restored as readonly KeyedFunctionSnapshot[]) {
       state.restore(snapshot.state, operator.keyGroups);
       this.#eventTimers.restore(snapshot.eventTimers, operator.keyGroups);
       this.#processingTimers.restore(snapshot.processingTimers, operator.keyGroups);

@@ -1,7 +1,8 @@
 import type { KeyedProcessFunction, KeyedProcessFunctionFactory } from '../functions/functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
-import { KeyedFunctionContext, type KeyedFunctionSnapshot } from './keyed-function-context.js';
-import type { OperatorFactory, Output, StreamOperator } from './operator.js';
+import { KeyedFunctionContext } from './keyed-function-context.js';
+import { KeyedFunctionOperator } from './keyed-function-operator.js';
+import type { OperatorFactory, Output } from './operator.js';
 import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
 
 /** Runs a `KeyedProcessFunction`: sets the key, fires timers. */
@@ -14,11 +15,8 @@ export function keyedProcessOperator(
   );
 }
 
-class KeyedProcessOperator implements StreamOperator {
-  readonly #output: Output;
+class KeyedProcessOperator extends KeyedFunctionOperator<KeyedProcessFunction<unknown, unknown, unknown>> {
   readonly #keySelector: AnyKeySelector;
-  readonly #keyed: KeyedFunctionContext;
-  readonly #function: KeyedProcessFunction<unknown, unknown, unknown>;
 
   constructor(
     context: FunctionOperatorContext,
@@ -26,50 +24,14 @@ class KeyedProcessOperator implements StreamOperator {
     keySelector: AnyKeySelector,
     create: KeyedProcessFunctionFactory<unknown, unknown, unknown>,
   ) {
-    this.#output = output;
+    super(new KeyedFunctionContext(context, output, context.restored), output, create);
     this.#keySelector = keySelector;
-    this.#keyed = new KeyedFunctionContext(
-      context,
-      output,
-      (context.restored ?? []) as readonly KeyedFunctionSnapshot[],
-    );
-    this.#function = create(this.#keyed.runtimeContext);
-  }
-
-  async open(): Promise<void> {
-    await this.#function.open?.(this.#keyed.runtimeContext);
-    this.#keyed.open(this.#function);
   }
 
   processElement(value: unknown, timestamp: number): void {
-    const keyed = this.#keyed;
+    const { keyed } = this;
     keyed.begin(this.#keySelector(value), timestamp);
-    this.#function.processElement(value, keyed, keyed.collector);
+    this.userFunction.processElement(value, keyed, keyed.collector);
     keyed.end();
-  }
-
-  processWatermark(timestamp: number): void {
-    this.#keyed.processWatermark(timestamp);
-  }
-
-  processIdle(isIdle: boolean): void {
-    this.#output.emitIdle(isIdle);
-  }
-
-  finishKey(): void {
-    this.#keyed.finishKey();
-  }
-
-  snapshotState(checkpointId: number): KeyedFunctionSnapshot {
-    return this.#keyed.snapshot(checkpointId);
-  }
-
-  finish(): void {
-    this.#keyed.finish();
-  }
-
-  close(): void | Promise<void> {
-    this.#keyed.finish();
-    return this.#function.close?.();
   }
 }

@@ -90,7 +90,8 @@ export class WindowStateStore implements KeyedStateStore {
   getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
     return this.#handle(
       descriptor,
-      (slot) => new HeapReducingState(new HeapValueState<T>(slot, 0, none), descriptor.reduce),
+      (slot) =>
+        new HeapReducingState(new HeapValueState<T | typeof VACANT>(slot, 0, vacant), descriptor.reduce),
     );
   }
 
@@ -99,7 +100,11 @@ export class WindowStateStore implements KeyedStateStore {
   ): AggregatingState<IN, OUT> {
     return this.#handle(
       descriptor,
-      (slot) => new HeapAggregatingState(new HeapValueState<ACC>(slot, 0, none), descriptor.aggregate),
+      (slot) =>
+        new HeapAggregatingState(
+          new HeapValueState<ACC | typeof VACANT>(slot, 0, vacant),
+          descriptor.aggregate,
+        ),
     );
   }
 
@@ -137,7 +142,7 @@ export class WindowStateStore implements KeyedStateStore {
   }
 }
 
-const none = (): undefined => undefined;
+const vacant = (): typeof VACANT => VACANT;
 
 function mergeContents<T, ACC, R>(
   descriptor: MergeableStateDescriptor<T, ACC, R>,

@@ -118,7 +118,7 @@ ${generator.constant(emission.count)}.value++;
   generator.targets(targets, 'v0', uid);
   const cases = generator.seen.map((value, at) => `case ${at}:throw fail(e,${at},${value});`).join('');
   // A source URL of its own keeps V8 from sharing code, and with it type feedback, between chains.
-  const name = `millrace/${encodeURIComponent(uid)}/${++generated}`;
+  const name = `millrace/${uid.replaceAll(/[^\w.-]/g, '_')}/${++generated}`;
   const source = `'use strict';
 return function collect(v0,t){
 ${emitting}let at=-1${generator.variables};

@@ -63,7 +63,10 @@ export class CommitQueue {
     for (;;) {
       const waiting = (this.#pending.get(sink.uid) ?? []).filter((request) => request.checkpointId <= upTo);
       if (waiting.length === 0) return;
-      const checkpointId = Math.min(...waiting.map((request) => request.checkpointId));
+      const checkpointId = waiting.reduce(
+        (lowest, request) => Math.min(lowest, request.checkpointId),
+        Infinity,
+      );
       const requests = waiting
         .filter((request) => request.checkpointId === checkpointId)
         .sort((a, b) => a.subtaskIndex - b.subtaskIndex); // invariant 2

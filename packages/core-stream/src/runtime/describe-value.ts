@@ -12,3 +12,12 @@ export function describeValue(value: unknown): string {
   text ??= typeof value === 'object' ? Object.prototype.toString.call(value) : String(value);
   return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}… (${text.length} characters)` : text;
 }
+
+/** The message of whatever was thrown: anything can be, and asking it must not hide that something was. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
+}

@@ -25,6 +25,7 @@ import type { SourceSplit } from '../connectors/source.js';
 import type { PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { CommitQueue, type SinkCommitter } from './commit-queue.js';
+import { messageOf } from './describe-value.js';
 import type { JobOptions } from './job-options.js';
 import type { JobExecutionResult, JobSnapshot } from './job-result.js';
 import { loadStart, RestoredState } from './restored-state.js';
@@ -387,7 +388,7 @@ export class LocalJob implements TaskListener {
     errors.push(...(await this.#commits.close()));
     for (const error of errors) {
       this.#options.logger.warn('closing failed', {
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       });
     }
     // What a writer could not close after everything was committed has lost nothing, but is not success either.

@@ -1,5 +1,5 @@
 import { OperatorError } from '../errors.js';
-import { describeValue } from './describe-value.js';
+import { describeValue, messageOf } from './describe-value.js';
 
 /** Who failed: an operator's subtask. */
 export interface FailingOperator {
@@ -15,8 +15,8 @@ export function recordError(error: unknown, at: FailingOperator, value: unknown)
 
 export function operatorError(error: unknown, at: FailingOperator, doing: string): OperatorError {
   if (error instanceof OperatorError) return error; // already named, further down the chain
-  const reason = error instanceof Error ? error.message : String(error);
-  return new OperatorError(`'${at.name}' (subtask ${at.subtaskIndex}) failed while ${doing}: ${reason}`, {
+  const what = `'${at.name}' (subtask ${at.subtaskIndex}) failed while ${doing}: ${messageOf(error)}`;
+  return new OperatorError(what, {
     cause: error,
     details: { operator: at.name, subtask: at.subtaskIndex },
   });

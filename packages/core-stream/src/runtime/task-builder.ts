@@ -18,6 +18,7 @@ import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { ChainOutput } from './chain-output.js';
 import { Channel } from './channel.js';
 import { channelSelector, isConnected } from './channel-selector.js';
+import { messageOf } from './describe-value.js';
 import { InputTask, type InputChannel } from './input-task.js';
 import type { Logger } from './logger.js';
 import { operatorError } from './operator-error.js';
@@ -65,7 +66,7 @@ async function closeAll(operators: readonly TaskOperator[], logger: Logger): Pro
     } catch (error) {
       logger.warn('closing failed', {
         operator: name,
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       });
     }
   }

@@ -113,7 +113,7 @@ export abstract class Task {
       }
     }
     this.onOpen();
-    this.flushWriters();
+    this.#flushWriters();
     this.#turn.isOpen = false;
   }
 
@@ -133,15 +133,15 @@ export abstract class Task {
     const mail = this.#mailbox.shift();
     if (mail !== undefined) {
       mail();
-      this.flushWriters();
+      this.#flushWriters();
       this.#awaitBackPressure();
       return true;
     }
-    if (!this.hasRoom) return false;
+    if (!this.#hasRoom) return false;
     const hasProcessed = this.processBatch();
     const hasDrained = this.#drain();
     if (!hasProcessed && !hasDrained) return false;
-    this.flushWriters();
+    this.#flushWriters();
     this.#awaitBackPressure();
     return true;
   }
@@ -156,22 +156,22 @@ export abstract class Task {
     return this.#hasEnded;
   }
 
-  protected get hasRoom(): boolean {
+  get #hasRoom(): boolean {
     for (const writer of this.#writers) if (!writer.hasRoom) return false;
     for (const { operator } of this.#bounded) if (operator.isFull === true) return false;
     return true;
   }
 
-  protected flushWriters(): void {
+  #flushWriters(): void {
     for (const writer of this.#writers) writer.flush();
   }
 
-  protected broadcast(element: ControlElement): void {
+  #broadcast(element: ControlElement): void {
     for (const writer of this.#writers) writer.broadcast(element);
   }
 
   /** Blocks the task until `promise` is settled, then goes on with `then` (invariant 1). */
-  protected blockOn(promise: Promise<unknown>, then?: () => void): void {
+  #blockOn(promise: Promise<unknown>, then?: () => void): void {
     this.#isBlocked = true;
     promise.then(
       () => {
@@ -194,7 +194,7 @@ export abstract class Task {
     for (const [index, sink] of this.#sinks.entries()) {
       const promise = index < from ? undefined : this.#askBackPressure(sink);
       if (promise !== undefined) {
-        this.blockOn(
+        this.#blockOn(
           this.#named(sink, 'waiting for room', () => promise),
           () => this.#awaitBackPressure(index + 1),
         );
@@ -216,7 +216,7 @@ export abstract class Task {
     const subtasks = this.listener.storesState
       ? this.chained.map((chained) => this.#subtaskState(chained, checkpointId))
       : undefined;
-    this.broadcast({ type: 'barrier', checkpointId });
+    this.#broadcast({ type: 'barrier', checkpointId });
     const report = (prepared: ReadonlyMap<string, PreparedSink>) => {
       const snapshots = this.chained.map((chained, index): OperatorSnapshot => {
         const sink = prepared.get(chained.uid);
@@ -234,7 +234,7 @@ export abstract class Task {
       return;
     }
     const prepared = new Map<string, PreparedSink>();
-    this.blockOn(
+    this.#blockOn(
       Promise.all(
         this.#sinks.map(async (sink) => {
           prepared.set(
@@ -303,14 +303,14 @@ export abstract class Task {
   #flushSinks(): void {
     const passOn = () => {
       this.#hasEnded = true;
-      this.broadcast({ type: 'end' });
+      this.#broadcast({ type: 'end' });
       this.listener.onEnd(this.id);
     };
     if (this.#sinks.length === 0) {
       passOn();
       return;
     }
-    this.blockOn(
+    this.#blockOn(
       Promise.all(
         this.#sinks.map((sink) =>
           this.#named(sink, 'flushing at the end of input', () => sink.operator.writer.flush(true)),

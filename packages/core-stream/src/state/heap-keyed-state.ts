@@ -89,7 +89,7 @@ export function copies<T>(value: T): () => T {
   return () => decodeState(bytes) as T;
 }
 
-const none = (): undefined => undefined;
+const vacant = (): typeof VACANT => VACANT;
 
 export class HeapKeyedState implements KeyedStateStore {
   readonly #maxParallelism: number;
@@ -160,7 +160,8 @@ export class HeapKeyedState implements KeyedStateStore {
   getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
     return this.#handle(
       descriptor,
-      (state) => new HeapReducingState(this.#value<T>(state, descriptor, none), descriptor.reduce),
+      (state) =>
+        new HeapReducingState(this.#value<T | typeof VACANT>(state, descriptor, vacant), descriptor.reduce),
     );
   }
 
@@ -169,7 +170,11 @@ export class HeapKeyedState implements KeyedStateStore {
   ): AggregatingState<IN, OUT> {
     return this.#handle(
       descriptor,
-      (state) => new HeapAggregatingState(this.#value<ACC>(state, descriptor, none), descriptor.aggregate),
+      (state) =>
+        new HeapAggregatingState(
+          this.#value<ACC | typeof VACANT>(state, descriptor, vacant),
+          descriptor.aggregate,
+        ),
     );
   }
 

@@ -51,7 +51,8 @@ export class HeapListState<T> implements ListState<T> {
   }
 
   addAll(values: readonly T[]): void {
-    for (const value of values) this.add(value);
+    const { length } = values; // they may be what `get` gave: this very list
+    for (let i = 0; i < length; i++) this.add(values[i]!);
   }
 
   update(values: readonly T[]): void {
@@ -118,23 +119,24 @@ export class HeapMapState<K, V> implements MapState<K, V> {
   }
 }
 
-/** On top of value state, so that a TTL is that state's business. */
+/** On top of value state whose default is `VACANT`, so that a TTL is that state's business, and `undefined` a value. */
 export class HeapReducingState<T> implements ReducingState<T> {
-  readonly #state: ValueState<T>;
+  readonly #state: ValueState<T | typeof VACANT>;
   readonly #reduce: ReduceFunction<T>;
 
-  constructor(state: ValueState<T>, reduce: ReduceFunction<T>) {
+  constructor(state: ValueState<T | typeof VACANT>, reduce: ReduceFunction<T>) {
     this.#state = state;
     this.#reduce = reduce;
   }
 
   get(): T | undefined {
-    return this.#state.value();
+    const current = this.#state.value() as T | typeof VACANT;
+    return current === VACANT ? undefined : current;
   }
 
   add(value: T): void {
-    const current = this.#state.value();
-    this.#state.update(current === undefined ? value : this.#reduce(current, value));
+    const current = this.#state.value() as T | typeof VACANT;
+    this.#state.update(current === VACANT ? value : this.#reduce(current, value));
   }
 
   clear(): void {
@@ -142,23 +144,24 @@ export class HeapReducingState<T> implements ReducingState<T> {
   }
 }
 
+/** The same for an accumulator. */
 export class HeapAggregatingState<IN, ACC, OUT> implements AggregatingState<IN, OUT> {
-  readonly #state: ValueState<ACC>;
+  readonly #state: ValueState<ACC | typeof VACANT>;
   readonly #aggregate: AggregateFunction<IN, ACC, OUT>;
 
-  constructor(state: ValueState<ACC>, aggregate: AggregateFunction<IN, ACC, OUT>) {
+  constructor(state: ValueState<ACC | typeof VACANT>, aggregate: AggregateFunction<IN, ACC, OUT>) {
     this.#state = state;
     this.#aggregate = aggregate;
   }
 
   get(): OUT | undefined {
-    const accumulator = this.#state.value();
-    return accumulator === undefined ? undefined : this.#aggregate.getResult(accumulator);
+    const accumulator = this.#state.value() as ACC | typeof VACANT;
+    return accumulator === VACANT ? undefined : this.#aggregate.getResult(accumulator);
   }
 
   add(value: IN): void {
-    const current = this.#state.value();
-    const accumulator = current === undefined ? this.#aggregate.createAccumulator() : current;
+    const current = this.#state.value() as ACC | typeof VACANT;
+    const accumulator = current === VACANT ? this.#aggregate.createAccumulator() : current;
     this.#state.update(this.#aggregate.add(value, accumulator));
   }
 

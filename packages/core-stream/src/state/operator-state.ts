@@ -51,7 +51,8 @@ class OperatorList<T> implements ListState<T> {
   }
 
   addAll(values: readonly T[]): void {
-    for (const value of values) this.#elements.push(value);
+    const { length } = values; // they may be what `get` gave: this very list
+    for (let i = 0; i < length; i++) this.#elements.push(values[i]!);
   }
 
   update(values: readonly T[]): void {

@@ -119,7 +119,8 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
   }
 
   addAll(values: readonly T[]): void {
-    for (const value of values) this.add(value);
+    const { length } = values; // they may be what `get` gave: this very list
+    for (let i = 0; i < length; i++) this.add(values[i]!);
   }
 
   update(values: readonly T[]): void {

@@ -15,6 +15,7 @@ import type { DrainStatus, OperatorContext, StreamOperator } from '../operators/
 import { silentLogger } from '../runtime/logger.js';
 import { decodeState, encodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
+import { lowestWatermark } from '../time/restored-watermark.js';
 import type { HarnessOutput } from './harness-output.js';
 import type { ManualClock } from './manual-clock.js';
 import { connect, Subtask, type Stage } from './pipeline-stage.js';
@@ -272,13 +273,9 @@ export class DirectPipeline {
       .map(({ bytes }) => decodeState(bytes) as StoredSubtask);
   }
 
-  /** A subtask's own; at another parallelism the lowest, as in a job. */
+  /** The lowest that a subtask had reached, as in a job. */
   #restoreWatermarks({ uid, subtasks }: Stage): void {
-    const watermarks = this.#stored(uid)?.map(({ watermark }) => watermark) ?? [];
-    if (watermarks.length === 0) return;
-    const lowest = Math.min(...watermarks);
-    for (const { valve, index } of subtasks) {
-      valve.restoreWatermark(watermarks.length === subtasks.length ? watermarks[index]! : lowest);
-    }
+    const reached = this.#stored(uid)?.map(({ watermark }) => ({ watermark, isIdle: false })) ?? [];
+    for (const { valve } of subtasks) valve.restoreWatermark(lowestWatermark(reached));
   }
 }

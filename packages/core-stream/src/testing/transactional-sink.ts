@@ -40,7 +40,7 @@ export class ExternalSystem<T> {
     if (rows?.length !== count) throw new Error(`the transaction ${transaction} is not there any more`);
     if (!this.isDurable(request.checkpointId))
       throw new Error(`checkpoint ${request.checkpointId} is not durable`);
-    this.visible.push(...rows);
+    for (const row of rows) this.visible.push(row);
     this.committed.add(transaction);
     this.prepared.delete(transaction);
   }

@@ -9,7 +9,7 @@
  * 4. Time in which a split could not emit (no room downstream, a blocking sink, paused to be aligned) is not idle time.
  */
 import { StreamRecordError } from '../errors.js';
-import { describeValue } from '../runtime/describe-value.js';
+import { describeValue, messageOf } from '../runtime/describe-value.js';
 import type { Clock } from './clock.js';
 import {
   MAX_WATERMARK,
@@ -117,9 +117,8 @@ export class WatermarkTracker {
     try {
       assigned = this.#assigner(value, timestamp === MIN_TIMESTAMP ? undefined : timestamp);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
       throw this.#badTimestamp(
-        `The timestamp assigner of '${this.#operatorName}' threw '${reason}'`,
+        `The timestamp assigner of '${this.#operatorName}' threw '${messageOf(error)}'`,
         value,
         error,
       );

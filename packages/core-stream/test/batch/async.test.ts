@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncDataStream } from '../../src/index.js';
+import { AsyncDataStream, AsyncRetryStrategies } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { environment } from '../support/environment.js';
-import { turn } from '../support/conditions.js';
+import { drive, turn } from '../support/conditions.js';
 
 describe('async I/O in batch mode', () => {
   it.each([true, false])(
@@ -30,4 +30,24 @@ describe('async I/O in batch mode', () => {
       expect(sink.values.sort()).toEqual(['12', '18']);
     },
   );
+
+  it('has time-outs and retries on a keyed stream too: answers come by the clock, whatever the mode', async () => {
+    const { clock, env } = environment({ runtimeMode: 'batch' });
+    const sink = new CollectingSink<string>();
+    const answers = AsyncDataStream.orderedWait<number, string>(
+      env.fromCollection([1, 2, 3]).keyBy((n) => n % 2),
+      {
+        asyncInvoke: async (n, { attempt }) => {
+          if (n === 3) await new Promise(() => undefined);
+          if (attempt === 1) throw new Error('not yet');
+          return [`${n} in attempt ${attempt}`];
+        },
+        timeout: (n) => [`${n} timed out`],
+      },
+      { timeoutMs: 1000, retry: AsyncRetryStrategies.fixedDelay({ maxAttempts: 2, delayMs: 10 }) },
+    );
+    answers.sinkTo(sink);
+    await drive(env.executeAsync('job'), clock, 10);
+    expect(sink.values.sort()).toEqual(['1 in attempt 2', '2 in attempt 2', '3 timed out']);
+  });
 });

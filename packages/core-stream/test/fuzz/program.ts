@@ -9,7 +9,8 @@ import {
 } from '../../src/index.js';
 import { turn } from '../support/conditions.js';
 import { FAIL, ScriptedSource, type ScriptStep } from '../../src/testing/index.js';
-import { NO_RESULT, stages, type Choice, type Row, type Stage, type StageName } from './stages.js';
+import { NO_RESULT, type Choice, type Row, type Stage } from './rows.js';
+import { stages, type StageName } from './stages.js';
 
 const DISORDER_MS = 12;
 /** A program that would give more is cut short: joins and windows multiply. */

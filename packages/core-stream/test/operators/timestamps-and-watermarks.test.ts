@@ -17,7 +17,7 @@ function open() {
     parallelism: 1,
     subtaskIndex: 0,
     schedule: (delayMs: number, callback: () => void) => clock.schedule(delayMs, callback),
-  } as OperatorContext;
+  } as Partial<OperatorContext> as OperatorContext;
   const operator = timestampsAndWatermarksOperator(strategy)(context, {
     collect: (value, timestamp) => void emitted.push([value, timestamp]),
     sideOutput: () => undefined,

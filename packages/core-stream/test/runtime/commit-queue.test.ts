@@ -77,6 +77,20 @@ describe('commit queue', () => {
     expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(4, 0)] }]);
   });
 
+  it('takes more requests than a call can have arguments', async () => {
+    let committed = 0;
+    const { queue } = queueOf((requests) => {
+      committed += requests.length;
+      return Promise.resolve();
+    });
+    queue.add(
+      'out',
+      Array.from({ length: 200_000 }, () => request(1, 0)),
+    );
+    await queue.commit(1);
+    expect(committed).toBe(200_000);
+  });
+
   it('refuses what no committer would ever make visible', () => {
     const { queue } = queueOf(() => Promise.resolve());
     expect(() => queue.add('other', [request(1, 0)])).toThrow(

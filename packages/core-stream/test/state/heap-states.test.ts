@@ -176,6 +176,35 @@ describe('keyed states together', () => {
     expect(list.get()).toEqual([1, 2, 3]);
   });
 
+  it('a list can be added to itself', () => {
+    const state = new HeapKeyedState(MAX);
+    const list = state.getListState(all);
+    state.setCurrentKey('a');
+    list.addAll([1, 2]);
+    list.addAll(list.get());
+    expect(list.get()).toEqual([1, 2, 1, 2]);
+  });
+
+  it('undefined is reduced as any other value', () => {
+    const state = new HeapKeyedState(MAX);
+    state.setCurrentKey('a');
+    const pairs = state.getReducingState(
+      new ReducingStateDescriptor<unknown>('pairs', (a, b) => (b === 'none' ? undefined : [a, b])),
+    );
+    for (const value of [undefined, 1, 'none', 2]) pairs.add(value);
+    expect(pairs.get()).toEqual([undefined, 2]);
+    const counts = state.getAggregatingState(
+      new AggregatingStateDescriptor<number, number | undefined, number>('seen', {
+        createAccumulator: () => 0,
+        add: (_value, seen) => (seen === 0 ? undefined : (seen ?? 1) + 1),
+        getResult: (seen) => seen ?? 1,
+        merge: (a) => a,
+      }),
+    );
+    for (const value of [1, 2, 3]) counts.add(value);
+    expect(counts.get()).toBe(3);
+  });
+
   it('without a current key nothing is read, and writing is refused', () => {
     const state = new HeapKeyedState(MAX);
     const value = state.getState(last);

@@ -42,6 +42,13 @@ describe('operator list state', () => {
     expect(list.get()).toEqual([]);
   });
 
+  it('can be added to itself', () => {
+    const list = fresh().getOperatorListState(offsets);
+    list.addAll([1, 2]);
+    list.addAll(list.get());
+    expect(list.get()).toEqual([1, 2, 1, 2]);
+  });
+
   it('is the same list for every handle of its name', () => {
     const state = fresh();
     state.getOperatorListState(offsets).add(1);

@@ -201,6 +201,15 @@ describe('state with a TTL', () => {
     });
   });
 
+  it('a list can be added to itself', () => {
+    const state = new HeapKeyedState(MAX, new TestTime());
+    const list = state.getListState(new ListStateDescriptor<number>('list', { ttl: { ttlMs: TTL_MS } }));
+    state.setCurrentKey('a');
+    list.addAll([1, 2]);
+    list.addAll(list.get());
+    expect(list.get()).toEqual([1, 2, 1, 2]);
+  });
+
   it('a reduced and an aggregated value begin anew after they have expired', () => {
     const time = new TestTime();
     const state = new HeapKeyedState(MAX, time);
