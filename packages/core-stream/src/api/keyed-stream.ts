@@ -87,7 +87,7 @@ export class KeyedStream<T, K> {
 
   // Rolling operations: each record gives its key's result so far; in batch mode a key gives its final one.
 
-  /** Combines each key's records. `reduce` must not change the records that it gets. */
+  /** Combines each key's records. `reduce` must not change the records that it gets, nor may who gets the results. */
   reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T> {
     return this.#rolling('Reduce', reduce as ReduceFunction<unknown>);
   }

@@ -8,7 +8,7 @@
  * 2. A timer registered at or below the current watermark fires after the current record, before anything else.
  * 3. Processing-time timers that are pending at the end of the input do not fire; event-time ones do.
  */
-import { StreamConfigError } from '../errors.js';
+import { StreamRecordError } from '../errors.js';
 import type {
   Collector,
   KeyedRuntimeContext,
@@ -201,6 +201,6 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
 
 function checkTimer(timestamp: number): void {
   if (Number.isNaN(timestamp) || typeof timestamp !== 'number') {
-    throw new StreamConfigError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
+    throw new StreamRecordError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
   }
 }

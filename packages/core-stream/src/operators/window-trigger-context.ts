@@ -1,5 +1,5 @@
 /** What a trigger sees of one window of one key, and the records that hold it. */
-import { StreamConfigError } from '../errors.js';
+import { StreamRecordError } from '../errors.js';
 import type {
   AggregatingState,
   AggregatingStateDescriptor,
@@ -186,7 +186,7 @@ export class WindowTriggerContext implements OnMergeContext {
 
 function has(own: OwnTimers, timestamp: number): boolean {
   if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) {
-    throw new StreamConfigError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
+    throw new StreamRecordError(`A timer needs a timestamp in epoch milliseconds, got ${String(timestamp)}`);
   }
   for (const timer of own) if (timer.at === timestamp) return true;
   return false;

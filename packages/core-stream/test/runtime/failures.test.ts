@@ -268,7 +268,7 @@ describe('a record that is emitted outside of the turn', () => {
     expect(job.snapshot().operators.find(({ name }) => name === 'Process')?.sideOutputs).toEqual({});
   });
 
-  it('may be emitted while an operator opens', async () => {
+  it('is not one that is emitted after an open that waited', async () => {
     const { env } = environment();
     const sink = new CollectingSink<string>();
     env
