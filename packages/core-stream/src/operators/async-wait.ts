@@ -69,6 +69,7 @@ class AsyncWaitOperator implements StreamOperator {
 
   async open(): Promise<void> {
     await this.#function.open?.(this.#context);
+    if (this.#isClosed) return;
     const { watermark, records } = this.#restored();
     if (watermark > MIN_TIMESTAMP) this.#queue.putWatermark(watermark); // invariant 4
     for (const { value, timestamp } of records) this.processElement(value, timestamp);

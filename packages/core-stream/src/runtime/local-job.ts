@@ -156,7 +156,10 @@ export class LocalJob implements TaskListener {
         restored.returnedSplits(uid, sourceTasks.get(uid)?.length ?? 0),
       );
     }
-    for (const task of tasks) await task.open();
+    for (const task of tasks) {
+      if (this.#hasFailed()) return;
+      await this.#untilFailure(task.open());
+    }
     this.#apply(
       initialCoordinator({
         tasks: tasks.map((task) => task.id),
@@ -167,6 +170,16 @@ export class LocalJob implements TaskListener {
       }),
     );
     this.#scheduleInterval();
+  }
+
+  /** A function that never opens does not keep its job from being cancelled. */
+  #untilFailure(opening: Promise<void>): Promise<void> {
+    const { signal } = this.#abort;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      opening.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
+    });
   }
 
   async #createCommitters(nodes: readonly PlanNode[], checkpoint: CheckpointData | undefined): Promise<void> {

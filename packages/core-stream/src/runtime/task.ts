@@ -111,6 +111,7 @@ export abstract class Task {
       } catch (error) {
         throw operatorError(error, chained, 'opening');
       }
+      if (this.#isClosed) return; // cancelled meanwhile
     }
     this.onOpen();
     this.#flushWriters();

@@ -61,6 +61,13 @@ export interface SplitPauses {
   readonly toResume: readonly string[];
 }
 
+/** The range of a `Date`. Beyond it windows would lose records: not every whole number is a number there. */
+const MAX_TIMESTAMP = 8.64e15;
+
+function isTimestamp(timestamp: number): boolean {
+  return timestamp >= -MAX_TIMESTAMP && timestamp <= MAX_TIMESTAMP;
+}
+
 export class WatermarkTracker {
   readonly #strategy: WatermarkStrategy<unknown>;
   readonly #assigner: TimestampAssigner<unknown> | undefined;
@@ -110,7 +117,8 @@ export class WatermarkTracker {
   assignTimestamp(value: unknown, timestamp: number | undefined): number {
     if (this.#assigner === undefined) {
       if (timestamp === undefined) return MIN_TIMESTAMP;
-      if (typeof timestamp === 'number' && timestamp < MAX_WATERMARK) return timestamp;
+      if (typeof timestamp === 'number' && (isTimestamp(timestamp) || timestamp === MIN_TIMESTAMP))
+        return timestamp;
       throw this.#badTimestamp(`'${this.#operatorName}' gave the timestamp ${String(timestamp)}`, value);
     }
     let assigned: number;
@@ -123,7 +131,7 @@ export class WatermarkTracker {
         error,
       );
     }
-    if (Number.isFinite(assigned)) return assigned;
+    if (typeof assigned === 'number' && isTimestamp(assigned)) return assigned;
     throw this.#badTimestamp(
       `The timestamp assigner of '${this.#operatorName}' gave ${String(assigned)}`,
       value,
@@ -132,7 +140,7 @@ export class WatermarkTracker {
 
   #badTimestamp(what: string, value: unknown, cause?: unknown): StreamRecordError {
     return new StreamRecordError(
-      `${what} for the record ${describeValue(value)}. A timestamp is a finite number of epoch milliseconds: ` +
+      `${what} for the record ${describeValue(value)}. A timestamp is a finite number of epoch milliseconds, within the range of a Date: ` +
         'filter records without one out before, or send them to a side output.',
       { details: { operator: this.#operatorName }, cause },
     );

