@@ -18,6 +18,7 @@ import type { MapStateKey } from '../state/state.js';
 import { FunctionContext } from './function-context.js';
 import type { OperatorContext, OperatorFactory, Output } from './operator.js';
 import { withOperatorState } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 export interface BroadcastProcessOptions {
   readonly descriptors: readonly { readonly name: string }[];
@@ -35,11 +36,11 @@ export function broadcastProcessOperator({ descriptors, create }: BroadcastProce
       open: () => broadcastProcess.open?.(context),
       processElement(value, timestamp) {
         collector.timestamp = timestamp;
-        broadcastProcess.processElement(value, seen, collector);
+        synchronous(broadcastProcess.processElement(value, seen, collector));
       },
       processElement2(value, timestamp) {
         collector.timestamp = timestamp;
-        broadcastProcess.processBroadcastElement(value, seen, collector);
+        synchronous(broadcastProcess.processBroadcastElement(value, seen, collector));
       },
       processWatermark(timestamp) {
         seen.currentWatermark = timestamp;

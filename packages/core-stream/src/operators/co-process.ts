@@ -2,6 +2,7 @@ import type { CoProcessFunction, CoProcessFunctionFactory } from '../functions/c
 import { FunctionContext } from './function-context.js';
 import type { OperatorFactory } from './operator.js';
 import { withOperatorState } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 export function coProcessOperator(
   create: CoProcessFunctionFactory<unknown, unknown, unknown>,
@@ -14,11 +15,11 @@ export function coProcessOperator(
       open: () => coProcess.open?.(context),
       processElement(value, timestamp) {
         collector.timestamp = timestamp;
-        coProcess.processElement1(value, seen, collector);
+        synchronous(coProcess.processElement1(value, seen, collector));
       },
       processElement2(value, timestamp) {
         collector.timestamp = timestamp;
-        coProcess.processElement2(value, seen, collector);
+        synchronous(coProcess.processElement2(value, seen, collector));
       },
       processWatermark(timestamp) {
         seen.currentWatermark = timestamp;

@@ -1,6 +1,7 @@
 import type { FlatMapFunction } from '../functions/functions.js';
 import type { OperatorFactory } from './operator.js';
 import { TimestampedCollector } from './timestamped-collector.js';
+import { synchronous } from './synchronous.js';
 
 export function flatMapOperator(flatMap: FlatMapFunction<unknown, unknown>): OperatorFactory {
   return (_context, output) => {
@@ -8,7 +9,7 @@ export function flatMapOperator(flatMap: FlatMapFunction<unknown, unknown>): Ope
     return {
       processElement(value, timestamp) {
         collector.timestamp = timestamp;
-        flatMap(value, collector);
+        synchronous(flatMap(value, collector));
       },
       processWatermark: (timestamp) => output.emitWatermark(timestamp),
       processIdle: (isIdle) => output.emitIdle(isIdle),

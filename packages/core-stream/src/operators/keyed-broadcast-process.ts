@@ -32,6 +32,7 @@ import { KeyedFunctionContext, type KeyedFunctionSnapshot } from './keyed-functi
 import { KeyedFunctionOperator } from './keyed-function-operator.js';
 import type { OperatorContext, OperatorFactory, Output } from './operator.js';
 import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 export interface KeyedBroadcastProcessOptions extends Pick<BroadcastProcessOptions, 'descriptors'> {
   readonly keySelector: AnyKeySelector;
@@ -83,7 +84,7 @@ class KeyedBroadcastProcessOperator extends KeyedFunctionOperator<
   processElement(value: unknown, timestamp: number): void {
     const { keyed } = this;
     keyed.begin(this.#keySelector(value), timestamp);
-    this.userFunction.processElement(value, keyed, keyed.collector);
+    synchronous(this.userFunction.processElement(value, keyed, keyed.collector));
     keyed.end();
   }
 
@@ -91,7 +92,7 @@ class KeyedBroadcastProcessOperator extends KeyedFunctionOperator<
     const { collector } = this.#broadcast;
     collector.timestamp = timestamp;
     this.keyed.state.clearCurrentKey(); // invariant 1
-    this.userFunction.processBroadcastElement(value, this.#broadcast, collector);
+    synchronous(this.userFunction.processBroadcastElement(value, this.#broadcast, collector));
   }
 
   override processWatermark(timestamp: number): void {

@@ -4,6 +4,7 @@ import { KeyedFunctionContext } from './keyed-function-context.js';
 import { KeyedFunctionOperator } from './keyed-function-operator.js';
 import type { OperatorFactory, Output } from './operator.js';
 import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 export interface KeyedCoProcessOptions {
   readonly keySelector1: AnyKeySelector;
@@ -31,14 +32,14 @@ class KeyedCoProcessOperator extends KeyedFunctionOperator<
   processElement(value: unknown, timestamp: number): void {
     const { keyed } = this;
     keyed.begin(this.#keySelector1(value), timestamp);
-    this.userFunction.processElement1(value, keyed, keyed.collector);
+    synchronous(this.userFunction.processElement1(value, keyed, keyed.collector));
     keyed.end();
   }
 
   processElement2(value: unknown, timestamp: number): void {
     const { keyed } = this;
     keyed.begin(this.#keySelector2(value), timestamp);
-    this.userFunction.processElement2(value, keyed, keyed.collector);
+    synchronous(this.userFunction.processElement2(value, keyed, keyed.collector));
     keyed.end();
   }
 }

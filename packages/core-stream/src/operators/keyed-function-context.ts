@@ -22,6 +22,7 @@ import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { FunctionContext } from './function-context.js';
 import type { Output } from './operator.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 export interface KeyedFunctionSnapshot {
   readonly state: readonly KeyedStateSnapshot[];
@@ -180,7 +181,7 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
     // Batch mode has no time that passes for all keys.
     if (timeDomain === 'event-time' && timestamp > this.#eventTime && !this.operator.isBatch)
       this.#eventTime = timestamp;
-    this.#function.onTimer?.(timestamp, this, this.collector);
+    synchronous(this.#function.onTimer?.(timestamp, this, this.collector));
   }
 
   #scheduleProcessingTimers(): void {

@@ -4,6 +4,7 @@ import { KeyedFunctionContext } from './keyed-function-context.js';
 import { KeyedFunctionOperator } from './keyed-function-operator.js';
 import type { OperatorFactory, Output } from './operator.js';
 import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 /** Runs a `KeyedProcessFunction`: sets the key, fires timers. */
 export function keyedProcessOperator(
@@ -31,7 +32,7 @@ class KeyedProcessOperator extends KeyedFunctionOperator<KeyedProcessFunction<un
   processElement(value: unknown, timestamp: number): void {
     const { keyed } = this;
     keyed.begin(this.#keySelector(value), timestamp);
-    this.userFunction.processElement(value, keyed, keyed.collector);
+    synchronous(this.userFunction.processElement(value, keyed, keyed.collector));
     keyed.end();
   }
 }

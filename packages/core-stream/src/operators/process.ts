@@ -2,6 +2,7 @@ import type { ProcessFunction, ProcessFunctionFactory } from '../functions/funct
 import { FunctionContext } from './function-context.js';
 import type { OperatorFactory, Output, StreamOperator } from './operator.js';
 import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
+import { synchronous } from './synchronous.js';
 
 /** Runs a `ProcessFunction`. */
 export function processOperator(create: ProcessFunctionFactory<unknown, unknown>): OperatorFactory {
@@ -32,7 +33,7 @@ class ProcessOperator implements StreamOperator {
   processElement(value: unknown, timestamp: number): void {
     const { collector } = this.#seen;
     collector.timestamp = timestamp;
-    this.#function.processElement(value, this.#seen, collector);
+    synchronous(this.#function.processElement(value, this.#seen, collector));
   }
 
   processWatermark(timestamp: number): void {

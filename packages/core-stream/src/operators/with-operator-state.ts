@@ -31,9 +31,10 @@ export function withOperatorState(
       output,
     );
     const snapshotOwn = operator.snapshotState?.bind(operator);
-    operator.snapshotState = (checkpointId): StoredState => {
+    operator.snapshotState = (checkpointId): StoredState | undefined => {
       const own = snapshotOwn?.(checkpointId); // first: the function may put the last of its state in place
-      return { own, operatorState: state.snapshot() };
+      const operatorState = state.snapshot();
+      return own === undefined && operatorState.length === 0 ? undefined : { own, operatorState };
     };
     return operator;
   };

@@ -71,6 +71,11 @@ export interface PlanDescription {
   }[];
 }
 
+/** What plans and checkpoints call the kind of a node. */
+export function typeOf({ spec }: PlanNode): string {
+  return spec.kind === 'operator' ? spec.type : spec.kind;
+}
+
 export function describePlan(plan: ExecutionPlan): PlanDescription {
   return {
     maxParallelism: plan.maxParallelism,
@@ -82,7 +87,7 @@ export function describePlan(plan: ExecutionPlan): PlanDescription {
         id: node.id,
         uid: node.uid,
         name: node.name,
-        type: node.spec.kind === 'operator' ? node.spec.type : node.spec.kind,
+        type: typeOf(node),
       })),
       inputs: plan.channelEdges
         .filter((edge) => vertex.nodes.some((node) => node.id === edge.to))

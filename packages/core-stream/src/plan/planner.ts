@@ -28,6 +28,7 @@ export type RuntimeMode = 'streaming' | 'batch' | 'automatic';
  */
 export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions): ExecutionPlan {
   validate(graph);
+  for (const node of graph.nodes) requireSideOutputs(node, graph);
   const isBatch = isBatchProgram(graph, options.runtimeMode);
   if (!isBatch) for (const node of graph.nodes) requireWatermarks(node, graph);
   const nodes = graph.nodes.map((node) => planNode(node, options, isBatch));
@@ -122,6 +123,30 @@ function requireWatermarks(node: StreamNode, graph: StreamGraph): void {
         { details: { node: node.name, source: name } },
       );
     }
+  }
+}
+
+/** Operators whose functions have no context to emit to a side output with. */
+const WITHOUT_SIDE_OUTPUTS = new Set([
+  'Map',
+  'Filter',
+  'FlatMap',
+  'CoMap',
+  'CoFlatMap',
+  'TimestampsAndWatermarks',
+]);
+
+function requireSideOutputs({ inputs, name }: StreamNode, graph: StreamGraph): void {
+  for (const { sourceId, outputTag } of inputs) {
+    const { spec, name: source } = graph.nodes[sourceId - 1]!;
+    const isWithout =
+      spec.kind === 'source' || (spec.kind === 'operator' && WITHOUT_SIDE_OUTPUTS.has(spec.type));
+    if (outputTag === undefined || !isWithout) continue;
+    throw new StreamConfigError(
+      `'${name}' reads the side output '${outputTag}' of '${source}', which cannot emit to one. ` +
+        'Call getSideOutput on the operator that emits to the tag: a process function, or a window or join with late records.',
+      { details: { node: source } },
+    );
   }
 }
 

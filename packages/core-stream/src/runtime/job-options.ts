@@ -14,6 +14,8 @@ export interface CheckpointConfig {
    * default: a restarted process goes on); `none` demands an empty storage.
    */
   readonly restore?: 'latest' | 'none';
+  /** Lets a program go on from a checkpoint that holds state of operators which it no longer has: that state is lost. */
+  readonly allowNonRestoredState?: boolean;
   /** How many checkpoints may wait for their sinks' commits before no further one is taken; 2 unless told. */
   readonly maxPendingCommits?: number;
 }

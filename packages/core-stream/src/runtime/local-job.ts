@@ -128,7 +128,11 @@ export class LocalJob implements TaskListener {
     const { jobId, checkpoint } = await loadStart(this.#options);
     this.#jobId = jobId;
     this.#statistics = { ...this.#statistics, restoredId: checkpoint?.checkpointId };
-    const restored = new RestoredState(checkpoint, this.#options.plan);
+    const restored = new RestoredState(
+      checkpoint,
+      this.#options.plan,
+      this.#options.checkpointing?.allowNonRestoredState,
+    );
     const nodes = this.#options.plan.vertices.flatMap((vertex) => vertex.nodes);
     await this.#createCommitters(nodes, checkpoint);
     this.#createSources(nodes, restored);

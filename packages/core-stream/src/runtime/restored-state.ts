@@ -51,9 +51,10 @@ export class RestoredState {
   readonly isRescaled: boolean;
 
   /**
-   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has state for an operator that the plan has not
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has open commits for a sink that the plan has not, or
+   *   state for an operator that it has not, unless that is allowed; an operator without state may go
    */
-  constructor(checkpoint: CheckpointData | undefined, plan: ExecutionPlan) {
+  constructor(checkpoint: CheckpointData | undefined, plan: ExecutionPlan, allowNonRestoredState = false) {
     this.#enumerators = new Map(checkpoint?.enumerators.map(({ uid, bytes }) => [uid, bytes]));
     for (const { uid, bytes } of [...(checkpoint?.operators ?? [])].sort(
       (a, b) => a.subtaskIndex - b.subtaskIndex,
@@ -66,16 +67,17 @@ export class RestoredState {
     );
     if (checkpoint === undefined) return;
     const known = new Set(nodes.map((node) => node.uid));
-    const lost = [...this.#operators.keys(), ...checkpoint.pendingCommits.map(({ uid }) => uid)].find(
-      (uid) => !known.has(uid),
+    const withState = [...this.#operators].filter(([, states]) => states.some(hasState)).map(([uid]) => uid);
+    const pending = checkpoint.pendingCommits.map(({ uid }) => uid);
+    const lost = [...pending, ...(allowNonRestoredState ? [] : withState)].find((uid) => !known.has(uid));
+    if (lost === undefined) return;
+    throw new CheckpointError(
+      `Checkpoint ${checkpoint.checkpointId} holds ${pending.includes(lost) ? 'open commits' : 'state'} of an operator with uid '${lost}', which the program does not have. ` +
+        (pending.includes(lost)
+          ? 'Start the program with its sink once more, so that they are committed.'
+          : "Give operators a uid (.uid(…)) before changing a program; to leave the state behind, set 'allowNonRestoredState'."),
+      { details: { uid: lost } },
     );
-    if (lost !== undefined) {
-      throw new CheckpointError(
-        `Checkpoint ${checkpoint.checkpointId} holds state of an operator with uid '${lost}', which the program does not have. ` +
-          'Give operators a uid (.uid(…)) before changing a program, or start with an empty checkpoint directory.',
-        { details: { uid: lost } },
-      );
-    }
   }
 
   operatorStates(uid: string): readonly Uint8Array[] | undefined {
@@ -95,4 +97,8 @@ export class RestoredState {
       (bytes) => ((decodeState(bytes) as SubtaskState).state as SourceSubtaskState).splits,
     );
   }
+}
+
+function hasState(bytes: Uint8Array): boolean {
+  return (decodeState(bytes) as SubtaskState).state !== undefined;
 }

@@ -7,7 +7,13 @@ import type { SourceReader, SourceSplit } from '../connectors/source.js';
 import type { AnySink, SourceSpec } from '../graph/stream-graph.js';
 import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { OperatorContext, StreamOperator } from '../operators/operator.js';
-import type { ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from '../plan/execution-plan.js';
+import {
+  typeOf,
+  type ChannelEdge,
+  type ExecutionPlan,
+  type PlanNode,
+  type PlanVertex,
+} from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
@@ -104,14 +110,24 @@ export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTask
   return { tasks, sourceTasks };
 }
 
-function requireSameKeyGroups(node: PlanNode, restored: readonly SubtaskState[]): void {
+/** State is read by the kind of operator that wrote it, and keyed state with as many key groups. */
+function requireSameKind(node: PlanNode, restored: readonly SubtaskState[]): void {
+  const details = { operator: node.name, uid: node.uid };
+  const written = restored.find(({ state }) => state !== undefined);
+  if (written !== undefined && written.type !== typeOf(node)) {
+    throw new CheckpointError(
+      `The checkpoint holds state of a '${written.type}' under the uid '${node.uid}', where the program has the '${typeOf(node)}' '${node.name}'. ` +
+        'Give the new operator a uid of its own.',
+      { details },
+    );
+  }
   const isKeyed = node.spec.kind === 'operator' && node.spec.keySelectors !== undefined;
   const other = restored.find(({ maxParallelism }) => maxParallelism !== node.maxParallelism);
   if (!isKeyed || other === undefined) return;
   throw new CheckpointError(
     `The checkpoint of '${node.name}' was taken with max parallelism ${other.maxParallelism}, the program has ${node.maxParallelism}. ` +
       'Keys would end up in other subtasks: set maxParallelism back.',
-    { details: { operator: node.name, uid: node.uid } },
+    { details },
   );
 }
 
@@ -189,7 +205,7 @@ class SubtaskBuilder {
     const restored = this.#options
       .restoredStates(node.uid)
       ?.map((bytes) => decodeState(bytes) as SubtaskState);
-    requireSameKeyGroups(node, restored ?? []);
+    requireSameKind(node, restored ?? []);
     // Totals go on; after a change of parallelism the last subtask takes those of subtasks that are no more.
     restored?.forEach((state, index) => {
       if (Math.min(index, this.#vertex.parallelism - 1) === this.#subtaskIndex)
@@ -207,6 +223,7 @@ class SubtaskBuilder {
     this.#operators.push({
       name: node.name,
       uid: node.uid,
+      type: typeOf(node),
       subtaskIndex: this.#subtaskIndex,
       maxParallelism: node.maxParallelism,
       operator,

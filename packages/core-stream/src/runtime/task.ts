@@ -28,6 +28,8 @@ import type { Turn } from './turn.js';
 /** An operator of the chain, with its plan's uid. The head comes first. */
 export interface TaskOperator extends ChainedOperator {
   readonly uid: string;
+  /** What a plan calls this kind of operator. */
+  readonly type: string;
   /** Number of its key groups. */
   readonly maxParallelism: number;
   readonly metrics: OperatorMetrics;
@@ -43,6 +45,8 @@ export interface OperatorSnapshot {
 }
 
 export interface SubtaskState {
+  /** The kind of operator that it is of. */
+  readonly type: string;
   readonly state: OperatorState;
   readonly metrics: OperatorMetricsSnapshot;
   /** Keyed state belongs to key groups: it cannot be read with another number of them. */
@@ -255,6 +259,7 @@ export abstract class Task {
     let subtask: SubtaskState;
     try {
       subtask = {
+        type: chained.type,
         state: chained.operator.snapshotState?.(checkpointId),
         metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
         maxParallelism: chained.maxParallelism,

@@ -6,6 +6,7 @@ import {
   ValueStateDescriptor,
   WatermarkStrategy,
   type CheckpointConfig,
+  type DataStream,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { drive, failureOf, quiet, until } from '../support/conditions.js';
@@ -306,5 +307,73 @@ describe('a restart', () => {
       await drive(env.executeAsync('writers'), clock);
     }
     expect(given).toEqual({ 0: ['first of 0', 'second of 0'], 1: ['of 1'] });
+  });
+});
+
+describe('a program that has changed', () => {
+  /** Runs once with `first`, cancels, and then with `second`, over the same storage; each adds its part to the stream. */
+  const change = async (
+    first: (stream: DataStream<number>) => void,
+    second: (stream: DataStream<number>) => void,
+    config: Partial<CheckpointConfig> = {},
+  ) => {
+    const storage = new MemoryStorage();
+    const start = (build: (stream: DataStream<number>) => void) => {
+      const clock = new ManualClock();
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock });
+      env.enableCheckpointing({ intervalMs: 10, storage, ...config });
+      const stream = env.fromSource(new ScriptedSource<number>([[{ value: 1 }]]), none, 'In').uid('in');
+      build(stream);
+      stream.sinkTo(new CollectingSink<number>()).uid('out');
+      return drive(env.executeAsync('job'), clock);
+    };
+    await start(first);
+    return start(second);
+  };
+  const count = (stream: DataStream<number>) =>
+    stream
+      .keyBy((n) => n)
+      .process<number>((context) => {
+        const seen = context.getState(new ValueStateDescriptor<number>('seen'));
+        return { processElement: (n) => seen.update(n) };
+      })
+      .uid('count')
+      .sinkTo(new CollectingSink<number>())
+      .uid('counted');
+  const nothing = () => undefined;
+
+  it('may leave out what has no state', async () => {
+    const stateless = (stream: DataStream<number>) =>
+      stream
+        .filter((n) => n > 0)
+        .uid('filter')
+        .process<number>(() => ({ processElement: nothing }))
+        .uid('process')
+        .sinkTo(new CollectingSink<number>())
+        .uid('debug');
+    await expect(change(stateless, nothing)).resolves.toMatchObject({ checkpoints: { restoredId: 1 } });
+  });
+
+  it('may leave state behind only where that is allowed', async () => {
+    const error = await failureOf(change(count, nothing));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toContain("holds state of an operator with uid 'count'");
+    expect(error.message).toContain('allowNonRestoredState');
+    await expect(change(count, nothing, { allowNonRestoredState: true })).resolves.toBeDefined();
+  });
+
+  it('is refused where another kind of operator has the uid', async () => {
+    const error = await failureOf(
+      change(count, (stream) =>
+        stream
+          .keyBy((n) => n)
+          .reduce((a) => a)
+          .uid('count')
+          .sinkTo(new CollectingSink<number>())
+          .uid('counted'),
+      ),
+    );
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toContain("holds state of a 'KeyedProcess' under the uid 'count'");
   });
 });

@@ -2,19 +2,19 @@
 import { AsyncDataStream, OutputTag, WatermarkStrategy } from '../../src/index.js';
 import { check, hash, mod, renamed, single, THE_END, type Row, type Stage } from './rows.js';
 
-export const map: Stage = {
+const map: Stage = {
   inputs: 1,
   build: (s, _, { a }) => single(s.map((row) => ({ ...row, v: mod(row.v * 3 + a, 1000) }))),
   expect: (rows, _, { a }) => rows.map((row) => ({ ...row, v: mod(row.v * 3 + a, 1000) })),
 };
 
-export const filter: Stage = {
+const filter: Stage = {
   inputs: 1,
   build: (s, _, { a }) => single(s.filter((row) => hash(row.id) % 4 !== a % 4)),
   expect: (rows, _, { a }) => rows.filter((row) => hash(row.id) % 4 !== a % 4),
 };
 
-export const flatMap: Stage = {
+const flatMap: Stage = {
   inputs: 1,
   build: (s, _, { a }) =>
     single(
@@ -28,7 +28,7 @@ export const flatMap: Stage = {
 
 const tag = new OutputTag<Row>('odd');
 /** Goes on with the main output, the side output, both, or the main output with nobody reading the other. */
-export const split: Stage = {
+const split: Stage = {
   inputs: 1,
   build(s, _, { a }) {
     const operator = s.process<Row>(() => ({
@@ -49,13 +49,13 @@ export const split: Stage = {
   },
 };
 
-export const union: Stage = {
+const union: Stage = {
   inputs: 2,
   build: (s, t) => single(s.union(t).map((row) => renamed(row, 'u'))),
   expect: (rows, others) => [...rows, ...others].map((row) => renamed(row, 'u')),
 };
 
-export const connect: Stage = {
+const connect: Stage = {
   inputs: 2,
   build: (s, t, { a }) =>
     single(
@@ -79,7 +79,7 @@ export const connect: Stage = {
 };
 
 /** Another partitioning before the next operator. */
-export const partition: Stage = {
+const partition: Stage = {
   inputs: 1,
   build: (s, _, { a, b }) => {
     const streams = [
@@ -99,14 +99,14 @@ export const partition: Stage = {
 };
 
 const COPIES = 2;
-export const broadcast: Stage = {
+const broadcast: Stage = {
   inputs: 1,
   fixed: COPIES,
   build: (s) => single(s.broadcast().map((row) => row)),
   expect: (rows) => Array.from({ length: COPIES }, () => rows).flat(),
 };
 
-export const asyncWait: Stage = {
+const asyncWait: Stage = {
   inputs: 1,
   build(s, _, { a, b }) {
     const wait =
@@ -127,7 +127,7 @@ export const asyncWait: Stage = {
 };
 
 /** Timestamps anew, in the middle of the stream. */
-export const timestamps: Stage = {
+const timestamps: Stage = {
   inputs: 1,
   build: (s, _, { a }) =>
     single(
@@ -140,4 +140,17 @@ export const timestamps: Stage = {
         ),
     ),
   expect: (rows, _, { a }) => rows.map((row) => ({ ...row, at: row.at + (a % 7) })),
+};
+
+export const basicStages = {
+  map,
+  filter,
+  flatMap,
+  split,
+  union,
+  connect,
+  partition,
+  broadcast,
+  asyncWait,
+  timestamps,
 };

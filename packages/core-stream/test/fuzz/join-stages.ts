@@ -24,7 +24,7 @@ import {
 } from './rows.js';
 
 /** Says for each bucket of a key what had come until then, of both inputs. */
-export const connectKeyed: Stage = {
+const connectKeyed: Stage = {
   inputs: 2,
   build: (s, t, choice) =>
     single(
@@ -103,7 +103,7 @@ function joined(
 const lowerOf = ({ a }: Choice): number => (a % 9) - 6;
 const upperOf = (choice: Choice): number => lowerOf(choice) + (choice.b % 8);
 
-export const intervalJoin: Stage = {
+const intervalJoin: Stage = {
   inputs: 2,
   build: (s, t, choice) =>
     single(
@@ -125,7 +125,7 @@ export const intervalJoin: Stage = {
 
 const WINDOW_MS = 8;
 
-export const windowJoin: Stage = {
+const windowJoin: Stage = {
   inputs: 2,
   build: (s, t, choice) =>
     single(
@@ -147,7 +147,7 @@ export const windowJoin: Stage = {
     ),
 };
 
-export const temporalJoin: Stage = {
+const temporalJoin: Stage = {
   inputs: 2,
   build: (s, t, choice) =>
     single(
@@ -172,7 +172,7 @@ export const temporalJoin: Stage = {
 const rules = new MapStateDescriptor<string, Row>('rules');
 
 /** Says at the end what a key's records were, and what has been broadcast. */
-export const broadcastState: Stage = {
+const broadcastState: Stage = {
   inputs: 2,
   build: (s, t, choice) =>
     single(
@@ -204,3 +204,5 @@ export const broadcastState: Stage = {
     );
   },
 };
+
+export const joinStages = { connectKeyed, intervalJoin, windowJoin, temporalJoin, broadcastState };

@@ -26,7 +26,7 @@ import {
 } from './rows.js';
 
 /** Collects a key's records in state of some kind, and emits them by buckets of time. */
-export const buckets: Stage = {
+const buckets: Stage = {
   inputs: 1,
   build: (s, _, choice) =>
     single(
@@ -78,7 +78,7 @@ export const buckets: Stage = {
 };
 
 /** Says at the end what a key's records were: with rolling operations before, whose last result counts. */
-export const rolling: Stage = {
+const rolling: Stage = {
   inputs: 1,
   build: (s, _, choice) =>
     single(
@@ -168,7 +168,7 @@ function windowsOf(a: number) {
 const nameOf = ({ start, end }: Span): string => `w${start}-${end}:`;
 
 /** Windows of each key, or of everything, by one of the ways to compute their result. */
-export const windows: Stage = {
+const windows: Stage = {
   inputs: 1,
   build(s, _, choice) {
     const { assigner } = windowsOf(choice.a);
@@ -210,3 +210,5 @@ export const windows: Stage = {
       .map(({ start, end, members }) => toRow(nameOf({ start, end }), sumOf(members), end - 1));
   },
 };
+
+export const keyedStages = { buckets, rolling, windows };

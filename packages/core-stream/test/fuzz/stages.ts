@@ -2,11 +2,11 @@
  * The stages that random programs are made of. Each is said twice: with the engine, and over whole collections by its
  * definition. What they emit does not depend on the order of arrival, so that results compare as multisets.
  */
-import * as basic from './basic-stages.js';
-import * as joins from './join-stages.js';
-import * as keyed from './keyed-stages.js';
+import { basicStages } from './basic-stages.js';
+import { joinStages } from './join-stages.js';
+import { keyedStages } from './keyed-stages.js';
 import type { Stage } from './rows.js';
 
-export const stages = { ...basic, ...keyed, ...joins } satisfies Record<string, Stage>;
+export const stages = { ...basicStages, ...keyedStages, ...joinStages } satisfies Record<string, Stage>;
 
 export type StageName = keyof typeof stages;

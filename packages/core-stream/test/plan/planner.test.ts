@@ -343,6 +343,19 @@ describe('a program that cannot run is refused, with the name of what is wrong:'
     expect(give('process', () => new Upper())).not.toThrow();
   });
 
+  it('a side output of what cannot emit to one', () => {
+    const env = environment();
+    env
+      .fromSource(source(), none, 'In')
+      .map((n) => n)
+      .name('Doubled')
+      .getSideOutput(new OutputTag<number>('late'))
+      .print();
+    expect(() => env.explain()).toThrow(
+      "'Print' reads the side output 'late' of 'Doubled', which cannot emit to one",
+    );
+  });
+
   it('forward between different parallelisms', () => {
     const env = environment();
     env

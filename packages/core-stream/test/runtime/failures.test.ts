@@ -285,3 +285,40 @@ describe('a record that is emitted outside of the turn', () => {
     expect(sink.values).toEqual(['opened']);
   });
 });
+
+describe('a function that returns a promise', () => {
+  const later = async (_value: unknown, context: unknown, out?: { collect(value: number): void }) => {
+    await Promise.resolve();
+    (out ?? (context as { collect(value: number): void })).collect(1);
+    throw new Error('nobody waits for this');
+  };
+  type Build = (stream: DataStream<number>) => DataStream<number>;
+  const cases: [string, Build][] = [
+    ['flatMap', (stream) => stream.flatMap<number>(later)],
+    ['process', (stream) => stream.process<number>(() => ({ processElement: later }))],
+    ['keyed process', (stream) => stream.keyBy((n) => n).process<number>(() => ({ processElement: later }))],
+    [
+      'a timer',
+      (stream) =>
+        stream
+          .keyBy((n) => n)
+          .process<number>(() => ({
+            processElement: (_n, { timers }) => timers.registerEventTimeTimer(1),
+            onTimer: later,
+          })),
+    ],
+    [
+      'connected process',
+      (stream) =>
+        stream.connect(stream).process<number>(() => ({ processElement1: later, processElement2: later })),
+    ],
+  ];
+
+  it.each(cases)('fails the job: %s', async (_what, build) => {
+    const { env } = environment();
+    build(env.fromCollection([1])).sinkTo(new CollectingSink<number>());
+    const error = await failureOf(env.execute('promises'));
+    expect(error.message).toContain('The function returned a promise. Functions are synchronous');
+    expect(error).toMatchObject({ code: 'MILLRACE_OPERATOR', retryable: false });
+  });
+});

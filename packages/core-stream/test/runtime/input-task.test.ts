@@ -23,7 +23,7 @@ function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
   };
   const task = new InputTask(
     'task',
-    [{ name: 'Op', uid: 'op', subtaskIndex: 0, maxParallelism: 128, operator, metrics }],
+    [{ name: 'Op', uid: 'op', type: 'Op', subtaskIndex: 0, maxParallelism: 128, operator, metrics }],
     [writer],
     {
       storesState: true,
