@@ -23,6 +23,7 @@ import { Fifo } from './fifo.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
+import { namingState } from './state-path.js';
 import type { Turn } from './turn.js';
 
 /** An operator of the chain, with its plan's uid. The head comes first. */
@@ -269,10 +270,12 @@ export abstract class Task {
       throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
     }
     const encode = (state: unknown): Uint8Array => {
+      const whole: SubtaskState = { ...subtask, state };
       try {
-        return encodeState({ ...subtask, state });
+        return encodeState(whole);
       } catch (error) {
-        throw operatorError(error, chained, `encoding its state for checkpoint ${checkpointId}`);
+        const doing = `encoding its state for checkpoint ${checkpointId}`;
+        throw operatorError(namingState(error, whole), chained, doing);
       }
     };
     if (chained.operator instanceof SinkOperator) return encode;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ValueStateDescriptor } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, failureOf, quiet, until } from '../support/conditions.js';
 import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
@@ -200,5 +201,29 @@ describe('without a storage', () => {
       .sinkTo(new CollectingSink<number>());
     await env.execute('no storage');
     expect(snapshots).toBe(0);
+  });
+});
+
+describe('state that is not plain data', () => {
+  class Money {
+    readonly amount = 1;
+  }
+
+  it('fails the checkpoint with the names of the state and its key, and the path to the value', async () => {
+    const { env, clock } = environment();
+    env.enableCheckpointing({ intervalMs: 10, storage: new MemoryStorage() });
+    env
+      .addSource<string>({ collect: (out) => (out.collect('ada'), false) })
+      .keyBy((user) => user)
+      .process<string>((context) => {
+        const wallets = context.getState(new ValueStateDescriptor<object>('wallets'));
+        return { processElement: () => wallets.update({ paid: [new Money()] }) };
+      })
+      .name('Wallets')
+      .sinkTo(new CollectingSink<string>());
+    const error = await failureOf(drive(env.executeAsync('wallets'), clock));
+    expect(error.message).toContain(
+      `'Wallets' (subtask 0) failed while encoding its state for checkpoint 1: Cannot encode an instance of Money at state 'wallets', key "ada", .paid[0]: keys and state are plain data.`,
+    );
   });
 });
