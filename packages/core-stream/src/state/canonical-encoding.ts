@@ -75,12 +75,38 @@ class Writer {
     this.bytes[this.length++] = tag;
   }
 
+  /** By hand: the buffer's own methods check what is known here. */
   #uint32(value: number): void {
     this.#reserve(4);
-    this.length = this.bytes.writeUInt32LE(value, this.length);
+    const { bytes, length } = this;
+    bytes[length] = value;
+    bytes[length + 1] = value >>> 8;
+    bytes[length + 2] = value >>> 16;
+    bytes[length + 3] = value >>> 24;
+    this.length = length + 4;
   }
 
   #string(text: string): void {
+    if (text.length > SHORT_TEXT || !this.#shortLatin1(text)) this.#longString(text);
+  }
+
+  /** Writes while it looks; `false`, with nothing written, where a character does not fit into a byte. */
+  #shortLatin1(text: string): boolean {
+    const size = text.length;
+    this.#reserve(5 + size);
+    const { bytes, length } = this;
+    for (let i = 0; i < size; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0xff) return false;
+      bytes[length + 5 + i] = unit;
+    }
+    this.#tag(TAG.latin1);
+    this.#uint32(size);
+    this.length += size;
+    return true;
+  }
+
+  #longString(text: string): void {
     let isLatin1 = true;
     for (let i = 0; i < text.length; i++) {
       if (text.charCodeAt(i) > 0xff) {
@@ -92,9 +118,7 @@ class Writer {
     this.#uint32(text.length);
     const size = isLatin1 ? text.length : text.length * 2;
     this.#reserve(size);
-    if (isLatin1 && size <= SHORT_TEXT) {
-      for (let i = 0; i < size; i++) this.bytes[this.length + i] = text.charCodeAt(i);
-    } else this.bytes.write(text, this.length, size, isLatin1 ? 'latin1' : 'utf16le');
+    this.bytes.write(text, this.length, size, isLatin1 ? 'latin1' : 'utf16le');
     this.length += size;
   }
 
@@ -106,8 +130,7 @@ class Writer {
       !(!this.forKey && Object.is(value, -0))
     ) {
       this.#tag(TAG.int32);
-      this.#reserve(4);
-      this.length = this.bytes.writeInt32LE(value === 0 ? 0 : value, this.length);
+      this.#uint32(value);
       return;
     }
     this.#tag(TAG.float64);
