@@ -10,7 +10,7 @@
 import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
 import { CheckpointError } from '../errors.js';
 import type { JobOptions } from '../runtime/job-options.js';
-import { decodeState } from '../state/canonical-encoding.js';
+import { decodeState } from '../state/canonical-decoding.js';
 import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 
 /** @throws CheckpointError `MILLRACE_CHECKPOINT` for a checkpoint that a batch job cannot go on from */

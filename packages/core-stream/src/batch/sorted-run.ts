@@ -6,7 +6,7 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { InvariantError } from '../errors.js';
-import { decodeState } from '../state/canonical-encoding.js';
+import { decodeState } from '../state/canonical-decoding.js';
 import type { SortedCursor } from './sorted-cursor.js';
 
 /** Of one open file; a larger record has a larger buffer. */

@@ -12,7 +12,8 @@ import { createHash } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { decodeState, encodeState } from '../state/canonical-encoding.js';
+import { decodeState } from '../state/canonical-decoding.js';
+import { encodeState } from '../state/canonical-encoding.js';
 import type { CommitRequest } from '../connectors/sink.js';
 import type { CheckpointData, CheckpointStorage, JobLineage } from './checkpoint-storage.js';
 

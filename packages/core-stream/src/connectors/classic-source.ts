@@ -1,4 +1,5 @@
-import { decodeState, encodeState } from '../state/canonical-encoding.js';
+import { decodeState } from '../state/canonical-decoding.js';
+import { encodeState } from '../state/canonical-encoding.js';
 import type { SourceFunction } from './classic.js';
 import { singleSplitEnumerator } from './single-split.js';
 import type {

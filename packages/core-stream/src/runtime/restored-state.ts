@@ -3,7 +3,7 @@ import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
 import { CheckpointError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
 import type { ExecutionPlan } from '../plan/execution-plan.js';
-import { decodeState } from '../state/canonical-encoding.js';
+import { decodeState } from '../state/canonical-decoding.js';
 import type { JobOptions } from './job-options.js';
 import type { SourceSubtaskState } from './source-task.js';
 import type { SubtaskState } from './task.js';

@@ -14,7 +14,7 @@ import {
   type PlanNode,
   type PlanVertex,
 } from '../plan/execution-plan.js';
-import { decodeState } from '../state/canonical-encoding.js';
+import { decodeState } from '../state/canonical-decoding.js';
 import { keyGroupRangeOf } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
 import type { Clock } from '../time/clock.js';

@@ -11,7 +11,8 @@
  * 4. A snapshot holds nothing that is expired, of the states that the program has asked for.
  */
 import { CheckpointError, InvariantError, StreamConfigError } from '../errors.js';
-import { decodeState, encodeState } from './canonical-encoding.js';
+import { decodeState } from './canonical-decoding.js';
+import { encodeState } from './canonical-encoding.js';
 import { ExpirySweep } from './expiry-sweep.js';
 import {
   HeapAggregatingState,

@@ -11,7 +11,7 @@ import {
   WatermarkStrategy,
   type CheckpointData,
 } from '../../src/index.js';
-import { decodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { until } from '../support/conditions.js';
 import { environment, boom, refuseUnhandledRejections } from '../support/environment.js';

@@ -10,7 +10,7 @@ import {
   WatermarkStrategy,
   type DataStream,
 } from '../../src/index.js';
-import { decodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { environment } from '../support/environment.js';
 import { MemoryStorage } from '../support/memory-storage.js';

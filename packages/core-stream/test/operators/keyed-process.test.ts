@@ -7,7 +7,7 @@ import {
   WatermarkStrategy,
   type KeyedProcessFunctionFactory,
 } from '../../src/index.js';
-import { decodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { drive, failureOf, until } from '../support/conditions.js';
 import { ManualClock } from '../support/manual-clock.js';

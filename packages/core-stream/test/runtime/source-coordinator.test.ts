@@ -10,7 +10,7 @@ import { CollectingSink } from '../support/collecting-sink.js';
 import { drive, failureOf, quiet, until } from '../support/conditions.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { MemoryStorage } from '../support/memory-storage.js';
-import { decodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
 
 interface NumberSplit extends SourceSplit {
   readonly value: number;

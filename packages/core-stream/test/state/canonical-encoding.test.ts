@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StreamRecordError } from '../../src/index.js';
-import { decodeState, encodeKey, encodeState, keyIdentity } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeKey, encodeState, keyIdentity } from '../../src/state/canonical-encoding.js';
 
 /** Every UTF-16 string, also with lone surrogates and zeros. */
 const text = fc.oneof(

@@ -7,7 +7,8 @@ import {
   StreamConfigError,
   ValueStateDescriptor,
 } from '../../src/index.js';
-import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeState } from '../../src/state/canonical-encoding.js';
 import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
 import { keyGroupOf, keyGroupRangeOf, subtaskOfKeyGroup } from '../../src/state/key-groups.js';
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ListStateDescriptor, StreamConfigError } from '../../src/index.js';
-import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeState } from '../../src/state/canonical-encoding.js';
 import { HeapOperatorState, type OperatorStateSnapshot } from '../../src/state/operator-state.js';
 
 const offsets = new ListStateDescriptor<number>('offsets');

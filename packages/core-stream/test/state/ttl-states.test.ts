@@ -10,7 +10,8 @@ import {
   ValueStateDescriptor,
   type StateTtlConfig,
 } from '../../src/index.js';
-import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeState } from '../../src/state/canonical-encoding.js';
 import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
 import type { StateTime } from '../../src/state/state-ttl.js';
 

@@ -2,7 +2,8 @@ import { AsyncDataStream, StreamExecutionEnvironment } from '../../src/index.js'
 import type { AsyncFunction, AsyncFunctionFactory, AsyncWaitOptions } from '../../src/index.js';
 import type { OperatorContext, OperatorState, StreamOperator } from '../../src/operators/operator.js';
 import { silentLogger } from '../../src/runtime/logger.js';
-import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeState } from '../../src/state/canonical-encoding.js';
 import { ManualClock } from '../../src/testing/index.js';
 import { turn } from './conditions.js';
 

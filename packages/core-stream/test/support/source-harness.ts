@@ -7,7 +7,8 @@ import {
   type SourceSplit,
   type SplitEnumerator,
 } from '../../src/index.js';
-import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeState } from '../../src/state/canonical-encoding.js';
 import { turn } from './conditions.js';
 import { ManualClock } from './manual-clock.js';
 

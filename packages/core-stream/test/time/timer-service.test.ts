@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeState, encodeState } from '../../src/state/canonical-encoding.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
+import { encodeState } from '../../src/state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../../src/state/key-groups.js';
 import { TimerQueue, type TimerSnapshot } from '../../src/time/timer-service.js';
 
