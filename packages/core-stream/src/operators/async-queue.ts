@@ -112,6 +112,15 @@ export class AsyncQueue<E extends QueuedRecord> {
     }
   }
 
+  /** The same with the watermark that each has come behind. */
+  *recordsBehind(): Iterable<{ readonly record: E; readonly watermark: number }> {
+    let watermark = this.#watermarkOut;
+    for (let entry = this.#head; entry !== undefined; entry = entry.next) {
+      if (entry instanceof TimeMark) watermark = Math.max(watermark, entry.watermark);
+      else yield { record: entry as E, watermark };
+    }
+  }
+
   /** The next record after `record`. */
   after(record: E): E | undefined {
     let entry = record.next;

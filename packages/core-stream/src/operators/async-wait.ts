@@ -34,8 +34,12 @@ export interface AsyncWaitOperatorOptions {
 interface AsyncWaitSnapshot {
   /** What the operators behind this one had been told: a record that was late for them stays late. */
   readonly watermark: number;
-  /** In the order in which they came. */
-  readonly records: readonly { readonly value: unknown; readonly timestamp: number }[];
+  /** In the order in which they came, each with the watermark that it came behind. */
+  readonly records: readonly {
+    readonly value: unknown;
+    readonly timestamp: number;
+    readonly watermark: number;
+  }[];
 }
 
 export function asyncWaitOperator(options: AsyncWaitOperatorOptions): OperatorFactory {
@@ -72,7 +76,11 @@ class AsyncWaitOperator implements StreamOperator {
     if (this.#isClosed) return;
     const { watermark, records } = this.#restored();
     if (watermark > MIN_TIMESTAMP) this.#queue.putWatermark(watermark); // invariant 4
-    for (const { value, timestamp } of records) this.processElement(value, timestamp);
+    let reached = watermark;
+    for (const { value, timestamp, watermark: behind } of records) {
+      if (behind > reached) this.#queue.putWatermark((reached = behind));
+      this.processElement(value, timestamp);
+    }
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -96,9 +104,10 @@ class AsyncWaitOperator implements StreamOperator {
   }
 
   snapshotState(): AsyncWaitSnapshot {
-    const records = Array.from(this.#queue.records(), ({ value, eventTime }) => ({
-      value,
-      timestamp: eventTime,
+    const records = Array.from(this.#queue.recordsBehind(), ({ record, watermark }) => ({
+      value: record.value,
+      timestamp: record.eventTime,
+      watermark,
     }));
     return { watermark: this.#queue.watermark, records };
   }
@@ -124,15 +133,17 @@ class AsyncWaitOperator implements StreamOperator {
     const { parallelism, subtaskIndex, isRescaled } = this.#context;
     const states = (this.#context.restored ?? []) as readonly AsyncWaitSnapshot[];
     if (states.length === 0) return { watermark: MIN_TIMESTAMP, records: [] };
+    const isOwn = !isRescaled && states.length === parallelism;
     const reached = states.map(({ watermark }) => ({ watermark, isIdle: false }));
     return {
       watermark: isRescaled
         ? lowestWatermark(reached)
         : restoredWatermark(reached, subtaskIndex, parallelism),
+      // Records of several subtasks are in no order with each other's watermarks.
       records: shareOf(
         states.map(({ records }) => records),
         this.#context,
-      ),
+      ).map((record) => (isOwn ? record : { ...record, watermark: MIN_TIMESTAMP })),
     };
   }
 

@@ -236,7 +236,7 @@ class Run {
     else expect([...texts].sort()).toEqual([...expected].sort());
     // A snapshot would hold the others, in order.
     const state = operator.snapshotState?.(0) as { records: readonly { value: number; timestamp: number }[] };
-    expect(state.records).toEqual(kept.map(({ id }) => ({ value: id, timestamp: id })));
+    expect(state.records).toMatchObject(kept.map(({ id }) => ({ value: id, timestamp: id })));
     expect(operator.isFull).toBe(kept.length >= this.#capacity);
     // As many as may are asked about, oldest first.
     expect(this.#service.mostUnsettled).toBeLessThanOrEqual(this.#capacity);
