@@ -222,12 +222,14 @@ export type { RuntimeMode } from './plan/planner.js';
 
 export { FileCheckpointStorage } from './checkpoint/file-checkpoint-storage.js';
 export type { FileCheckpointStorageOptions } from './checkpoint/file-checkpoint-storage.js';
+export type { ByteRange, CheckpointStorage } from './checkpoint/checkpoint-storage.js';
 export type {
   CheckpointData,
-  CheckpointStorage,
   JobLineage,
-  StateBlob,
-} from './checkpoint/checkpoint-storage.js';
+  OperatorCheckpoint,
+  SegmentRef,
+  StateSchemaInfo,
+} from './checkpoint/checkpoint-data.js';
 
 export {
   CheckpointError,

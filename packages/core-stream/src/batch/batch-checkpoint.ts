@@ -42,8 +42,10 @@ export async function storeEnd(
 
 /** The watermark is +∞ everywhere after the end of the input, and only then. */
 function hasReadAll({ operators }: CheckpointData): boolean {
-  return operators.every(({ bytes }) => {
-    const { watermark } = decodeState(bytes) as { readonly watermark: number };
-    return watermark === MAX_WATERMARK;
-  });
+  return operators
+    .flatMap(({ subtasks }) => subtasks)
+    .every((bytes) => {
+      const { watermark } = decodeState(bytes) as { readonly watermark: number };
+      return watermark === MAX_WATERMARK;
+    });
 }

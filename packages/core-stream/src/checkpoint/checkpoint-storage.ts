@@ -1,60 +1,49 @@
-import type { CommitRequest } from '../connectors/sink.js';
+import type { CheckpointData, JobLineage } from './checkpoint-data.js';
 
-/** One subtask's part of a checkpoint: opaque, encoded by the engine. */
-export interface StateBlob {
-  readonly uid: string;
-  readonly subtaskIndex: number;
-  readonly bytes: Uint8Array;
-}
+export type { CheckpointData, JobLineage } from './checkpoint-data.js';
 
-/** Everything that a restart needs. */
-export interface CheckpointData {
-  readonly checkpointId: number;
-  readonly jobName: string;
-  /** The job's lineage: made at its first start, the same in all its checkpoints. */
-  readonly jobId: string;
-  readonly maxParallelism: number;
-  /** Epoch milliseconds of the engine's clock. */
-  readonly createdAt: number;
-  /** Operator states, by operator and subtask. */
-  readonly operators: readonly StateBlob[];
-  /** Enumerator states, encoded, by source uid. */
-  readonly enumerators: readonly { readonly uid: string; readonly bytes: Uint8Array }[];
-  /** What was not committed when the checkpoint was taken, including what it brings itself, by sink uid. */
-  readonly pendingCommits: readonly {
-    readonly uid: string;
-    readonly requests: readonly CommitRequest<unknown>[];
-  }[];
-}
-
-/** Who a job is, over all its runs. */
-export interface JobLineage {
-  readonly jobName: string;
-  readonly jobId: string;
+/** Part of an object, in bytes. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /**
- * Where checkpoints are kept. Implementations make `write` atomic and durable: after a crash a checkpoint is there as a
- * whole or not at all.
+ * Where checkpoints are kept. Implementations make `write` and `putSegment` atomic and durable: after a crash an object is
+ * there as a whole or not at all.
  */
 export interface CheckpointStorage {
   /** For messages: where this is. */
   readonly location: string;
   /**
-   * The lineage that this storage belongs to: the stored one, or `candidate`, which is stored durably before this resolves.
-   * So a job has one identity from its first start on, also before its first checkpoint.
+   * Takes the storage for this process and gives its lineage: the stored one, or `candidate`, which is stored durably before
+   * this resolves. So a job has one identity from its first start on, also before its first checkpoint.
+   *
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where a living process has it
    */
   claim(candidate: JobLineage): Promise<JobLineage>;
+  /** Gives it back; the next `claim` need not wait. */
+  release?(): Promise<void>;
   /**
    * The newest checkpoint; `undefined` if there is none.
-   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the newest one is damaged: an older one may have been overtaken by
-   *   commits, so going back to it is not this interface's decision
+   *
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the newest one is damaged, naming it and the previous one: an older
+   *   one may have been overtaken by commits, so going back to it is not this interface's decision
    */
   latest(): Promise<CheckpointData | undefined>;
+  /** The ids of the checkpoints that are there, ascending. */
+  list(): Promise<readonly number[]>;
+  /** @throws CheckpointError `MILLRACE_CHECKPOINT` where it is not there or is damaged */
+  read(checkpointId: number): Promise<CheckpointData>;
   /**
-   * Resolves with the bytes written, once they are durable.
+   * Resolves with the bytes written, once they are durable. Removes checkpoints, and segments, that are no longer needed.
+   *
    * @throws CheckpointError `MILLRACE_CHECKPOINT` where it cannot be written, or where the storage has this checkpoint or a
-   *   newer one already: then another process runs the same job
+   *   newer one already, or another process has claimed it: then another process runs the same job
    */
   write(checkpoint: CheckpointData): Promise<number>;
+  /** Stores an immutable object; an `id` is used once. */
+  putSegment(id: string, chunks: readonly Uint8Array[]): Promise<void>;
+  /** @throws CheckpointError `MILLRACE_CHECKPOINT` where it is not there */
+  readSegment(id: string, range: ByteRange): Promise<Uint8Array>;
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../time/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
+import type { Row, RowFormat, RowTracker, StoredRow } from '../state/rows.js';
 
 /** Where an operator puts its results. Synchronous: no promise per record. */
 export interface Output {
@@ -27,6 +28,10 @@ export interface OperatorContext {
   readonly watermarkIntervalMs: number;
   /** Batch mode: keyed records come grouped by key, and only final results are emitted. */
   readonly isBatch: boolean;
+  /** Remembers which rows of a table change: only those are stored. Called once per table, when the operator is made. */
+  trackRows<R extends Row>(format: RowFormat<R>): RowTracker<R>;
+  /** The rows of a table in the restored checkpoint, of this subtask's key groups. */
+  restoredRows(table: string): Iterable<StoredRow>;
   /** The subtask states of this operator in the restored checkpoint, whatever parallelism they were written with. */
   readonly restored: readonly OperatorState[] | undefined;
   /**

@@ -18,11 +18,11 @@ import {
   type CoordinatorState,
   type Decision,
 } from '../checkpoint/checkpoint-coordinator.js';
-import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
+import type { CheckpointData, OperatorCheckpoint, SegmentRef } from '../checkpoint/checkpoint-data.js';
 import { JobCancelledError } from '../errors.js';
 import type { SinkContext } from '../connectors/sink.js';
 import type { SourceSplit } from '../connectors/source.js';
-import type { PlanNode } from '../plan/execution-plan.js';
+import { typeOf, type PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { CommitQueue, type SinkCommitter } from './commit-queue.js';
 import { messageOf } from './describe-value.js';
@@ -56,6 +56,8 @@ export class LocalJob implements TaskListener {
   /** What tasks have reported for the checkpoint that is being taken. */
   #snapshots: OperatorSnapshot[] = [];
   #enumerators: { uid: string; bytes: Uint8Array }[] = [];
+  /** Where the rows of each operator are, by uid, oldest first. */
+  readonly #segments = new Map<string, readonly SegmentRef[]>();
   #triggeredAt = 0;
   /** Of a batch job. */
   #onlyCheckpoint: CheckpointData | undefined;
@@ -128,11 +130,8 @@ export class LocalJob implements TaskListener {
     const { jobId, checkpoint } = await loadStart(this.#options);
     this.#jobId = jobId;
     this.#statistics = { ...this.#statistics, restoredId: checkpoint?.checkpointId };
-    const restored = new RestoredState(
-      checkpoint,
-      this.#options.plan,
-      this.#options.checkpointing?.allowNonRestoredState,
-    );
+    const restored = new RestoredState(checkpoint, this.#options.plan, this.#options.checkpointing);
+    for (const { uid } of checkpoint?.operators ?? []) this.#segments.set(uid, restored.segments(uid));
     const nodes = this.#options.plan.vertices.flatMap((vertex) => vertex.nodes);
     await this.#createCommitters(nodes, checkpoint);
     this.#createSources(nodes, restored);
@@ -147,6 +146,7 @@ export class LocalJob implements TaskListener {
       listener: this,
       isRescaled: restored.isRescaled,
       restoredStates: (uid) => restored.operatorStates(uid),
+      restoredRows: (uid, keyGroups) => restored.rows(uid, keyGroups),
       restoredSplits: splitsOf,
       requestSplit: (uid, subtaskIndex) => this.#sources.get(uid)?.requestSplit(subtaskIndex),
       sinkContext: (node) => this.#sinkContext(node),
@@ -354,13 +354,14 @@ export class LocalJob implements TaskListener {
       );
     }
     const { checkpointing, clock, jobName, plan } = this.#options;
+    const segmentBytes = await this.#putSegments(checkpointId, snapshots);
     const data: CheckpointData = {
       checkpointId,
       jobName,
       jobId: this.#jobId,
       maxParallelism: plan.maxParallelism,
       createdAt: clock.now(),
-      operators: snapshots.map(({ uid, subtaskIndex, bytes }) => ({ uid, subtaskIndex, bytes })),
+      operators: this.#operatorCheckpoints(snapshots),
       enumerators,
       pendingCommits: this.#commits.snapshot(),
     };
@@ -371,9 +372,36 @@ export class LocalJob implements TaskListener {
       completed: this.#statistics.completed + 1,
       lastId: checkpointId,
       lastDurationMs: clock.now() - this.#triggeredAt,
-      lastSizeBytes: bytes,
+      lastSizeBytes: bytes === undefined ? undefined : bytes + segmentBytes,
     };
     this.#dispatch({ type: 'persisted', checkpointId });
+  }
+
+  /** Stores the rows that have changed. Returns how many bytes that took. */
+  async #putSegments(checkpointId: number, snapshots: readonly OperatorSnapshot[]): Promise<number> {
+    let sum = 0;
+    for (const { uid, subtaskIndex, rows } of snapshots) {
+      if (rows === undefined) continue;
+      const { chunks, ...described } = rows;
+      const id = `${uid}-${checkpointId}-${subtaskIndex}`;
+      await this.#options.checkpointing?.storage.putSegment(id, chunks);
+      this.#segments.set(uid, [...(this.#segments.get(uid) ?? []), { id, ...described }]);
+      sum += described.bytes;
+    }
+    return sum;
+  }
+
+  #operatorCheckpoints(snapshots: readonly OperatorSnapshot[]): OperatorCheckpoint[] {
+    return this.#options.plan.vertices
+      .flatMap(({ nodes }) => nodes)
+      .map((node) => ({
+        uid: node.uid,
+        name: node.name,
+        type: typeOf(node),
+        maxParallelism: node.maxParallelism,
+        subtasks: snapshots.filter(({ uid }) => uid === node.uid).map(({ bytes }) => bytes),
+        segments: this.#segments.get(node.uid) ?? [],
+      }));
   }
 
   async #finish(): Promise<void> {

@@ -1,10 +1,13 @@
 import { requireOpenCommits } from '../batch/batch-checkpoint.js';
-import type { CheckpointData } from '../checkpoint/checkpoint-storage.js';
+import type { CheckpointData, OperatorCheckpoint, SegmentRef } from '../checkpoint/checkpoint-data.js';
+import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
+import { readRows, type RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
 import type { ExecutionPlan } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-decoding.js';
-import type { JobOptions } from './job-options.js';
+import type { KeyGroupRange } from '../state/key-groups.js';
+import type { CheckpointConfig, JobOptions } from './job-options.js';
 import type { SourceSubtaskState } from './source-task.js';
 import type { SubtaskState } from './task.js';
 
@@ -45,8 +48,9 @@ export async function loadStart(options: JobOptions): Promise<JobStart> {
 
 /** A checkpoint, held against the plan that is to go on from it. */
 export class RestoredState {
-  readonly #operators = new Map<string, Uint8Array[]>();
+  readonly #operators: ReadonlyMap<string, OperatorCheckpoint>;
   readonly #enumerators: ReadonlyMap<string, Uint8Array>;
+  readonly #storage: CheckpointStorage | undefined;
   /** Whether an operator of the plan has another parallelism than in the checkpoint. */
   readonly isRescaled: boolean;
 
@@ -54,20 +58,21 @@ export class RestoredState {
    * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has open commits for a sink that the plan has not, or
    *   state for an operator that it has not, unless that is allowed; an operator without state may go
    */
-  constructor(checkpoint: CheckpointData | undefined, plan: ExecutionPlan, allowNonRestoredState = false) {
+  constructor(
+    checkpoint: CheckpointData | undefined,
+    plan: ExecutionPlan,
+    { storage, allowNonRestoredState = false }: Partial<CheckpointConfig> = {},
+  ) {
+    this.#storage = storage;
     this.#enumerators = new Map(checkpoint?.enumerators.map(({ uid, bytes }) => [uid, bytes]));
-    for (const { uid, bytes } of [...(checkpoint?.operators ?? [])].sort(
-      (a, b) => a.subtaskIndex - b.subtaskIndex,
-    )) {
-      this.#operators.set(uid, [...(this.#operators.get(uid) ?? []), bytes]);
-    }
+    this.#operators = new Map(checkpoint?.operators.map((operator) => [operator.uid, operator]));
     const nodes = plan.vertices.flatMap((vertex) => vertex.nodes);
     this.isRescaled = nodes.some(
-      ({ uid, parallelism }) => (this.#operators.get(uid)?.length ?? parallelism) !== parallelism,
+      ({ uid, parallelism }) => (this.#operators.get(uid)?.subtasks.length ?? parallelism) !== parallelism,
     );
     if (checkpoint === undefined) return;
     const known = new Set(nodes.map((node) => node.uid));
-    const withState = [...this.#operators].filter(([, states]) => states.some(hasState)).map(([uid]) => uid);
+    const withState = checkpoint.operators.filter(hasState).map(({ uid }) => uid);
     const pending = checkpoint.pendingCommits.map(({ uid }) => uid);
     const lost = [...pending, ...(allowNonRestoredState ? [] : withState)].find((uid) => !known.has(uid));
     if (lost === undefined) return;
@@ -81,7 +86,19 @@ export class RestoredState {
   }
 
   operatorStates(uid: string): readonly Uint8Array[] | undefined {
-    return this.#operators.get(uid);
+    return this.#operators.get(uid)?.subtasks;
+  }
+
+  /** The rows of an operator's key groups; `undefined` where the checkpoint has none. */
+  async rows(uid: string, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined> {
+    const segments = this.segments(uid);
+    if (this.#storage === undefined || segments.length === 0) return undefined;
+    return readRows(this.#storage, segments, keyGroups);
+  }
+
+  /** Where the operator's rows are, oldest first. */
+  segments(uid: string): readonly SegmentRef[] {
+    return this.#operators.get(uid)?.segments ?? [];
   }
 
   enumeratorState(uid: string): { readonly state: unknown } | undefined {
@@ -91,7 +108,7 @@ export class RestoredState {
 
   /** The splits that go back to the enumerator, because there are not as many readers as before. */
   returnedSplits(uid: string, readers: number): readonly SourceSplit[] {
-    const states = this.#operators.get(uid) ?? [];
+    const states = this.operatorStates(uid) ?? [];
     if (states.length === 0 || states.length === readers) return [];
     return states.flatMap(
       (bytes) => ((decodeState(bytes) as SubtaskState).state as SourceSubtaskState).splits,
@@ -99,6 +116,8 @@ export class RestoredState {
   }
 }
 
-function hasState(bytes: Uint8Array): boolean {
-  return (decodeState(bytes) as SubtaskState).state !== undefined;
+function hasState({ subtasks, segments }: OperatorCheckpoint): boolean {
+  return (
+    segments.length > 0 || subtasks.some((bytes) => (decodeState(bytes) as SubtaskState).state !== undefined)
+  );
 }

@@ -1,6 +1,7 @@
 /** Makes the tasks of a plan: operators wired to each other inside a chain, and by channels between chains. */
 import { batchOperator } from '../batch/batch-input-operator.js';
 import type { BatchOptions } from '../batch/batch-options.js';
+import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError } from '../errors.js';
 import type { SinkContext, SinkWriter } from '../connectors/sink.js';
 import type { SourceReader, SourceSplit } from '../connectors/source.js';
@@ -15,8 +16,9 @@ import {
   type PlanVertex,
 } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-decoding.js';
-import { keyGroupRangeOf } from '../state/key-groups.js';
+import { keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
+import { SubtaskRows } from '../state/subtask-rows.js';
 import type { Clock } from '../time/clock.js';
 import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
@@ -48,6 +50,8 @@ export interface TaskBuilderOptions {
   readonly isRescaled: boolean;
   /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
+  /** The rows of these key groups of an operator in the restored checkpoint; `undefined` on a fresh start. */
+  restoredRows(uid: string, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined>;
   /** The splits that a restored reader starts with. */
   restoredSplits(
     node: PlanNode,
@@ -213,10 +217,17 @@ class SubtaskBuilder {
     });
     const watermark = this.#restoredWatermark(node, restored ?? []);
     if (node === this.#vertex.nodes[0]) this.#headWatermark = watermark;
+    const { listener, plan } = this.#options;
+    const rows = new SubtaskRows({
+      isEnabled: listener.storesState && !plan.isBatch, // a batch job stores its end only: no key has rows then
+      maxParallelism: node.maxParallelism,
+      restored: await this.#options.restoredRows(node.uid, this.#keyGroups(node)),
+    });
     const operator = await this.#createOperator(
       node,
       output,
       restored?.map((state) => state.state),
+      rows,
       watermark,
     );
     if (operator.fused?.kind === 'map') metrics.out = metrics.in;
@@ -228,6 +239,7 @@ class SubtaskBuilder {
       maxParallelism: node.maxParallelism,
       operator,
       metrics,
+      rows,
     });
   }
 
@@ -235,6 +247,7 @@ class SubtaskBuilder {
     node: PlanNode,
     output: ChainOutput,
     restored: readonly unknown[] | undefined,
+    rows: SubtaskRows,
     watermark: number,
   ): Promise<StreamOperator> {
     const { spec } = node;
@@ -250,7 +263,9 @@ class SubtaskBuilder {
       case 'operator': {
         const { plan, batch } = this.#options;
         const factory = plan.isBatch ? batchOperator(spec, batch) : spec.factory;
-        return this.#named(node, 'being made', () => factory(this.#operatorContext(node, restored), output));
+        return this.#named(node, 'being made', () =>
+          factory(this.#operatorContext(node, restored, rows), output),
+        );
       }
       case 'sink': {
         const states = (restored ?? []).map((state) => (state as readonly unknown[] | undefined) ?? []);
@@ -322,7 +337,15 @@ class SubtaskBuilder {
     return restoredWatermark(reached, this.#subtaskIndex, node.parallelism);
   }
 
-  #operatorContext(node: PlanNode, restored: readonly unknown[] | undefined): OperatorContext {
+  #keyGroups(node: PlanNode): KeyGroupRange {
+    return keyGroupRangeOf(this.#subtaskIndex, node.parallelism, node.maxParallelism);
+  }
+
+  #operatorContext(
+    node: PlanNode,
+    restored: readonly unknown[] | undefined,
+    rows: SubtaskRows,
+  ): OperatorContext {
     const { clock, logger, signal, watermarkIntervalMs } = this.#options;
     return {
       operatorName: node.name,
@@ -330,13 +353,15 @@ class SubtaskBuilder {
       subtaskIndex: this.#subtaskIndex,
       parallelism: node.parallelism,
       maxParallelism: node.maxParallelism,
-      keyGroups: keyGroupRangeOf(this.#subtaskIndex, node.parallelism, node.maxParallelism),
+      keyGroups: this.#keyGroups(node),
       clock,
       logger,
       signal,
       watermarkIntervalMs,
       isBatch: this.#options.plan.isBatch,
       restored,
+      trackRows: (format) => rows.track(format),
+      restoredRows: (table) => rows.restored(table),
       isRescaled: this.#options.isRescaled,
       post: (callback) => this.#task?.post(() => this.#named(node, 'handling a result', callback)),
       schedule: (delayMs, callback) => {

@@ -15,8 +15,10 @@
  */
 import type { OperatorMetrics, OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
 import { snapshotMetrics } from '../metrics/operator-metrics.js';
+import type { SegmentContent } from '../checkpoint/segment.js';
 import type { OperatorState } from '../operators/operator.js';
 import { encodeState } from '../state/canonical-encoding.js';
+import type { SubtaskRows } from '../state/subtask-rows.js';
 import type { ChainedOperator } from './chain-output.js';
 import type { ControlElement } from './channel.js';
 import { Fifo } from './fifo.js';
@@ -34,6 +36,7 @@ export interface TaskOperator extends ChainedOperator {
   /** Number of its key groups. */
   readonly maxParallelism: number;
   readonly metrics: OperatorMetrics;
+  readonly rows: SubtaskRows;
 }
 
 /** What one subtask of one operator contributes to a checkpoint. */
@@ -42,6 +45,8 @@ export interface OperatorSnapshot {
   readonly subtaskIndex: number;
   /** `SubtaskState`, encoded. */
   readonly bytes: Uint8Array;
+  /** The rows that have changed since the last checkpoint. */
+  readonly rows: SegmentContent | undefined;
   readonly committables: readonly unknown[];
 }
 
@@ -229,7 +234,8 @@ export abstract class Task {
         return {
           uid: chained.uid,
           subtaskIndex: chained.subtaskIndex,
-          bytes: subtasks?.[index]?.(sink?.writerState) ?? NOTHING,
+          bytes: subtasks?.[index]?.encode(sink?.writerState) ?? NOTHING,
+          rows: subtasks?.[index]?.rows,
           committables: sink?.committables ?? [],
         };
       });
@@ -256,8 +262,9 @@ export abstract class Task {
   }
 
   /** Takes and encodes an operator's state at once; a sink's is known, and encoded, when it has prepared its commit. */
-  #subtaskState(chained: TaskOperator, checkpointId: number): (writerState: unknown) => Uint8Array {
+  #subtaskState(chained: TaskOperator, checkpointId: number): TakenState {
     let subtask: SubtaskState;
+    let rows: SegmentContent | undefined;
     try {
       subtask = {
         type: chained.type,
@@ -266,6 +273,7 @@ export abstract class Task {
         maxParallelism: chained.maxParallelism,
         watermark: chained.metrics.watermark,
       };
+      rows = chained.rows.snapshot();
     } catch (error) {
       throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
     }
@@ -278,9 +286,9 @@ export abstract class Task {
         throw operatorError(namingState(error, whole), chained, doing);
       }
     };
-    if (chained.operator instanceof SinkOperator) return encode;
+    if (chained.operator instanceof SinkOperator) return { encode, rows };
     const bytes = encode(subtask.state);
-    return () => bytes;
+    return { encode: () => bytes, rows };
   }
 
   /** The input has ended and +∞ was processed: operators are drained and finish, sinks flush, then the end is passed on. */
@@ -351,6 +359,11 @@ export abstract class Task {
     }
     return errors;
   }
+}
+
+interface TakenState {
+  encode(writerState: unknown): Uint8Array;
+  readonly rows: SegmentContent | undefined;
 }
 
 interface PreparedSink {

@@ -15,9 +15,12 @@ import type { DrainStatus, OperatorContext, StreamOperator } from '../operators/
 import { silentLogger } from '../runtime/logger.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { encodeState } from '../state/canonical-encoding.js';
-import { keyGroupRangeOf } from '../state/key-groups.js';
+import type { RestoredRows } from '../checkpoint/segment-reader.js';
+import { keyGroupOf, keyGroupRangeOf } from '../state/key-groups.js';
+import { SubtaskRows } from '../state/subtask-rows.js';
 import { lowestWatermark } from '../time/restored-watermark.js';
 import type { HarnessOutput } from './harness-output.js';
+import { HarnessRows, type HarnessSegment } from './harness-rows.js';
 import type { ManualClock } from './manual-clock.js';
 import { connect, Subtask, type Stage } from './pipeline-stage.js';
 
@@ -30,6 +33,8 @@ export interface HarnessSnapshot {
     /** Encoded. */
     readonly bytes: Uint8Array;
   }[];
+  /** The rows of all subtasks, oldest first. */
+  readonly segments: readonly HarnessSegment[];
 }
 
 export interface DirectPipelineOptions {
@@ -41,6 +46,8 @@ export interface DirectPipelineOptions {
   readonly isBatch: boolean;
   readonly clock: ManualClock;
   readonly restored: HarnessSnapshot | undefined;
+  /** The rows of `restored`, by uid. */
+  readonly restoredRows: ReadonlyMap<string, RestoredRows>;
   readonly output: HarnessOutput<unknown>;
 }
 
@@ -56,6 +63,7 @@ export class DirectPipeline {
   readonly #subtasks: readonly Subtask[];
   readonly #abort = new AbortController();
   readonly #mail: (() => void)[] = [];
+  readonly #rows: HarnessRows;
   #isBusy = false;
   #snapshots = 0;
   #failure: { readonly error: unknown } | undefined;
@@ -63,6 +71,7 @@ export class DirectPipeline {
 
   constructor(graph: StreamGraph, options: DirectPipelineOptions) {
     this.#options = options;
+    this.#rows = new HarnessRows(options.restored?.segments ?? []);
     const { restored, maxParallelism } = options;
     if (restored !== undefined && restored.maxParallelism !== maxParallelism) {
       throw new StreamConfigError(
@@ -122,12 +131,18 @@ export class DirectPipeline {
     const subtasks = [...this.#stages.values()].flatMap(({ uid, node, subtasks: all }) =>
       node.spec.kind !== 'operator'
         ? []
-        : all.map(({ operator, watermark, index }) => {
+        : all.map(({ operator, rows, watermark, index }) => {
             const stored: StoredSubtask = { state: operator.snapshotState?.(checkpointId), watermark };
+            const content = rows.snapshot();
+            if (content !== undefined) this.#rows.add(uid, content);
             return { uid, subtaskIndex: index, bytes: encodeState(stored) }; // invariant 2
           }),
     );
-    return { maxParallelism: this.#options.maxParallelism, subtasks };
+    return {
+      maxParallelism: this.#options.maxParallelism,
+      subtasks,
+      segments: this.#rows.snapshot(),
+    };
   }
 
   /** After +∞: every operator drains and finishes, upstream ones first. */
@@ -235,19 +250,28 @@ export class DirectPipeline {
   #context({ node, uid, maxParallelism, subtasks }: Stage, subtask: Subtask): OperatorContext {
     const { clock, isBatch } = this.#options;
     const { length: parallelism } = subtasks;
+    const keyGroups = keyGroupRangeOf(subtask.index, parallelism, maxParallelism);
+    const stored = this.#options.restoredRows.get(uid);
+    subtask.rows = new SubtaskRows({ isEnabled: !isBatch, maxParallelism, restored: undefined });
     return {
       operatorName: node.name,
       operatorUid: uid,
       subtaskIndex: subtask.index,
       parallelism,
       maxParallelism,
-      keyGroups: keyGroupRangeOf(subtask.index, parallelism, maxParallelism),
+      keyGroups,
       clock,
       logger: silentLogger,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
       isBatch,
       restored: this.#stored(uid)?.map(({ state }) => state),
+      trackRows: (format) => subtask.rows.track(format),
+      restoredRows: (table) =>
+        [...(stored?.rows(table) ?? [])].filter(({ key }) => {
+          const keyGroup = keyGroupOf(key, maxParallelism);
+          return keyGroup >= keyGroups.start && keyGroup < keyGroups.end;
+        }),
       isRescaled: (this.#stored(uid)?.length ?? parallelism) !== parallelism,
       post: (callback) => this.#post(subtask, callback),
       schedule: (delayMs, callback) => {

@@ -1,4 +1,9 @@
-import type { CheckpointData, CheckpointStorage, JobLineage } from '../checkpoint/checkpoint-storage.js';
+import type {
+  ByteRange,
+  CheckpointData,
+  CheckpointStorage,
+  JobLineage,
+} from '../checkpoint/checkpoint-storage.js';
 import { turn } from './conditions.js';
 
 /** Checkpoints in memory, copied as a file would copy them: for jobs that a test starts again. Keep one over all runs. */
@@ -27,7 +32,26 @@ export class MemoryCheckpointStorage implements CheckpointStorage {
     await turn();
     this.checkpoints.push(copy);
     await this.afterWrite(checkpoint);
-    return checkpoint.operators.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    return 0;
+  }
+
+  list(): Promise<readonly number[]> {
+    return Promise.resolve(this.checkpoints.map(({ checkpointId }) => checkpointId));
+  }
+
+  read(checkpointId: number): Promise<CheckpointData> {
+    return Promise.resolve(structuredClone(this.checkpoints.find((c) => c.checkpointId === checkpointId)!));
+  }
+
+  readonly #segments = new Map<string, Buffer>();
+
+  async putSegment(id: string, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#segments.set(id, Buffer.concat(chunks));
+    await turn();
+  }
+
+  readSegment(id: string, { offset, length }: ByteRange): Promise<Uint8Array> {
+    return Promise.resolve(this.#segments.get(id)!.subarray(offset, offset + length));
   }
 
   /** The id of the newest checkpoint. */

@@ -1,5 +1,6 @@
 import type { DataStream } from '../api/data-stream.js';
 import { StreamExecutionEnvironment } from '../api/stream-execution-environment.js';
+import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { DataGeneratorSource } from '../connectors/data-generator-source.js';
 import type { OutputTag } from '../functions/functions.js';
 import type { StreamNode } from '../graph/stream-graph.js';
@@ -7,6 +8,7 @@ import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP, WatermarkStrategy } from '../time/watermark-strategy.js';
 import { CollectingSink } from './collecting-sink.js';
 import { DirectPipeline, type HarnessSnapshot } from './direct-pipeline.js';
+import { restoredRows } from './harness-rows.js';
 import { HarnessOutput, type HarnessElement, type HarnessRecord } from './harness-output.js';
 import { ManualClock } from './manual-clock.js';
 
@@ -45,7 +47,12 @@ export abstract class OperatorHarness<R> {
   readonly #output = new HarnessOutput<R>();
 
   /** For the package's own use: `OperatorHarness.of` and `OperatorHarness.ofTwo` make harnesses. */
-  protected constructor(inputs: readonly StreamNode[], result: DataStream<R>, options: HarnessOptions) {
+  protected constructor(
+    inputs: readonly StreamNode[],
+    result: DataStream<R>,
+    options: HarnessOptions,
+    rows: ReadonlyMap<string, RestoredRows>,
+  ) {
     this.clock = options.clock ?? new ManualClock();
     this.#inputs = inputs;
     result.sinkTo(new CollectingSink<R>());
@@ -58,6 +65,7 @@ export abstract class OperatorHarness<R> {
       isBatch: options.runtimeMode === 'batch',
       clock: this.clock,
       restored: options.restored,
+      restoredRows: rows,
       output: this.#output as HarnessOutput<unknown>,
     });
   }
@@ -72,7 +80,12 @@ export abstract class OperatorHarness<R> {
   ): Promise<OneInputHarness<T, R>> {
     const env = StreamExecutionEnvironment.getExecutionEnvironment();
     const input = createInput<T>(env, 'Input');
-    const harness = new OneInputHarness<T, R>(input.scope.graph.nodes.slice(), build(input), options);
+    const harness = new OneInputHarness<T, R>(
+      input.scope.graph.nodes.slice(),
+      build(input),
+      options,
+      await rowsOf(options),
+    );
     await harness.pipeline.open();
     return harness;
   }
@@ -88,7 +101,12 @@ export abstract class OperatorHarness<R> {
     const env = StreamExecutionEnvironment.getExecutionEnvironment();
     const left = createInput<A>(env, 'Left');
     const right = createInput<B>(env, 'Right');
-    const harness = new TwoInputHarness<A, B, R>(left.scope.graph.nodes.slice(), build(left, right), options);
+    const harness = new TwoInputHarness<A, B, R>(
+      left.scope.graph.nodes.slice(),
+      build(left, right),
+      options,
+      await rowsOf(options),
+    );
     await harness.pipeline.open();
     return harness;
   }
@@ -178,8 +196,13 @@ export abstract class OperatorHarness<R> {
 export class OneInputHarness<T, R> extends OperatorHarness<R> {
   readonly #input: StreamNode;
 
-  constructor(inputs: readonly StreamNode[], result: DataStream<R>, options: HarnessOptions) {
-    super(inputs, result, options);
+  constructor(
+    inputs: readonly StreamNode[],
+    result: DataStream<R>,
+    options: HarnessOptions,
+    rows: ReadonlyMap<string, RestoredRows>,
+  ) {
+    super(inputs, result, options, rows);
     this.#input = inputs[0]!;
   }
 
@@ -194,8 +217,13 @@ export class TwoInputHarness<A, B, R> extends OperatorHarness<R> {
   readonly #left: StreamNode;
   readonly #right: StreamNode;
 
-  constructor(inputs: readonly StreamNode[], result: DataStream<R>, options: HarnessOptions) {
-    super(inputs, result, options);
+  constructor(
+    inputs: readonly StreamNode[],
+    result: DataStream<R>,
+    options: HarnessOptions,
+    rows: ReadonlyMap<string, RestoredRows>,
+  ) {
+    super(inputs, result, options, rows);
     this.#left = inputs[0]!;
     this.#right = inputs[1]!;
   }
@@ -234,4 +262,11 @@ export class TwoInputHarness<A, B, R> extends OperatorHarness<R> {
 function createInput<T>(env: StreamExecutionEnvironment, name: string): DataStream<T> {
   const nothing = new DataGeneratorSource<T>(() => undefined as T, 0);
   return env.fromSource(nothing, WatermarkStrategy.noWatermarks<T>(), name);
+}
+
+function rowsOf({
+  restored,
+  maxParallelism = DEFAULT_MAX_PARALLELISM,
+}: HarnessOptions): Promise<ReadonlyMap<string, RestoredRows>> {
+  return restoredRows(restored?.segments ?? [], maxParallelism);
 }

@@ -3,6 +3,7 @@ import type { Partitioning, StreamNode } from '../graph/stream-graph.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import { channelSelector, isConnected, type ChannelSelector } from '../runtime/channel-selector.js';
 import { WatermarkValve } from '../runtime/watermark-valve.js';
+import type { SubtaskRows } from '../state/subtask-rows.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { HarnessOutput } from './harness-output.js';
 
@@ -29,6 +30,7 @@ export class Subtask implements Output {
   readonly #links: Link[] = [];
   readonly #sideLinks = new Map<string, Link[]>();
   operator!: StreamOperator;
+  rows!: SubtaskRows;
   /** Merges the watermarks of the links that reach this subtask. */
   valve!: WatermarkValve;
   watermark = MIN_TIMESTAMP;

@@ -4,6 +4,7 @@ import type { OperatorContext, OperatorState, StreamOperator } from '../../src/o
 import { silentLogger } from '../../src/runtime/logger.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';
 import { encodeState } from '../../src/state/canonical-encoding.js';
+import { RowTracker } from '../../src/state/rows.js';
 import { ManualClock } from '../../src/testing/index.js';
 import { turn } from './conditions.js';
 
@@ -102,6 +103,8 @@ export class AsyncSubtask {
       watermarkIntervalMs: 200,
       isBatch: false,
       isRescaled: false,
+      trackRows: (format) => new RowTracker(format, false),
+      restoredRows: () => [],
       restored: restored?.map((state) => decodeState(encodeState(state))),
       post,
       schedule: (delayMs, callback) => {
