@@ -112,6 +112,8 @@ export type {
   ValueState,
 } from './state/state.js';
 export type { OperatorStateStore } from './state/operator-state.js';
+export type { KeyByOptions } from './api/data-stream.js';
+export { StateSchema } from './state/state-schema.js';
 export type { StateTtlConfig } from './state/state-ttl.js';
 export type {
   BroadcastState,
@@ -208,13 +210,23 @@ export type {
 } from './connectors/feed-options.js';
 export type { PrintTarget } from './connectors/print-sink.js';
 
+export { RestartStrategies } from './runtime/restart-strategy.js';
+export type {
+  ExponentialDelayRestartOptions,
+  FailureRateRestartOptions,
+  FixedDelayRestartOptions,
+  RestartStrategy,
+} from './runtime/restart-strategy.js';
 export type { CheckpointConfig } from './runtime/job-options.js';
 export type {
+  AttemptSnapshot,
   CheckpointStatistics,
   JobExecutionResult,
   JobSnapshot,
+  JobStatus,
   OperatorResult,
 } from './runtime/job-result.js';
+export type { FailureReport } from './runtime/failure-report.js';
 export { silentLogger } from './runtime/logger.js';
 export type { LogFields, Logger } from './runtime/logger.js';
 export type { PlanDescription } from './plan/execution-plan.js';

@@ -5,6 +5,7 @@ import type {
 import { StreamConfigError } from '../errors.js';
 import { broadcastProcessOperator } from '../operators/broadcast-process.js';
 import { keyedBroadcastProcessOperator } from '../operators/keyed-broadcast-process.js';
+import type { DeclaredBroadcastState } from '../state/broadcast-state.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
 import { requireFactory } from './require-function.js';
@@ -17,10 +18,10 @@ export class BroadcastStream<T> {
   /** For the package's own use. */
   readonly stream: DataStream<T>;
   /** For the package's own use. */
-  readonly descriptors: readonly { readonly name: string }[];
+  readonly descriptors: readonly DeclaredBroadcastState[];
 
   /** @throws StreamConfigError where two descriptors have one name */
-  constructor(stream: DataStream<T>, descriptors: readonly { readonly name: string }[]) {
+  constructor(stream: DataStream<T>, descriptors: readonly DeclaredBroadcastState[]) {
     const names = descriptors.map(({ name }) => name);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) {

@@ -28,6 +28,7 @@ import { mapOperator } from '../operators/map.js';
 import type { OperatorFactory } from '../operators/operator.js';
 import { processOperator } from '../operators/process.js';
 import { timestampsAndWatermarksOperator } from '../operators/timestamps-and-watermarks.js';
+import type { StateSchema } from '../state/state-schema.js';
 import type { MapStateDescriptor } from '../state/state.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
@@ -52,7 +53,13 @@ export interface Upstream {
 }
 
 /** Names a state that is kept from a broadcast stream; the types are told where it is read and written. */
-type BroadcastDescriptor = Pick<MapStateDescriptor<string, unknown>, 'kind' | 'name'>;
+/** What `keyBy` takes besides the selector. */
+export interface KeyByOptions<K> {
+  /** The version of the keys: those of a checkpoint are migrated to it, and their state with them. */
+  readonly schema?: StateSchema<K>;
+}
+
+type BroadcastDescriptor = Pick<MapStateDescriptor<string, unknown>, 'kind' | 'name' | 'schema'>;
 
 /** How an operator is added to the graph. */
 export interface TransformOptions {
@@ -116,8 +123,13 @@ export class DataStream<T> {
   }
 
   /** Records with the same key go to the same subtask; state, timers and windows are per key. */
-  keyBy<K>(keySelector: KeySelector<T, K>): KeyedStream<T, K> {
-    return new KeyedStream(this, requireFunction('keyBy', keySelector));
+  keyBy<K>(keySelector: KeySelector<T, K>, options: KeyByOptions<K> = {}): KeyedStream<T, K> {
+    const select = requireFunction('keyBy', keySelector);
+    const { schema } = options;
+    return new KeyedStream(
+      this,
+      schema === undefined ? select : Object.assign((value: T) => select(value), { schema }),
+    );
   }
 
   /** The records of all streams, in no particular order. The watermark is the minimum of theirs. */

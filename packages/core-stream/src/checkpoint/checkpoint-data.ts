@@ -38,6 +38,8 @@ export interface OperatorCheckpoint {
   readonly type: string;
   /** Number of its key groups. */
   readonly maxParallelism: number;
+  /** The version of its keys; 1 where the program declares none. */
+  readonly keyVersion: number;
   /** By subtask: `SubtaskState`, encoded; everything but rows. */
   readonly subtasks: readonly Uint8Array[];
   /** Rows, oldest first. */

@@ -1,3 +1,4 @@
+import type { AsyncRetryStrategy } from '../functions/async-retry.js';
 import type { Clock } from '../time/clock.js';
 import type { Logger } from '../runtime/logger.js';
 
@@ -20,6 +21,8 @@ export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
   ): SinkWriter<T, CommT, WriterStateT> | Promise<SinkWriter<T, CommT, WriterStateT>>;
   /** One per job, made before the writers. Without it the sink is at-least-once: `flush` at each barrier. */
   createCommitter?(context: CommitterContext): Committer<CommT> | Promise<Committer<CommT>>;
+  /** One per job, made after the committer, which it needs. */
+  createGlobalCommitter?(context: CommitterContext): GlobalCommitter<CommT> | Promise<GlobalCommitter<CommT>>;
 }
 
 /** What a sink knows of its job. */
@@ -93,10 +96,32 @@ export interface Committer<CommT> {
    */
   recover?(pending: readonly CommitRequest<CommT>[]): void | Promise<void>;
   /**
-   * Commits one checkpoint's requests, ordered by subtask. Resolves when all of them are visible; a rejection fails
-   * the job, and the restored job tries again.
+   * Commits one checkpoint's requests, ordered by subtask. Resolves when all of them are visible, those included that
+   * already were. After a rejection it is called again with the same requests: as `retry` says, and then, since the job
+   * fails, by the restored job. What has become visible may stay so.
    */
   commit(requests: readonly CommitRequest<CommT>[]): Promise<void>;
+  /** When a rejected `commit` is repeated without the job failing; never unless told. `AsyncRetryStrategies` makes one. */
+  readonly retry?: CommitRetry;
   /** Called once, after the last commit or after a failure. */
+  close?(): void | Promise<void>;
+}
+
+/** Says whether and when a rejected commit is repeated. */
+export type CommitRetry = Pick<AsyncRetryStrategy<never>, 'maxAttempts' | 'delayMs' | 'retryOnError'>;
+
+/**
+ * The last step of a checkpoint's commit, for what is about all of it: a manifest, a `_SUCCESS` file, a notice to readers.
+ * It can be put on a sink without touching its committer.
+ */
+export interface GlobalCommitter<CommT> {
+  /**
+   * Called once the committer has committed a checkpoint, with the same requests: those of all subtasks, ordered by
+   * subtask. Not called where nothing was prepared. Until it resolves, the checkpoint does not count as committed: after a
+   * failure the committer and this are called again, so it must be safe to repeat.
+   */
+  commit(requests: readonly CommitRequest<CommT>[]): Promise<void>;
+  readonly retry?: CommitRetry;
+  /** Called once, before the committer's `close`. */
   close?(): void | Promise<void>;
 }

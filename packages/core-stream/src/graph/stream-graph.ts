@@ -7,12 +7,14 @@ import type { Sink } from '../connectors/sink.js';
 import type { Source, SourceSplit } from '../connectors/source.js';
 import type { KeySelector, Partitioner } from '../functions/functions.js';
 import type { OperatorFactory } from '../operators/operator.js';
+import type { StateSchema } from '../state/state-schema.js';
 import type { WatermarkStrategy } from '../time/watermark-strategy.js';
 
 /** Record types end at the graph's edge: `DataStream<T>` carries them, nodes do not. */
 export type AnySource = Source<unknown, SourceSplit>;
 export type AnySink = Sink<unknown>;
-export type AnyKeySelector = KeySelector<unknown, unknown>;
+/** `schema` is the version of its keys. */
+export type AnyKeySelector = KeySelector<unknown, unknown> & { readonly schema?: StateSchema<unknown> };
 
 /** How records get from the subtasks of one node to those of the next. */
 export type Partitioning =

@@ -11,6 +11,7 @@
  * });
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
+import type { JobStatus } from '../runtime/job-result.js';
 
 /** What every event tells. */
 export interface DiagnosticsEvent {
@@ -21,14 +22,11 @@ export interface DiagnosticsEvent {
   readonly at: number;
 }
 
-/** Where a job is in its life, over all its restarts. */
-export type JobStatus = 'created' | 'running' | 'restarting' | 'finished' | 'failed' | 'canceled';
-
 /** A job's status has changed. */
 export interface JobStatusEvent extends DiagnosticsEvent {
   readonly status: JobStatus;
   readonly previousStatus: JobStatus | undefined;
-  /** Why, where it failed or was canceled. */
+  /** Why, where it failed or restarts. */
   readonly error: unknown;
 }
 

@@ -13,6 +13,7 @@ import {
   type BroadcastState,
   type BroadcastStateDescriptor,
   type BroadcastStateSnapshot,
+  type DeclaredBroadcastState,
 } from '../state/broadcast-state.js';
 import type { MapStateKey } from '../state/state.js';
 import { FunctionContext } from './function-context.js';
@@ -21,7 +22,7 @@ import { withOperatorState } from './with-operator-state.js';
 import { synchronous } from './synchronous.js';
 
 export interface BroadcastProcessOptions {
-  readonly descriptors: readonly { readonly name: string }[];
+  readonly descriptors: readonly DeclaredBroadcastState[];
   readonly create: BroadcastProcessFunctionFactory<unknown, unknown, unknown>;
 }
 

@@ -3,6 +3,7 @@
  * functions in the nodes' specs; `describePlan` gives the part that can be printed and sent away.
  */
 import type { NodeSpec, Partitioning } from '../graph/stream-graph.js';
+import { versionOf, type StateSchema } from '../state/state-schema.js';
 
 export interface PlanNode {
   readonly id: number;
@@ -117,4 +118,13 @@ export function explainPlan(plan: ExecutionPlan): string {
     for (const node of vertex.nodes) lines.push(`      · ${node.name}  uid=${node.uid}`);
   }
   return lines.join('\n');
+}
+
+/** The schema of a keyed operator's keys, where its program declares one. */
+export function keySchemaOf({ spec }: Pick<PlanNode, 'spec'>): StateSchema<unknown> | undefined {
+  return spec.kind === 'operator' ? spec.keySelectors?.[0]?.schema : undefined;
+}
+
+export function keyVersionOf(node: Pick<PlanNode, 'spec'>): number {
+  return versionOf(keySchemaOf(node));
 }

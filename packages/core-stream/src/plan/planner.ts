@@ -1,6 +1,7 @@
 import { batchSource } from '../batch/batch-source.js';
 import { StreamConfigError } from '../errors.js';
 import type { Partitioning, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.js';
+import { versionOf } from '../state/state-schema.js';
 import type { ChainEdge, ChannelEdge, ExecutionPlan, PlanNode, PlanVertex } from './execution-plan.js';
 
 /** Flink's limit: key groups are counted in 16 bits there. */
@@ -28,7 +29,10 @@ export type RuntimeMode = 'streaming' | 'batch' | 'automatic';
  */
 export function createExecutionPlan(graph: StreamGraph, options: PlannerOptions): ExecutionPlan {
   validate(graph);
-  for (const node of graph.nodes) requireSideOutputs(node, graph);
+  for (const node of graph.nodes) {
+    requireSideOutputs(node, graph);
+    requireOneKeyVersion(node);
+  }
   const isBatch = isBatchProgram(graph, options.runtimeMode);
   if (!isBatch) for (const node of graph.nodes) requireWatermarks(node, graph);
   const nodes = graph.nodes.map((node) => planNode(node, options, isBatch));
@@ -148,6 +152,17 @@ function requireSideOutputs({ inputs, name }: StreamNode, graph: StreamGraph): v
       { details: { node: source } },
     );
   }
+}
+
+/** One operator has one kind of key. */
+function requireOneKeyVersion({ name, spec }: StreamNode): void {
+  if (spec.kind !== 'operator') return;
+  const [first, second] = (spec.keySelectors ?? []).map(({ schema }) => versionOf(schema));
+  if (first === undefined || second === undefined || first === second) return;
+  throw new StreamConfigError(
+    `The inputs of '${name}' have keys of version ${first} and ${second}. Give both keyBy calls the same schema.`,
+    { details: { node: name } },
+  );
 }
 
 function planNode(node: StreamNode, options: PlannerOptions, isBatch: boolean): PlanNode {

@@ -1,3 +1,5 @@
+import type { FailureReport } from './failure-report.js';
+
 /** What an operator did: sums over its subtasks, over all runs since the job's first start. */
 export interface OperatorResult {
   readonly uid: string;
@@ -27,14 +29,40 @@ export interface CheckpointStatistics {
   readonly restoredId: number | undefined;
 }
 
-/** A job as it stands, while it runs and when it has ended. */
-export interface JobSnapshot {
+/** One start of a job as it stands. */
+export interface AttemptSnapshot {
   readonly jobName: string;
   readonly jobId: string;
-  /** Time since `execute`, of this run. */
+  /** Time since its start. */
   readonly durationMs: number;
   readonly operators: readonly OperatorResult[];
   readonly checkpoints: CheckpointStatistics;
+}
+
+/** Where a job is in its life, over all its restarts. Flink's, without the states of a cluster. */
+export type JobStatus =
+  /** Not started yet. */
+  | 'created'
+  | 'running'
+  /** It has failed, and is closing. */
+  | 'failing'
+  /** It waits for its next start. */
+  | 'restarting'
+  /** It was cancelled, and is closing. */
+  | 'cancelling'
+  | 'cancelled'
+  | 'finished'
+  | 'failed'
+  /** It was stopped and can go on from its last checkpoint. */
+  | 'suspended';
+
+/** A job as it stands, while it runs and when it has ended. Counters and checkpoints are those of its newest start. */
+export interface JobSnapshot extends AttemptSnapshot {
+  readonly status: JobStatus;
+  /** Restarts so far. */
+  readonly numRestarts: number;
+  /** The newest failures, oldest first: 16 at most. */
+  readonly exceptions: readonly FailureReport[];
 }
 
 /** What `execute` resolves with: the job has ended, and everything it wrote is committed. */

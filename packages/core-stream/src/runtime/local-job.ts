@@ -11,20 +11,15 @@
  * 3. I/O gets its turn: after some batches the loop lets the event loop run.
  */
 import { storeEnd } from '../batch/batch-checkpoint.js';
-import {
-  decide,
-  initialCoordinator,
-  type CoordinatorEvent,
-  type CoordinatorState,
-  type Decision,
-} from '../checkpoint/checkpoint-coordinator.js';
+import { decide, initialCoordinator } from '../checkpoint/checkpoint-coordinator.js';
+import type { CoordinatorEvent, CoordinatorState, Decision } from '../checkpoint/coordinator-state.js';
 import type { CheckpointData, OperatorCheckpoint, SegmentRef } from '../checkpoint/checkpoint-data.js';
 import { JobCancelledError } from '../errors.js';
 import type { SinkContext } from '../connectors/sink.js';
 import type { SourceSplit } from '../connectors/source.js';
-import { typeOf, type PlanNode } from '../plan/execution-plan.js';
+import { keyVersionOf, typeOf, type PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
-import { CommitQueue, type SinkCommitter } from './commit-queue.js';
+import { CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
 import { messageOf } from './describe-value.js';
 import type { JobOptions } from './job-options.js';
 import type { JobExecutionResult, JobSnapshot } from './job-result.js';
@@ -33,7 +28,6 @@ import { SourceCoordinator } from './source-coordinator.js';
 import type { SourceSubtaskState, SourceTask } from './source-task.js';
 import type { OperatorSnapshot, Task, TaskListener } from './task.js';
 import { buildTasks } from './task-builder.js';
-import { operatorError } from './operator-error.js';
 import { summarize } from './summarize.js';
 import { alignSources } from './watermark-alignment.js';
 
@@ -131,7 +125,9 @@ export class LocalJob implements TaskListener {
     this.#jobId = jobId;
     this.#statistics = { ...this.#statistics, restoredId: checkpoint?.checkpointId };
     const restored = new RestoredState(checkpoint, this.#options.plan, this.#options.checkpointing);
-    for (const { uid } of checkpoint?.operators ?? []) this.#segments.set(uid, restored.segments(uid));
+    for (const node of this.#options.plan.vertices.flatMap(({ nodes }) => nodes)) {
+      if (!restored.hasOtherKeys(node)) this.#segments.set(node.uid, restored.segments(node.uid));
+    }
     const nodes = this.#options.plan.vertices.flatMap((vertex) => vertex.nodes);
     await this.#createCommitters(nodes, checkpoint);
     this.#createSources(nodes, restored);
@@ -146,7 +142,8 @@ export class LocalJob implements TaskListener {
       listener: this,
       isRescaled: restored.isRescaled,
       restoredStates: (uid) => restored.operatorStates(uid),
-      restoredRows: (uid, keyGroups) => restored.rows(uid, keyGroups),
+      restoredRows: (node, keyGroups) => restored.rows(node, keyGroups),
+      hasOtherKeys: (node) => restored.hasOtherKeys(node),
       restoredSplits: splitsOf,
       requestSplit: (uid, subtaskIndex) => this.#sources.get(uid)?.requestSplit(subtaskIndex),
       sinkContext: (node) => this.#sinkContext(node),
@@ -166,8 +163,12 @@ export class LocalJob implements TaskListener {
     }
     this.#apply(
       initialCoordinator({
-        tasks: tasks.map((task) => task.id),
-        maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? DEFAULT_MAX_PENDING_COMMITS,
+        config: {
+          tasks: tasks.map((task) => task.id),
+          maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? DEFAULT_MAX_PENDING_COMMITS,
+          hasMinPause: false,
+          tolerableFailures: 0,
+        },
         nextCheckpointId: (checkpoint?.checkpointId ?? 0) + 1,
         uncommitted:
           checkpoint !== undefined && checkpoint.pendingCommits.length > 0 ? [checkpoint.checkpointId] : [],
@@ -190,13 +191,9 @@ export class LocalJob implements TaskListener {
     const sinks: SinkCommitter[] = [];
     this.#commits = new CommitQueue(sinks);
     for (const node of nodes) {
-      if (node.spec.kind !== 'sink' || node.spec.sink.createCommitter === undefined) continue;
-      try {
-        const committer = await node.spec.sink.createCommitter(this.#sinkContext(node));
-        sinks.push({ uid: node.uid, name: node.name, committer });
-      } catch (error) {
-        throw operatorError(error, { name: node.name, subtaskIndex: 0 }, 'creating its committer');
-      }
+      if (node.spec.kind !== 'sink') continue;
+      const committer = await createSinkCommitter(node.spec.sink, node.name, this.#sinkContext(node));
+      if (committer !== undefined) sinks.push(committer);
     }
     for (const { uid, requests } of checkpoint?.pendingCommits ?? []) this.#commits.add(uid, requests);
     await this.#commits.recover();
@@ -306,7 +303,7 @@ export class LocalJob implements TaskListener {
         case 'trigger':
           this.#trigger(effect.checkpointId);
           break;
-        case 'persist':
+        case 'write':
           this.#inBackground(() => this.#persist(effect.checkpointId));
           break;
         case 'notify-complete':
@@ -374,7 +371,7 @@ export class LocalJob implements TaskListener {
       lastDurationMs: clock.now() - this.#triggeredAt,
       lastSizeBytes: bytes === undefined ? undefined : bytes + segmentBytes,
     };
-    this.#dispatch({ type: 'persisted', checkpointId });
+    this.#dispatch({ type: 'written', checkpointId });
   }
 
   /** Stores the rows that have changed. Returns how many bytes that took. */
@@ -399,6 +396,7 @@ export class LocalJob implements TaskListener {
         name: node.name,
         type: typeOf(node),
         maxParallelism: node.maxParallelism,
+        keyVersion: keyVersionOf(node),
         subtasks: snapshots.filter(({ uid }) => uid === node.uid).map(({ bytes }) => bytes),
         segments: this.#segments.get(node.uid) ?? [],
       }));

@@ -1,23 +1,39 @@
 import { OperatorError } from '../errors.js';
-import { describeValue, messageOf } from './describe-value.js';
+import { plainDescriber, type Describer } from './describe-value.js';
 
 /** Who failed: an operator's subtask. */
 export interface FailingOperator {
   readonly name: string;
   readonly subtaskIndex: number;
+  readonly describer?: Describer | undefined;
 }
 
 /** What an operator threw for a record, wrapped once, with the operator's name and the record. */
-export function recordError(error: unknown, at: FailingOperator, value: unknown): OperatorError {
-  if (error instanceof OperatorError) return error;
-  return operatorError(error, at, `processing the record ${describeValue(value)}`);
+export function recordError(
+  error: unknown,
+  at: FailingOperator,
+  value: unknown,
+  doing = 'processing the record',
+): OperatorError {
+  if (error instanceof OperatorError) return error; // already named, further down the chain
+  const record = (at.describer ?? plainDescriber).describeRecord(value);
+  return wrap(error, at, `${doing} ${record}`, { doing, record });
 }
 
 export function operatorError(error: unknown, at: FailingOperator, doing: string): OperatorError {
-  if (error instanceof OperatorError) return error; // already named, further down the chain
-  const what = `'${at.name}' (subtask ${at.subtaskIndex}) failed while ${doing}: ${messageOf(error)}`;
-  return new OperatorError(what, {
-    cause: error,
-    details: { operator: at.name, subtask: at.subtaskIndex },
+  if (error instanceof OperatorError) return error;
+  return wrap(error, at, doing, { doing });
+}
+
+function wrap(
+  cause: unknown,
+  at: FailingOperator,
+  what: string,
+  details: { readonly doing: string; readonly record?: string },
+): OperatorError {
+  const why = (at.describer ?? plainDescriber).describeError(cause);
+  return new OperatorError(`'${at.name}' (subtask ${at.subtaskIndex}) failed while ${what}: ${why}`, {
+    cause,
+    details: { operator: at.name, subtask: at.subtaskIndex, ...details },
   });
 }

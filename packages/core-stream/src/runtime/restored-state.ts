@@ -4,10 +4,11 @@ import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
 import { readRows, type RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
-import type { ExecutionPlan } from '../plan/execution-plan.js';
+import { keyVersionOf, type ExecutionPlan, type PlanNode } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
 import type { CheckpointConfig, JobOptions } from './job-options.js';
+import { keyMigrationOf, migratedRows } from './key-migration.js';
 import type { SourceSubtaskState } from './source-task.js';
 import type { SubtaskState } from './task.js';
 
@@ -90,10 +91,19 @@ export class RestoredState {
   }
 
   /** The rows of an operator's key groups; `undefined` where the checkpoint has none. */
-  async rows(uid: string, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined> {
-    const segments = this.segments(uid);
-    if (this.#storage === undefined || segments.length === 0) return undefined;
-    return readRows(this.#storage, segments, keyGroups);
+  async rows(node: PlanNode, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined> {
+    const stored = this.#operators.get(node.uid);
+    if (this.#storage === undefined || stored === undefined || stored.segments.length === 0) return undefined;
+    const migrate = keyMigrationOf(node, stored.keyVersion);
+    if (migrate === undefined) return readRows(this.#storage, stored.segments, keyGroups);
+    const all = await readRows(this.#storage, stored.segments, { start: 0, end: stored.maxParallelism });
+    return migratedRows(all, migrate, node, keyGroups);
+  }
+
+  /** Whether the operator's keys have become others: then its rows are stored anew. */
+  hasOtherKeys(node: PlanNode): boolean {
+    const stored = this.#operators.get(node.uid);
+    return stored !== undefined && stored.keyVersion !== keyVersionOf(node);
   }
 
   /** Where the operator's rows are, oldest first. */

@@ -51,7 +51,9 @@ export interface TaskBuilderOptions {
   /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
   /** The rows of these key groups of an operator in the restored checkpoint; `undefined` on a fresh start. */
-  restoredRows(uid: string, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined>;
+  restoredRows(node: PlanNode, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined>;
+  /** Whether the operator's keys have become others since the restored checkpoint. */
+  hasOtherKeys(node: PlanNode): boolean;
   /** The splits that a restored reader starts with. */
   restoredSplits(
     node: PlanNode,
@@ -221,7 +223,8 @@ class SubtaskBuilder {
     const rows = new SubtaskRows({
       isEnabled: listener.storesState && !plan.isBatch, // a batch job stores its end only: no key has rows then
       maxParallelism: node.maxParallelism,
-      restored: await this.#options.restoredRows(node.uid, this.#keyGroups(node)),
+      restored: await this.#options.restoredRows(node, this.#keyGroups(node)),
+      isRewriting: this.#options.hasOtherKeys(node),
     });
     const operator = await this.#createOperator(
       node,

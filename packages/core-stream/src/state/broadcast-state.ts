@@ -9,6 +9,7 @@
  * 2. Each subtask stores its copy; after a change of parallelism each takes one of those copies.
  */
 import { StreamConfigError } from '../errors.js';
+import { migrationOf, versionOf } from './state-schema.js';
 import type { MapStateDescriptor, MapStateKey } from './state.js';
 
 /** Names a broadcast map, and carries its types. */
@@ -33,16 +34,23 @@ export interface BroadcastState<K, V> extends ReadOnlyBroadcastState<K, V> {
   clear(): void;
 }
 
+/** What an operator has to know of a map that its program has declared. */
+export type DeclaredBroadcastState = Pick<BroadcastStateDescriptor, 'name' | 'schema'>;
+
 /** One subtask's copy, by name. */
 export type BroadcastStateSnapshot = readonly {
   readonly name: string;
+  /** Of the values' schema. */
+  readonly version: number;
   readonly entries: readonly (readonly [unknown, unknown])[];
 }[];
 
 class HeapMap implements BroadcastState<MapStateKey, unknown> {
+  readonly version: number;
   readonly #map: Map<MapStateKey, unknown>;
 
-  constructor(entries: Iterable<readonly [MapStateKey, unknown]>) {
+  constructor(version: number, entries: Iterable<readonly [MapStateKey, unknown]>) {
+    this.version = version;
     this.#map = new Map(entries);
   }
 
@@ -82,15 +90,26 @@ export class HeapBroadcastState {
 
   /** `copies` are those of all subtasks in the restored checkpoint. */
   constructor(
-    descriptors: readonly { readonly name: string }[],
+    descriptors: readonly DeclaredBroadcastState[],
     of: { readonly operatorName: string; readonly subtaskIndex: number },
     copies: readonly BroadcastStateSnapshot[],
   ) {
     this.#operatorName = of.operatorName;
     this.#declared = new Set(descriptors.map(({ name }) => name));
-    for (const name of this.#declared) this.#maps.set(name, new HeapMap([]));
-    for (const { name, entries } of copies[of.subtaskIndex % copies.length] ?? []) {
-      this.#maps.set(name, new HeapMap(entries as readonly (readonly [MapStateKey, unknown])[])); // invariant 2
+    for (const { name, schema } of descriptors) this.#maps.set(name, new HeapMap(versionOf(schema), []));
+    for (const { name, version, entries } of copies[of.subtaskIndex % copies.length] ?? []) {
+      const schema = descriptors.find((descriptor) => descriptor.name === name);
+      const migrate = schema && migrationOf(schema.schema, version, `Broadcast state '${name}'`);
+      const restored = entries as readonly (readonly [MapStateKey, unknown])[];
+      this.#maps.set(
+        name, // invariant 2
+        migrate === undefined
+          ? new HeapMap(version, restored)
+          : new HeapMap(
+              versionOf(schema?.schema),
+              restored.map(([key, value]) => [key, migrate(value)]),
+            ),
+      );
     }
   }
 
@@ -109,6 +128,10 @@ export class HeapBroadcastState {
   }
 
   snapshot(): BroadcastStateSnapshot {
-    return [...this.#maps].map(([name, map]) => ({ name, entries: [...map.entries()] }));
+    return [...this.#maps].map(([name, map]) => ({
+      name,
+      version: map.version,
+      entries: [...map.entries()],
+    }));
   }
 }

@@ -10,6 +10,7 @@
  * 3. One name has one kind, also after a restore.
  */
 import { StreamConfigError } from '../errors.js';
+import { migrationOf, versionOf } from './state-schema.js';
 import { shareOf, type SubtaskPlace } from './redistribution.js';
 import type { ListState, ListStateDescriptor } from './state.js';
 
@@ -30,15 +31,19 @@ export type OperatorStateMode = 'split' | 'union';
 export interface OperatorStateSnapshot {
   readonly name: string;
   readonly mode: OperatorStateMode;
+  /** Of the elements' schema. */
+  readonly version: number;
   readonly elements: readonly unknown[];
 }
 
 class OperatorList<T> implements ListState<T> {
   readonly mode: OperatorStateMode;
+  readonly version: number;
   #elements: T[];
 
-  constructor(mode: OperatorStateMode, elements: readonly T[]) {
+  constructor(mode: OperatorStateMode, version: number, elements: readonly T[]) {
     this.mode = mode;
+    this.version = version;
     this.#elements = [...elements];
   }
 
@@ -68,14 +73,17 @@ export class HeapOperatorState implements OperatorStateStore {
   readonly #subtask: SubtaskPlace;
   readonly #lists = new Map<string, OperatorList<unknown>>();
   /** What the program has not asked for yet: per name, the elements by old subtask. */
-  readonly #restored = new Map<string, { mode: OperatorStateMode; bySubtask: (readonly unknown[])[] }>();
+  readonly #restored = new Map<
+    string,
+    { mode: OperatorStateMode; version: number; bySubtask: (readonly unknown[])[] }
+  >();
 
   /** `restored` has what each subtask stored, ascending, at whatever parallelism. */
   constructor(subtask: SubtaskPlace, restored: readonly (readonly OperatorStateSnapshot[])[]) {
     this.#subtask = subtask;
     for (const [index, snapshots] of restored.entries()) {
-      for (const { name, mode, elements } of snapshots) {
-        const state = this.#restored.get(name) ?? { mode, bySubtask: restored.map(() => []) };
+      for (const { name, mode, version, elements } of snapshots) {
+        const state = this.#restored.get(name) ?? { mode, version, bySubtask: restored.map(() => []) };
         state.bySubtask[index] = elements;
         this.#restored.set(name, state);
       }
@@ -91,16 +99,20 @@ export class HeapOperatorState implements OperatorStateStore {
   }
 
   snapshot(): OperatorStateSnapshot[] {
-    const asked = [...this.#lists].map(([name, list]) => ({ name, mode: list.mode, elements: list.get() }));
-    const unasked = [...this.#restored].map(([name, { mode, bySubtask }]) => ({
+    const asked = [...this.#lists].map(([name, list]) => {
+      const { mode, version } = list;
+      return { name, mode, version, elements: list.get() };
+    });
+    const unasked = [...this.#restored].map(([name, { mode, version, bySubtask }]) => ({
       name,
       mode,
+      version,
       elements: shareOf(bySubtask, this.#subtask), // invariant 2: of union state too
     }));
     return [...asked, ...unasked];
   }
 
-  #list<T>({ name, ttl }: ListStateDescriptor<T>, mode: OperatorStateMode): ListState<T> {
+  #list<T>({ name, ttl, schema }: ListStateDescriptor<T>, mode: OperatorStateMode): ListState<T> {
     if (ttl !== undefined) {
       throw new StreamConfigError(
         `Operator state '${name}' has a TTL, but only keyed state can have one. Leave the TTL out.`,
@@ -119,9 +131,12 @@ export class HeapOperatorState implements OperatorStateStore {
     }
     if (list !== undefined) return list as ListState<T>;
     const bySubtask = restored?.bySubtask ?? [];
+    const elements = mode === 'union' ? bySubtask.flat() : shareOf(bySubtask, this.#subtask); // invariant 1
+    const migrate = restored && migrationOf(schema, restored.version, `Operator state '${name}'`);
     const made = new OperatorList<T>(
       mode,
-      (mode === 'union' ? bySubtask.flat() : shareOf(bySubtask, this.#subtask)) as T[], // invariant 1
+      versionOf(schema),
+      (migrate === undefined ? elements : elements.map(migrate)) as T[],
     );
     this.#restored.delete(name);
     this.#lists.set(name, made as OperatorList<unknown>);

@@ -56,10 +56,13 @@ export class RowTracker<R extends Row> {
   #goneCount = 0;
   /** 0 where nothing is tracked: then every row looks as if it had been reported (invariant 3). */
   #epoch: number;
+  readonly #isRewriting: boolean;
 
-  constructor(format: RowFormat<R>, isEnabled: boolean) {
+  /** With `isRewriting` restored rows count as changed: nothing that is stored of them is used any more. */
+  constructor(format: RowFormat<R>, isEnabled: boolean, isRewriting = false) {
     this.#format = format;
     this.#epoch = isEnabled ? 1 : 0;
+    this.#isRewriting = isRewriting;
   }
 
   get table(): string {
@@ -110,7 +113,8 @@ export class RowTracker<R extends Row> {
 
   /** A row that was made from what a checkpoint holds. */
   restored(row: R): void {
-    row.isStored = true;
+    if (this.#isRewriting) this.changed(row);
+    else row.isStored = true;
   }
 }
 

@@ -5,6 +5,7 @@
  * What is put into state is plain data: primitives, `Date`, arrays, plain objects, `Map`, `Set`, `Uint8Array`.
  */
 import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
+import type { StateSchema } from './state-schema.js';
 import { checkTtl, type StateTtlConfig } from './state-ttl.js';
 
 /** One value per key. */
@@ -67,11 +68,14 @@ export interface StateDescriptor {
   readonly name: string;
   /** How long state is kept; for ever where it is left out. */
   readonly ttl: StateTtlConfig | undefined;
+  /** The version of what it holds; version 1 where it is left out. */
+  readonly schema: StateSchema<unknown> | undefined;
 }
 
-/** What every descriptor of keyed state takes. */
-export interface StateOptions {
+/** What every descriptor of keyed state takes. `T` is what is stored: a value, an element, a map's value, an accumulator. */
+export interface StateOptions<T> {
   readonly ttl?: StateTtlConfig;
+  readonly schema?: StateSchema<T>;
 }
 
 /** `defaultValue` is what a key has that was given no value; each key gets a copy of its own. */
@@ -79,11 +83,13 @@ export class ValueStateDescriptor<T> implements StateDescriptor {
   readonly kind = 'value';
   readonly name: string;
   readonly ttl: StateTtlConfig | undefined;
+  readonly schema: StateSchema<T> | undefined;
   readonly defaultValue: T | undefined;
 
-  constructor(name: string, options: StateOptions & { readonly defaultValue?: T } = {}) {
+  constructor(name: string, options: StateOptions<T> & { readonly defaultValue?: T } = {}) {
     this.name = name;
     this.ttl = checkTtl(name, options.ttl);
+    this.schema = options.schema;
     this.defaultValue = options.defaultValue;
   }
 }
@@ -93,12 +99,14 @@ export class ListStateDescriptor<T> implements StateDescriptor {
   readonly kind = 'list';
   readonly name: string;
   readonly ttl: StateTtlConfig | undefined;
+  readonly schema: StateSchema<T> | undefined;
   /** Reads `T` back from the type only; never set. */
   declare readonly elementType?: T;
 
-  constructor(name: string, options: StateOptions = {}) {
+  constructor(name: string, options: StateOptions<T> = {}) {
     this.name = name;
     this.ttl = checkTtl(name, options.ttl);
+    this.schema = options.schema;
   }
 }
 
@@ -107,12 +115,14 @@ export class MapStateDescriptor<K extends MapStateKey, V> implements StateDescri
   readonly kind = 'map';
   readonly name: string;
   readonly ttl: StateTtlConfig | undefined;
+  readonly schema: StateSchema<V> | undefined;
   /** Reads `K` and `V` back from the type only; never set. */
   declare readonly entryType?: readonly [K, V];
 
-  constructor(name: string, options: StateOptions = {}) {
+  constructor(name: string, options: StateOptions<V> = {}) {
     this.name = name;
     this.ttl = checkTtl(name, options.ttl);
+    this.schema = options.schema;
   }
 }
 
@@ -121,12 +131,14 @@ export class ReducingStateDescriptor<T> implements StateDescriptor {
   readonly kind = 'reducing';
   readonly name: string;
   readonly ttl: StateTtlConfig | undefined;
+  readonly schema: StateSchema<T> | undefined;
   readonly reduce: ReduceFunction<T>;
 
-  constructor(name: string, reduce: ReduceFunction<T>, options: StateOptions = {}) {
+  constructor(name: string, reduce: ReduceFunction<T>, options: StateOptions<T> = {}) {
     this.name = name;
     this.reduce = reduce;
     this.ttl = checkTtl(name, options.ttl);
+    this.schema = options.schema;
   }
 }
 
@@ -135,12 +147,14 @@ export class AggregatingStateDescriptor<IN, ACC, OUT> implements StateDescriptor
   readonly kind = 'aggregating';
   readonly name: string;
   readonly ttl: StateTtlConfig | undefined;
+  readonly schema: StateSchema<ACC> | undefined;
   readonly aggregate: AggregateFunction<IN, ACC, OUT>;
 
-  constructor(name: string, aggregate: AggregateFunction<IN, ACC, OUT>, options: StateOptions = {}) {
+  constructor(name: string, aggregate: AggregateFunction<IN, ACC, OUT>, options: StateOptions<ACC> = {}) {
     this.name = name;
     this.aggregate = aggregate;
     this.ttl = checkTtl(name, options.ttl);
+    this.schema = options.schema;
   }
 }
 

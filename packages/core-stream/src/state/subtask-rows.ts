@@ -11,6 +11,8 @@ export interface SubtaskRowsOptions {
   readonly maxParallelism: number;
   /** Of this subtask's key groups; `undefined` on a fresh start. */
   readonly restored: RestoredRows | undefined;
+  /** Whether all restored rows are to be stored anew. */
+  readonly isRewriting?: boolean;
 }
 
 export class SubtaskRows {
@@ -24,7 +26,8 @@ export class SubtaskRows {
   /** The tracker of one table; each table has one. */
   track<R extends Row>(format: RowFormat<R>): RowTracker<R> {
     if (this.#trackers.has(format.table)) throw new InvariantError(`Rows '${format.table}' are tracked twice`);
-    const tracker = new RowTracker<R>(format, this.#options.isEnabled);
+    const { isEnabled, isRewriting } = this.#options;
+    const tracker = new RowTracker<R>(format, isEnabled, isRewriting);
     this.#trackers.set(format.table, tracker as unknown as RowTracker<Row>);
     return tracker;
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   OutputTag,
   StreamConfigError,
+  StateSchema,
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
   WatermarkStrategy,
@@ -387,6 +388,20 @@ describe('a program that cannot run is refused, with the name of what is wrong:'
     env.fromSource(unbounded(), none, 'Clicks').print();
     expect(() => env.explain()).toThrow("The source 'Clicks' is unbounded: a batch program would never end");
     expect(env.setRuntimeMode('automatic').getExecutionPlan().runtimeMode).toBe('streaming');
+  });
+
+  it('two inputs whose keys have different versions', () => {
+    const env = environment();
+    const schema = StateSchema.initial<number>().migrate((old) => String(old));
+    const left = env.fromCollection([1]).keyBy((n) => String(n), { schema });
+    const right = env.fromCollection([1]).keyBy((n) => String(n));
+    left
+      .connect(right)
+      .process(() => ({ processElement1: () => undefined, processElement2: () => undefined }))
+      .print();
+    expect(() => env.explain()).toThrow(
+      'have keys of version 2 and 1. Give both keyBy calls the same schema',
+    );
   });
 
   it('streams of two environments brought together', () => {

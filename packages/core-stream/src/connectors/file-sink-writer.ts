@@ -1,0 +1,208 @@
+/**
+ * Writes the records of one subtask into files, one at a time per bucket.
+ *
+ * Invariants
+ * 1. What a checkpoint names is durable when it is prepared: files that are finished, and the first `bytes` of those that
+ *    stay open.
+ * 2. A file that a restored checkpoint had open is cut off there and finished: what was written behind is written again,
+ *    into another file.
+ * 3. What is buffered is bounded by `maxBufferedBytes` and one batch; open files are bounded by `maxOpenFiles`.
+ */
+import type { BucketAssigner, BucketContext } from './bucket-assigner.js';
+import { checkBucket } from './bucket-assigner.js';
+import type { FileSinkDirectory } from './file-sink-directory.js';
+import { PartFile } from './part-file.js';
+import { encodeRecord, type RecordEncoder } from './record-encoder.js';
+import type { RollingPolicy } from './rolling-policy.js';
+import type { SinkWriteContext, SinkWriter, SinkWriterContext } from './sink.js';
+
+/** A file as it is committed. */
+export interface FinishedFile {
+  readonly kind: 'finished';
+  /** Its name in the directory of files in progress. */
+  readonly inProgress: string;
+  readonly bucket: string;
+  /** Its final name in the bucket. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly records: number;
+}
+
+/** A file that is not to be committed yet, and not to be removed either: the checkpoint's state needs it. */
+export interface KeptFile {
+  readonly kind: 'open';
+  readonly inProgress: string;
+}
+
+export type FileCommittable = FinishedFile | KeptFile;
+
+/** What a checkpoint holds of a file that is open over it. */
+export interface OpenFileState {
+  readonly inProgress: string;
+  readonly bucket: string;
+  readonly extension: string;
+  readonly bytes: number;
+  readonly records: number;
+}
+
+export interface FileSinkWriterOptions<T> {
+  readonly directory: FileSinkDirectory;
+  readonly encoder: RecordEncoder<T>;
+  readonly assignBucket: BucketAssigner<T> | undefined;
+  readonly rolling: RollingPolicy;
+  readonly maxBufferedBytes: number;
+  readonly maxOpenFiles: number;
+}
+
+export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFileState>, BucketContext {
+  readonly #options: FileSinkWriterOptions<T>;
+  readonly #context: SinkWriterContext;
+  readonly #open = new Map<string, PartFile>();
+  /** Nothing more is appended; parts of them may still be buffered. */
+  #ending: PartFile[] = [];
+  /** Durable, and part of no checkpoint yet. */
+  #finished: OpenFileState[];
+  #buffered = 0;
+  #uses = 0;
+  #hasNewFiles = false;
+  #work: Promise<void> = Promise.resolve();
+  timestamp: number | undefined;
+  currentWatermark = 0;
+
+  private constructor(
+    options: FileSinkWriterOptions<T>,
+    context: SinkWriterContext,
+    restored: readonly OpenFileState[],
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#finished = [...restored];
+  }
+
+  static async create<T>(
+    options: FileSinkWriterOptions<T>,
+    context: SinkWriterContext,
+    restored: readonly OpenFileState[],
+  ): Promise<FileSinkWriter<T>> {
+    for (const { inProgress, bytes } of restored) await options.directory.cutOff(inProgress, bytes); // invariant 2
+    return new FileSinkWriter(options, context, restored);
+  }
+
+  currentProcessingTime(): number {
+    return this.#context.clock.now();
+  }
+
+  write(value: T, context: SinkWriteContext): void {
+    const { encoder, assignBucket, rolling } = this.#options;
+    let bucket = '';
+    if (assignBucket !== undefined) {
+      this.timestamp = context.timestamp;
+      this.currentWatermark = context.currentWatermark;
+      bucket = assignBucket(value, this);
+    }
+    const data = encodeRecord(encoder, value);
+    const file = this.#open.get(bucket) ?? this.#begin(bucket);
+    this.#buffered += file.append(data);
+    file.records++;
+    file.lastUse = ++this.#uses;
+    if (file.bytes >= rolling.maxBytes || file.records >= rolling.maxRecords) this.#end(file);
+  }
+
+  #begin(bucket: string): PartFile {
+    checkBucket(bucket);
+    if (this.#open.size >= this.#options.maxOpenFiles) this.#end(leastRecentlyUsed(this.#open.values()));
+    const { directory, encoder } = this.#options;
+    const file = new PartFile(directory, bucket, this.#context.subtaskIndex, this.#context.clock.now());
+    if (encoder.header !== undefined) this.#buffered += file.append(encoder.header);
+    this.#open.set(bucket, file);
+    this.#hasNewFiles = true;
+    return file;
+  }
+
+  #end(file: PartFile): void {
+    this.#open.delete(file.bucket);
+    this.#ending.push(file);
+  }
+
+  backPressure(): Promise<void> | undefined {
+    const hasRoom = this.#buffered < this.#options.maxBufferedBytes && this.#ending.length === 0; // invariant 3
+    return hasRoom ? undefined : this.#writeOut();
+  }
+
+  flush(endOfInput: boolean): Promise<void> {
+    if (endOfInput) for (const file of [...this.#open.values()]) this.#end(file);
+    return this.#writeOut();
+  }
+
+  async prepareCommit(checkpointId: number): Promise<readonly FileCommittable[]> {
+    const { directory, rolling } = this.#options;
+    const now = this.#context.clock.now();
+    for (const file of [...this.#open.values()]) {
+      const isOld = now - file.beganAt >= rolling.maxAgeMs || now - file.writtenAt >= rolling.maxIdleMs;
+      if (isOld || rolling.everyCheckpoint) this.#end(file);
+    }
+    await this.#writeOut();
+    await this.#do(async () => {
+      await allOf([...this.#open.values()].map((file) => file.sync())); // invariant 1
+      if (this.#hasNewFiles) await directory.syncInProgress();
+      this.#hasNewFiles = false;
+    });
+    const finished = this.#finished.map(({ inProgress, bucket, extension, bytes, records }, index) => {
+      const name = directory.partName(this.#context.subtaskIndex, checkpointId, index, extension);
+      return { kind: 'finished', inProgress, bucket, name, bytes, records } as const;
+    });
+    this.#finished = [];
+    return [
+      ...finished,
+      ...Array.from(this.#open.values(), ({ name }) => ({ kind: 'open', inProgress: name }) as const),
+    ];
+  }
+
+  snapshotState(): readonly OpenFileState[] {
+    return Array.from(this.#open.values(), (file) => this.#stateOf(file));
+  }
+
+  #stateOf({ name, bucket, bytes, records }: PartFile): OpenFileState {
+    return { inProgress: name, bucket, extension: this.#options.encoder.extension, bytes, records };
+  }
+
+  /** Everything that is buffered goes to the disk, and files that have ended are finished. */
+  #writeOut(): Promise<void> {
+    return this.#do(async () => {
+      const now = this.#context.clock.now();
+      const ending = this.#ending;
+      await allOf([
+        ...Array.from(this.#open.values(), (file) => file.write(now)),
+        ...ending.map(async (file) => {
+          await file.write(now);
+          await file.sync();
+          await file.close();
+        }),
+      ]);
+      this.#finished.push(...ending.map((file) => this.#stateOf(file)));
+      this.#ending = [];
+      this.#buffered = 0;
+    });
+  }
+
+  #do(work: () => Promise<void>): Promise<void> {
+    this.#work = work();
+    return this.#work;
+  }
+
+  async close(): Promise<void> {
+    await this.#work.catch(() => undefined); // reported to whoever asked for it
+    await allOf([...this.#open.values(), ...this.#ending].map((file) => file.close()));
+  }
+}
+
+function leastRecentlyUsed(files: Iterable<PartFile>): PartFile {
+  return [...files].reduce((oldest, file) => (file.lastUse < oldest.lastUse ? file : oldest));
+}
+
+/** Rejects with the first failure when all have settled: nothing is under way any more. */
+async function allOf(work: readonly Promise<void>[]): Promise<void> {
+  for (const { status, ...rest } of await Promise.allSettled(work)) {
+    if (status === 'rejected') throw (rest as PromiseRejectedResult).reason;
+  }
+}

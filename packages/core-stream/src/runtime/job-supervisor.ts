@@ -1,0 +1,210 @@
+/**
+ * One job over all its starts: runs attempts until one ends well or nothing is to be tried any more.
+ *
+ * Role: waits, starts, counts and reports. Boundary: whether to restart is `restart-strategy`'s decision; what an attempt
+ * does, and that it ends when it is cancelled, is the attempt's.
+ *
+ * Invariants
+ * 1. Attempts do not overlap: the next begins when the one before has settled.
+ * 2. A failure that cannot go away by trying again (`retryable` is false) is not tried again, whatever the strategy.
+ * 3. Nothing starts after a cancellation; one that comes during the wait for a restart ends the job at once.
+ * 4. The status goes as `NEXT` says, and stays at the first terminal one.
+ */
+import { InvariantError, JobCancelledError } from '../errors.js';
+import { publish } from '../metrics/diagnostics.js';
+import { sleep, type Clock } from '../time/clock.js';
+import type { Describer } from './describe-value.js';
+import { isRetryable, reportFailure, type FailureReport } from './failure-report.js';
+import type { AttemptSnapshot, JobExecutionResult, JobSnapshot, JobStatus } from './job-result.js';
+import type { Logger } from './logger.js';
+import {
+  decideRestart,
+  NO_FAILURES,
+  type RestartDecision,
+  type RestartHistory,
+  type RestartStrategy,
+} from './restart-strategy.js';
+
+/** Failures that are kept; Flink's `web.exception-history-size`. */
+const MAX_EXCEPTIONS = 16;
+
+/** What may follow (invariant 4). Flink's, without the states of a cluster. */
+const NEXT: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
+  created: ['running', 'cancelled'],
+  running: ['failing', 'cancelling', 'finished', 'suspended'],
+  failing: ['restarting', 'failed', 'cancelling'],
+  restarting: ['running', 'cancelled'],
+  cancelling: ['cancelled', 'finished'], // it may come when all is done
+  cancelled: [],
+  finished: [],
+  failed: [],
+  suspended: [],
+};
+
+/** One start of a job. */
+export interface JobAttempt {
+  /** Called once. Rejects with the first failure, when everything is closed. */
+  run(): Promise<AttemptSnapshot>;
+  cancel(error: JobCancelledError): void;
+  snapshot(): AttemptSnapshot;
+}
+
+export interface SupervisorOptions<A extends JobAttempt> {
+  readonly restartStrategy: RestartStrategy;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly describer: Describer;
+  /** From 0 (included) to 1 (excluded). */
+  readonly random: () => number;
+  /** Cancels the job when aborted. */
+  readonly signal: AbortSignal | undefined;
+  /** What a person who reads that the job was cancelled has to know. */
+  readonly onCancelMessage: string;
+  /** `attempt` is 1 for the first. `onFailing` is to be called at the first failure, before anything is closed. */
+  createAttempt(attempt: number, onFailing: () => void): A;
+}
+
+export class JobSupervisor<A extends JobAttempt> {
+  readonly #options: SupervisorOptions<A>;
+  readonly #startedAt: number;
+  readonly #cancellation = new AbortController();
+  #status: JobStatus = 'created';
+  #current: A;
+  #attempts = 1;
+  #failedAt: number | undefined;
+  #history: RestartHistory = NO_FAILURES;
+  #exceptions: readonly FailureReport[] = [];
+
+  constructor(options: SupervisorOptions<A>) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+    this.#current = this.#createAttempt();
+  }
+
+  /** The attempt that runs; the last one where none does. */
+  get current(): A {
+    return this.#current;
+  }
+
+  get status(): JobStatus {
+    return this.#status;
+  }
+
+  snapshot(): JobSnapshot {
+    return {
+      ...this.#current.snapshot(),
+      durationMs: this.#options.clock.now() - this.#startedAt,
+      status: this.#status,
+      numRestarts: this.#attempts - 1,
+      exceptions: this.#exceptions,
+    };
+  }
+
+  cancel(reason?: unknown): void {
+    if (this.#cancellation.signal.aborted || NEXT[this.#status].length === 0) return;
+    const error = new JobCancelledError(this.#options.onCancelMessage, { cause: reason });
+    const isRunning = this.#status === 'running' || this.#status === 'failing';
+    if (isRunning) this.#setStatus('cancelling');
+    this.#cancellation.abort(error);
+    if (isRunning) this.#current.cancel(error);
+  }
+
+  /** Called once. Resolves with the attempt that ended well. */
+  async run(): Promise<JobExecutionResult> {
+    const { signal } = this.#options;
+    const onAbort = () => this.cancel(signal?.reason);
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await this.#supervise();
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #supervise(): Promise<JobExecutionResult> {
+    for (;;) {
+      this.#throwIfCancelled(); // invariant 3
+      this.#setStatus('running');
+      try {
+        await this.#current.run(); // invariant 1
+        this.#setStatus('finished');
+        return this.snapshot();
+      } catch (error) {
+        await this.#onFailure(error);
+      }
+      this.#attempts++;
+      this.#current = this.#createAttempt();
+    }
+  }
+
+  #createAttempt(): A {
+    this.#failedAt = undefined;
+    return this.#options.createAttempt(this.#attempts, () => this.#onFailing());
+  }
+
+  #onFailing(): void {
+    this.#failedAt ??= this.#options.clock.now();
+    if (this.#status === 'running') this.#setStatus('failing');
+  }
+
+  /** Resolves when the job is to be started again; throws where it is not. */
+  async #onFailure(error: unknown): Promise<void> {
+    const { clock, describer, logger } = this.#options;
+    this.#onFailing();
+    const { delayMs, history } = this.#decide(error);
+    this.#history = history;
+    if (error !== this.#cancellation.signal.reason) {
+      const at = this.#failedAt ?? clock.now();
+      const facts = { at, attempt: this.#attempts, restartAfterMs: delayMs };
+      const report = reportFailure(error, describer, facts);
+      this.#exceptions = [...this.#exceptions, report].slice(-MAX_EXCEPTIONS);
+    }
+    this.#throwIfCancelled();
+    if (delayMs === undefined) {
+      this.#setStatus('failed', error);
+      throw error;
+    }
+    this.#setStatus('restarting', error);
+    const { jobName, jobId } = this.#current.snapshot();
+    const facts = { jobName, jobId, numRestarts: this.#attempts, delayMs };
+    logger.warn('job restarts', { ...facts, error: this.#exceptions.at(-1)?.message });
+    publish('millrace:job:restart', { ...facts, at: clock.now(), error });
+    const { signal } = this.#cancellation;
+    await sleep(clock, delayMs, signal).catch(() => this.#throwIfCancelled()); // invariant 3
+  }
+
+  #decide(error: unknown): RestartDecision {
+    const { clock, random, restartStrategy } = this.#options;
+    if (this.#cancellation.signal.aborted || !isRetryable(error)) {
+      return { history: this.#history, delayMs: undefined }; // invariant 2
+    }
+    return decideRestart(restartStrategy, this.#history, clock.now(), random);
+  }
+
+  #throwIfCancelled(): void {
+    const { signal } = this.#cancellation;
+    if (!signal.aborted) return;
+    this.#setStatus('cancelled');
+    throw signal.reason;
+  }
+
+  #setStatus(status: JobStatus, error?: unknown): void {
+    const previousStatus = this.#status;
+    if (!NEXT[previousStatus].includes(status)) {
+      throw new InvariantError(`a job that is ${previousStatus} cannot become ${status}`, {
+        details: { invariant: 4 },
+      });
+    }
+    this.#status = status;
+    const { jobName, jobId } = this.#current.snapshot();
+    publish('millrace:job:status', {
+      jobName,
+      jobId,
+      at: this.#options.clock.now(),
+      status,
+      previousStatus,
+      error,
+    });
+  }
+}
