@@ -182,8 +182,10 @@ export type {
 } from './connectors/source.js';
 export type {
   CommitRequest,
+  CommitRetry,
   Committer,
   CommitterContext,
+  GlobalCommitter,
   Sink,
   SinkContext,
   SinkWriteContext,
@@ -202,6 +204,28 @@ export type { FileEnumeratorState } from './connectors/file-enumerator.js';
 export type { IncludeFile } from './connectors/file-listing.js';
 export type { InvalidRecord, OnInvalid } from './connectors/file-reader.js';
 export type { FileSplit, ListedFile } from './connectors/file-split.js';
+export { FileSink } from './connectors/file-sink.js';
+export type {
+  CommittedFile,
+  CommittedFiles,
+  CsvSinkOptions,
+  FileSinkOptions,
+  LineSinkOptions,
+  NdjsonSinkOptions,
+} from './connectors/file-sink.js';
+export type {
+  FileCommittable,
+  FinishedFile,
+  KeptFile,
+  OpenFileState,
+} from './connectors/file-sink-writer.js';
+export type { BucketAssigner, BucketContext } from './connectors/bucket-assigner.js';
+export type { CsvRow, CsvValue } from './connectors/csv-encoder.js';
+export { dateTimeBuckets } from './connectors/date-time-buckets.js';
+export type { DateTimeBucketsOptions } from './connectors/date-time-buckets.js';
+export type { RecordEncoder } from './connectors/record-encoder.js';
+export type { RollingOptions } from './connectors/rolling-policy.js';
+export type { SinkFile, SinkFileSystem } from './connectors/sink-file-system.js';
 export type {
   AsyncIterableInput,
   AsyncIterableOptions,

@@ -26,17 +26,24 @@ import { createExecutionPlan, type RuntimeMode } from '../plan/planner.js';
 import { canGenerateCode } from '../runtime/chain-compiler.js';
 import type { CheckpointConfig } from '../runtime/job-options.js';
 import type { JobExecutionResult } from '../runtime/job-result.js';
+import { createDescriber } from '../runtime/describe-value.js';
+import { JobSupervisor } from '../runtime/job-supervisor.js';
 import { LocalJob } from '../runtime/local-job.js';
 import { silentLogger, type Logger } from '../runtime/logger.js';
+import { RestartStrategies, type RestartStrategy } from '../runtime/restart-strategy.js';
 import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { systemClock, type Clock } from '../time/clock.js';
 import { WatermarkStrategy } from '../time/watermark-strategy.js';
+import { checkDuration } from '../windows/durations.js';
 import { SingleOutputStreamOperator } from './data-stream.js';
 import type { JobClient } from './job-client.js';
 import type { StreamScope } from './stream-scope.js';
 
 /** Flink's default. */
 const DEFAULT_WATERMARK_INTERVAL_MS = 200;
+
+/** Flink's is 180 s, for a cluster. */
+const DEFAULT_CANCELLATION_TIMEOUT_MS = 30_000;
 
 /** Settings of a program: each has a default. */
 export interface EnvironmentOptions {
@@ -70,6 +77,35 @@ export interface EnvironmentOptions {
   readonly printTarget?: PrintTarget;
   /** Makes the identity of a job's lineage, at its first start; a random UUID unless told. */
   readonly createJobId?: () => string;
+  /**
+   * How a record, or a key, appears in errors, logs and failure reports; JSON, cut to 200 characters, unless told. Here
+   * personal data is left out.
+   *
+   * @example
+   * describeRecord: (record) => `order ${(record as Order).id}`
+   */
+  readonly describeRecord?: (record: unknown) => string;
+  /**
+   * What errors, logs and failure reports say of an error that a function, a source or a sink has thrown; its message
+   * unless told. A message may quote its record, as those of `JSON.parse` do. The error itself stays the `cause`.
+   */
+  readonly describeError?: (error: unknown) => string;
+  /**
+   * How long a job that ends waits for promises of sinks, sources, functions and its storage before it gives them up, in
+   * milliseconds; 30,000 unless told.
+   */
+  readonly cancellationTimeoutMs?: number;
+  /** Chance, from 0 (included) to 1 (excluded): for the jitter of restarts; `Math.random` unless told. */
+  readonly random?: () => number;
+}
+
+/** What a restart may do. */
+export interface RestartOptions {
+  /**
+   * Whether a job without checkpoints may be restarted. It begins at the beginning then, and its sinks get again what they
+   * have been given: at-least-once.
+   */
+  readonly fromTheBeginning?: boolean;
 }
 
 /** Settings of one run. */
@@ -91,6 +127,8 @@ export class StreamExecutionEnvironment {
   readonly #watermarkIntervalMs: number;
   readonly #scope: StreamScope;
   #checkpointing: CheckpointConfig | undefined;
+  #restartStrategy: RestartStrategy = RestartStrategies.none();
+  #restartOptions: RestartOptions = {};
   #runtimeMode: RuntimeMode;
 
   private constructor(options: EnvironmentOptions) {
@@ -101,6 +139,8 @@ export class StreamExecutionEnvironment {
           "A strategy whose watermarks leave at once is made by withEmission('on-advance').",
       );
     }
+    const { cancellationTimeoutMs } = options;
+    if (cancellationTimeoutMs !== undefined) checkDuration('cancellationTimeoutMs', cancellationTimeoutMs);
     this.#options = options;
     this.#watermarkIntervalMs = autoWatermarkIntervalMs;
     this.#runtimeMode = options.runtimeMode ?? 'streaming';
@@ -200,6 +240,16 @@ export class StreamExecutionEnvironment {
     return this;
   }
 
+  /**
+   * Whether a job that has failed is started again, from its newest checkpoint; `RestartStrategies.none()` unless told. A
+   * failure that cannot go away by trying again, by its `retryable`, ends the job in any case.
+   */
+  setRestartStrategy(strategy: RestartStrategy, options: RestartOptions = {}): this {
+    this.#restartStrategy = strategy;
+    this.#restartOptions = options;
+    return this;
+  }
+
   /** Chooses between streaming and batch; `automatic` is batch where all sources are bounded. */
   setRuntimeMode(mode: RuntimeMode): this {
     this.#runtimeMode = mode;
@@ -228,19 +278,57 @@ export class StreamExecutionEnvironment {
 
   /** Starts the program, and returns at once. */
   executeAsync(jobName: string, options: ExecuteOptions = {}): JobClient {
-    const job = new LocalJob({
-      jobName,
-      plan: this.#plan(),
-      clock: this.#options.clock ?? systemClock,
-      logger: this.#options.logger ?? silentLogger,
-      watermarkIntervalMs: this.#watermarkIntervalMs,
-      batch: batchOptions(this.#options),
-      isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
-      checkpointing: this.#checkpointing,
-      createJobId: this.#options.createJobId ?? randomUUID,
+    const { clock = systemClock, logger = silentLogger, createJobId = randomUUID } = this.#options;
+    const plan = this.#plan();
+    const checkpointing = this.#checkpointing;
+    if (this.#restartStrategy.kind !== 'none' && checkpointing === undefined) this.#requireFromTheBeginning();
+    const describer = createDescriber(this.#options);
+    const jobId = createJobId(); // of a job without checkpoints it is the same after every restart too
+    const supervisor = new JobSupervisor({
+      restartStrategy: this.#restartStrategy,
+      clock,
+      logger,
+      describer,
+      random: this.#options.random ?? Math.random,
       signal: options.signal,
+      onCancelMessage:
+        `The job '${jobName}' was cancelled. ` +
+        (plan.isBatch || checkpointing === undefined
+          ? 'Started again, it begins at the beginning.'
+          : 'Start it again to go on from its last checkpoint.'),
+      createAttempt: (attempt, onFailing) =>
+        new LocalJob({
+          jobName,
+          plan,
+          clock,
+          logger,
+          describer,
+          watermarkIntervalMs: this.#watermarkIntervalMs,
+          batch: batchOptions(this.#options),
+          isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
+          // 'none' is about what was there before the first start.
+          checkpointing:
+            attempt === 1 || checkpointing === undefined
+              ? checkpointing
+              : { ...checkpointing, restore: 'latest' },
+          createJobId: () => jobId,
+          cancellationTimeoutMs: this.#options.cancellationTimeoutMs ?? DEFAULT_CANCELLATION_TIMEOUT_MS,
+          onFailing,
+        }),
     });
-    return { snapshot: () => job.snapshot(), cancel: (reason) => job.cancel(reason), result: job.run() };
+    return {
+      snapshot: () => supervisor.snapshot(),
+      cancel: (reason) => supervisor.cancel(reason),
+      result: supervisor.run(),
+    };
+  }
+
+  #requireFromTheBeginning(): void {
+    if (this.#restartOptions.fromTheBeginning === true) return;
+    throw new StreamConfigError(
+      'A job without checkpoints begins at the beginning when it is restarted, and its sinks get everything again. ' +
+        'Call enableCheckpointing, or allow it: setRestartStrategy(strategy, { fromTheBeginning: true }).',
+    );
   }
 
   #plan(): ExecutionPlan {

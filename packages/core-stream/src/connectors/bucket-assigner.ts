@@ -1,4 +1,5 @@
 import { StreamConfigError } from '../errors.js';
+import { isVisible } from './file-listing.js';
 
 /** About the record whose bucket is asked for. */
 export interface BucketContext {
@@ -20,8 +21,8 @@ export function checkBucket(bucket: string): void {
   if (bucket === '') return;
   const isFine =
     typeof bucket === 'string' &&
-    bucket.isWellFormed() &&
-    bucket.split('/').every((name) => name !== '' && !/^[._]|[\\\0]/.test(name));
+    !/[\\\0]|\p{Surrogate}/u.test(bucket) &&
+    bucket.split('/').every((name) => name !== '' && isVisible(name));
   if (isFine) return;
   throw new StreamConfigError(
     `A bucket must be a relative path of names that do not begin with a dot or an underscore (readers leave those out), got ${JSON.stringify(bucket)}`,

@@ -12,9 +12,9 @@ export class ClassicSink<T> implements Sink<T> {
   }
 
   async createWriter(context: SinkWriterContext): Promise<SinkWriter<T>> {
-    const { subtaskIndex, parallelism, clock, logger, signal } = context;
+    const { subtaskIndex, parallelism, clock, logger, metrics, signal } = context;
     try {
-      await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, signal });
+      await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, metrics, signal });
     } catch (error) {
       await this.#closeAfterFailure(logger);
       throw error;

@@ -24,6 +24,8 @@ interface ClassicSplit extends SourceSplit {
 export class ClassicSource<T> implements Source<T, ClassicSplit, boolean> {
   readonly boundedness: Boundedness;
   readonly #function: SourceFunction<T>;
+  /** Where the function was before its first record, encoded. A job that is restarted has the same object again. */
+  readonly #start: { position?: Uint8Array | undefined } = {};
 
   constructor(sourceFunction: SourceFunction<T>) {
     this.boundedness = sourceFunction.boundedness ?? 'unbounded';
@@ -38,13 +40,14 @@ export class ClassicSource<T> implements Source<T, ClassicSplit, boolean> {
   }
 
   createReader(context: SourceReaderContext): SourceReader<T, ClassicSplit> {
-    return new ClassicReader(this.#function, context);
+    return new ClassicReader(this.#function, context, this.#start);
   }
 }
 
 class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
   readonly #function: SourceFunction<T>;
   readonly #context: SourceReaderContext;
+  readonly #start: { position?: Uint8Array | undefined };
   #split: ClassicSplit | undefined;
   #noMoreSplits = false;
   #isOpen = false;
@@ -56,9 +59,14 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
   /** The position before the latest `collect`, encoded. */
   #before: Uint8Array | undefined;
 
-  constructor(sourceFunction: SourceFunction<T>, context: SourceReaderContext) {
+  constructor(
+    sourceFunction: SourceFunction<T>,
+    context: SourceReaderContext,
+    start: { position?: Uint8Array | undefined },
+  ) {
     this.#function = sourceFunction;
     this.#context = context;
+    this.#start = start;
   }
 
   start(): void {
@@ -96,11 +104,19 @@ class ClassicReader<T> implements SourceReader<T, ClassicSplit> {
   }
 
   async #open(split: ClassicSplit): Promise<void> {
-    const { subtaskIndex, parallelism, clock, logger, signal } = this.#context;
-    await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, signal });
+    const { subtaskIndex, parallelism, clock, logger, metrics, signal } = this.#context;
+    await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, metrics, signal });
     if (split.position !== undefined) this.#function.restoreState?.(split.position);
+    else this.#begin();
     this.#isOpen = true;
     this.#pending = undefined;
+  }
+
+  /** Without a checkpoint: at the beginning, also where an earlier start of the job has gone on from there. */
+  #begin(): void {
+    const { position } = this.#start;
+    if (position === undefined) this.#start.position = this.#encodePosition();
+    else this.#function.restoreState?.(decodeState(position));
   }
 
   isAvailable(): Promise<void> {

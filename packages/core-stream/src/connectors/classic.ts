@@ -1,4 +1,5 @@
 import type { Clock } from '../time/clock.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Boundedness } from './source.js';
 import type { SinkWriteContext } from './sink.js';
@@ -9,6 +10,8 @@ export interface FunctionContext {
   readonly parallelism: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** For metrics of the function's own. */
+  readonly metrics: MetricGroup;
   /** Aborted when the job ends, for whatever reason. */
   readonly signal: AbortSignal;
 }
@@ -41,7 +44,10 @@ export interface SourceFunction<T> {
    * checkpoints between two `collect`s: a checkpoint during a `collect` has the position before it.
    */
   snapshotState?(): unknown;
-  /** Called after `open` and before `collect`, where there is a checkpoint to restore. */
+  /**
+   * Called after `open` and before `collect`, where there is a checkpoint to restore; and with the position before the first
+   * record, where the job is restarted before it has one.
+   */
   restoreState?(state: unknown): void;
   close?(): void | Promise<void>;
 }

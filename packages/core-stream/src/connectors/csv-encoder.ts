@@ -1,6 +1,6 @@
 import { StreamConfigError } from '../errors.js';
 import { columnProblem } from './csv-format.js';
-import type { RecordEncoder } from './record-encoder.js';
+import { isUtf8Text, type RecordEncoder } from './record-encoder.js';
 
 /** What a CSV file can hold. `null` and `undefined` become an empty field, as `''` does: they are read as `''`. */
 export type CsvValue = string | number | bigint | boolean | null | undefined;
@@ -52,7 +52,7 @@ export function csvEncoder<T>(options: CsvEncoderOptions<T>): RecordEncoder<T> {
 function textOf(value: CsvValue, column: string): string {
   switch (typeof value) {
     case 'string':
-      if (!value.isWellFormed())
+      if (!isUtf8Text(value))
         throw new Error(`'${column}' has half a surrogate pair, which UTF-8 cannot hold`);
       return value;
     case 'number':

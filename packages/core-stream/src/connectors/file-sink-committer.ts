@@ -32,7 +32,7 @@ export class FileSinkCommitter implements Committer<FileCommittable> {
     const files = requests.map(({ committable }) => committable).filter(isFinished);
     if (files.length === 0) return;
     const buckets = new Set(files.map(({ bucket }) => bucket));
-    for (const bucket of buckets) await this.#directory.makeBucket(bucket);
+    await this.#directory.makeBuckets(buckets);
     for (const file of files) await this.#show(file);
     for (const bucket of buckets) await this.#directory.syncBucket(bucket); // invariant 3
     await this.#directory.syncInProgress();

@@ -6,7 +6,7 @@
  *    repeated, and no other file of the job ever has it.
  * 2. In-progress files of other jobs, and of other sinks, are in other directories: they are never touched.
  */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { messageOf } from '../runtime/describe-value.js';
 import type { SinkContext } from './sink.js';
@@ -22,14 +22,14 @@ export class FileSinkDirectory {
   readonly #prefix: string;
 
   constructor(
-    root: string,
+    directory: string,
     { jobId, operatorUid }: Pick<SinkContext, 'jobId' | 'operatorUid'>,
     files: SinkFileSystem,
   ) {
     const uid = encodeURIComponent(operatorUid);
-    this.root = root;
+    this.root = resolve(directory);
     this.#files = files;
-    this.#inProgress = join(root, `.in-progress-${encodeURIComponent(jobId)}-${uid}`); // invariant 2
+    this.#inProgress = join(this.root, `.in-progress-${encodeURIComponent(jobId)}-${uid}`); // invariant 2
     this.#prefix = `part-${encodeURIComponent(jobId.slice(0, JOB_ID_CHARACTERS))}-${uid}`;
   }
 
@@ -38,8 +38,24 @@ export class FileSinkDirectory {
     return `${this.#prefix}-${subtaskIndex}-${checkpointId}-${index}${extension}`;
   }
 
-  prepare(): Promise<void> {
-    return this.#do('made', this.#inProgress, (path) => this.#files.makeDirectory(path));
+  async prepare(): Promise<void> {
+    await this.#make(this.root);
+    await this.#make(this.#inProgress);
+  }
+
+  /** Each with those above it, up to the root: an earlier run may have ended before they were durable. */
+  async makeBuckets(buckets: Iterable<string>): Promise<void> {
+    const paths = new Set<string>();
+    for (const bucket of buckets) {
+      const names = bucket === '' ? [] : bucket.split('/');
+      for (let depth = 0; depth <= names.length; depth++)
+        paths.add(join(this.root, ...names.slice(0, depth)));
+    }
+    for (const path of paths) await this.#make(path);
+  }
+
+  #make(path: string): Promise<void> {
+    return this.#do('made', path, () => this.#files.makeDirectory(path));
   }
 
   listInProgress(): Promise<readonly string[]> {
@@ -96,10 +112,6 @@ export class FileSinkDirectory {
 
   sizeFinished(path: string): Promise<number | undefined> {
     return this.#do('looked at', join(this.root, path), (full) => this.#files.size(full));
-  }
-
-  makeBucket(bucket: string): Promise<void> {
-    return this.#do('made', join(this.root, bucket), (path) => this.#files.makeDirectory(path));
   }
 
   show(name: string, path: string): Promise<void> {

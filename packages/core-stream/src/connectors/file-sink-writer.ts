@@ -202,7 +202,5 @@ function leastRecentlyUsed(files: Iterable<PartFile>): PartFile {
 
 /** Rejects with the first failure when all have settled: nothing is under way any more. */
 async function allOf(work: readonly Promise<void>[]): Promise<void> {
-  for (const { status, ...rest } of await Promise.allSettled(work)) {
-    if (status === 'rejected') throw (rest as PromiseRejectedResult).reason;
-  }
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }

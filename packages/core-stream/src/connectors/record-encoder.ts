@@ -41,7 +41,12 @@ function lineProblem(line: string): string | undefined {
   if (line === '') return 'an empty line is no record for readers';
   if (line.includes('\n') || line.endsWith('\r')) return 'a line must not contain a line break';
   if (line.startsWith('\uFEFF')) return 'a line must not begin with a byte order mark';
-  return line.isWellFormed() ? undefined : 'it has half a surrogate pair, which UTF-8 cannot hold';
+  return isUtf8Text(line) ? undefined : 'it has half a surrogate pair, which UTF-8 cannot hold';
+}
+
+/** Whether UTF-8 can hold a text as it is: not half a surrogate pair. */
+export function isUtf8Text(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
 }
 
 /** @throws StreamRecordError (`MILLRACE_RECORD`) that names the record */

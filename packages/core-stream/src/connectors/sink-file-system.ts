@@ -3,7 +3,10 @@ import { dirname } from 'node:path';
 
 /** What a file sink does with a file system, step by step: whatever a crash can come between. */
 export interface SinkFileSystem {
-  /** Makes a directory and those above it, durably; one that is there is fine. */
+  /**
+   * Makes a directory, and those above it that are not there. Durable, also where an earlier call, which a crash ended, has
+   * made it.
+   */
   makeDirectory(path: string): Promise<void>;
   /** The names in a directory. */
   list(path: string): Promise<readonly string[]>;
@@ -30,11 +33,9 @@ export interface SinkFile {
 /** The machine's file system. */
 export const nodeFileSystem: SinkFileSystem = {
   async makeDirectory(path) {
-    const first = await mkdir(path, { recursive: true });
-    if (first === undefined) return;
-    for (let made = path; ; made = dirname(made)) {
+    const top = (await mkdir(path, { recursive: true })) ?? path;
+    for (let made = path; made.length >= top.length; made = dirname(made)) {
       await this.syncDirectory(dirname(made));
-      if (made === first || dirname(made) === made) return;
     }
   },
   list: (path) => readdir(path),

@@ -1,5 +1,6 @@
 import type { AsyncRetryStrategy } from '../functions/async-retry.js';
 import type { Clock } from '../time/clock.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import type { Logger } from '../runtime/logger.js';
 
 /**
@@ -41,6 +42,8 @@ export interface SinkContext {
 /** What a writer knows of its job and subtask. */
 export interface SinkWriterContext extends SinkContext {
   readonly subtaskIndex: number;
+  /** For metrics of the sink's own. By convention `numBytesOut` counts the bytes that it has written, where it knows them. */
+  readonly metrics: MetricGroup;
 }
 
 /** What a committer knows of its job. */

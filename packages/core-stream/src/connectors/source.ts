@@ -1,4 +1,5 @@
 import type { Clock } from '../time/clock.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import type { Logger } from '../runtime/logger.js';
 
 /** Whether a source ends by itself. A job whose sources are all bounded ends by itself too. */
@@ -82,6 +83,8 @@ export interface SourceReaderContext {
   readonly operatorUid: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** For metrics of the source's own. By convention `numBytesIn` counts the bytes that it has read, where it knows them. */
+  readonly metrics: MetricGroup;
   /** Aborted when the job ends, for whatever reason. */
   readonly signal: AbortSignal;
   /** Asks the enumerator for a split. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../time/clock.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import type { Logger } from '../runtime/logger.js';
 import type { OperatorStateStore } from '../state/operator-state.js';
 import type { KeyedStateStore } from '../state/state.js';
@@ -56,7 +57,10 @@ export interface RuntimeContext extends OperatorStateStore {
   readonly subtaskIndex: number;
   readonly parallelism: number;
   readonly clock: Clock;
+  /** What it is told is told with the job's, operator's and subtask's names. */
   readonly logger: Logger;
+  /** For metrics of the function's own. */
+  readonly metrics: MetricGroup;
 }
 
 /** The same for functions of a keyed stream: also gives the state that belongs to the key. */

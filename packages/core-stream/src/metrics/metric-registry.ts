@@ -23,7 +23,7 @@ export type MetricType = 'counter' | 'gauge' | 'meter' | 'histogram';
 export interface Metric {
   readonly variables: MetricVariables;
   /** As it stands, of a histogram the number of values; `undefined` where there is nothing to tell. */
-  value(): number | undefined;
+  readonly value: () => number | undefined;
   /** Where it is one. */
   readonly histogram: Histogram | undefined;
 }

@@ -1,9 +1,5 @@
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
-
-/** Counts what passes one place of a chain. What one operator emits is what the next one takes: they share the counter. */
-export class Counter {
-  value = 0;
-}
+import { Counter } from './counter.js';
 
 /** Counters of one subtask of one operator. They are part of its checkpoints, so that totals hold across restarts. */
 export class OperatorMetrics {
@@ -19,6 +15,8 @@ export class OperatorMetrics {
   readonly earlierSideOutputs = new Map<string, number>();
   /** Counted by earlier runs; this run's are the operator's. */
   lateRecordsDropped = 0;
+  /** The last one that the operator was given; of a source, none. */
+  inputWatermark = MIN_TIMESTAMP;
   /** The last one that the operator has passed on. */
   watermark = MIN_TIMESTAMP;
 

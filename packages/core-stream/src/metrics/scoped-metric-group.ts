@@ -44,7 +44,8 @@ export class ScopedMetricGroup implements MetricGroup {
   readonly #scope: MetricScope;
   readonly #path: string;
   readonly #groups = new Map<string, ScopedMetricGroup>();
-  readonly #metrics = new Map<string, { readonly type: MetricType; readonly metric: unknown }>();
+  /** What was asked for by name, to be given again. */
+  readonly #own = new Map<string, { readonly type: MetricType; readonly metric: unknown }>();
   readonly #removals: (() => void)[] = [];
 
   constructor(scope: MetricScope, path: string, variables: MetricVariables) {
@@ -70,7 +71,6 @@ export class ScopedMetricGroup implements MetricGroup {
   }
 
   gauge(name: string, read: () => number | undefined, options?: MetricOptions): void {
-    this.#take(name, 'gauge', read);
     this.#add(name, 'gauge', read, options);
   }
 
@@ -84,14 +84,12 @@ export class ScopedMetricGroup implements MetricGroup {
 
   /** A total that is counted elsewhere. */
   counted(name: string, total: (at: number) => number, description: string): void {
-    this.#take(name, 'counter', total);
     this.#add(name, 'counter', () => total(this.#scope.clock.read()), { description });
   }
 
   /** How fast such a total grows. */
   rated(name: string, total: (at: number) => number, description: string): void {
     const rate = this.#rate(total);
-    this.#take(name, 'meter', rate);
     this.#add(name, 'meter', () => rate.perSecond, { description });
   }
 
@@ -125,6 +123,7 @@ export class ScopedMetricGroup implements MetricGroup {
     { description = '' }: MetricOptions = {},
     histogram?: Histogram,
   ): void {
+    requireName(name, 'metric');
     const identity = { name: `${this.#path}_${name}`, type, description };
     this.#removals.push(
       this.#scope.registry.add(identity, { variables: this.variables, value, histogram }),
@@ -132,10 +131,10 @@ export class ScopedMetricGroup implements MetricGroup {
   }
 
   #once<M>(name: string, type: MetricType, create: () => M): M {
-    const known = this.#metrics.get(name);
+    const known = this.#own.get(name);
     if (known?.type === type) return known.metric as M;
-    const metric = create();
-    this.#take(name, type, metric);
+    const metric = create(); // refused where the name is taken
+    this.#own.set(name, { type, metric });
     return metric;
   }
 }

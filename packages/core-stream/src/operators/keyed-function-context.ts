@@ -71,6 +71,7 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
       parallelism: operator.parallelism,
       clock: operator.clock,
       logger: operator.logger,
+      metrics: operator.metrics,
       getOperatorListState: (descriptor) => operator.getOperatorListState(descriptor),
       getUnionListState: (descriptor) => operator.getUnionListState(descriptor),
       getState: (descriptor) => state.getState(descriptor),

@@ -1,6 +1,10 @@
 import type { Clock } from '../time/clock.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import type { Logger } from '../runtime/logger.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
+import type { KeyedRowFormat, KeyedRows } from '../state/keyed-rows.js';
+import type { KeyedStateBackend, KeyedStateSnapshot } from '../state/keyed-state-backend.js';
+import type { StateTime } from '../state/state-ttl.js';
 import type { Row, RowFormat, RowTracker, StoredRow } from '../state/rows.js';
 
 /** Where an operator puts its results. Synchronous: no promise per record. */
@@ -24,6 +28,7 @@ export interface OperatorContext {
   readonly keyGroups: KeyGroupRange;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: MetricGroup;
   readonly signal: AbortSignal;
   readonly watermarkIntervalMs: number;
   /** Batch mode: keyed records come grouped by key, and only final results are emitted. */
@@ -32,6 +37,15 @@ export interface OperatorContext {
   trackRows<R extends Row>(format: RowFormat<R>): RowTracker<R>;
   /** The rows of a table in the restored checkpoint, of this subtask's key groups. */
   restoredRows(table: string): Iterable<StoredRow>;
+  /** Rows that are found by key, those of the restored checkpoint first of all: on the heap or on disk. Once per table. */
+  keyedRows<R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R>;
+  /**
+   * The keyed state of this subtask, that of the restored checkpoint first of all. Called once, when the operator is made.
+   * `restored` is what all subtasks stored of it; `time` is what state with a TTL ages by.
+   */
+  createKeyedState(restored: readonly KeyedStateSnapshot[], time?: StateTime): KeyedStateBackend;
+  /** Whether `keyedRows` and `createKeyedState` may hold more than fits into memory. */
+  readonly isStateOnDisk: boolean;
   /** The subtask states of this operator in the restored checkpoint, whatever parallelism they were written with. */
   readonly restored: readonly OperatorState[] | undefined;
   /**

@@ -11,7 +11,7 @@
  * 3. What is emitted outside of the task's turn is refused, before it is counted.
  * 4. Generated code contains no text of the program: user functions, operators and counters are passed in as values.
  */
-import type { Counter } from '../metrics/operator-metrics.js';
+import type { Counter } from '../metrics/counter.js';
 import type { ChainedOperator, Target } from './chain-output.js';
 import { recordError } from './operator-error.js';
 import type { Turn } from './turn.js';

@@ -1,4 +1,5 @@
-import { Counter, type OperatorMetrics } from '../metrics/operator-metrics.js';
+import { Counter } from '../metrics/counter.js';
+import type { OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import { compileCollect, type Collect } from './chain-compiler.js';
 import { operatorError } from './operator-error.js';
@@ -106,6 +107,7 @@ function notLinked(): never {
 }
 
 export function processWatermark(chained: ChainedOperator, timestamp: number): void {
+  chained.metrics.inputWatermark = timestamp;
   try {
     chained.operator.processWatermark(timestamp);
   } catch (error) {

@@ -2,6 +2,7 @@ import type { BatchOptions } from '../batch/batch-options.js';
 import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
 import type { ExecutionPlan } from '../plan/execution-plan.js';
 import type { Clock } from '../time/clock.js';
+import type { Describer } from './describe-value.js';
 import type { Logger } from './logger.js';
 
 /** How often checkpoints are taken, where they go, and whether a job goes on from them. */
@@ -31,6 +32,9 @@ export interface JobOptions {
   readonly isGenerated: boolean;
   readonly checkpointing: CheckpointConfig | undefined;
   readonly createJobId: () => string;
-  /** Cancels the job when aborted. */
-  readonly signal: AbortSignal | undefined;
+  readonly describer: Describer;
+  /** How long an attempt that ends waits for what does not settle. */
+  readonly cancellationTimeoutMs: number;
+  /** Called once, at the first failure or cancellation, before anything is closed. */
+  readonly onFailing: () => void;
 }

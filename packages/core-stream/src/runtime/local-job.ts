@@ -22,7 +22,7 @@ import { encodeState } from '../state/canonical-encoding.js';
 import { CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
 import { messageOf } from './describe-value.js';
 import type { JobOptions } from './job-options.js';
-import type { JobExecutionResult, JobSnapshot } from './job-result.js';
+import type { AttemptSnapshot } from './job-result.js';
 import { loadStart, RestoredState } from './restored-state.js';
 import { SourceCoordinator } from './source-coordinator.js';
 import type { SourceSubtaskState, SourceTask } from './source-task.js';
@@ -62,7 +62,7 @@ export class LocalJob implements TaskListener {
   #isFinished = false;
   #isDone = false;
   #wake: (() => void) | undefined;
-  #statistics: JobSnapshot['checkpoints'] = {
+  #statistics: AttemptSnapshot['checkpoints'] = {
     completed: 0,
     lastId: undefined,
     lastDurationMs: undefined,
@@ -80,36 +80,23 @@ export class LocalJob implements TaskListener {
     return this.#options.checkpointing !== undefined;
   }
 
-  async run(): Promise<JobExecutionResult> {
-    const { signal } = this.#options;
-    const onAbort = () => this.cancel(signal?.reason);
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
+  async run(): Promise<AttemptSnapshot> {
     try {
-      try {
-        if (!this.#hasFailed()) await this.#start();
-        await this.#loop();
-      } catch (error) {
-        this.onFailure(error);
-      }
-      await this.#close();
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
+      await this.#start();
+      await this.#loop();
+    } catch (error) {
+      this.onFailure(error);
     }
+    await this.#close();
     if (this.#failure !== undefined) throw this.#failure.error;
     return this.snapshot();
   }
 
-  cancel(reason?: unknown): void {
-    const { jobName, plan, checkpointing } = this.#options;
-    const next =
-      plan.isBatch || checkpointing === undefined
-        ? 'Started again, it begins at the beginning.'
-        : 'Start it again to go on from its last checkpoint.';
-    this.onFailure(new JobCancelledError(`The job '${jobName}' was cancelled. ${next}`, { cause: reason }));
+  cancel(error: JobCancelledError): void {
+    this.onFailure(error);
   }
 
-  snapshot(): JobSnapshot {
+  snapshot(): AttemptSnapshot {
     const { jobName, plan, clock } = this.#options;
     return {
       jobName,
@@ -266,6 +253,7 @@ export class LocalJob implements TaskListener {
   onFailure(error: unknown): void {
     if (this.#failure !== undefined || this.#isDone) return; // invariant 1
     this.#failure = { error };
+    this.#options.onFailing();
     this.#abort.abort(error);
     this.wake();
   }

@@ -9,6 +9,17 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
+/** A logger that tells `scope` with everything; what is told goes before. */
+export function scopedLogger(logger: Logger, scope: LogFields): Logger {
+  if (logger === silentLogger) return logger;
+  return {
+    debug: (message, fields) => logger.debug(message, { ...scope, ...fields }),
+    info: (message, fields) => logger.info(message, { ...scope, ...fields }),
+    warn: (message, fields) => logger.warn(message, { ...scope, ...fields }),
+    error: (message, fields) => logger.error(message, { ...scope, ...fields }),
+  };
+}
+
 const ignore = (): void => undefined;
 
 /** Says nothing: the default. */

@@ -1,7 +1,7 @@
 import type { ReaderOutput, SourceReader, SourceSplit } from '../connectors/source.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import type { Clock } from '../time/clock.js';
-import { MAX_WATERMARK, type WatermarkAlignment } from '../time/watermark-strategy.js';
+import { MAX_WATERMARK, MIN_TIMESTAMP, type WatermarkAlignment } from '../time/watermark-strategy.js';
 import type { SplitWatermark, WatermarkTracker } from '../time/watermark-tracker.js';
 import { FreeTime } from './free-time.js';
 import { operatorError } from './operator-error.js';
@@ -26,6 +26,8 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   readonly #output: Output;
   readonly #restoredWatermark: number;
   readonly #restoredSplits: readonly SourceSplit[];
+  /** The timestamp of the last record; `MIN_TIMESTAMP` where it has none. */
+  lastEventTime = MIN_TIMESTAMP;
 
   constructor(
     reader: SourceReader<unknown, SourceSplit>,
@@ -53,12 +55,14 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
 
   collect(value: unknown, timestamp?: number): void {
     const assigned = this.tracker.assignTimestamp(value, timestamp);
+    this.lastEventTime = assigned;
     this.#output.collect(value, assigned);
     this.tracker.onEvent(value, assigned);
   }
 
   collectOf(split: SplitWatermark, value: unknown, timestamp: number | undefined): void {
     const assigned = this.tracker.assignTimestamp(value, timestamp);
+    this.lastEventTime = assigned;
     this.#output.collect(value, assigned);
     this.tracker.onEvent(value, assigned, split);
   }

@@ -6,6 +6,8 @@ import { CheckpointError } from '../errors.js';
 import type { SinkContext, SinkWriter } from '../connectors/sink.js';
 import type { SourceReader, SourceSplit } from '../connectors/source.js';
 import type { AnySink, SourceSpec } from '../graph/stream-graph.js';
+import type { JobMetrics } from '../metrics/job-metrics.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { OperatorContext, StreamOperator } from '../operators/operator.js';
 import {
@@ -28,7 +30,7 @@ import { Channel } from './channel.js';
 import { channelSelector, isConnected } from './channel-selector.js';
 import { messageOf } from './describe-value.js';
 import { InputTask, type InputChannel } from './input-task.js';
-import type { Logger } from './logger.js';
+import { scopedLogger, type Logger } from './logger.js';
 import { operatorError } from './operator-error.js';
 import { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
@@ -36,10 +38,17 @@ import { SourceOperator, SourceTask, type SourceSubtaskState } from './source-ta
 import { emittedOutside, Turn } from './turn.js';
 import type { SubtaskState, Task, TaskListener, TaskOperator } from './task.js';
 
+/** What every subtask of an operator has of its own. */
+interface OperatorScope {
+  readonly metrics: MetricGroup;
+  readonly logger: Logger;
+}
+
 export interface TaskBuilderOptions {
   readonly plan: ExecutionPlan;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: JobMetrics;
   readonly signal: AbortSignal;
   readonly watermarkIntervalMs: number;
   readonly batch: BatchOptions;
@@ -206,6 +215,11 @@ class SubtaskBuilder {
 
   async #addOperator(node: PlanNode): Promise<void> {
     const metrics = new OperatorMetrics();
+    const group = this.#options.metrics.operatorGroup({ ...node, subtaskIndex: this.#subtaskIndex });
+    const scope: OperatorScope = {
+      metrics: group,
+      logger: scopedLogger(this.#options.logger, { operator: node.name, subtask: this.#subtaskIndex }),
+    };
     const output = new ChainOutput(metrics);
     this.#outputs.set(node.id, output);
     const restored = this.#options
@@ -232,7 +246,9 @@ class SubtaskBuilder {
       restored?.map((state) => state.state),
       rows,
       watermark,
+      scope,
     );
+    this.#options.metrics.addOperator(group, { metrics, operator });
     if (operator.fused?.kind === 'map') metrics.out = metrics.in;
     this.#operators.push({
       name: node.name,
@@ -252,6 +268,7 @@ class SubtaskBuilder {
     restored: readonly unknown[] | undefined,
     rows: SubtaskRows,
     watermark: number,
+    scope: OperatorScope,
   ): Promise<StreamOperator> {
     const { spec } = node;
     switch (spec.kind) {
@@ -262,19 +279,20 @@ class SubtaskBuilder {
           output,
           (restored ?? []) as SourceSubtaskState[],
           watermark,
+          scope,
         ));
       case 'operator': {
         const { plan, batch } = this.#options;
         const factory = plan.isBatch ? batchOperator(spec, batch) : spec.factory;
         return this.#named(node, 'being made', () =>
-          factory(this.#operatorContext(node, restored, rows), output),
+          factory(this.#operatorContext(node, restored, rows, scope), output),
         );
       }
       case 'sink': {
         const states = (restored ?? []).map((state) => (state as readonly unknown[] | undefined) ?? []);
         const { parallelism } = node;
         const own = shareOf(states, { subtaskIndex: this.#subtaskIndex, parallelism });
-        return new SinkOperator(await this.#createWriter(node, spec.sink, own), output);
+        return new SinkOperator(await this.#createWriter(node, spec.sink, own, scope), output);
       }
     }
   }
@@ -285,14 +303,15 @@ class SubtaskBuilder {
     output: ChainOutput,
     restored: readonly SourceSubtaskState[],
     watermark: number,
+    scope: OperatorScope,
   ): SourceOperator {
-    const { clock, logger, signal } = this.#options;
+    const { clock, signal } = this.#options;
     const context = {
       subtaskIndex: this.#subtaskIndex,
       parallelism: node.parallelism,
       operatorUid: node.uid,
       clock,
-      logger,
+      ...scope,
       signal,
       requestSplit: () => this.#options.requestSplit(node.uid, this.#subtaskIndex),
     };
@@ -308,8 +327,9 @@ class SubtaskBuilder {
     node: PlanNode,
     sink: AnySink,
     restored: readonly unknown[],
+    scope: OperatorScope,
   ): Promise<SinkWriter<unknown>> {
-    const context = { ...this.#options.sinkContext(node), subtaskIndex: this.#subtaskIndex };
+    const context = { ...this.#options.sinkContext(node), subtaskIndex: this.#subtaskIndex, ...scope };
     try {
       return await sink.createWriter(context, restored);
     } catch (error) {

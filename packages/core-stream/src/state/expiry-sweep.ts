@@ -2,22 +2,25 @@
  * Removes expired state that nobody reads.
  *
  * Invariants
- * 1. One `advance` looks at no more than `STEPS` entries, so that no record pays for the state of all.
+ * 1. One `advance` looks at no more than `STEPS` entries, and a checkpoint at no more than `CHECKPOINT_STEPS`, so that
+ *    neither pays for the state of all keys.
  * 2. Every write to ageing state, which adds one entry at most, advances by more than one: at any time no more than a
  *    fixed multiple of the entries that are alive is kept.
  */
-import { VACANT, type KeyTable } from './key-table.js';
+import { VACANT, type KeyRecord, type KeyTable } from './key-table.js';
 
 const STEPS = 2;
+/** Also state that nobody writes to goes in time. */
+const CHECKPOINT_STEPS = 4096;
 
 /** A state with a TTL, as the sweep sees it. */
 export interface AgeingState {
   readonly slot: number;
   /**
    * Removes what is expired in one key's content, in one step or with a `yield` before each further one; may leave a part of
-   * it unless `isThorough`. Returns whether nothing is left.
+   * it. Reports what it changes. Returns whether nothing is left.
    */
-  removeExpired(content: unknown, isThorough: boolean): boolean | Generator<undefined, boolean>;
+  removeExpired(content: unknown, changed: () => void): boolean | Generator<undefined, boolean>;
 }
 
 export class ExpirySweep {
@@ -28,38 +31,42 @@ export class ExpirySweep {
 
   constructor(table: KeyTable) {
     this.#table = table;
-    this.#round = this.#visitAll(false);
+    this.#round = this.#visitAll();
   }
 
   add(state: AgeingState): void {
     this.#states.set(state.slot, state);
   }
 
-  advance(): void {
-    for (let i = 0; i < STEPS; i++) {
-      if (this.#round.next().done === true) this.#round = this.#visitAll(false);
+  advance(steps = STEPS): void {
+    for (let i = 0; i < steps; i++) {
+      if (this.#round.next().done === true) this.#round = this.#visitAll();
     }
   }
 
-  /** Looks at everything, before a checkpoint. */
-  complete(): void {
+  /** Looks at some more of it before a checkpoint. */
+  beforeCheckpoint(): void {
     if (this.#states.size === 0) return;
-    const round = this.#visitAll(true);
-    while (round.next().done !== true);
+    this.advance(Math.min(CHECKPOINT_STEPS, this.#table.records.size + 1)); // invariant 1
   }
 
   /** Iterates over live maps: what is added meanwhile is visited too, what is deleted is not. */
-  *#visitAll(isThorough: boolean): Generator<undefined, void> {
-    for (const [identity, record] of this.#table.records) {
+  *#visitAll(): Generator<undefined, void> {
+    for (const record of this.#table.records.values()) {
       yield;
-      for (const state of this.#states.values()) {
-        const content = record[state.slot];
-        if (content === VACANT) continue;
-        const removed = state.removeExpired(content, isThorough);
-        const isGone = typeof removed === 'boolean' ? removed : yield* removed;
-        // It may have been cleared or replaced between two steps.
-        if (isGone && record[state.slot] === content) this.#table.vacate(identity, record, state.slot);
-      }
+      for (const { slot } of this.#states.values()) yield* this.#visit(record, slot);
     }
+  }
+
+  *#visit(record: KeyRecord, slot: number): Generator<undefined, void> {
+    const content = record.get(slot);
+    if (content === VACANT) return;
+    // It may have been cleared or replaced between two steps.
+    const isThere = (): boolean => record.get(slot) === content;
+    const removed = this.#states.get(slot)!.removeExpired(content, () => {
+      if (isThere()) this.#table.records.changed(record);
+    });
+    const isGone = typeof removed === 'boolean' ? removed : yield* removed;
+    if (isGone && isThere()) this.#table.vacate(record, slot);
   }
 }

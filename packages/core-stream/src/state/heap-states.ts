@@ -1,4 +1,9 @@
-/** The handles of keyed state without a TTL: each works on one slot of the current key. */
+/**
+ * The handles of keyed state without a TTL: each works on one slot of the current key.
+ *
+ * Invariants
+ * 1. What is changed, or handed out and can be changed in place, is reported: a checkpoint stores what has changed only.
+ */
 import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
 import { VACANT, type StateSlots } from './key-table.js';
 import type { AggregatingState, ListState, MapState, ReducingState, ValueState } from './state.js';
@@ -18,7 +23,9 @@ export class HeapValueState<T> implements ValueState<T> {
 
   value(): T | undefined {
     const content = this.#slots.get(this.#slot);
-    return content === VACANT ? this.#defaultValue() : (content as T);
+    if (content === VACANT) return this.#defaultValue();
+    if (typeof content === 'object') this.#slots.changed(); // invariant 1
+    return content as T;
   }
 
   update(value: T): void {
@@ -41,13 +48,19 @@ export class HeapListState<T> implements ListState<T> {
 
   get(): readonly T[] {
     const content = this.#slots.get(this.#slot);
-    return content === VACANT ? NOTHING : (content as T[]);
+    if (content === VACANT) return NOTHING;
+    const list = content as T[];
+    if (hasObject(list)) this.#slots.changed(); // invariant 1
+    return list;
   }
 
   add(value: T): void {
     const content = this.#slots.get(this.#slot);
     if (content === VACANT) this.#slots.set(this.#slot, [value]);
-    else (content as T[]).push(value);
+    else {
+      (content as T[]).push(value);
+      this.#slots.changed(); // invariant 1
+    }
   }
 
   addAll(values: readonly T[]): void {
@@ -79,14 +92,26 @@ export class HeapMapState<K, V> implements MapState<K, V> {
     return content === VACANT ? undefined : (content as Map<K, V>);
   }
 
+  /** The map, whose values are handed out. */
+  #readAll(): Map<K, V> | undefined {
+    const map = this.#map();
+    if (map !== undefined && hasObject(map.values())) this.#slots.changed(); // invariant 1
+    return map;
+  }
+
   get(key: K): V | undefined {
-    return this.#map()?.get(key);
+    const value = this.#map()?.get(key);
+    if (typeof value === 'object') this.#slots.changed(); // invariant 1
+    return value;
   }
 
   put(key: K, value: V): void {
     const map = this.#map();
     if (map === undefined) this.#slots.set(this.#slot, new Map([[key, value]]));
-    else map.set(key, value);
+    else {
+      map.set(key, value);
+      this.#slots.changed(); // invariant 1
+    }
   }
 
   has(key: K): boolean {
@@ -95,11 +120,13 @@ export class HeapMapState<K, V> implements MapState<K, V> {
 
   remove(key: K): void {
     const map = this.#map();
-    if (map?.delete(key) === true && map.size === 0) this.clear();
+    if (map?.delete(key) !== true) return;
+    if (map.size === 0) this.clear();
+    else this.#slots.changed(); // invariant 1
   }
 
   entries(): Iterable<readonly [K, V]> {
-    return this.#map()?.entries() ?? NOTHING;
+    return this.#readAll()?.entries() ?? NOTHING;
   }
 
   keys(): Iterable<K> {
@@ -107,7 +134,7 @@ export class HeapMapState<K, V> implements MapState<K, V> {
   }
 
   values(): Iterable<V> {
-    return this.#map()?.values() ?? NOTHING;
+    return this.#readAll()?.values() ?? NOTHING;
   }
 
   isEmpty(): boolean {
@@ -168,4 +195,10 @@ export class HeapAggregatingState<IN, ACC, OUT> implements AggregatingState<IN, 
   clear(): void {
     this.#state.clear();
   }
+}
+
+/** Whether some value can be changed in place. */
+function hasObject(values: Iterable<unknown>): boolean {
+  for (const value of values) if (typeof value === 'object' && value !== null) return true;
+  return false;
 }

@@ -1,24 +1,24 @@
 /**
- * All keyed state of one subtask in one map: a record per key, with a slot per state.
+ * All keyed state of one subtask in one set of rows: a record per key, with a slot per state.
  *
- * Role: finds a key's record once per input record, so that each access to state is an array access. Boundary: knows
- * neither what the slots hold nor what the states are called.
+ * Role: finds a key's record once per input record, so that each access to state is an access to a field. Boundary: knows
+ * neither what the slots hold nor what the states are called, nor where the records are.
  *
  * Invariants
- * 1. A record is in the map if and only if one of its slots is occupied: keys with nothing left vanish.
+ * 1. A record is among the rows if and only if one of its slots is occupied: keys with nothing left vanish.
+ * 2. Every change of a slot is reported to the rows.
  *
  * Reading, and changing what is there, allocates nothing.
  */
 import { StreamConfigError } from '../errors.js';
 import { keyIdentity } from './canonical-encoding.js';
+import type { KeyedRows } from './keyed-rows.js';
+import { Row } from './rows.js';
 
 /** What a slot without state holds; `undefined` can be a value. */
 export const VACANT: unique symbol = Symbol('vacant');
 
 const NO_KEY = Symbol('no key');
-
-/** The key, then its slots, which count from 1: one array, because there is one for each of millions of keys. */
-export type KeyRecord = [key: unknown, ...slots: unknown[]];
 
 /** What the handles of state work on: the slots of the current key, or of a window of it. */
 export interface StateSlots {
@@ -26,17 +26,65 @@ export interface StateSlots {
   get(slot: number): unknown;
   set(slot: number, content: unknown): void;
   clear(slot: number): void;
+  /** Some content has been changed in place, or handed to somebody who may do so. */
+  changed(): void;
+}
+
+/** A key with its slots, which count from 0. There is one for each of millions of keys: most have one slot, so it is a field. */
+export class KeyRecord extends Row {
+  readonly key: unknown;
+  #first: unknown = VACANT;
+  #others: unknown[] | undefined = undefined;
+
+  constructor(key: unknown) {
+    super();
+    this.key = key;
+  }
+
+  get(slot: number): unknown {
+    if (slot === 0) return this.#first;
+    const others = this.#others;
+    return others !== undefined && slot <= others.length ? others[slot - 1] : VACANT;
+  }
+
+  set(slot: number, content: unknown): void {
+    if (slot === 0) this.#first = content;
+    else {
+      let others = this.#others;
+      if (others === undefined || slot > others.length) {
+        const grown = new Array<unknown>(slot).fill(VACANT); // exactly: an array that is pushed to has room for 17
+        others?.forEach((other, index) => (grown[index] = other));
+        this.#others = others = grown;
+      }
+      others[slot - 1] = content;
+    }
+  }
+
+  get isVacant(): boolean {
+    if (this.#first !== VACANT) return false;
+    const others = this.#others;
+    if (others !== undefined) for (const content of others) if (content !== VACANT) return false;
+    return true;
+  }
+
+  vacateAll(): void {
+    this.#first = VACANT;
+    this.#others = undefined;
+  }
 }
 
 export class KeyTable implements StateSlots {
-  /** By key identity. */
-  readonly records = new Map<unknown, KeyRecord>();
-  /** Stands in for every key that has no state; never written to. Its slots are the pattern of those of a new key. */
-  readonly #absent: KeyRecord = [undefined];
+  readonly records: KeyedRows<KeyRecord>;
+  /** Stands in for every key that has no state; never written to. */
+  readonly #absent = new KeyRecord(undefined);
   #key: unknown = NO_KEY;
   #identity: unknown = NO_KEY;
-  /** The current key's record. After its last slot was vacated it is no longer in the map, until one is occupied again. */
-  current: KeyRecord = this.#absent;
+  /** The current key's record. After its last slot was vacated it is no row any more, until one is occupied again. */
+  #current: KeyRecord = this.#absent;
+
+  constructor(records: KeyedRows<KeyRecord>) {
+    this.records = records;
+  }
 
   get currentKey(): unknown {
     return this.#key === NO_KEY ? undefined : this.#key;
@@ -52,73 +100,66 @@ export class KeyTable implements StateSlots {
     const identity = keyIdentity(key);
     this.#key = key;
     this.#identity = identity;
-    this.current = this.records.get(identity) ?? this.#absent;
+    this.#current = this.records.get(identity, key) ?? this.#absent;
   }
 
   /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
   clearCurrentKey(): void {
     this.#key = NO_KEY;
     this.#identity = NO_KEY;
-    this.current = this.#absent;
+    this.#current = this.#absent;
   }
 
   /** Removes the current key's record; the key stays the current one. */
   dropCurrentKey(): void {
-    this.records.delete(this.#identity);
-    this.current = this.#absent;
-  }
-
-  /** Adds a slot to every record; returns its index. */
-  addSlot(): number {
-    const slot = this.#absent.push(VACANT) - 1;
-    for (const record of this.records.values()) record.push(VACANT);
-    if (this.current.length === slot) this.current.push(VACANT); // a record that is not in the map
-    return slot;
+    const record = this.#current;
+    this.#current = this.#absent;
+    if (record.isVacant) return;
+    record.vacateAll();
+    this.records.remove(this.#identity, record);
   }
 
   get(slot: number): unknown {
-    return this.current[slot];
+    return this.#current.get(slot);
   }
 
   set(slot: number, content: unknown): void {
-    const record = this.current;
-    if (record[slot] === VACANT) this.#occupy(slot, content);
-    else record[slot] = content;
+    const record = this.#current;
+    if (record.get(slot) === VACANT) this.#occupy(slot, content);
+    else {
+      record.set(slot, content);
+      this.records.changed(record); // invariant 2
+    }
   }
 
   clear(slot: number): void {
-    if (this.current[slot] !== VACANT) this.vacate(this.#identity, this.current, slot);
+    const record = this.#current;
+    if (record.get(slot) !== VACANT) this.#vacate(this.#identity, record, slot);
   }
 
-  vacate(identity: unknown, record: KeyRecord, slot: number): void {
-    record[slot] = VACANT;
-    if (isVacant(record) && this.records.get(identity) === record) this.records.delete(identity); // invariant 1
+  changed(): void {
+    this.records.changed(this.#current);
   }
 
-  /** Puts `content` where a key has none yet; `false` where it has. */
-  restore(key: unknown, slot: number, content: unknown): boolean {
-    const identity = keyIdentity(key);
-    let record = this.records.get(identity);
-    if (record === undefined) {
-      record = this.#newRecord(key);
-      this.records.set(identity, record);
-    }
-    if (record[slot] !== VACANT) return false;
-    record[slot] = content;
-    return true;
+  /** As `clear`, of any key. */
+  vacate(record: KeyRecord, slot: number): void {
+    this.#vacate(keyIdentity(record.key), record, slot);
+  }
+
+  #vacate(identity: unknown, record: KeyRecord, slot: number): void {
+    record.set(slot, VACANT);
+    if (record.isVacant) this.records.remove(identity, record); // invariant 1
+    else this.records.changed(record); // invariant 2
   }
 
   #occupy(slot: number, content: unknown): void {
     if (this.#key === NO_KEY) throw noCurrentKey();
-    if (this.current === this.#absent) this.current = this.#newRecord(this.#key);
-    if (isVacant(this.current)) this.records.set(this.#identity, this.current); // invariant 1
-    this.current[slot] = content;
-  }
-
-  #newRecord(key: unknown): KeyRecord {
-    const record = this.#absent.slice() as KeyRecord;
-    record[0] = key;
-    return record;
+    if (this.#current === this.#absent) this.#current = new KeyRecord(this.#key);
+    const record = this.#current;
+    const isNew = record.isVacant;
+    record.set(slot, content);
+    if (isNew) this.records.add(this.#identity, record); // invariant 1
+    else this.records.changed(record); // invariant 2
   }
 }
 
@@ -126,9 +167,4 @@ function noCurrentKey(): StreamConfigError {
   return new StreamConfigError(
     'Keyed state was written while no key is current, for example for a broadcast record. Use applyToKeyedState there.',
   );
-}
-
-function isVacant(record: KeyRecord): boolean {
-  for (let slot = 1; slot < record.length; slot++) if (record[slot] !== VACANT) return false;
-  return true;
 }

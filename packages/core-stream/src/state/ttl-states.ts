@@ -4,9 +4,10 @@
  * Invariants
  * 1. What is expired is never seen, unless the TTL says so, and then once.
  * 2. The elements of a list expire from its head: none is stamped with an earlier time than the one before it.
+ * 3. What is changed, touched or removed, or handed out and can be changed in place, is reported.
  */
 import type { AgeingState, ExpirySweep } from './expiry-sweep.js';
-import { VACANT, type KeyTable } from './key-table.js';
+import { VACANT, type StateSlots } from './key-table.js';
 import type { ListState, MapState, ValueState } from './state.js';
 import type { Ttl } from './state-ttl.js';
 
@@ -24,7 +25,7 @@ interface StampedList<T> {
 
 /** What the handles share. */
 export interface TtlSlot {
-  readonly table: KeyTable;
+  readonly slots: StateSlots;
   readonly slot: number;
   readonly ttl: Ttl;
   readonly sweep: ExpirySweep;
@@ -32,13 +33,13 @@ export interface TtlSlot {
 
 export class TtlValueState<T> implements ValueState<T>, AgeingState {
   readonly slot: number;
-  readonly #table: KeyTable;
+  readonly #slots: StateSlots;
   readonly #ttl: Ttl;
   readonly #sweep: ExpirySweep;
   readonly #defaultValue: () => T | undefined;
 
-  constructor({ table, slot, ttl, sweep }: TtlSlot, defaultValue: () => T | undefined) {
-    this.#table = table;
+  constructor({ slots, slot, ttl, sweep }: TtlSlot, defaultValue: () => T | undefined) {
+    this.#slots = slots;
     this.slot = slot;
     this.#ttl = ttl;
     this.#sweep = sweep;
@@ -47,32 +48,34 @@ export class TtlValueState<T> implements ValueState<T>, AgeingState {
   }
 
   value(): T | undefined {
-    const content = this.#table.get(this.slot);
+    const content = this.#slots.get(this.slot);
     if (content === VACANT) return this.#defaultValue();
     const stamped = content as Stamped<T>;
     const now = this.#ttl.now();
     if (this.#ttl.isExpired(stamped.touchedAt, now)) {
-      this.#table.clear(this.slot);
+      this.#slots.clear(this.slot);
       return this.#ttl.returnsExpired ? stamped.value : this.#defaultValue(); // invariant 1
     }
     if (this.#ttl.touchesOnRead) stamped.touchedAt = now;
+    if (this.#ttl.touchesOnRead || typeof stamped.value === 'object') this.#slots.changed(); // invariant 3
     return stamped.value;
   }
 
   update(value: T): void {
     this.#sweep.advance();
     const now = this.#ttl.now();
-    const content = this.#table.get(this.slot);
-    if (content === VACANT) this.#table.set(this.slot, { value, touchedAt: now } satisfies Stamped<T>);
+    const content = this.#slots.get(this.slot);
+    if (content === VACANT) this.#slots.set(this.slot, { value, touchedAt: now } satisfies Stamped<T>);
     else {
       const stamped = content as Stamped<T>;
       stamped.value = value;
       stamped.touchedAt = now;
+      this.#slots.changed(); // invariant 3
     }
   }
 
   clear(): void {
-    this.#table.clear(this.slot);
+    this.#slots.clear(this.slot);
   }
 
   removeExpired(content: unknown): boolean {
@@ -82,12 +85,12 @@ export class TtlValueState<T> implements ValueState<T>, AgeingState {
 
 export class TtlListState<T> implements ListState<T>, AgeingState {
   readonly slot: number;
-  readonly #table: KeyTable;
+  readonly #slots: StateSlots;
   readonly #ttl: Ttl;
   readonly #sweep: ExpirySweep;
 
-  constructor({ table, slot, ttl, sweep }: TtlSlot) {
-    this.#table = table;
+  constructor({ slots, slot, ttl, sweep }: TtlSlot) {
+    this.#slots = slots;
     this.slot = slot;
     this.#ttl = ttl;
     this.#sweep = sweep;
@@ -95,27 +98,31 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
   }
 
   get(): readonly T[] {
-    const content = this.#table.get(this.slot);
+    const content = this.#slots.get(this.slot);
     if (content === VACANT) return [];
     const list = content as StampedList<T>;
     const now = this.#ttl.now();
     const all = list.values;
     if (this.#removeExpired(list, now)) this.clear();
-    else if (this.#ttl.touchesOnRead) list.touchedAt.fill(now);
+    else {
+      if (this.#ttl.touchesOnRead) list.touchedAt.fill(now);
+      this.#slots.changed(); // invariant 3
+    }
     return this.#ttl.returnsExpired ? all : list.values; // invariant 1
   }
 
   add(value: T): void {
     this.#sweep.advance();
     const now = this.#ttl.now();
-    const content = this.#table.get(this.slot);
+    const content = this.#slots.get(this.slot);
     if (content === VACANT) {
-      this.#table.set(this.slot, { values: [value], touchedAt: [now] } satisfies StampedList<T>);
+      this.#slots.set(this.slot, { values: [value], touchedAt: [now] } satisfies StampedList<T>);
       return;
     }
     const { values, touchedAt } = content as StampedList<T>;
     values.push(value);
     touchedAt.push(Math.max(now, touchedAt.at(-1) ?? now)); // invariant 2: a clock may go back
+    this.#slots.changed(); // invariant 3
   }
 
   addAll(values: readonly T[]): void {
@@ -129,15 +136,17 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
   }
 
   clear(): void {
-    this.#table.clear(this.slot);
+    this.#slots.clear(this.slot);
   }
 
   /** Waits until half of the list is expired: removing its head costs as much as the list is long. */
-  removeExpired(content: unknown, isThorough: boolean): boolean {
+  removeExpired(content: unknown, changed: () => void): boolean {
     const list = content as StampedList<T>;
     const now = this.#ttl.now();
     const middle = list.touchedAt[list.touchedAt.length >> 1] ?? now;
-    return (isThorough || this.#ttl.isExpired(middle, now)) && this.#removeExpired(list, now);
+    if (!this.#ttl.isExpired(middle, now)) return false;
+    changed(); // invariant 3
+    return this.#removeExpired(list, now);
   }
 
   /** Leaves the old array of values as it is: it may have been handed out. Returns whether nothing is left. */
@@ -154,12 +163,12 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
 
 export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
   readonly slot: number;
-  readonly #table: KeyTable;
+  readonly #slots: StateSlots;
   readonly #ttl: Ttl;
   readonly #sweep: ExpirySweep;
 
-  constructor({ table, slot, ttl, sweep }: TtlSlot) {
-    this.#table = table;
+  constructor({ slots, slot, ttl, sweep }: TtlSlot) {
+    this.#slots = slots;
     this.slot = slot;
     this.#ttl = ttl;
     this.#sweep = sweep;
@@ -167,7 +176,7 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
   }
 
   #map(): Map<K, Stamped<V>> | undefined {
-    const content = this.#table.get(this.slot);
+    const content = this.#slots.get(this.slot);
     return content === VACANT ? undefined : (content as Map<K, Stamped<V>>);
   }
 
@@ -177,9 +186,11 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
     if (this.#ttl.isExpired(stamped.touchedAt, now)) {
       map.delete(key);
       if (map.size === 0) this.clear();
+      else this.#slots.changed(); // invariant 3
       return this.#ttl.returnsExpired ? stamped : undefined;
     }
     if (this.#ttl.touchesOnRead) stamped.touchedAt = now;
+    if (this.#ttl.touchesOnRead || typeof stamped.value === 'object') this.#slots.changed(); // invariant 3
     return stamped;
   }
 
@@ -199,12 +210,15 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
     const map = this.#map();
     const stamped = map?.get(key);
     if (map === undefined) {
-      this.#table.set(this.slot, new Map<K, Stamped<V>>([[key, { value, touchedAt }]]));
-    } else if (stamped === undefined) map.set(key, { value, touchedAt });
+      this.#slots.set(this.slot, new Map<K, Stamped<V>>([[key, { value, touchedAt }]]));
+      return;
+    }
+    if (stamped === undefined) map.set(key, { value, touchedAt });
     else {
       stamped.value = value;
       stamped.touchedAt = touchedAt;
     }
+    this.#slots.changed(); // invariant 3
   }
 
   has(key: K): boolean {
@@ -213,7 +227,9 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
 
   remove(key: K): void {
     const map = this.#map();
-    if (map?.delete(key) === true && map.size === 0) this.clear();
+    if (map?.delete(key) !== true) return;
+    if (map.size === 0) this.clear();
+    else this.#slots.changed(); // invariant 3
   }
 
   entries(): readonly (readonly [K, V])[] {
@@ -243,13 +259,16 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
   }
 
   clear(): void {
-    this.#table.clear(this.slot);
+    this.#slots.clear(this.slot);
   }
 
-  *removeExpired(content: unknown): Generator<undefined, boolean> {
+  *removeExpired(content: unknown, changed: () => void): Generator<undefined, boolean> {
     const map = content as Map<K, Stamped<V>>;
     for (const [key, { touchedAt }] of map) {
-      if (this.#ttl.isExpired(touchedAt, this.#ttl.now())) map.delete(key);
+      if (this.#ttl.isExpired(touchedAt, this.#ttl.now())) {
+        map.delete(key);
+        changed(); // invariant 3
+      }
       yield;
     }
     return map.size === 0;

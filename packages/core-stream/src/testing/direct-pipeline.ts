@@ -11,6 +11,7 @@
  */
 import { StreamConfigError } from '../errors.js';
 import type { StreamGraph, StreamNode } from '../graph/stream-graph.js';
+import type { JobMetrics } from '../metrics/job-metrics.js';
 import type { DrainStatus, OperatorContext, StreamOperator } from '../operators/operator.js';
 import { silentLogger } from '../runtime/logger.js';
 import { decodeState } from '../state/canonical-decoding.js';
@@ -45,6 +46,7 @@ export interface DirectPipelineOptions {
   readonly maxParallelism: number;
   readonly isBatch: boolean;
   readonly clock: ManualClock;
+  readonly metrics: JobMetrics;
   readonly restored: HarnessSnapshot | undefined;
   /** The rows of `restored`, by uid. */
   readonly restoredRows: ReadonlyMap<string, RestoredRows>;
@@ -262,6 +264,7 @@ export class DirectPipeline {
       keyGroups,
       clock,
       logger: silentLogger,
+      metrics: this.#options.metrics.operatorGroup({ name: node.name, uid, subtaskIndex: subtask.index }),
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
       isBatch,

@@ -4,6 +4,9 @@ import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { DataGeneratorSource } from '../connectors/data-generator-source.js';
 import type { OutputTag } from '../functions/functions.js';
 import type { StreamNode } from '../graph/stream-graph.js';
+import { JobMetrics } from '../metrics/job-metrics.js';
+import type { MetricRegistry } from '../metrics/metric-registry.js';
+import { silentLogger } from '../runtime/logger.js';
 import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP, WatermarkStrategy } from '../time/watermark-strategy.js';
 import { CollectingSink } from './collecting-sink.js';
@@ -42,6 +45,8 @@ export interface HarnessOptions {
 export abstract class OperatorHarness<R> {
   /** Processing time. */
   readonly clock: ManualClock;
+  /** What functions have registered and counted; the engine's own metrics belong to a job. */
+  readonly metrics: MetricRegistry;
   protected readonly pipeline: DirectPipeline;
   readonly #inputs: readonly StreamNode[];
   readonly #output = new HarnessOutput<R>();
@@ -56,6 +61,8 @@ export abstract class OperatorHarness<R> {
     this.clock = options.clock ?? new ManualClock();
     this.#inputs = inputs;
     result.sinkTo(new CollectingSink<R>());
+    const metrics = new JobMetrics('harness', this.clock, silentLogger);
+    this.metrics = metrics.registry;
     const { graph } = result.scope;
     this.pipeline = new DirectPipeline(graph, {
       inputs,
@@ -64,6 +71,7 @@ export abstract class OperatorHarness<R> {
       maxParallelism: options.maxParallelism ?? DEFAULT_MAX_PARALLELISM,
       isBatch: options.runtimeMode === 'batch',
       clock: this.clock,
+      metrics,
       restored: options.restored,
       restoredRows: rows,
       output: this.#output as HarnessOutput<unknown>,

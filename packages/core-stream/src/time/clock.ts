@@ -5,6 +5,11 @@ export type Cancel = () => void;
 export interface Clock {
   /** Processing time in epoch milliseconds. */
   now(): number;
+  /**
+   * For durations: milliseconds, with fractions, from any origin; never goes back, whatever happens to the time of day. Where
+   * it is left out, `now` is taken.
+   */
+  monotonicNow?(): number;
   /** Calls `callback` once, `delayMs` from now at the earliest. */
   schedule(delayMs: number, callback: () => void): Cancel;
 }
@@ -15,6 +20,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonicNow: () => performance.now(),
   schedule(delayMs, callback) {
     let timer: NodeJS.Timeout;
     const wait = (leftMs: number): void => {

@@ -23,7 +23,11 @@ class World {
   readonly settings: Settings;
   #state: CoordinatorState;
   #current:
-    | { readonly id: number; readonly acknowledged: Set<string>; step: 'aligning' | 'writing' | 'durable' | 'saving' }
+    | {
+        readonly id: number;
+        readonly acknowledged: Set<string>;
+        step: 'aligning' | 'writing' | 'durable' | 'saving';
+      }
     | undefined;
   #lastId = FIRST_ID - 1;
   readonly #durable = new Set<number>();
@@ -72,8 +76,11 @@ class World {
     const current = this.#current;
     if (current === undefined) return events;
     const checkpointId = current.id;
-    const add = (...types: ('declined' | 'timeout' | 'aligned-timeout' | 'written' | 'write-failed' | 'saved' | 'save-failed')[]) =>
-      events.push(...types.map((type) => ({ type, checkpointId })));
+    const add = (
+      ...types: (
+        'declined' | 'timeout' | 'aligned-timeout' | 'written' | 'write-failed' | 'saved' | 'save-failed'
+      )[]
+    ) => events.push(...types.map((type) => ({ type, checkpointId })));
     if (current.step === 'aligning') {
       for (const task of TASKS) {
         if (!current.acknowledged.has(task)) events.push({ type: 'acknowledged', task, checkpointId });
@@ -139,24 +146,28 @@ class World {
         this.#failures = 0;
         current!.step = 'durable';
         break;
+      case 'saved':
+      case 'save-failed':
+        this.#current = undefined;
+        break;
       case 'committed':
         this.#committing.shift();
         this.#committed.add(event.checkpointId);
-        break;
-      case 'timeout':
-        if (current?.step === 'writing' && ++this.#failures > this.settings.tolerableFailures) this.#mayFail = true;
         break;
       default:
     }
   }
 
-  #mayFail = false;
-
   #decide(event: CoordinatorEvent): void {
     const { state, effects } = decide(this.#state, event);
     this.#state = state;
+    const isOverrun = event.type === 'timeout' && this.#current?.step === 'writing';
+    const isAborted = effects.some(({ type }) => type === 'abort');
+    const wasAskedFor = effects.some((effect) => effect.type === 'reject' && effect.reason !== 'job-over');
+    if (isOverrun || (isAborted && !wasAskedFor)) this.#failures++;
+    const isTooMany = this.#failures > this.settings.tolerableFailures;
+    expect(effects.some(({ type }) => type === 'fail-job')).toBe(isTooMany && !this.isOver); // invariant 5
     for (const effect of effects) this.#carryOut(effect);
-    if (event.type === 'drain-sources' as string) return;
   }
 
   #carryOut(effect: CoordinatorEffect): void {
@@ -266,18 +277,18 @@ type Step =
   | { readonly do: 'end-early' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('happen' as const), pick: fc.nat({ max: 30 }) }) },
-  { weight: 4, arbitrary: fc.constant({ do: 'go-on' as const }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('disturb' as const), event: noise }) },
+  { weight: 80, arbitrary: fc.record({ do: fc.constant('happen' as const), pick: fc.nat({ max: 30 }) }) },
+  { weight: 40, arbitrary: fc.constant({ do: 'go-on' as const }) },
+  { weight: 40, arbitrary: fc.record({ do: fc.constant('disturb' as const), event: noise }) },
   {
-    weight: 1,
+    weight: 10,
     arbitrary: fc.record({
       do: fc.constant('ask' as const),
       then: fc.constantFrom('go-on' as const, 'suspend' as const, 'drain' as const),
       saves: fc.boolean(),
     }),
   },
-  { weight: 0.1, arbitrary: fc.constant({ do: 'end-early' as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'end-early' as const }) },
 );
 
 describe('checkpoint coordinator', () => {
@@ -289,7 +300,7 @@ describe('checkpoint coordinator', () => {
         fc.record({
           maxPendingCommits: fc.integer({ min: 1, max: 3 }),
           hasMinPause: fc.boolean(),
-          tolerableFailures: fc.integer({ min: 0, max: 6 }),
+          tolerableFailures: fc.integer({ min: 0, max: 4 }),
           isRestored: fc.boolean(),
         }),
         (steps, settings) => {
@@ -317,6 +328,6 @@ describe('checkpoint coordinator', () => {
       { numRuns: 1000 },
     );
     expect(outcomes.finished).toBeGreaterThan(100);
-    expect(outcomes.failed).toBeGreaterThan(50);
+    expect(outcomes.failed).toBeGreaterThan(20);
   });
 });

@@ -5,6 +5,7 @@ import {
   WatermarkStrategy,
   type DataStream,
   type Sink,
+  type Source,
   type StreamExecutionEnvironment,
 } from '../../src/index.js';
 import { turn } from '../support/conditions.js';
@@ -153,14 +154,17 @@ export function makeSources({ spec, rows }: Resolved, hasFailures: boolean): Scr
 export function build(
   env: StreamExecutionEnvironment,
   program: Resolved,
-  sources: readonly ScriptedSource<Row>[],
+  sources: readonly Source<Row>[],
   sinkOf: (sink: number) => Sink<string>,
+  /** What each source's records go through first. */
+  through: (stream: DataStream<Row>) => DataStream<Row> = (stream) => stream,
 ): void {
   const strategy = WatermarkStrategy.forBoundedOutOfOrderness<Row>(DISORDER_MS);
   const streams: DataStream<Row>[] = program.spec.sources.map((source, index) => {
     const emission = source.isPeriodic ? 'periodic' : 'on-advance';
-    const stream = env.fromSource(sources[index]!, strategy.withEmission(emission), `source ${index}`);
-    if (source.parallelism !== undefined) stream.setParallelism(source.parallelism);
+    const read = env.fromSource(sources[index]!, strategy.withEmission(emission), `source ${index}`);
+    if (source.parallelism !== undefined) read.setParallelism(source.parallelism);
+    const stream = through(read);
     return source.throttle === undefined ? stream : throttled(stream, source.throttle);
   });
   for (const { stage, first, second, chaining, parallelism: own, a, b } of program.stages) {

@@ -1,0 +1,41 @@
+import type { ByteRange } from './checkpoint-storage.js';
+
+/** The bytes of an object, piece by piece; produced while they are written where there are many. */
+export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** An object in a store. */
+export interface BlobInfo {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** How an object is put. */
+export interface PutOptions {
+  /** Leaves an object alone that is there already. */
+  readonly ifAbsent?: boolean;
+}
+
+/**
+ * Named objects, as object stores and file systems have them: what `BlobCheckpointStorage` needs of them. Names are one or two
+ * parts of `[A-Za-z0-9_.%-]`, joined by `/`; no part begins with a dot.
+ *
+ * `checkpointStorageContract` in the testing entry point tells whether an implementation is right. Each of these must hold:
+ * - what a `put` that has resolved wrote is there after a power cut, and what a `delete` removed is not;
+ * - a `get` or `list` that begins after a `put` or `delete` has resolved sees it, in every process (strong consistency);
+ * - an object is there as a whole or not at all, at every instant; a `put` that was rejected may have worked or not;
+ * - of several `put`s of one name with `ifAbsent` at the same time, one resolves with `true`.
+ */
+export interface BlobStore {
+  /** For messages: where this is. */
+  readonly location: string;
+  /** Resolves with `false`, and changes nothing, where `ifAbsent` was asked for and the object is there. */
+  put(name: string, chunks: Chunks, options?: PutOptions): Promise<boolean>;
+  /** `undefined` where there is no such object; fewer bytes than asked for where it ends earlier. */
+  get(name: string, range?: ByteRange): Promise<Uint8Array | undefined>;
+  /** All objects whose name begins with `prefix`, in any order. */
+  list(prefix: string): Promise<readonly BlobInfo[]>;
+  /** Objects that are not there do not matter. */
+  delete(names: readonly string[]): Promise<void>;
+  /** Called by the owner after it has taken the store: removes what crashes of earlier owners have left half-written. */
+  removeLeftovers?(): Promise<void>;
+}

@@ -1,0 +1,122 @@
+/** The metrics of one job over all its runs: what the engine itself registers, and where functions register theirs. */
+import type { Logger } from '../runtime/logger.js';
+import type { Clock } from '../time/clock.js';
+import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { MeterClock } from './meter-clock.js';
+import { JobMetricRegistry } from './metric-registry.js';
+import type { OperatorMetrics } from './operator-metrics.js';
+import { ScopedMetricGroup, type MetricScope } from './scoped-metric-group.js';
+import { TaskTimes } from './task-times.js';
+
+const BUSY = 'Milliseconds in which the task had the thread.';
+const IDLE = 'Milliseconds in which the task had nothing to do.';
+const BACK_PRESSURED = 'Milliseconds in which the task could not go on because of its output or its sink.';
+
+/** Whose metrics they are. */
+export interface OperatorScope {
+  readonly name: string;
+  readonly uid: string;
+  readonly subtaskIndex: number;
+}
+
+/** What an operator's own metrics are read from. */
+export interface OperatorReadings {
+  readonly metrics: OperatorMetrics;
+  readonly operator: {
+    readonly lateRecordsDropped?: number;
+    /** Of a source: the timestamp of its last record. */
+    readonly lastEventTime?: number;
+  };
+}
+
+export class JobMetrics {
+  readonly registry: JobMetricRegistry;
+  /** Time for all of them; a job reads it once a turn. */
+  readonly meterClock: MeterClock;
+  /** Of the job, over all its runs. */
+  readonly job: ScopedMetricGroup;
+  readonly #clock: Clock;
+  readonly #scope: MetricScope;
+  readonly #variables: { readonly job_name: string };
+  #ofRun: ScopedMetricGroup[] = [];
+
+  constructor(jobName: string, clock: Clock, logger: Logger) {
+    this.registry = new JobMetricRegistry(logger);
+    this.meterClock = new MeterClock(clock);
+    this.#clock = clock;
+    this.#scope = { registry: this.registry, clock: this.meterClock };
+    this.#variables = { job_name: jobName };
+    this.job = new ScopedMetricGroup(this.#scope, 'job', this.#variables);
+  }
+
+  /** Takes away what an earlier run has left: its last values could be read until now. */
+  startRun(): void {
+    for (const group of this.#ofRun.splice(0)) group.close();
+  }
+
+  /** Where an operator's function, source or sink registers its own. */
+  operatorGroup({ name, uid, subtaskIndex }: OperatorScope): ScopedMetricGroup {
+    return this.#group('operator', {
+      operator_name: name,
+      operator_uid: uid,
+      subtask_index: String(subtaskIndex),
+    });
+  }
+
+  /** Registers what the engine counts of an operator anyway. */
+  addOperator(group: ScopedMetricGroup, { metrics, operator }: OperatorReadings): void {
+    const recordsIn = () => metrics.in.value;
+    const recordsOut = () => metrics.out.value;
+    group.counted('numRecordsIn', recordsIn, 'Records that the operator has taken in.');
+    group.rated('numRecordsInPerSecond', recordsIn, 'Records that the operator takes in per second.');
+    group.counted('numRecordsOut', recordsOut, 'Records that the operator has emitted to its main output.');
+    group.rated('numRecordsOutPerSecond', recordsOut, 'Records that the operator emits per second.');
+    if ('lateRecordsDropped' in operator) {
+      const dropped = () => operator.lateRecordsDropped ?? 0;
+      group.counted('numLateRecordsDropped', dropped, 'Records that came too late for every window.');
+    }
+    group.gauge('currentInputWatermark', () => known(metrics.inputWatermark), {
+      description: 'The last watermark that the operator was given, in epoch milliseconds.',
+    });
+    group.gauge('currentOutputWatermark', () => known(metrics.watermark), {
+      description: 'The last watermark that the operator has passed on, in epoch milliseconds.',
+    });
+    group.gauge('watermarkLag', () => this.#lag(metrics.watermark), {
+      description: 'By how many milliseconds that watermark is behind the clock.',
+    });
+    if ('lastEventTime' in operator) {
+      group.gauge('currentEmitEventTimeLag', () => this.#lag(operator.lastEventTime ?? MIN_TIMESTAMP), {
+        description: 'By how many milliseconds the last emitted record is behind the clock.',
+      });
+    }
+  }
+
+  /** Registers what the engine measures of a task, which measures it in what this returns. */
+  addTask(name: string, subtaskIndex: number): TaskTimes {
+    const group = this.#group('task', { task_name: name, subtask_index: String(subtaskIndex) });
+    const times = new TaskTimes(this.meterClock);
+    const idle = (at: number) => times.idleMsAt(at);
+    const backPressured = (at: number) => times.backPressuredMsAt(at);
+    group.counted('accumulateBusyTimeMs', () => times.busyMs, BUSY);
+    group.rated('busyTimeMsPerSecond', () => times.busyMs, BUSY);
+    group.counted('accumulateIdleTimeMs', idle, IDLE);
+    group.rated('idleTimeMsPerSecond', idle, IDLE);
+    group.counted('accumulateBackPressuredTimeMs', backPressured, BACK_PRESSURED);
+    group.rated('backPressuredTimeMsPerSecond', backPressured, BACK_PRESSURED);
+    return times;
+  }
+
+  #lag(eventTime: number): number | undefined {
+    return Number.isFinite(eventTime) ? this.#clock.now() - eventTime : undefined;
+  }
+
+  #group(scope: 'task' | 'operator', variables: Readonly<Record<string, string>>): ScopedMetricGroup {
+    const group = new ScopedMetricGroup(this.#scope, scope, { ...this.#variables, ...variables });
+    this.#ofRun.push(group);
+    return group;
+  }
+}
+
+function known(watermark: number): number | undefined {
+  return watermark === MIN_TIMESTAMP ? undefined : watermark;
+}

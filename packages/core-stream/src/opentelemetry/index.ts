@@ -1,0 +1,1 @@
+export { reportTo } from './report-to.js';

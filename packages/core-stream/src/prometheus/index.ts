@@ -1,0 +1,3 @@
+export { PROMETHEUS_CONTENT_TYPE, prometheusText } from './prometheus-text.js';
+export type { MetricSource } from './prometheus-text.js';
+export { prometheusHandler } from './prometheus-handler.js';

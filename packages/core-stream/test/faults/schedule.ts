@@ -1,0 +1,133 @@
+/** One job under faults: everything about it follows from its seed. */
+import { StreamExecutionEnvironment, type Sink, type SinkWriter } from '../../src/index.js';
+import {
+  build,
+  makeSources,
+  resolve,
+  type ProgramSpec,
+  type SourceSpec,
+  type StageSpec,
+} from '../fuzz/program.js';
+import { stages, type StageName } from '../fuzz/stages.js';
+import { drive } from '../support/conditions.js';
+import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { MemoryStorage } from '../support/memory-storage.js';
+import { Random } from '../support/random.js';
+import { FaultPlan, faultySource, faultyStorage, type FaultPoint } from './fault-plan.js';
+import { checkSequence, placesOf } from './sequence.js';
+
+/** After so many runs a job is taken never to get to its end. */
+const MAX_RUNS = 40;
+
+/** What a schedule has shown. */
+export interface Outcome {
+  /** The points at which the job failed. */
+  readonly faults: readonly string[];
+  readonly runs: number;
+  readonly stages: readonly StageName[];
+  readonly violations: readonly string[];
+  /** What the job has made visible, and what it should have; sorted. */
+  readonly visible: readonly string[];
+  readonly expected: readonly string[];
+}
+
+const stageNames = Object.keys(stages) as StageName[];
+
+function randomProgram(random: Random, first: StageName): ProgramSpec {
+  const source = (): SourceSpec => ({
+    splits: Array.from({ length: 1 + random.below(3) }, () =>
+      Array.from({ length: 5 + random.below(25) }, () => ({
+        key: random.below(5),
+        v: random.below(20),
+        step: random.below(10),
+        delay: random.below(12),
+      })),
+    ),
+    isPeriodic: random.below(2) === 0,
+    batch: 1 + random.below(9),
+    parallelism: undefined,
+    failures: [],
+    throttle: random.below(4) === 0 ? 1 + random.below(3) : undefined,
+  });
+  const stage = (name: StageName): StageSpec => ({
+    name,
+    first: random.below(12),
+    second: random.below(12),
+    a: random.below(1000),
+    b: random.below(1000),
+    parallelism: undefined,
+    chaining: 'free',
+    isShown: random.below(2) === 0,
+  });
+  const others = Array.from(
+    { length: 1 + random.below(3) },
+    () => stageNames[random.below(stageNames.length)]!,
+  );
+  return {
+    sources: Array.from({ length: 1 + random.below(2) }, source),
+    stages: [first, ...others].map(stage),
+  };
+}
+
+function faultySink(sink: TransactionalSink<string>, hit: (point: FaultPoint) => void): Sink<string> {
+  return {
+    createWriter(context): SinkWriter<string> {
+      const writer = sink.createWriter(context);
+      const close = () => hit('close');
+      return { ...writer, close };
+    },
+    createCommitter: (context) => sink.createCommitter(context),
+  } as Sink<string>;
+}
+
+/** The points of `TransactionalSink`. */
+const pointOf = (name: string): FaultPoint =>
+  /commit$/.test(name) ? 'commit' : /prepare|flush/.test(name) ? 'snapshot' : 'restore';
+
+/** Runs the job of `seed` until it has got to its end, again after each failure, at another parallelism each time. */
+export async function runSchedule(seed: number): Promise<Outcome> {
+  const random = new Random(seed);
+  const program = resolve(randomProgram(random, stageNames[seed % stageNames.length]!));
+  const plan = new FaultPlan(random, 1 + random.below(4));
+  const clock = new ManualClock();
+  const storage = faultyStorage(new MemoryStorage(), plan.hit);
+  const systems = program.shown.map(() => new ExternalSystem<string>());
+  const violations: string[] = [];
+  const places = placesOf(program.rows);
+  const sources = makeSources(program, false).map((source) => faultySource(source, plan.hit));
+  const operatorChaining = random.below(2) === 0;
+  let runs = 0;
+  for (;;) {
+    if (++runs > MAX_RUNS) throw new Error(`the job never got to its end: ${plan.log.join(', ')}`);
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({
+      parallelism: 1 + random.below(3),
+      operatorChaining,
+      clock,
+      autoWatermarkIntervalMs: 3,
+    });
+    env.enableCheckpointing({ intervalMs: 1 + random.below(4), storage });
+    build(
+      env,
+      program,
+      sources,
+      (sink) =>
+        faultySink(new TransactionalSink(systems[sink]!, (name) => plan.hit(pointOf(name))), plan.hit),
+      (stream) => checkSequence(stream, { places, violations, hit: plan.hit }),
+    );
+    const error = await drive(env.executeAsync('faults'), clock).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (error === undefined) break;
+    if (!String(error).includes('injected')) throw error;
+  }
+  return {
+    faults: plan.log,
+    runs,
+    stages: program.stages.map(({ name }) => name),
+    violations,
+    visible: systems.flatMap(({ visible }) => visible).sort(),
+    expected: program.expected,
+  };
+}

@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import {
+  RestartStrategies,
+  StreamConfigError,
+  ValueStateDescriptor,
+  WatermarkStrategy,
+  type StreamExecutionEnvironment,
+} from '../../src/index.js';
+import { CollectingSink } from '../support/collecting-sink.js';
+import { drive, failureOf } from '../support/conditions.js';
+import {
+  boom,
+  environment,
+  none,
+  numbers,
+  refuseUnhandledRejections,
+  scripted,
+} from '../support/environment.js';
+import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
+import { MemoryStorage } from '../support/memory-storage.js';
+import { Random } from '../support/random.js';
+import { ScriptedSource } from '../support/scripted-source.js';
+
+refuseUnhandledRejections();
+
+const always = RestartStrategies.fixedDelay({ attempts: Infinity, delayMs: 10 });
+
+/** Numbers counted per remainder of 3: `1:7` is the seventh number with remainder 1. */
+function counting(env: StreamExecutionEnvironment, source: ScriptedSource<number>, fault: () => void) {
+  return env
+    .fromSource(source, none, 'In')
+    .map((n) => {
+      fault();
+      return n;
+    })
+    .keyBy((n) => n % 3)
+    .process<string>((context) => {
+      const count = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
+      return {
+        processElement(_n, { currentKey }, out) {
+          count.update((count.value() ?? 0) + 1);
+          out.collect(`${currentKey}:${count.value()}`);
+        },
+      };
+    });
+}
+
+const expected = (count: number) =>
+  numbers(count)
+    .map((n) => `${n % 3}:${Math.floor(n / 3) + 1}`)
+    .sort();
+
+describe('a job that is restarted', () => {
+  it.each(numbers(10))(
+    'goes on from its newest checkpoint, and loses and doubles nothing: seed %i',
+    async (seed) => {
+      const random = new Random(seed);
+      const { clock, env } = environment({ random: () => random.next() });
+      const storage = new MemoryStorage();
+      const system = new ExternalSystem<string>();
+      env.enableCheckpointing({ intervalMs: 3, storage });
+      env.setRestartStrategy(RestartStrategies.exponentialDelay({ initialBackoffMs: 5, maxBackoffMs: 20 }));
+      let faults = 8;
+      const fault = () => {
+        if (faults === 0 || random.below(100) > 0) return;
+        faults--;
+        boom();
+      };
+      const source = new ScriptedSource<number>([scripted(500)], { batch: 4, onNotify: fault });
+      counting(env, source, fault).sinkTo(new TransactionalSink(system, fault));
+      const result = await drive(env.executeAsync('restarts'), clock);
+      expect([...system.visible].sort()).toEqual(expected(500));
+      expect(result.status).toBe('finished');
+      expect(result.numRestarts).toBe(8 - faults);
+      expect(result.exceptions).toHaveLength(8 - faults);
+      expect(clock.pending).toBe(0);
+    },
+  );
+
+  it('has one identity and one result over all its starts, and each start has functions of its own', async () => {
+    let ids = 0;
+    const { clock, env } = environment({ createJobId: () => `job-${ids++}` });
+    let made = 0;
+    env
+      .fromSource(new ScriptedSource<number>([scripted(3)]), none, 'In')
+      .process<number>(() => {
+        const start = ++made;
+        return {
+          processElement: (n) => {
+            if (start < 3 && n === 2) boom();
+          },
+        };
+      })
+      .print();
+    env.setRestartStrategy(always, { fromTheBeginning: true });
+    const client = env.executeAsync('starts');
+    const result = await drive(client, clock);
+    expect(result).toMatchObject({ jobId: 'job-0', numRestarts: 2, status: 'finished' });
+    expect(client.snapshot()).toEqual(result);
+    expect([ids, made]).toEqual([1, 3]);
+  });
+
+  it('begins at the beginning without checkpoints, which has to be said: its sinks get records again', async () => {
+    const { clock, env } = environment();
+    const sink = new CollectingSink<number>();
+    let faults = 1;
+    let position = 0;
+    env
+      .addSource<number>({
+        snapshotState: () => position,
+        restoreState: (restored) => void (position = restored as number),
+        collect: (out) => {
+          out.collect(position++);
+          return position < 4;
+        },
+      })
+      .map((n) => {
+        if (n === 2 && faults-- > 0) boom();
+        return n;
+      })
+      .sinkTo(sink);
+    env.setRestartStrategy(always);
+    expect(() => env.executeAsync('beginning')).toThrow(StreamConfigError);
+    expect(() => env.executeAsync('beginning')).toThrow('fromTheBeginning: true');
+    env.setRestartStrategy(always, { fromTheBeginning: true });
+    await drive(env.executeAsync('beginning'), clock);
+    expect(sink.values).toEqual([0, 1, 0, 1, 2, 3]);
+  });
+
+  it("goes on from its own checkpoints where it was told to start with none ('restore: none')", async () => {
+    const { clock, env } = environment();
+    const storage = new MemoryStorage();
+    env.enableCheckpointing({ intervalMs: 2, storage, restore: 'none' });
+    env.setRestartStrategy(always);
+    const system = new ExternalSystem<string>();
+    let faults = 1;
+    const fault = () => {
+      if (storage.lastId !== undefined && faults-- > 0) boom();
+    };
+    const source = new ScriptedSource<number>([scripted(1_000)], { batch: 2 });
+    counting(env, source, fault).sinkTo(new TransactionalSink(system));
+    const result = await drive(env.executeAsync('none'), clock);
+    expect(result.numRestarts).toBe(1);
+    expect(result.checkpoints.restoredId).toBeGreaterThan(0);
+    expect([...system.visible].sort()).toEqual(expected(1_000));
+  });
+
+  it('ends with a record that no restart can help, whatever its strategy', async () => {
+    const { clock, env } = environment();
+    env.setRestartStrategy(always, { fromTheBeginning: true });
+    const strategy = WatermarkStrategy.forMonotonousTimestamps<number>().withTimestampAssigner(() => NaN);
+    env.fromSource(new ScriptedSource<number>([scripted(3)]), strategy, 'In').print();
+    const client = env.executeAsync('poison');
+    expect(await failureOf(drive(client, clock))).toMatchObject({ retryable: false });
+    expect(client.snapshot()).toMatchObject({
+      status: 'failed',
+      numRestarts: 0,
+      exceptions: [{ operator: 'In' }],
+    });
+  });
+});

@@ -1,0 +1,126 @@
+import type {
+  Clock,
+  CommitRequest,
+  Sink,
+  SinkContext,
+  SinkWriter,
+  SinkWriterContext,
+} from '../../src/index.js';
+import { silentLogger } from '../../src/index.js';
+import { ManualClock } from './manual-clock.js';
+import type { Random } from './random.js';
+
+export function sinkContext(parts: Partial<SinkContext> = {}): SinkContext {
+  return {
+    jobName: 'job',
+    jobId: '0123456789abcdef',
+    operatorUid: 'out',
+    parallelism: 1,
+    clock: new ManualClock(),
+    logger: silentLogger,
+    signal: new AbortController().signal,
+    ...parts,
+  };
+}
+
+export function writerContext(parts: Partial<SinkWriterContext> = {}): SinkWriterContext {
+  return { ...sinkContext(parts), subtaskIndex: 0, ...parts };
+}
+
+/** What a durable checkpoint has of the job. */
+interface Durable {
+  readonly checkpointId: number;
+  readonly position: number;
+  readonly states: readonly (readonly unknown[])[];
+  readonly pending: readonly CommitRequest<unknown>[];
+}
+
+export interface RunOptions {
+  readonly parallelism: number;
+  readonly clock: Clock & { advance(ms: number): void };
+  readonly random: Random;
+  /** Called where a crash is possible between the sink's own steps. */
+  readonly step: () => void;
+}
+
+/**
+ * A job that does nothing but write the numbers from 0 into a sink, over any number of runs: what an engine promises a
+ * sink, and no more. A run that throws has crashed; the next one goes on from the newest durable checkpoint.
+ */
+export class SinkRuns {
+  readonly #sink: Sink<number>;
+  readonly #records: number;
+  #durable: Durable | undefined;
+
+  constructor(sink: Sink<number>, records: number) {
+    this.#sink = sink;
+    this.#records = records;
+  }
+
+  async run({ parallelism, clock, random, step }: RunOptions): Promise<void> {
+    const restored = this.#durable;
+    let pending = [...(restored?.pending ?? [])];
+    let checkpointId = restored?.checkpointId ?? 0;
+    let position = restored?.position ?? 0;
+    const context = sinkContext({ clock, parallelism });
+    const committer = await this.#sink.createCommitter?.(context);
+    const globalCommitter = await this.#sink.createGlobalCommitter?.(context);
+    await committer?.recover?.(pending);
+    const writers: SinkWriter<number>[] = [];
+    for (let subtaskIndex = 0; subtaskIndex < parallelism; subtaskIndex++) {
+      const states = shareOf(restored?.states ?? [], subtaskIndex, parallelism);
+      writers.push(await this.#sink.createWriter({ ...context, subtaskIndex }, states));
+    }
+    const commit = async () => {
+      for (const id of [...new Set(pending.map((request) => request.checkpointId))].sort((a, b) => a - b)) {
+        if (id > this.#durable!.checkpointId) continue;
+        const requests = pending.filter((request) => request.checkpointId === id);
+        await committer?.commit(requests);
+        step();
+        await globalCommitter?.commit(requests);
+        step();
+        pending = pending.filter((request) => request.checkpointId !== id);
+      }
+    };
+    if (restored !== undefined) await commit();
+    let isOver = false;
+    while (!isOver) {
+      for (let batch = random.below(4); batch > 0; batch--) {
+        for (let size = random.below(8); size > 0 && position < this.#records; size--) {
+          const value = position++;
+          writers[value % parallelism]!.write(value, { timestamp: value * 1_000, currentWatermark: 0 });
+        }
+        for (const writer of writers) await writer.backPressure?.();
+        clock.advance(random.below(20));
+      }
+      isOver = position === this.#records;
+      if (isOver) for (const writer of writers) await writer.flush(true);
+      checkpointId++;
+      const states: (readonly unknown[])[] = [];
+      for (const [subtaskIndex, writer] of writers.entries()) {
+        await writer.flush(false);
+        for (const committable of (await writer.prepareCommit?.(checkpointId)) ?? []) {
+          pending.push({ checkpointId, subtaskIndex, committable });
+        }
+        states.push(writer.snapshotState?.(checkpointId) ?? []);
+      }
+      step();
+      // A checkpoint that could not be stored is tolerated: what it has prepared goes along with the next one.
+      if (!isOver && random.below(4) === 0) continue;
+      this.#durable = structuredClone({ checkpointId, position, states, pending });
+      step();
+      if (isOver || random.below(3) > 0) await commit();
+    }
+    for (const writer of writers) await writer.close();
+    await committer?.close?.();
+  }
+}
+
+function shareOf(
+  states: readonly (readonly unknown[])[],
+  subtaskIndex: number,
+  parallelism: number,
+): readonly unknown[] {
+  if (states.length === parallelism) return states[subtaskIndex]!;
+  return states.flat().filter((_, index) => index % parallelism === subtaskIndex);
+}
