@@ -1,8 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import PlainReporter from './tooling/plain-reporter.js';
 
-/** Packages are tested from their sources, so that a test never runs against a stale build. */
-const conditions = ['millrace-source', 'module', 'node', 'import', 'default'];
+/**
+ * Packages are tested from their sources, so that a test never runs against a stale build. Everything else resolves as Node
+ * resolves it, without the bundlers' condition `module`.
+ */
+const conditions = ['millrace-source', 'node', 'import', 'default'];
 
 const project = (folder: string, kind: 'unit' | 'integration', groupOrder: number) => ({
   resolve: { conditions },

@@ -5,6 +5,7 @@ import {
   FileCheckpointStorage,
   StreamExecutionEnvironment,
   WatermarkStrategy,
+  type CheckpointStorage,
   type Clock,
 } from '@millrace/core-stream';
 import type { Total } from './hash-sink.js';
@@ -23,6 +24,12 @@ export interface ProgramOptions {
   readonly checkpointIntervalMs?: number;
   readonly steadyState?: SteadyState;
   readonly clock?: Clock;
+  /** Where checkpoints go and come from; a temporary directory unless told. */
+  readonly storage?: CheckpointStorage;
+  /** Told how many events were made, poll by poll: what it throws fails the job. */
+  readonly onMade?: (count: number) => void;
+  /** The source's, where it is not that of the program. */
+  readonly sourceParallelism?: number;
 }
 
 /** The windows of q12, which end by the clock. */
@@ -31,6 +38,7 @@ const PROCESSING_TIME_WINDOW_MS = 10_000;
 /** Runs a query as a program on the engine. Checkpoints go to a temporary directory. */
 export async function runProgram(options: ProgramOptions): Promise<RowHashResult> {
   const { query, events, seed, parallelism, checkpointIntervalMs, steadyState, clock } = options;
+  const { storage, onMade, sourceParallelism } = options;
   const hash = new RowHash();
   const isByClock = query === 'q12';
   const total: Total = {
@@ -46,12 +54,21 @@ export async function runProgram(options: ProgramOptions): Promise<RowHashResult
   const source = new NexmarkSource({
     events,
     seed,
-    onMade: (count) => steadyState?.advance(count),
+    onMade: (count) => {
+      steadyState?.advance(count);
+      onMade?.(count);
+    },
     ...(isByClock ? { lingerMs: PROCESSING_TIME_WINDOW_MS } : {}),
   });
-  PROGRAMS[query](env.fromSource(source, WatermarkStrategy.forMonotonousTimestamps(), 'nexmark'), total);
+  const stream = env.fromSource(source, WatermarkStrategy.forMonotonousTimestamps(), 'nexmark');
+  if (sourceParallelism !== undefined) stream.setParallelism(sourceParallelism);
+  PROGRAMS[query](stream, total);
   if (checkpointIntervalMs === undefined) {
     await env.execute(`nexmark-${query}`);
+    return hash.result();
+  }
+  if (storage !== undefined) {
+    await env.enableCheckpointing({ intervalMs: checkpointIntervalMs, storage }).execute(`nexmark-${query}`);
     return hash.result();
   }
   const directory = await mkdtemp(join(tmpdir(), 'nexmark-'));

@@ -61,7 +61,13 @@ export class OperatorError extends StreamError {
 /** A checkpoint cannot be written, read or trusted. */
 export class CheckpointError extends StreamError {
   override readonly code = 'MILLRACE_CHECKPOINT';
-  override readonly retryable = false;
+  /** Not unless told: what cannot be trusted now cannot be trusted later. */
+  override readonly retryable: boolean;
+
+  constructor(message: string, options: StreamErrorOptions & { readonly retryable?: boolean } = {}) {
+    super(message, options);
+    this.retryable = options.retryable ?? false;
+  }
 }
 
 /** The job was cancelled by its owner. */

@@ -182,12 +182,12 @@ export type {
 } from './connectors/source.js';
 export type {
   CommitRequest,
-  CommitRetry,
   Committer,
   CommitterContext,
   GlobalCommitter,
   Sink,
   SinkContext,
+  SinkRetry,
   SinkWriteContext,
   SinkWriter,
   SinkWriterContext,
@@ -226,6 +226,16 @@ export type { DateTimeBucketsOptions } from './connectors/date-time-buckets.js';
 export type { RecordEncoder } from './connectors/record-encoder.js';
 export type { RollingOptions } from './connectors/rolling-policy.js';
 export type { SinkFile, SinkFileSystem } from './connectors/sink-file-system.js';
+export { UpsertSink } from './connectors/upsert-sink.js';
+export type {
+  SqlRow,
+  SqlValue,
+  UpsertBatching,
+  UpsertConnection,
+  UpsertSinkOptions,
+} from './connectors/upsert-sink.js';
+export { sqlUpsert } from './connectors/sql-upsert.js';
+export type { SqlDialect, SqlUpsertOptions, UpsertStatement } from './connectors/sql-upsert.js';
 export type {
   AsyncIterableInput,
   AsyncIterableOptions,
@@ -251,8 +261,30 @@ export type {
   OperatorResult,
 } from './runtime/job-result.js';
 export type { FailureReport } from './runtime/failure-report.js';
-export { silentLogger } from './runtime/logger.js';
-export type { LogFields, Logger } from './runtime/logger.js';
+export type { Counter } from './metrics/counter.js';
+export type {
+  CheckpointCompletedEvent,
+  CheckpointFailedEvent,
+  CommitEvent,
+  DiagnosticsChannel,
+  DiagnosticsEvent,
+  DiagnosticsEvents,
+  JobRestartEvent,
+  JobStatusEvent,
+  OperatorFailureEvent,
+} from './metrics/diagnostics.js';
+export type { Histogram } from './metrics/histogram.js';
+export type { Meter, MetricGroup, MetricOptions } from './metrics/metric-group.js';
+export type {
+  Metric,
+  MetricFamily,
+  MetricIdentity,
+  MetricRegistry,
+  MetricType,
+  MetricVariables,
+} from './metrics/metric-registry.js';
+export { fieldsFirst, silentLogger } from './runtime/logger.js';
+export type { FieldsFirstLogger, LogFields, Logger } from './runtime/logger.js';
 export type { PlanDescription } from './plan/execution-plan.js';
 export type { RuntimeMode } from './plan/planner.js';
 

@@ -24,12 +24,13 @@ import {
 } from '../plan/execution-plan.js';
 import { createExecutionPlan, type RuntimeMode } from '../plan/planner.js';
 import { canGenerateCode } from '../runtime/chain-compiler.js';
-import type { CheckpointConfig } from '../runtime/job-options.js';
+import { requireValid, type CheckpointConfig } from '../runtime/job-options.js';
 import type { JobExecutionResult } from '../runtime/job-result.js';
+import { JobMetrics } from '../metrics/job-metrics.js';
 import { createDescriber } from '../runtime/describe-value.js';
 import { JobSupervisor } from '../runtime/job-supervisor.js';
 import { LocalJob } from '../runtime/local-job.js';
-import { silentLogger, type Logger } from '../runtime/logger.js';
+import { scopedLogger, silentLogger, type Logger } from '../runtime/logger.js';
 import { RestartStrategies, type RestartStrategy } from '../runtime/restart-strategy.js';
 import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { systemClock, type Clock } from '../time/clock.js';
@@ -225,17 +226,7 @@ export class StreamExecutionEnvironment {
    * two-phase sinks commit.
    */
   enableCheckpointing(config: CheckpointConfig): this {
-    if (!(config.intervalMs > 0)) {
-      throw new StreamConfigError(
-        `The checkpoint interval must be more than 0 milliseconds, got ${config.intervalMs}`,
-      );
-    }
-    const { maxPendingCommits } = config;
-    if (maxPendingCommits !== undefined && !(Number.isInteger(maxPendingCommits) && maxPendingCommits > 0)) {
-      throw new StreamConfigError(
-        `maxPendingCommits must be a whole number above 0, got ${maxPendingCommits}`,
-      );
-    }
+    requireValid(config);
     this.#checkpointing = config;
     return this;
   }
@@ -284,6 +275,7 @@ export class StreamExecutionEnvironment {
     if (this.#restartStrategy.kind !== 'none' && checkpointing === undefined) this.#requireFromTheBeginning();
     const describer = createDescriber(this.#options);
     const jobId = createJobId(); // of a job without checkpoints it is the same after every restart too
+    const metrics = new JobMetrics(jobName, clock, logger);
     const supervisor = new JobSupervisor({
       restartStrategy: this.#restartStrategy,
       clock,
@@ -301,23 +293,26 @@ export class StreamExecutionEnvironment {
           jobName,
           plan,
           clock,
-          logger,
+          logger: scopedLogger(logger, { job: jobName }),
+          metrics,
           describer,
           watermarkIntervalMs: this.#watermarkIntervalMs,
           batch: batchOptions(this.#options),
           isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
           // 'none' is about what was there before the first start.
           checkpointing:
-            attempt === 1 || checkpointing === undefined
-              ? checkpointing
-              : { ...checkpointing, restore: 'latest' },
+            attempt > 1 && checkpointing?.restore === 'none'
+              ? { ...checkpointing, restore: 'latest' }
+              : checkpointing,
           createJobId: () => jobId,
           cancellationTimeoutMs: this.#options.cancellationTimeoutMs ?? DEFAULT_CANCELLATION_TIMEOUT_MS,
           onFailing,
         }),
     });
+    metrics.addJob(() => supervisor.snapshot());
     return {
       snapshot: () => supervisor.snapshot(),
+      metrics: metrics.registry,
       cancel: (reason) => supervisor.cancel(reason),
       result: supervisor.run(),
     };

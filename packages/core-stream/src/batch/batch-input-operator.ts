@@ -55,14 +55,15 @@ class BatchInputOperator implements StreamOperator {
   #sortKey: string | undefined;
 
   constructor(inner: StreamOperator, context: OperatorContext, spec: OperatorSpec, options: BatchOptions) {
-    const { operatorName, subtaskIndex } = context;
+    const { operatorName, subtaskIndex, describer } = context;
     this.#inner = inner;
-    this.#at = { name: operatorName, subtaskIndex };
+    this.#at = { name: operatorName, subtaskIndex, describer };
     this.#isKeyed = spec.keySelectors !== undefined;
     this.#keySelectors = spec.keySelectors ?? [];
     this.#readFirst = spec.needs?.readFirst;
     this.#sorter = new KeySorter({
       operatorName,
+      describer,
       order: this.#isKeyed ? 'key-and-time' : 'arrival',
       maxRecords: options.sortBufferRecords,
       directory: options.spillDirectory,

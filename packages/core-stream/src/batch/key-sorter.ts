@@ -14,7 +14,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StreamRecordError } from '../errors.js';
-import { describeValue } from '../runtime/describe-value.js';
+import { plainDescriber, type Describer } from '../runtime/describe-value.js';
 import { RecordBuffer } from './record-buffer.js';
 import { byArrival, byKeyAndTime, MergedCursor, type SortedCursor } from './sorted-cursor.js';
 import { RunCursor, writeRun } from './sorted-run.js';
@@ -25,6 +25,7 @@ const FAN_IN = 64;
 export interface KeySorterOptions {
   /** For messages. */
   readonly operatorName: string;
+  readonly describer?: Describer;
   /** `arrival`: the records are only kept, for later. */
   readonly order: 'key-and-time' | 'arrival';
   /** How many records are in memory at most; what comes beyond them is written to files. */
@@ -111,9 +112,9 @@ export class KeySorter {
   }
 
   #notPlain(value: unknown, cause: StreamRecordError): StreamRecordError {
-    const { operatorName, maxRecords } = this.#options;
+    const { operatorName, maxRecords, describer = plainDescriber } = this.#options;
     return new StreamRecordError(
-      `'${operatorName}' has more than ${maxRecords} records to sort, and cannot write the record ${describeValue(value)} to disk: ` +
+      `'${operatorName}' has more than ${maxRecords} records to sort, and cannot write the record ${describer.describeRecord(value)} to disk: ` +
         `${cause.message} Map records to plain data before keyBy, or raise the environment's batchSortBufferRecords.`,
       { cause, details: { operator: operatorName } },
     );

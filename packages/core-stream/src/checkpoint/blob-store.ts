@@ -1,7 +1,4 @@
-import type { ByteRange } from './checkpoint-storage.js';
-
-/** The bytes of an object, piece by piece; produced while they are written where there are many. */
-export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+import type { ByteRange, Chunks } from './checkpoint-storage.js';
 
 /** An object in a store. */
 export interface BlobInfo {

@@ -2,6 +2,9 @@ import type { CheckpointData, JobLineage } from './checkpoint-data.js';
 
 export type { CheckpointData, JobLineage } from './checkpoint-data.js';
 
+/** The bytes of an object, piece by piece; produced while they are written where there are many. */
+export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
 /** Part of an object, in bytes. */
 export interface ByteRange {
   readonly offset: number;
@@ -42,8 +45,8 @@ export interface CheckpointStorage {
    *   newer one already, or another process has claimed it: then another process runs the same job
    */
   write(checkpoint: CheckpointData): Promise<number>;
-  /** Stores an immutable object; an `id` is used once. */
-  putSegment(id: string, chunks: readonly Uint8Array[]): Promise<void>;
+  /** Stores an immutable object; an `id` is used once, except to try again what has failed. */
+  putSegment(id: string, chunks: Chunks): Promise<void>;
   /** @throws CheckpointError `MILLRACE_CHECKPOINT` where it is not there */
   readSegment(id: string, range: ByteRange): Promise<Uint8Array>;
 }

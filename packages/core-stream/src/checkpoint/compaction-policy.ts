@@ -19,28 +19,21 @@ export interface MergeRange {
 }
 
 export function tierOf(bytes: number): number {
-  return bytes < SMALLEST_TIER_BYTES ? 0 : 1 + Math.floor(Math.log2(bytes / SMALLEST_TIER_BYTES) / Math.log2(FANOUT));
+  return bytes < SMALLEST_TIER_BYTES
+    ? 0
+    : 1 + Math.floor(Math.log2(bytes / SMALLEST_TIER_BYTES) / Math.log2(FANOUT));
 }
 
 /** `sizes` in bytes, oldest first. `undefined` where all is well. */
 export function chooseMerge(sizes: readonly number[]): MergeRange | undefined {
   const tiers = sizes.map(tierOf);
-  let start = tiers.length; // of the newest segments that are of one tier
-  for (let i = tiers.length - 1; i >= 0; i--) {
-    const newer = tiers[i + 1];
-    if (newer !== undefined && tiers[i]! < newer) {
-      let first = i;
-      while (first > 0 && tiers[first - 1]! < newer) first--;
-      return { start: first, end: i + 2 };
-    }
-    if (tiers[i] !== newer) start = i + 1;
-    if (start - i >= FANOUT) return wholeTier(tiers, i, start);
+  for (let newest = tiers.length - 1; newest > 0; newest--) {
+    const tier = tiers[newest]!;
+    let start = newest;
+    while (start > 0 && tiers[start - 1]! < tier) start--;
+    if (start < newest) return { start, end: newest + 1 };
+    while (start > 0 && tiers[start - 1] === tier) start--;
+    if (newest + 1 - start >= FANOUT) return { start, end: newest + 1 };
   }
   return undefined;
-}
-
-function wholeTier(tiers: readonly number[], from: number, end: number): MergeRange {
-  let start = from;
-  while (start > 0 && tiers[start - 1] === tiers[from]) start--;
-  return { start, end };
 }

@@ -9,8 +9,8 @@
  * 3. With `ifAbsent` a link instead of a rename gives the name: it fails where the name is taken.
  */
 import { dirname, join, resolve } from 'node:path';
-import type { BlobInfo, BlobStore, Chunks, PutOptions } from './blob-store.js';
-import type { ByteRange } from './checkpoint-storage.js';
+import type { BlobInfo, BlobStore, PutOptions } from './blob-store.js';
+import type { ByteRange, Chunks } from './checkpoint-storage.js';
 import { nodeFileSystem, type DirectoryEntry, type FileSystem, type WritableFile } from './file-system.js';
 
 /** What is written and has no name yet. */
@@ -186,7 +186,9 @@ export class FileBlobStore implements BlobStore {
   /** Also those of a process that lives and has lost the store: its `put` fails. */
   async removeLeftovers(): Promise<void> {
     const root = await this.#entries(this.#root);
-    const directories = root.filter(({ isDirectory }) => isDirectory).map(({ name }) => join(this.#root, name));
+    const directories = root
+      .filter(({ isDirectory }) => isDirectory)
+      .map(({ name }) => join(this.#root, name));
     for (const directory of [this.#root, ...directories]) {
       const entries = directory === this.#root ? root : await this.#entries(directory);
       for (const { name } of entries) {

@@ -159,7 +159,7 @@ export function newestEntries(slices: readonly Uint8Array[]): ReadonlyMap<string
   return newest;
 }
 
-function identityOf(id: Uint8Array): string {
+export function identityOf(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
 }
 

@@ -35,7 +35,6 @@ export class FileSinkCommitter implements Committer<FileCommittable> {
     await this.#directory.makeBuckets(buckets);
     for (const file of files) await this.#show(file);
     for (const bucket of buckets) await this.#directory.syncBucket(bucket); // invariant 3
-    await this.#directory.syncInProgress();
   }
 
   async #show(file: FinishedFile): Promise<void> {

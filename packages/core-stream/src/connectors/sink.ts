@@ -105,13 +105,13 @@ export interface Committer<CommT> {
    */
   commit(requests: readonly CommitRequest<CommT>[]): Promise<void>;
   /** When a rejected `commit` is repeated without the job failing; never unless told. `AsyncRetryStrategies` makes one. */
-  readonly retry?: CommitRetry;
+  readonly retry?: SinkRetry;
   /** Called once, after the last commit or after a failure. */
   close?(): void | Promise<void>;
 }
 
-/** Says whether and when a rejected commit is repeated. */
-export type CommitRetry = Pick<AsyncRetryStrategy<never>, 'maxAttempts' | 'delayMs' | 'retryOnError'>;
+/** Says whether and when something that a sink has failed at is tried again. */
+export type SinkRetry = Pick<AsyncRetryStrategy<never>, 'maxAttempts' | 'delayMs' | 'retryOnError'>;
 
 /**
  * The last step of a checkpoint's commit, for what is about all of it: a manifest, a `_SUCCESS` file, a notice to readers.
@@ -124,7 +124,7 @@ export interface GlobalCommitter<CommT> {
    * failure the committer and this are called again, so it must be safe to repeat.
    */
   commit(requests: readonly CommitRequest<CommT>[]): Promise<void>;
-  readonly retry?: CommitRetry;
+  readonly retry?: SinkRetry;
   /** Called once, before the committer's `close`. */
   close?(): void | Promise<void>;
 }

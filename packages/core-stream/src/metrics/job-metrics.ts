@@ -1,4 +1,6 @@
 /** The metrics of one job over all its runs: what the engine itself registers, and where functions register theirs. */
+import type { OperatorCheckpoint } from '../checkpoint/checkpoint-data.js';
+import type { CheckpointStatistics } from '../runtime/job-result.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Clock } from '../time/clock.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
@@ -19,6 +21,12 @@ export interface OperatorScope {
   readonly subtaskIndex: number;
 }
 
+/** Whose metrics they are: a chain of operators. */
+export interface TaskScope {
+  readonly id: number;
+  readonly name: string;
+}
+
 /** What an operator's own metrics are read from. */
 export interface OperatorReadings {
   readonly metrics: OperatorMetrics;
@@ -27,6 +35,17 @@ export interface OperatorReadings {
     /** Of a source: the timestamp of its last record. */
     readonly lastEventTime?: number;
   };
+}
+
+/** What the metrics of a job are read from. */
+export interface JobReadings {
+  readonly numRestarts: number;
+  readonly checkpoints: CheckpointStatistics;
+}
+
+interface StateSize {
+  readonly bytes: number;
+  readonly rows: number;
 }
 
 export class JobMetrics {
@@ -39,6 +58,9 @@ export class JobMetrics {
   readonly #scope: MetricScope;
   readonly #variables: { readonly job_name: string };
   #ofRun: ScopedMetricGroup[] = [];
+  #restoredAt: number | undefined;
+  /** By operator uid. */
+  readonly #stateSizes = new Map<string, StateSize>();
 
   constructor(jobName: string, clock: Clock, logger: Logger) {
     this.registry = new JobMetricRegistry(logger);
@@ -49,9 +71,65 @@ export class JobMetrics {
     this.job = new ScopedMetricGroup(this.#scope, 'job', this.#variables);
   }
 
+  /** Registers what the engine counts of the job anyway; `read` gives it as it stands. */
+  addJob(read: () => JobReadings): void {
+    const { job } = this;
+    job.counted('numRestarts', () => read().numRestarts, 'Restarts of the job.');
+    job.counted(
+      'numberOfCompletedCheckpoints',
+      () => read().checkpoints.completed,
+      'Checkpoints that this run has completed.',
+    );
+    const gauges: readonly (readonly [string, (of: CheckpointStatistics) => number | undefined, string])[] = [
+      ['lastCompletedCheckpointId', ({ lastId }) => lastId, 'The newest checkpoint of this run.'],
+      [
+        'lastCheckpointDuration',
+        ({ lastDurationMs }) => lastDurationMs,
+        'From its trigger until it was durable, in milliseconds.',
+      ],
+      ['lastCheckpointSize', ({ lastSizeBytes }) => lastSizeBytes, 'Bytes that were written for it.'],
+      [
+        'pendingCommits',
+        ({ pendingCommits }) => pendingCommits,
+        'Checkpoints that are durable and not committed by all sinks.',
+      ],
+    ];
+    for (const [name, of, description] of gauges)
+      job.gauge(name, () => of(read().checkpoints), { description });
+    job.gauge('lastCheckpointRestoreTimestamp', () => this.#restoredAt, {
+      description: 'When a checkpoint was restored for the last time, in epoch milliseconds.',
+    });
+  }
+
+  /** A checkpoint is being restored. */
+  restored(): void {
+    this.#restoredAt = this.#clock.now();
+  }
+
+  /** What every operator holds in a checkpoint that has been completed. */
+  checkpointed(operators: readonly OperatorCheckpoint[]): void {
+    for (const operator of operators) {
+      const isNew = !this.#stateSizes.has(operator.uid);
+      this.#stateSizes.set(operator.uid, sizeOf(operator));
+      if (isNew) this.#addStateSize(operator);
+    }
+  }
+
+  #addStateSize({ name, uid }: OperatorCheckpoint): void {
+    const group = this.#group('operator', { operator_name: name, operator_uid: uid });
+    group.gauge('lastCheckpointStateSize', () => this.#stateSizes.get(uid)?.bytes, {
+      description: 'Bytes that the last checkpoint holds of the operator, all subtasks together.',
+    });
+    group.gauge('lastCheckpointStateRows', () => this.#stateSizes.get(uid)?.rows, {
+      description:
+        'Rows that the last checkpoint holds of it, those included that were replaced or removed since they were written.',
+    });
+  }
+
   /** Takes away what an earlier run has left: its last values could be read until now. */
   startRun(): void {
     for (const group of this.#ofRun.splice(0)) group.close();
+    this.#stateSizes.clear();
   }
 
   /** Where an operator's function, source or sink registers its own. */
@@ -91,9 +169,13 @@ export class JobMetrics {
     }
   }
 
-  /** Registers what the engine measures of a task, which measures it in what this returns. */
-  addTask(name: string, subtaskIndex: number): TaskTimes {
-    const group = this.#group('task', { task_name: name, subtask_index: String(subtaskIndex) });
+  /** Registers what the engine measures of a task. Returns where the task measures it. */
+  addTask({ id, name }: TaskScope, subtaskIndex: number): TaskTimes {
+    const group = this.#group('task', {
+      task_name: name,
+      task_id: String(id),
+      subtask_index: String(subtaskIndex),
+    });
     const times = new TaskTimes(this.meterClock);
     const idle = (at: number) => times.idleMsAt(at);
     const backPressured = (at: number) => times.backPressuredMsAt(at);
@@ -115,6 +197,14 @@ export class JobMetrics {
     this.#ofRun.push(group);
     return group;
   }
+}
+
+function sizeOf({ subtasks, segments }: OperatorCheckpoint): StateSize {
+  const bytes = [...subtasks.map((subtask) => subtask.length), ...segments.map((segment) => segment.bytes)];
+  return {
+    bytes: bytes.reduce((sum, size) => sum + size, 0),
+    rows: segments.reduce((sum, segment) => sum + segment.rows, 0),
+  };
 }
 
 function known(watermark: number): number | undefined {

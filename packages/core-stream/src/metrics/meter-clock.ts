@@ -39,7 +39,7 @@ export class MeterClock {
     const last = this.#now;
     this.#now = now;
     if (now - this.#sampledAt >= SAMPLE_INTERVAL_MS) {
-      if (last > this.#sampledAt) this.#sample(last); // invariant 2
+      this.#sample(last); // invariant 2
       this.#sample(now);
     }
     return now;

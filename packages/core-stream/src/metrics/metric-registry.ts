@@ -149,7 +149,11 @@ export class JobMetricRegistry implements MetricRegistry {
           return gauge.value();
         } catch (error) {
           if (!hasFailed) {
-            this.#logger.warn('a gauge failed', { metric: name, ...gauge.variables, error: messageOf(error) });
+            this.#logger.warn('a gauge failed', {
+              metric: name,
+              ...gauge.variables,
+              error: messageOf(error),
+            });
           }
           hasFailed = true;
           return undefined;

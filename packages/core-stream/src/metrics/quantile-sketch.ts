@@ -58,7 +58,6 @@ export class QuantileSketch {
     }
   }
 
-
   /** For each of `ranks`, 0 to 1, ascending, the value below which that share lies; `undefined` without values. */
   quantiles(ranks: readonly number[]): readonly (number | undefined)[] {
     const buckets = [...this.#buckets].sort(([a], [b]) => a - b);
@@ -67,7 +66,8 @@ export class QuantileSketch {
     let passed = 0;
     return ranks.map((rank) => {
       const position = Math.floor(rank * (count - 1));
-      while (index < buckets.length && passed + buckets[index]![1] <= position) passed += buckets[index++]![1];
+      while (index < buckets.length && passed + buckets[index]![1] <= position)
+        passed += buckets[index++]![1];
       const bucket = buckets[index];
       return bucket === undefined ? undefined : middleOf(bucket[0]);
     });

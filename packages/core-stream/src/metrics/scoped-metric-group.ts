@@ -125,9 +125,7 @@ export class ScopedMetricGroup implements MetricGroup {
   ): void {
     requireName(name, 'metric');
     const identity = { name: `${this.#path}_${name}`, type, description };
-    this.#removals.push(
-      this.#scope.registry.add(identity, { variables: this.variables, value, histogram }),
-    );
+    this.#removals.push(this.#scope.registry.add(identity, { variables: this.variables, value, histogram }));
   }
 
   #once<M>(name: string, type: MetricType, create: () => M): M {

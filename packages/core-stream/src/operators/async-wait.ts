@@ -14,8 +14,8 @@
 import { StreamConfigError } from '../errors.js';
 import type { AsyncFunction, AsyncFunctionFactory } from '../functions/async-function.js';
 import type { AsyncRetryStrategy } from '../functions/async-retry.js';
-import { describeValue } from '../runtime/describe-value.js';
-import { operatorError } from '../runtime/operator-error.js';
+import { describeValue, type Describer } from '../runtime/describe-value.js';
+import { recordError } from '../runtime/operator-error.js';
 import { shareOf } from '../state/redistribution.js';
 import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
@@ -198,7 +198,7 @@ class AsyncWaitOperator implements StreamOperator {
   #handle(call: AsyncCall): void {
     const { settlement, isRejected } = call;
     call.settlement = undefined;
-    if (!isRejected) checkResults('asyncInvoke', settlement);
+    if (!isRejected) checkResults('asyncInvoke', settlement, this.#context.describer);
     if (this.#isWorthRetrying(call.attempt, settlement, isRejected)) {
       const delayMs = this.#options.retry!.delayMs(call.attempt);
       call.cancelRetry = this.#context.schedule(delayMs, () => this.#invoke(call));
@@ -243,7 +243,7 @@ class AsyncWaitOperator implements StreamOperator {
     try {
       if (this.#function.timeout === undefined) throw error;
       const results = this.#function.timeout(call.value);
-      checkResults('timeout', results);
+      checkResults('timeout', results, this.#context.describer);
       this.#queue.complete(call, results);
     } catch (cause) {
       throw this.#failure(call, cause);
@@ -251,14 +251,14 @@ class AsyncWaitOperator implements StreamOperator {
   }
 
   #failure(call: AsyncCall, cause: unknown): Error {
-    const { operatorName: name, subtaskIndex } = this.#context;
-    const attempt = call.attempt === 1 ? '' : ` in attempt ${call.attempt}`;
-    const doing = `processing the record ${describeValue(call.value)}${attempt}`;
-    return operatorError(cause, { name, subtaskIndex }, doing);
+    const { operatorName: name, subtaskIndex, describer } = this.#context;
+    const attempt = call.attempt === 1 ? '' : `, in attempt ${call.attempt},`;
+    const doing = `processing${attempt} the record`;
+    return recordError(cause, { name, subtaskIndex, describer }, call.value, doing);
   }
 }
 
-function checkResults(method: string, results: unknown): asserts results is readonly unknown[] {
+function checkResults(method: string, results: unknown, describer: Describer): asserts results is readonly unknown[] {
   if (Array.isArray(results)) return;
-  throw new TypeError(`${method} gave ${describeValue(results)}, not an array of results`);
+  throw new TypeError(`${method} gave ${describer.describeRecord(results)}, not an array of results`);
 }

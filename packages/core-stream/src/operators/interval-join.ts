@@ -14,7 +14,7 @@ import type { JoinType, ProcessJoinFunction } from '../functions/join-functions.
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { lowestWatermark } from '../time/restored-watermark.js';
 import { JoinOutput } from './join-output.js';
-import { KeyedBuffers, type KeyBuffers, type KeyedBuffersSnapshot } from './keyed-buffers.js';
+import { KeyedBuffers, type KeyBuffers } from './keyed-buffers.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 import type { Buffered, TimeBuffer } from './time-buffer.js';
 
@@ -32,7 +32,6 @@ export interface IntervalJoinOptions {
 
 interface Snapshot {
   readonly watermark: number;
-  readonly keys: KeyedBuffersSnapshot;
 }
 
 export function intervalJoinOperator(options: IntervalJoinOptions): OperatorFactory {
@@ -61,11 +60,7 @@ class IntervalJoinOperator implements StreamOperator {
     this.#join = new JoinOutput(context, output, options.join);
     const restored = (context.restored ?? []) as readonly Snapshot[];
     this.#watermark = lowestWatermark(restored.map(({ watermark }) => ({ watermark, isIdle: false })));
-    this.#buffers = new KeyedBuffers(
-      context,
-      restored.map(({ keys }) => keys),
-      (buffers, time) => this.#advanceKey(buffers, time),
-    );
+    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time));
   }
 
   get lateRecordsDropped(): number {
@@ -124,7 +119,7 @@ class IntervalJoinOperator implements StreamOperator {
   }
 
   snapshotState(): Snapshot {
-    return { watermark: this.#watermark, keys: this.#buffers.snapshot() };
+    return { watermark: this.#watermark };
   }
 
   #isLate(value: unknown, timestamp: number, tag: OutputTag<unknown> | undefined): boolean {

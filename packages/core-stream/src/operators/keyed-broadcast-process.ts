@@ -18,7 +18,7 @@ import {
   type BroadcastStateDescriptor,
   type BroadcastStateSnapshot,
 } from '../state/broadcast-state.js';
-import type { HeapKeyedState } from '../state/heap-keyed-state.js';
+import type { KeyedStateBackend } from '../state/keyed-state-backend.js';
 import type {
   AggregatingStateDescriptor,
   ListStateDescriptor,
@@ -129,13 +129,13 @@ class KeyedSide
 }
 
 class BroadcastSide extends BroadcastFunctionContext implements KeyedBroadcastContext<unknown> {
-  readonly #keyedState: HeapKeyedState;
+  readonly #keyedState: KeyedStateBackend;
 
   constructor(
     operator: OperatorContext,
     target: Output,
     broadcastState: HeapBroadcastState,
-    keyedState: HeapKeyedState,
+    keyedState: KeyedStateBackend,
   ) {
     super(operator, target, broadcastState);
     this.#keyedState = keyedState;
@@ -152,7 +152,7 @@ class BroadcastSide extends BroadcastFunctionContext implements KeyedBroadcastCo
   }
 }
 
-function handleOf(state: HeapKeyedState, descriptor: AnyDescriptor): unknown {
+function handleOf(state: KeyedStateBackend, descriptor: AnyDescriptor): unknown {
   switch (descriptor.kind) {
     case 'value':
       return state.getState(descriptor);

@@ -16,18 +16,20 @@ import type {
   TimeDomain,
   TimerService,
 } from '../functions/functions.js';
-import { HeapKeyedState, type KeyedStateSnapshot } from '../state/heap-keyed-state.js';
-import { TimerQueue, type TimerSnapshot } from '../time/timer-service.js';
+import type { KeyedStateBackend, KeyedStateSnapshot } from '../state/keyed-state-backend.js';
+import { TimerQueue } from '../time/timer-service.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { FunctionContext } from './function-context.js';
 import type { Output } from './operator.js';
+import { restoredEventTime } from './restored-event-time.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 import { synchronous } from './synchronous.js';
 
+/** What is not in rows. */
 export interface KeyedFunctionSnapshot {
-  readonly state: readonly KeyedStateSnapshot[];
-  readonly eventTimers: readonly TimerSnapshot[];
-  readonly processingTimers: readonly TimerSnapshot[];
+  readonly state: KeyedStateSnapshot;
+  /** What had been reached: state that had expired by then stays so. */
+  readonly eventTime: number;
 }
 
 /** What the user's function has besides its records. */
@@ -37,11 +39,11 @@ interface TimedFunction {
 }
 
 export class KeyedFunctionContext extends FunctionContext implements OnTimerContext<unknown>, TimerService {
-  readonly state: HeapKeyedState;
+  readonly state: KeyedStateBackend;
   readonly runtimeContext: KeyedRuntimeContext;
   timeDomain: TimeDomain = 'event-time';
-  readonly #eventTimers = new TimerQueue();
-  readonly #processingTimers = new TimerQueue();
+  readonly #eventTimers: TimerQueue;
+  readonly #processingTimers: TimerQueue;
   readonly #fireEventTimer = (timestamp: number, key: unknown): void =>
     this.#fire('event-time', timestamp, key);
   readonly #fireProcessingTimer = (timestamp: number, key: unknown): void =>
@@ -50,21 +52,23 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
   #wakeUp: { readonly at: number; readonly cancel: () => void } | undefined;
   #isFinished = false;
   /** What state ages by: the watermark; while it advances, the time of the timer that fires. */
-  #eventTime = MIN_TIMESTAMP;
+  #eventTime: number;
 
   /** `restored` are the snapshots of all subtasks. */
   constructor(operator: FunctionOperatorContext, target: Output, restored: readonly unknown[] = []) {
     super(operator, target);
-    const state = new HeapKeyedState(operator.maxParallelism, {
-      processingTime: () => operator.clock.now(),
-      eventTime: () => this.#eventTime,
-    });
+    const snapshots = restored as readonly KeyedFunctionSnapshot[];
+    this.#eventTime = restoredEventTime(
+      operator,
+      snapshots.map(({ eventTime }) => eventTime),
+    );
+    const state = operator.createKeyedState(
+      snapshots.map((snapshot) => snapshot.state),
+      { processingTime: () => operator.clock.now(), eventTime: () => this.#eventTime },
+    );
     this.state = state;
-    for (const snapshot of restored as readonly KeyedFunctionSnapshot[]) {
-      state.restore(snapshot.state, operator.keyGroups);
-      this.#eventTimers.restore(snapshot.eventTimers, operator.keyGroups);
-      this.#processingTimers.restore(snapshot.processingTimers, operator.keyGroups);
-    }
+    this.#eventTimers = new TimerQueue('event-timers', operator);
+    this.#processingTimers = new TimerQueue('processing-timers', operator);
     this.runtimeContext = {
       operatorName: operator.operatorName,
       subtaskIndex: operator.subtaskIndex,
@@ -136,7 +140,7 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
   processWatermark(timestamp: number): void {
     this.currentWatermark = timestamp;
     this.#fireEventTimers();
-    this.#eventTime = timestamp;
+    if (timestamp > this.#eventTime) this.#eventTime = timestamp;
     this.target.emitWatermark(timestamp); // invariant 1
   }
 
@@ -152,23 +156,18 @@ export class KeyedFunctionContext extends FunctionContext implements OnTimerCont
   }
 
   snapshot(checkpointId: number): KeyedFunctionSnapshot {
-    const { maxParallelism } = this.operator;
     if (this.#function.snapshotState !== undefined) {
       this.state.clearCurrentKey();
       this.#function.snapshotState(checkpointId);
     }
-    return {
-      state: this.state.snapshot(),
-      eventTimers: this.#eventTimers.snapshot(maxParallelism),
-      // They will not fire in this run, nor in one that goes on from its end (invariant 3).
-      processingTimers: this.#isFinished ? [] : this.#processingTimers.snapshot(maxParallelism),
-    };
+    return { state: this.state.snapshot(), eventTime: this.#eventTime };
   }
 
   /** At the end of the input, and when the subtask is closed. */
   finish(): void {
-    this.#isFinished = true; // invariant 3
+    this.#isFinished = true;
     this.#wakeUp?.cancel();
+    this.#processingTimers.clear(); // invariant 3: nor in a run that goes on from the end of this one
   }
 
   #fireEventTimers(): void {

@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock.js';
 import type { MetricGroup } from '../metrics/metric-group.js';
+import type { Describer } from '../runtime/describe-value.js';
 import type { Logger } from '../runtime/logger.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
 import type { KeyedRowFormat, KeyedRows } from '../state/keyed-rows.js';
@@ -30,6 +31,8 @@ export interface OperatorContext {
   readonly logger: Logger;
   readonly metrics: MetricGroup;
   readonly signal: AbortSignal;
+  /** For records in messages. */
+  readonly describer: Describer;
   readonly watermarkIntervalMs: number;
   /** Batch mode: keyed records come grouped by key, and only final results are emitted. */
   readonly isBatch: boolean;

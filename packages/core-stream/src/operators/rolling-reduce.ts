@@ -5,7 +5,7 @@
  */
 import type { ReduceFunction } from '../functions/functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
-import { HeapKeyedState, type KeyedStateSnapshot } from '../state/heap-keyed-state.js';
+import type { KeyedStateBackend, KeyedStateSnapshot } from '../state/keyed-state-backend.js';
 import { ReducingStateDescriptor, type ReducingState } from '../state/state.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
@@ -21,7 +21,7 @@ class RollingReduceOperator implements StreamOperator {
   readonly #isBatch: boolean;
   readonly #output: Output;
   readonly #keySelector: AnyKeySelector;
-  readonly #state: HeapKeyedState;
+  readonly #state: KeyedStateBackend;
   readonly #result: ReducingState<unknown>;
   /** Of the last record. */
   #timestamp = MIN_TIMESTAMP;
@@ -35,10 +35,7 @@ class RollingReduceOperator implements StreamOperator {
     this.#isBatch = context.isBatch;
     this.#output = output;
     this.#keySelector = keySelector;
-    this.#state = new HeapKeyedState(context.maxParallelism);
-    for (const snapshot of (context.restored ?? []) as readonly (readonly KeyedStateSnapshot[])[]) {
-      this.#state.restore(snapshot, context.keyGroups);
-    }
+    this.#state = context.createKeyedState((context.restored ?? []) as readonly KeyedStateSnapshot[]);
     this.#result = this.#state.getReducingState(new ReducingStateDescriptor('result', reduce));
   }
 
@@ -62,7 +59,7 @@ class RollingReduceOperator implements StreamOperator {
     this.#output.emitIdle(isIdle);
   }
 
-  snapshotState(): readonly KeyedStateSnapshot[] {
+  snapshotState(): KeyedStateSnapshot {
     return this.#state.snapshot();
   }
 }

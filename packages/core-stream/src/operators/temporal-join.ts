@@ -14,7 +14,7 @@ import type { ProcessJoinFunction } from '../functions/join-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { JoinOutput } from './join-output.js';
-import { KeyedBuffers, type KeyBuffers, type KeyedBuffersSnapshot } from './keyed-buffers.js';
+import { KeyedBuffers, type KeyBuffers } from './keyed-buffers.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
 export interface TemporalJoinOptions {
@@ -42,8 +42,7 @@ class TemporalJoinOperator implements StreamOperator {
     this.#output = output;
     this.#options = options;
     this.#join = new JoinOutput(context, output, options.join);
-    const restored = (context.restored ?? []) as readonly KeyedBuffersSnapshot[];
-    this.#buffers = new KeyedBuffers(context, restored, (buffers, time) => this.#advanceKey(buffers, time));
+    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time));
   }
 
   get lateRecordsDropped(): number {
@@ -80,10 +79,6 @@ class TemporalJoinOperator implements StreamOperator {
 
   finishKey(): void {
     this.#buffers.finishKey();
-  }
-
-  snapshotState(): KeyedBuffersSnapshot {
-    return this.#buffers.snapshot();
   }
 
   #settle(buffers: KeyBuffers, timestamp: number): void {

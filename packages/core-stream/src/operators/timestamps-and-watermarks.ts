@@ -36,7 +36,8 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
     this.#context = context;
     this.#output = output;
     const used = context.isBatch ? timestampsOnly(strategy) : strategy;
-    this.#tracker = new WatermarkTracker(used, context.clock, output, context.operatorName);
+    const { clock, operatorName, describer } = context;
+    this.#tracker = new WatermarkTracker(used, clock, output, operatorName, describer);
   }
 
   open(): void {

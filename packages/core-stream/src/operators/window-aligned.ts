@@ -10,35 +10,37 @@
  * 3. A window is emitted when the watermark reaches `end − 1`, before that watermark is passed on, or when the clock reaches
  *    `end`; windows in the order of their end, keys in the order of their first record. Each late record that is still
  *    allowed emits its key's window again, at once.
- * 4. A snapshot holds each (key, window) under the key's key group.
+ * 4. Each (key, window) is a row, which is reported when it changes, also by having been emitted.
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
-import { byKeyGroup } from '../state/heap-keyed-state.js';
+import { Row, type RowTracker } from '../state/rows.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { AlignedWindows } from '../windows/aligned-windows.js';
 import { TimeWindow, windowStartOf } from '../windows/window.js';
 import { WindowTimers } from '../windows/window-timers.js';
 import type { Output } from './operator.js';
-import {
-  ownRecords,
-  WindowOperator,
-  type KeyGroupRecords,
-  type PaneRecord,
-  type WindowOperatorFactory,
-  type WindowOptions,
-} from './window-operator.js';
+import { takeWindows, type StoredPane, type TakenWindow } from './stored-windows.js';
+import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { WindowScope, WindowSlots } from './window-state.js';
+import { EMPTY } from './window-trigger-context.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 
-class Pane implements WindowScope {
+class Pane extends Row implements WindowScope {
   readonly key: unknown;
+  readonly start: number;
+  /** When it got its first record, among all. */
+  readonly order: number;
+  /** `EMPTY` when it is gone. */
   accumulator: unknown;
   slots: WindowSlots | undefined = undefined;
   /** Emitted before the restart: only a late record emits it again. */
   isRestoredAsFired = false;
 
-  constructor(key: unknown, accumulator: unknown) {
+  constructor(key: unknown, start: number, order: number, accumulator: unknown) {
+    super();
     this.key = key;
+    this.start = start;
+    this.order = order;
     this.accumulator = accumulator;
   }
 }
@@ -56,33 +58,32 @@ class OpenWindow {
   }
 }
 
-interface AlignedSnapshot {
-  readonly windows: readonly {
-    readonly start: number;
-    readonly end: number;
-    readonly hasFired: boolean;
-    readonly keyGroups: readonly KeyGroupRecords<PaneRecord>[];
-  }[];
-}
-
 export function alignedWindowOperator(options: WindowOptions<AlignedWindows>): WindowOperatorFactory {
   return (context, output) => new AlignedWindowOperator(context, output, options);
 }
 
-class AlignedWindowOperator extends WindowOperator<AlignedSnapshot> {
+class AlignedWindowOperator extends WindowOperator {
   readonly #assigner: AlignedWindows;
   /** By start: all windows have the same length. */
   readonly #open = new Map<number, OpenWindow>();
   readonly #timers = new WindowTimers<OpenWindow>();
+  readonly #tracker: RowTracker<Pane>;
+  #order = 0;
   /** The windows of the step that the newest record is in, without those that are gone. */
   #current: readonly OpenWindow[] = [];
   #stepStart = Infinity;
   #stepEnd = -Infinity;
 
   constructor(context: FunctionOperatorContext, output: Output, options: WindowOptions<AlignedWindows>) {
-    super(context, output, options, 'windows');
+    super(context, output, options, 'panes');
     this.#assigner = options.assigner;
-    this.restore();
+    this.#tracker = context.trackRows<Pane>({
+      table: 'panes',
+      namespaceOf: ({ start }) => start,
+      isGone: ({ accumulator }) => accumulator === EMPTY,
+      dataOf: (pane) => this.#store(pane),
+    });
+    this.#restore();
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -101,9 +102,10 @@ class AlignedWindowOperator extends WindowOperator<AlignedSnapshot> {
           ? open.lastPane
           : open.panes.get(identity);
       if (pane === undefined) {
-        pane = new Pane(key, windowFunction.create(value));
+        pane = new Pane(key, open.window.start, this.#order++, windowFunction.create(value));
         open.panes.set(identity, pane);
       } else pane.accumulator = windowFunction.add(pane.accumulator, value);
+      this.#tracker.changed(pane); // invariant 4
       open.lastIdentity = identity;
       open.lastPane = pane;
       if (this.#hasFired(open.window)) {
@@ -125,33 +127,33 @@ class AlignedWindowOperator extends WindowOperator<AlignedSnapshot> {
     return this.isEventTime ? undefined : this.#timers.nextTime;
   }
 
-  protected override snapshotWindows(): AlignedSnapshot {
-    if (this.isFinished && !this.isEventTime) return { windows: [] }; // they will never be emitted
-    const records = function* ({ panes }: OpenWindow): Iterable<PaneRecord> {
-      for (const { key, accumulator, slots } of panes.values()) {
-        yield slots === undefined ? [key, accumulator] : [key, accumulator, slots];
-      }
-    };
-    return {
-      windows: [...this.#open.values()].map((open) => ({
-        start: open.window.start,
-        end: open.window.end,
-        hasFired: this.#hasFired(open.window),
-        keyGroups: byKeyGroup(records(open), this.context.maxParallelism), // invariant 4
-      })),
-    };
+  #store({ accumulator, order, start, slots, isRestoredAsFired }: Pane): StoredPane {
+    const hasFired = isRestoredAsFired || this.#hasFired(this.#open.get(start)!.window);
+    const stored = { accumulator, order, hasFired };
+    return slots === undefined ? stored : { ...stored, slots };
   }
 
-  protected override restoreWindows(snapshot: AlignedSnapshot): void {
-    for (const { start, end, hasFired, keyGroups } of snapshot.windows) {
-      for (const [key, accumulator, slots] of ownRecords(keyGroups, this.context)) {
-        const open = this.#open.get(start) ?? this.#openWindow(new TimeWindow(start, end));
-        const pane = new Pane(key, accumulator);
-        pane.slots = slots;
-        pane.isRestoredAsFired = hasFired;
-        open.panes.set(keyIdentity(key), pane);
-      }
-    }
+  #restore(): void {
+    const { sizeMs } = this.#assigner;
+    const own = [...this.context.restoredRows('panes')].map(({ key, namespace, data }) => {
+      const window = new TimeWindow(namespace as number, (namespace as number) + sizeMs);
+      return { key, window, slots: undefined, ...(data as StoredPane) };
+    });
+    own.sort((a, b) => a.order - b.order);
+    for (const stored of own) this.#tracker.restored(this.#restorePane(stored));
+    for (const taken of takeWindows('panes', this)) this.#tracker.changed(this.#restorePane(taken));
+  }
+
+  #restorePane(stored: TakenWindow): Pane {
+    const { key, order, accumulator, slots, hasFired } = stored;
+    const window = stored.window as TimeWindow;
+    const open = this.#open.get(window.start) ?? this.#openWindow(window);
+    const pane = new Pane(key, window.start, order, accumulator);
+    pane.slots = slots;
+    pane.isRestoredAsFired = hasFired;
+    open.panes.set(keyIdentity(key), pane);
+    if (order >= this.#order) this.#order = order + 1;
+    return pane;
   }
 
   #hasFired(window: TimeWindow): boolean {
@@ -197,14 +199,29 @@ class AlignedWindowOperator extends WindowOperator<AlignedSnapshot> {
 
   #fire(open: OpenWindow): void {
     for (const pane of open.panes.values()) {
-      if (!pane.isRestoredAsFired) this.emitter.emit(pane.key, pane, pane.accumulator);
+      if (pane.isRestoredAsFired) continue;
+      this.emitter.emit(pane.key, pane, pane.accumulator);
+      this.#tracker.changed(pane); // invariant 4
     }
   }
 
   #drop(open: OpenWindow): void {
     if (this.emitter.hasClear) for (const pane of open.panes.values()) this.emitter.clear(pane.key, pane);
-    this.#open.delete(open.window.start);
+    this.#remove(open);
     this.#stepStart = Infinity; // the current step may have had this window
     this.#stepEnd = -Infinity;
+  }
+
+  protected override removeAll(): void {
+    for (const open of this.#open.values()) this.#remove(open);
+  }
+
+  #remove(open: OpenWindow): void {
+    this.#open.delete(open.window.start);
+    if (!this.#tracker.isEnabled) return;
+    for (const pane of open.panes.values()) {
+      pane.accumulator = EMPTY;
+      this.#tracker.removed(pane);
+    }
   }
 }

@@ -5,15 +5,23 @@
 import { StreamConfigError } from '../errors.js';
 import type { OutputTag } from '../functions/functions.js';
 import type { WindowContext } from '../functions/window-functions.js';
-import { HeapKeyedState, type KeyedStateSnapshot } from '../state/heap-keyed-state.js';
+import type { KeyedStateBackend, KeyedStateSnapshot } from '../state/keyed-state-backend.js';
 import type { KeyedStateStore } from '../state/state.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { GlobalWindow, type Window } from '../windows/window.js';
 import type { Output } from './operator.js';
+import { restoredEventTime } from './restored-event-time.js';
 import { TimestampedCollector } from './timestamped-collector.js';
 import type { WindowFunction } from './window-function.js';
 import { WindowStateStore, type WindowScope } from './window-state.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
+
+/** What is not in rows. */
+export interface EmitterSnapshot {
+  readonly globalState: KeyedStateSnapshot;
+  /** What had been reached: state that had expired by then stays so. */
+  readonly eventTime: number;
+}
 
 export class WindowEmitter implements WindowContext<Window> {
   readonly #context: FunctionOperatorContext;
@@ -22,23 +30,38 @@ export class WindowEmitter implements WindowContext<Window> {
   readonly #isMerging: boolean;
   readonly #collector: TimestampedCollector;
   #windowState: WindowStateStore | undefined;
-  #globalState: HeapKeyedState | undefined;
+  /** Where the window function can ask for it, or could before. */
+  readonly #globalState: KeyedStateBackend | undefined;
+  /** Whether it has been asked for: only then a key is looked up. */
+  #hasGlobalState = false;
   #key: unknown;
   #scope: WindowScope = { slots: undefined };
   window: Window = GlobalWindow.get();
   currentWatermark = MIN_TIMESTAMP;
 
+  /** `restored` is what the emitters of all subtasks have stored. */
   constructor(
     context: FunctionOperatorContext,
     output: Output,
     windowFunction: WindowFunction,
     isMerging: boolean,
+    restored: readonly EmitterSnapshot[],
   ) {
     this.#context = context;
     this.#output = output;
     this.#function = windowFunction;
     this.#isMerging = isMerging;
     this.#collector = new TimestampedCollector(output);
+    const stored = restored.map(({ globalState }) => globalState);
+    if (windowFunction.process === undefined && stored.flat().length === 0) return;
+    const restoredTime = restoredEventTime(
+      context,
+      restored.map(({ eventTime }) => eventTime),
+    );
+    this.#globalState = context.createKeyedState(stored, {
+      processingTime: () => context.clock.now(),
+      eventTime: () => Math.max(this.currentWatermark, restoredTime),
+    });
   }
 
   // What the window function sees.
@@ -65,9 +88,10 @@ export class WindowEmitter implements WindowContext<Window> {
   }
 
   get globalState(): KeyedStateStore {
-    this.#globalState ??= this.#createGlobalState();
-    this.#globalState.setCurrentKey(this.#key);
-    return this.#globalState;
+    const state = this.#globalState!; // who asks is the window function
+    this.#hasGlobalState = true;
+    state.setCurrentKey(this.#key);
+    return state;
   }
 
   // What the operator calls.
@@ -114,17 +138,11 @@ export class WindowEmitter implements WindowContext<Window> {
 
   /** Batch mode: the key that was emitted last has no further record. */
   dropCurrentKey(): void {
-    this.#globalState?.dropCurrentKey();
+    if (this.#hasGlobalState) this.#globalState!.dropCurrentKey();
   }
 
-  snapshot(): readonly KeyedStateSnapshot[] {
-    return this.#globalState?.snapshot() ?? [];
-  }
-
-  restore(snapshots: readonly KeyedStateSnapshot[]): void {
-    if (snapshots.length === 0) return;
-    this.#globalState ??= this.#createGlobalState();
-    this.#globalState.restore(snapshots, this.#context.keyGroups);
+  snapshot(): EmitterSnapshot {
+    return { globalState: this.#globalState?.snapshot() ?? [], eventTime: this.currentWatermark };
   }
 
   /** Handles that the function has kept work on this key and window. */
@@ -132,13 +150,6 @@ export class WindowEmitter implements WindowContext<Window> {
     this.#key = key;
     this.#scope = scope;
     if (this.#windowState !== undefined) this.#windowState.scope = scope;
-    this.#globalState?.setCurrentKey(key);
-  }
-
-  #createGlobalState(): HeapKeyedState {
-    return new HeapKeyedState(this.#context.maxParallelism, {
-      processingTime: () => this.#context.clock.now(),
-      eventTime: () => this.currentWatermark,
-    });
+    if (this.#hasGlobalState) this.#globalState!.setCurrentKey(key);
   }
 }

@@ -1,16 +1,17 @@
 /** What all window operators have in common: late records, wake-ups of the clock, the frame of a snapshot. */
 import { CheckpointError, StreamRecordError } from '../errors.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
-import type { KeyedStateSnapshot } from '../state/heap-keyed-state.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { Evictor } from '../windows/evictor.js';
+import { EventTimeTrigger } from '../windows/event-time-trigger.js';
+import { ProcessingTimeTrigger } from '../windows/processing-time-trigger.js';
 import type { Trigger } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
 import type { Output, StreamOperator } from './operator.js';
-import { WindowEmitter } from './window-emitter.js';
+import type { TakeOptions, WindowStorage } from './stored-windows.js';
+import { WindowEmitter, type EmitterSnapshot } from './window-emitter.js';
 import type { WindowFunction } from './window-function.js';
-import type { WindowSlots } from './window-state.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 
 /** Makes one subtask of a window operator. */
@@ -27,32 +28,29 @@ export interface WindowOptions<A = WindowAssigner<unknown, Window>> {
   readonly lateTag: string | undefined;
 }
 
-/** Records of a snapshot that belong to one key group; each begins with the key. */
-export interface KeyGroupRecords<R> {
-  readonly keyGroup: number;
-  readonly entries: readonly R[];
-}
-
-/** What is stored of one key in one window; `slots` only where there are any. */
-export type PaneRecord = readonly [key: unknown, accumulator: unknown, slots?: WindowSlots];
-
-interface WindowOperatorSnapshot {
-  /** Says what `windows` is: state of another layout cannot be read. */
+/** What is not in rows. */
+export interface WindowOperatorSnapshot {
+  /** Says what is kept per window: windows of another layout cannot be read. */
   readonly layout: string;
-  readonly globalState: readonly KeyedStateSnapshot[];
-  readonly windows: unknown;
+  /** How its windows are stored. */
+  readonly storage: WindowStorage;
+  readonly emitter: EmitterSnapshot;
+  /** The operator's own. */
+  readonly own: unknown;
 }
 
-export abstract class WindowOperator<SnapshotT> implements StreamOperator {
-  protected readonly context: FunctionOperatorContext;
+export abstract class WindowOperator implements StreamOperator, TakeOptions {
+  readonly context: FunctionOperatorContext;
+  readonly assigner: WindowAssigner<unknown, Window>;
   protected readonly keySelector: AnyKeySelector;
   protected readonly windowFunction: WindowFunction;
   protected readonly emitter: WindowEmitter;
   protected readonly isEventTime: boolean;
-  protected readonly allowedLatenessMs: number;
+  readonly allowedLatenessMs: number;
   readonly #output: Output;
   readonly #options: WindowOptions;
   readonly #layout: string;
+  readonly #storage: WindowStorage;
   #wakeUp: { readonly at: number; readonly cancel: () => void } | undefined;
   #isOpen = false;
   protected isFinished = false;
@@ -62,27 +60,40 @@ export abstract class WindowOperator<SnapshotT> implements StreamOperator {
     context: FunctionOperatorContext,
     output: Output,
     options: WindowOptions,
-    storage: string,
+    storage: WindowStorage,
   ) {
     const { assigner, windowFunction } = options;
     this.context = context;
+    this.assigner = assigner;
     this.keySelector = options.keySelector;
     this.windowFunction = windowFunction;
     this.isEventTime = assigner.isEventTime;
     this.allowedLatenessMs = assigner.isEventTime ? options.allowedLatenessMs : 0;
-    this.emitter = new WindowEmitter(context, output, windowFunction, assigner.mergeWindows !== undefined);
     this.#output = output;
     this.#options = options;
-    this.#layout = `${windowFunction.kind} in ${storage} of ${String(assigner)}`;
+    this.#layout = layoutOf(options);
+    this.#storage = storage;
+    for (const { layout } of this.restored) this.#requireLayout(layout);
+    const isMerging = assigner.mergeWindows !== undefined;
+    const stored = this.restored.map(({ emitter }) => emitter);
+    this.emitter = new WindowEmitter(context, output, windowFunction, isMerging, stored);
   }
+
+  /** What all subtasks have stored, ascending. */
+  get restored(): readonly WindowOperatorSnapshot[] {
+    return (this.context.restored ?? []) as readonly WindowOperatorSnapshot[];
+  }
+
+  /** Combines the contents of two windows of a key, `a` being the earlier ones. */
+  readonly merge = (a: unknown, b: unknown): unknown => this.windowFunction.merge(a, b);
 
   abstract processElement(value: unknown, timestamp: number): void;
   /** Fires what the watermark `emitter.currentWatermark` completes. */
   protected abstract onEventTime(watermark: number): void;
   /** Fires what is complete when the clock has passed `time`. */
   protected abstract onProcessingTime(time: number): void;
-  protected abstract snapshotWindows(): SnapshotT;
-  protected abstract restoreWindows(snapshot: SnapshotT): void;
+  /** Removes all windows: the clock will not complete them any more. */
+  protected abstract removeAll(): void;
   /** The time of the next call of `onProcessingTime`; `undefined` where there is none. */
   protected abstract readonly nextProcessingTime: number | undefined;
 
@@ -113,29 +124,31 @@ export abstract class WindowOperator<SnapshotT> implements StreamOperator {
   snapshotState(): WindowOperatorSnapshot {
     return {
       layout: this.#layout,
-      globalState: this.emitter.snapshot(),
-      windows: this.snapshotWindows(),
+      storage: this.#storage,
+      emitter: this.emitter.snapshot(),
+      own: this.snapshotOwn(),
     };
   }
 
-  /** Called by the subclass's constructor, when its fields are set. */
-  protected restore(): void {
-    for (const snapshot of (this.context.restored ?? []) as readonly WindowOperatorSnapshot[]) {
-      if (snapshot.layout !== this.#layout) {
-        throw new CheckpointError(
-          `The checkpoint has '${snapshot.layout}' for '${this.context.operatorName}', the program has '${this.#layout}'. ` +
-            'Open windows cannot change their kind or size: give the operator another uid, and begin afresh.',
-          { details: { operator: this.context.operatorName, uid: this.context.operatorUid } },
-        );
-      }
-      this.emitter.restore(snapshot.globalState);
-      this.restoreWindows(snapshot.windows as SnapshotT);
-    }
+  /** What the operator stores besides its rows. */
+  protected snapshotOwn(): unknown {
+    return undefined;
+  }
+
+  #requireLayout(layout: string): void {
+    if (layout === this.#layout) return;
+    const { operatorName, operatorUid } = this.context;
+    throw new CheckpointError(
+      `The checkpoint has '${layout}' for '${operatorName}', the program has '${this.#layout}'. ` +
+        'Open windows cannot change their kind or size: give the operator another uid, and begin afresh.',
+      { details: { operator: operatorName, uid: operatorUid } },
+    );
   }
 
   finish(): void {
     this.isFinished = true;
     this.#wakeUp?.cancel();
+    if (!this.isEventTime) this.removeAll();
   }
 
   close(): void | Promise<void> {
@@ -179,12 +192,15 @@ export abstract class WindowOperator<SnapshotT> implements StreamOperator {
   }
 }
 
-/** The records of `snapshot` whose key group this subtask has. */
-export function* ownRecords<R>(
-  groups: readonly KeyGroupRecords<R>[],
-  { keyGroups }: FunctionOperatorContext,
-): Iterable<R> {
-  for (const { keyGroup, entries } of groups) {
-    if (keyGroup >= keyGroups.start && keyGroup < keyGroups.end) yield* entries;
-  }
+/** What is kept per window. */
+function layoutOf(options: WindowOptions): string {
+  const { assigner, evictor, windowFunction } = options;
+  const windows =
+    evictor !== undefined ? 'evicted windows' : hasDefaultTrigger(options) ? 'windows' : 'triggered windows';
+  return `${windowFunction.kind} in ${windows} of ${String(assigner)}`;
+}
+
+export function hasDefaultTrigger({ assigner, trigger }: WindowOptions): boolean {
+  if (trigger === undefined) return true;
+  return trigger instanceof (assigner.isEventTime ? EventTimeTrigger : ProcessingTimeTrigger);
 }

@@ -3,7 +3,7 @@
  * Handles are kept by name and always work on the current scope.
  */
 import { StreamConfigError } from '../errors.js';
-import { copies } from '../state/heap-keyed-state.js';
+import { copies } from '../state/keyed-state.js';
 import {
   HeapAggregatingState,
   HeapListState,
@@ -59,6 +59,10 @@ class ScopeSlot {
   clear(): void {
     const { scope } = this.#store;
     if (scope.slots?.delete(this.#name) === true && scope.slots.size === 0) scope.slots = undefined;
+  }
+
+  changed(): void {
+    // The operator reports a window whenever a user's function has been called for it.
   }
 }
 

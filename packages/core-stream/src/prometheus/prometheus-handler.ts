@@ -23,6 +23,8 @@ export function prometheusHandler(
       response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' }).end(messageOf(error));
       return;
     }
-    response.writeHead(200, { 'content-type': PROMETHEUS_CONTENT_TYPE }).end(method === 'GET' ? text : undefined);
+    response
+      .writeHead(200, { 'content-type': PROMETHEUS_CONTENT_TYPE })
+      .end(method === 'GET' ? text : undefined);
   };
 }

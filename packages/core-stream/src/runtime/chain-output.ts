@@ -2,6 +2,7 @@ import { Counter } from '../metrics/counter.js';
 import type { OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import { compileCollect, type Collect } from './chain-compiler.js';
+import type { Describer } from './describe-value.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import type { Turn } from './turn.js';
@@ -10,6 +11,7 @@ import type { Turn } from './turn.js';
 export interface ChainedOperator {
   readonly name: string;
   readonly subtaskIndex: number;
+  readonly describer?: Describer;
   readonly operator: StreamOperator;
   readonly metrics: OperatorMetrics;
 }

@@ -29,6 +29,7 @@ export const CHANNEL_CAPACITY = 4096;
 export class Channel {
   readonly #queue = new Fifo<StreamElement>();
   #size = 0;
+  #barriers = 0;
 
   get isEmpty(): boolean {
     return this.#queue.size === 0;
@@ -40,12 +41,25 @@ export class Channel {
 
   put(element: StreamElement): void {
     if (element.type === 'records') this.#size += element.values.length;
+    else if (element.type === 'barrier') this.#barriers++;
     this.#queue.push(element);
   }
 
   take(): StreamElement | undefined {
     const element = this.#queue.shift();
     if (element?.type === 'records') this.#size -= element.values.length;
+    else if (element?.type === 'barrier') this.#barriers--;
     return element;
+  }
+
+  /** What waits before a checkpoint's barrier; `undefined` where the barrier does not wait in here. */
+  elementsBefore(checkpointId: number): readonly StreamElement[] | undefined {
+    if (this.#barriers === 0) return undefined;
+    const elements: StreamElement[] = [];
+    for (const element of this.#queue) {
+      if (element.type === 'barrier' && element.checkpointId === checkpointId) return elements;
+      elements.push(element);
+    }
+    return undefined;
   }
 }

@@ -6,6 +6,7 @@
  *    have confirmed it: a checkpoint that is written meanwhile contains it.
  * 2. Committers see the requests of one checkpoint in one call, ordered by subtask; a global committer sees them when the
  *    committer has confirmed them.
+ * 3. What was prepared belongs to the first checkpoint that is durable after it: where one was aborted, to the next one.
  */
 import type { Committer, CommitRequest, GlobalCommitter, Sink, SinkContext } from '../connectors/sink.js';
 import { CheckpointError, StreamConfigError } from '../errors.js';
@@ -53,9 +54,17 @@ export async function createSinkCommitter(
   }
 }
 
+/** What a subtask has prepared, before it belongs to a checkpoint. */
+interface Prepared {
+  readonly uid: string;
+  readonly subtaskIndex: number;
+  readonly committable: unknown;
+}
+
 export class CommitQueue {
   readonly #sinks: readonly SinkCommitter[];
   readonly #pending = new Map<string, CommitRequest<unknown>[]>();
+  #prepared: readonly Prepared[] = [];
 
   constructor(sinks: readonly SinkCommitter[]) {
     this.#sinks = sinks;
@@ -64,13 +73,41 @@ export class CommitQueue {
   /** @throws CheckpointError `MILLRACE_CHECKPOINT` for requests that no committer would ever make visible */
   add(uid: string, requests: readonly CommitRequest<unknown>[]): void {
     if (requests.length === 0) return;
-    if (!this.#sinks.some((sink) => sink.uid === uid)) throw noCommitter(uid, requests.length);
+    this.#requireCommitter(uid, requests.length);
     this.#pending.set(uid, [...(this.#pending.get(uid) ?? []), ...requests]);
   }
 
-  /** Everything that is not committed, by sink (invariant 1). */
-  snapshot(): { uid: string; requests: readonly CommitRequest<unknown>[] }[] {
-    return [...this.#pending].map(([uid, requests]) => ({ uid, requests }));
+  /**
+   * What a writer has prepared, for whatever checkpoint.
+   *
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` for what no committer would ever make visible
+   */
+  prepare(uid: string, subtaskIndex: number, committables: readonly unknown[]): void {
+    if (committables.length === 0) return;
+    this.#requireCommitter(uid, committables.length);
+    const prepared = committables.map((committable) => ({ uid, subtaskIndex, committable }));
+    this.#prepared = [...this.#prepared, ...prepared];
+  }
+
+  /** The checkpoint is durable: what was prepared until it was written is its to commit (invariant 3). */
+  complete(checkpointId: number): void {
+    for (const { uid, subtaskIndex, committable } of this.#prepared) {
+      this.add(uid, [{ checkpointId, subtaskIndex, committable }]);
+    }
+    this.#prepared = [];
+  }
+
+  /** Everything that is not committed when `checkpointId` is written, by sink (invariant 1). */
+  snapshot(checkpointId: number): { uid: string; requests: readonly CommitRequest<unknown>[] }[] {
+    const requests = new Map(this.#pending);
+    for (const { uid, subtaskIndex, committable } of this.#prepared) {
+      requests.set(uid, [...(requests.get(uid) ?? []), { checkpointId, subtaskIndex, committable }]);
+    }
+    return [...requests].map(([uid, all]) => ({ uid, requests: all }));
+  }
+
+  #requireCommitter(uid: string, count: number): void {
+    if (!this.#sinks.some((sink) => sink.uid === uid)) throw noCommitter(uid, count);
   }
 
   async recover(): Promise<void> {

@@ -32,6 +32,11 @@ export class Fifo<T> {
     return element;
   }
 
+  /** From the oldest on; nothing may be added or taken meanwhile. */
+  *[Symbol.iterator](): Iterator<T> {
+    for (let i = 0; i < this.#size; i++) yield this.#slots[(this.#head + i) & (this.#slots.length - 1)]!;
+  }
+
   clear(): void {
     while (this.#size > 0) this.shift();
   }

@@ -19,10 +19,20 @@ export interface OperatorResult {
 export interface CheckpointStatistics {
   /** Completed by this run, the final one included. */
   readonly completed: number;
+  /** Given up by this run. */
+  readonly failed: number;
+  /** The newest that is complete; so are the following. */
   readonly lastId: number | undefined;
   /** From trigger to durable. */
   readonly lastDurationMs: number | undefined;
+  /** From trigger until the last task had given its part. */
+  readonly lastAlignmentMs: number | undefined;
+  /** Whether its barriers have overtaken records. */
+  readonly isLastUnaligned: boolean | undefined;
+  /** What was written for it. */
   readonly lastSizeBytes: number | undefined;
+  /** What it holds, rows that are replaced or removed included: a restart reads as much. */
+  readonly lastStateBytes: number | undefined;
   /** Checkpoints that are durable and whose sinks are still committing. */
   readonly pendingCommits: number;
   /** The checkpoint that this run started from. */

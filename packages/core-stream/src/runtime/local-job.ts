@@ -1,24 +1,25 @@
 /**
  * Runs a plan on one thread: every subtask takes turns in one event loop.
  *
- * Role: builds the tasks, gives them turns, carries out what the checkpoint coordinator decides. Boundary: decisions about
- * checkpoints are `checkpoint-coordinator`'s, waiting inside a task is the task's.
+ * Role: one attempt: builds the tasks, gives them turns, closes them. Boundary: checkpoints are `checkpoint-driver`'s, waiting inside
+ * a task is the task's; whether there is another attempt is the supervisor's business.
  *
  * Invariants
  * 1. The first failure decides: nothing is processed after it, everything is closed, `run` rejects with it.
- * 2. A checkpoint's enumerator states are taken in the turn that triggers it: a split is in the enumerator's state or in a
- *    reader's, never in both, never in none.
- * 3. I/O gets its turn: after some batches the loop lets the event loop run.
+ * 2. I/O gets its turn: after some batches the loop lets the event loop run.
+ * 3. The checkpoint storage is given back last: nothing of this attempt writes to it any more, or what does was left alone after
+ *    `cancellationTimeoutMs`, and is fenced off by the next owner.
  */
-import { storeEnd } from '../batch/batch-checkpoint.js';
-import { decide, initialCoordinator } from '../checkpoint/checkpoint-coordinator.js';
-import type { CoordinatorEvent, CoordinatorState, Decision } from '../checkpoint/coordinator-state.js';
-import type { CheckpointData, OperatorCheckpoint, SegmentRef } from '../checkpoint/checkpoint-data.js';
-import { JobCancelledError } from '../errors.js';
+import { randomUUID } from 'node:crypto';
+import type { CheckpointData } from '../checkpoint/checkpoint-data.js';
+import { SegmentCatalog } from '../checkpoint/segment-catalog.js';
+import { CheckpointError, JobCancelledError } from '../errors.js';
 import type { SinkContext } from '../connectors/sink.js';
 import type { SourceSplit } from '../connectors/source.js';
-import { keyVersionOf, typeOf, type PlanNode } from '../plan/execution-plan.js';
+import type { PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
+import { CheckpointDriver, type SavepointRequest } from './checkpoint-driver.js';
+import { NO_CHECKPOINTS } from './checkpoint-statistics.js';
 import { CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
 import { messageOf } from './describe-value.js';
 import type { JobOptions } from './job-options.js';
@@ -31,11 +32,8 @@ import { buildTasks } from './task-builder.js';
 import { summarize } from './summarize.js';
 import { alignSources } from './watermark-alignment.js';
 
-/** Turns of all tasks before the event loop gets one (invariant 3). */
+/** Turns of all tasks before the event loop gets one (invariant 2). */
 const TURNS_PER_YIELD = 16;
-
-/** Sinks commit one checkpoint while the next one is taken. */
-const DEFAULT_MAX_PENDING_COMMITS = 2;
 
 export class LocalJob implements TaskListener {
   readonly #options: JobOptions;
@@ -46,31 +44,15 @@ export class LocalJob implements TaskListener {
   #sourceTasks: ReadonlyMap<string, readonly SourceTask[]> = new Map();
   readonly #sources = new Map<string, SourceCoordinator>();
   #commits = new CommitQueue([]);
-  #coordinator: CoordinatorState | undefined;
-  /** What tasks have reported for the checkpoint that is being taken. */
-  #snapshots: OperatorSnapshot[] = [];
-  #enumerators: { uid: string; bytes: Uint8Array }[] = [];
-  /** Where the rows of each operator are, by uid, oldest first. */
-  readonly #segments = new Map<string, readonly SegmentRef[]>();
-  #triggeredAt = 0;
-  /** Of a batch job. */
-  #onlyCheckpoint: CheckpointData | undefined;
-  #cancelInterval: (() => void) | undefined;
-  readonly #background = new Set<Promise<void>>();
+  #checkpoints: CheckpointDriver | undefined;
+  /** Asked for while the job was starting. */
+  readonly #early: ((driver: CheckpointDriver | undefined) => void)[] = [];
+  #ownsStorage = false;
   #failure: { readonly error: unknown } | undefined;
   /** Everything is committed; mail that is still to be read (a notification) is read before the job ends. */
   #isFinished = false;
   #isDone = false;
   #wake: (() => void) | undefined;
-  #statistics: AttemptSnapshot['checkpoints'] = {
-    completed: 0,
-    lastId: undefined,
-    lastDurationMs: undefined,
-    lastSizeBytes: undefined,
-    pendingCommits: 0,
-    restoredId: undefined,
-  };
-
   constructor(options: JobOptions) {
     this.#options = options;
     this.#startedAt = options.clock.now();
@@ -103,25 +85,31 @@ export class LocalJob implements TaskListener {
       jobId: this.#jobId,
       durationMs: clock.now() - this.#startedAt,
       operators: summarize(plan, this.#tasks),
-      checkpoints: { ...this.#statistics, pendingCommits: this.#coordinator?.uncommitted.length ?? 0 },
+      checkpoints: this.#checkpoints?.statistics ?? { ...NO_CHECKPOINTS, pendingCommits: 0 },
     };
   }
 
   async #start(): Promise<void> {
+    this.#options.metrics.startRun();
     const { jobId, checkpoint } = await loadStart(this.#options);
+    this.#ownsStorage = true;
     this.#jobId = jobId;
-    this.#statistics = { ...this.#statistics, restoredId: checkpoint?.checkpointId };
     const restored = new RestoredState(checkpoint, this.#options.plan, this.#options.checkpointing);
-    for (const node of this.#options.plan.vertices.flatMap(({ nodes }) => nodes)) {
-      if (!restored.hasOtherKeys(node)) this.#segments.set(node.uid, restored.segments(node.uid));
-    }
+    if (checkpoint !== undefined) this.#options.metrics.restored();
     const nodes = this.#options.plan.vertices.flatMap((vertex) => vertex.nodes);
+    const { storage } = this.#options.checkpointing ?? {};
+    const segments = new SegmentCatalog(storage, randomUUID().slice(0, 8), this.#abort.signal);
+    for (const node of nodes) {
+      if (!restored.hasOtherKeys(node)) segments.restore(node.uid, restored.segments(node.uid));
+    }
     await this.#createCommitters(nodes, checkpoint);
     this.#createSources(nodes, restored);
     const { tasks, sourceTasks } = await buildTasks({
       plan: this.#options.plan,
       clock: this.#options.clock,
       logger: this.#options.logger,
+      describer: this.#options.describer,
+      metrics: this.#options.metrics,
       signal: this.#abort.signal,
       watermarkIntervalMs: this.#options.watermarkIntervalMs,
       batch: this.#options.batch,
@@ -148,20 +136,28 @@ export class LocalJob implements TaskListener {
       if (this.#hasFailed()) return;
       await this.#untilFailure(task.open());
     }
-    this.#apply(
-      initialCoordinator({
-        config: {
-          tasks: tasks.map((task) => task.id),
-          maxPendingCommits: this.#options.checkpointing?.maxPendingCommits ?? DEFAULT_MAX_PENDING_COMMITS,
-          hasMinPause: false,
-          tolerableFailures: 0,
-        },
-        nextCheckpointId: (checkpoint?.checkpointId ?? 0) + 1,
-        uncommitted:
-          checkpoint !== undefined && checkpoint.pendingCommits.length > 0 ? [checkpoint.checkpointId] : [],
-      }),
-    );
-    this.#scheduleInterval();
+    if (this.#hasFailed()) return;
+    this.#checkpoints = new CheckpointDriver({
+      job: this.#options,
+      jobId,
+      restored: checkpoint,
+      tasks,
+      sources: [...sourceTasks.values()].flat(),
+      snapshotEnumerators: (checkpointId) =>
+        [...this.#sources].map(([uid, source]) => ({
+          uid,
+          bytes: encodeState(source.snapshotState(checkpointId)),
+        })),
+      commits: this.#commits,
+      segments,
+      signal: this.#abort.signal,
+      onFailure: (error) => this.onFailure(error),
+      onFinished: () => {
+        this.#isFinished = true;
+        this.wake();
+      },
+    });
+    for (const ask of this.#early.splice(0)) ask(this.#checkpoints);
   }
 
   /** A function that never opens does not keep its job from being cancelled. */
@@ -198,6 +194,7 @@ export class LocalJob implements TaskListener {
         logger: this.#options.logger,
         signal: this.#abort.signal,
         onFailure: (error: unknown) => this.onFailure(error),
+        describer: this.#options.describer,
       };
       this.#sources.set(node.uid, new SourceCoordinator(options, restored.enumeratorState(node.uid)));
     }
@@ -220,8 +217,10 @@ export class LocalJob implements TaskListener {
 
   async #loop(): Promise<void> {
     let turns = 0;
+    const { meterClock } = this.#options.metrics;
     while (!this.#hasFailed()) {
       let hasWorked = false;
+      meterClock.read(); // there may have been a wait
       for (const task of this.#tasks) {
         if (task.step()) hasWorked = true;
         if (this.#hasFailed()) return;
@@ -259,155 +258,51 @@ export class LocalJob implements TaskListener {
   }
 
   onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void {
-    this.#snapshots.push(...operators);
-    this.#dispatch({ type: 'acknowledged', task: taskId, checkpointId });
+    if (!this.#hasFailed()) this.#checkpoints?.onSnapshot(taskId, checkpointId, operators);
+  }
+
+  onDecline(_taskId: string, checkpointId: number, error: unknown): void {
+    this.#checkpoints?.onDecline(checkpointId, error);
   }
 
   onEnd(taskId: string): void {
-    this.#dispatch({ type: 'task-ended', task: taskId });
+    this.#checkpoints?.onEnd(taskId);
   }
 
-  // Checkpoints: what the coordinator decides is done here.
-
-  #scheduleInterval(): void {
-    const intervalMs = this.#options.checkpointing?.intervalMs;
-    if (intervalMs === undefined || this.#options.plan.isBatch) return;
-    this.#cancelInterval = this.#options.clock.schedule(intervalMs, () => {
-      if (this.#isDone || this.#hasFailed()) return;
-      this.#dispatch({ type: 'interval-elapsed' });
-      this.#scheduleInterval();
+  /** Asks for a checkpoint or a savepoint, now or when the job has started. */
+  request(request: SavepointRequest): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const ask = (driver: CheckpointDriver | undefined) => {
+        if (driver !== undefined) driver.request(request).then(resolve, reject);
+        else
+          reject(
+            new CheckpointError('The job has ended before a checkpoint could be taken.', { retryable: true }),
+          );
+      };
+      if (this.#checkpoints !== undefined || this.#hasFailed()) ask(this.#checkpoints);
+      else this.#early.push(ask);
     });
   }
 
-  #dispatch(event: CoordinatorEvent): void {
-    if (this.#coordinator === undefined || this.#hasFailed()) return;
-    this.#apply(decide(this.#coordinator, event));
-  }
-
-  #apply(decision: Decision): void {
-    this.#coordinator = decision.state;
-    for (const effect of decision.effects) {
-      switch (effect.type) {
-        case 'trigger':
-          this.#trigger(effect.checkpointId);
-          break;
-        case 'write':
-          this.#inBackground(() => this.#persist(effect.checkpointId));
-          break;
-        case 'notify-complete':
-          for (const readers of this.#sourceTasks.values()) {
-            for (const reader of readers) reader.notifyCheckpointComplete(effect.checkpointId);
-          }
-          break;
-        case 'commit':
-          this.#inBackground(async () => {
-            await this.#commits.commit(effect.checkpointId);
-            this.#dispatch({ type: 'committed', checkpointId: effect.checkpointId });
-          });
-          break;
-        case 'finish-job':
-          this.#inBackground(() => this.#finish());
-          break;
-      }
-    }
-  }
-
-  #trigger(checkpointId: number): void {
-    try {
-      this.#triggeredAt = this.#options.clock.now();
-      this.#enumerators = [...this.#sources].map(([uid, source]) => ({
-        uid,
-        bytes: encodeState(source.snapshotState(checkpointId)), // invariant 2
-      }));
-      for (const readers of this.#sourceTasks.values()) {
-        for (const reader of readers) reader.triggerCheckpoint(checkpointId);
-      }
-    } catch (error) {
-      this.onFailure(error);
-    }
-  }
-
-  async #persist(checkpointId: number): Promise<void> {
-    const snapshots = this.#snapshots.sort((a, b) => a.subtaskIndex - b.subtaskIndex);
-    const enumerators = this.#enumerators;
-    this.#snapshots = []; // the state of the job once more: it is not kept until the next checkpoint
-    this.#enumerators = [];
-    for (const { uid, subtaskIndex, committables } of snapshots) {
-      this.#commits.add(
-        uid,
-        committables.map((committable) => ({ checkpointId, subtaskIndex, committable })),
-      );
-    }
-    const { checkpointing, clock, jobName, plan } = this.#options;
-    const segmentBytes = await this.#putSegments(checkpointId, snapshots);
-    const data: CheckpointData = {
-      checkpointId,
-      jobName,
-      jobId: this.#jobId,
-      maxParallelism: plan.maxParallelism,
-      createdAt: clock.now(),
-      operators: this.#operatorCheckpoints(snapshots),
-      enumerators,
-      pendingCommits: this.#commits.snapshot(),
-    };
-    const bytes = await checkpointing?.storage.write(data);
-    if (plan.isBatch) this.#onlyCheckpoint = data;
-    this.#statistics = {
-      ...this.#statistics,
-      completed: this.#statistics.completed + 1,
-      lastId: checkpointId,
-      lastDurationMs: clock.now() - this.#triggeredAt,
-      lastSizeBytes: bytes === undefined ? undefined : bytes + segmentBytes,
-    };
-    this.#dispatch({ type: 'written', checkpointId });
-  }
-
-  /** Stores the rows that have changed. Returns how many bytes that took. */
-  async #putSegments(checkpointId: number, snapshots: readonly OperatorSnapshot[]): Promise<number> {
-    let sum = 0;
-    for (const { uid, subtaskIndex, rows } of snapshots) {
-      if (rows === undefined) continue;
-      const { chunks, ...described } = rows;
-      const id = `${uid}-${checkpointId}-${subtaskIndex}`;
-      await this.#options.checkpointing?.storage.putSegment(id, chunks);
-      this.#segments.set(uid, [...(this.#segments.get(uid) ?? []), { id, ...described }]);
-      sum += described.bytes;
-    }
-    return sum;
-  }
-
-  #operatorCheckpoints(snapshots: readonly OperatorSnapshot[]): OperatorCheckpoint[] {
-    return this.#options.plan.vertices
-      .flatMap(({ nodes }) => nodes)
-      .map((node) => ({
-        uid: node.uid,
-        name: node.name,
-        type: typeOf(node),
-        maxParallelism: node.maxParallelism,
-        keyVersion: keyVersionOf(node),
-        subtasks: snapshots.filter(({ uid }) => uid === node.uid).map(({ bytes }) => bytes),
-        segments: this.#segments.get(node.uid) ?? [],
-      }));
-  }
-
-  async #finish(): Promise<void> {
-    if (this.#options.plan.isBatch) await storeEnd(this.#options, this.#onlyCheckpoint);
-    this.#isFinished = true;
-    this.wake();
-  }
-
-  #inBackground(work: () => Promise<void>): void {
-    const running = work()
-      .catch((error: unknown) => this.onFailure(error))
-      .finally(() => this.#background.delete(running));
-    this.#background.add(running);
+  /** Whether it has ended because it was asked to suspend. */
+  get isSuspended(): boolean {
+    return this.#checkpoints?.isSuspended ?? false;
   }
 
   async #close(): Promise<void> {
-    this.#cancelInterval?.();
+    const { clock, logger, cancellationTimeoutMs, checkpointing } = this.#options;
+    const giveUp = new AbortController();
+    const cancelGiveUp = clock.schedule(cancellationTimeoutMs, () => giveUp.abort());
     this.#abort.abort(this.#failure?.error ?? new JobCancelledError('The job has ended.'));
-    await Promise.allSettled(this.#background);
+    for (const ask of this.#early.splice(0)) ask(undefined);
     const errors: unknown[] = [];
+    if ((await this.#checkpoints?.settle(giveUp.signal)) === false) {
+      errors.push(
+        new CheckpointError(
+          `What was being written or committed did not end within ${cancellationTimeoutMs} ms, and was left alone.`,
+        ),
+      );
+    }
     for (const task of this.#tasks) errors.push(...(await task.close()));
     for (const source of this.#sources.values()) {
       try {
@@ -416,12 +311,12 @@ export class LocalJob implements TaskListener {
         errors.push(error);
       }
     }
-    errors.push(...(await this.#commits.close()));
-    for (const error of errors) {
-      this.#options.logger.warn('closing failed', {
-        error: messageOf(error),
-      });
+    errors.push(...(await this.#commits.close(giveUp.signal)));
+    cancelGiveUp();
+    if (this.#ownsStorage) {
+      await checkpointing?.storage.release?.().catch((error: unknown) => errors.push(error)); // invariant 3
     }
+    for (const error of errors) logger.warn('closing failed', { error: messageOf(error) });
     // What a writer could not close after everything was committed has lost nothing, but is not success either.
     if (this.#failure === undefined && errors.length > 0) this.#failure = { error: errors[0] };
   }

@@ -1,5 +1,4 @@
-import { describeValue } from './describe-value.js';
-import { operatorError, type FailingOperator } from './operator-error.js';
+import { recordError, type FailingOperator } from './operator-error.js';
 import type { Channel, ControlElement } from './channel.js';
 import type { ChannelSelector } from './channel-selector.js';
 
@@ -37,7 +36,7 @@ export class RecordWriter {
     try {
       index = this.#select(value);
     } catch (error) {
-      throw operatorError(error, this.#at, `choosing the subtask of the record ${describeValue(value)}`);
+      throw recordError(error, this.#at, value, 'choosing the subtask of the record');
     }
     this.#add(index, value, timestamp);
   }

@@ -1,6 +1,12 @@
 import { requireOpenCommits } from '../batch/batch-checkpoint.js';
-import type { CheckpointData, OperatorCheckpoint, SegmentRef } from '../checkpoint/checkpoint-data.js';
+import type {
+  CheckpointData,
+  JobLineage,
+  OperatorCheckpoint,
+  SegmentRef,
+} from '../checkpoint/checkpoint-data.js';
 import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
+import { loadSavepoint } from '../checkpoint/savepoint.js';
 import { readRows, type RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
@@ -25,26 +31,44 @@ export interface JobStart {
  *   although the job is to start afresh
  */
 export async function loadStart(options: JobOptions): Promise<JobStart> {
-  const { checkpointing, jobName, plan, createJobId } = options;
+  const { checkpointing, jobName, createJobId } = options;
   const candidate = { jobName, jobId: createJobId() };
   if (checkpointing === undefined) return { jobId: candidate.jobId, checkpoint: undefined };
   const { storage } = checkpointing;
-  const { location } = storage;
   const lineage = await storage.claim(candidate);
+  try {
+    return { jobId: lineage.jobId, checkpoint: await loadCheckpoint(options, checkpointing, lineage) };
+  } catch (error) {
+    await storage.release?.();
+    throw error;
+  }
+}
+
+async function loadCheckpoint(
+  { jobName, plan, logger }: JobOptions,
+  { storage, restore }: CheckpointConfig,
+  lineage: JobLineage,
+): Promise<CheckpointData | undefined> {
+  const { location } = storage;
   if (lineage.jobName !== jobName) {
     throw new CheckpointError(
       `${location} belongs to the job '${lineage.jobName}', not to '${jobName}'. Give each job a checkpoint directory of its own.`,
     );
   }
   const checkpoint = await storage.latest();
-  if (checkpoint !== undefined && checkpointing.restore === 'none') {
+  if (checkpoint !== undefined && restore === 'none') {
     throw new CheckpointError(
       `${location} holds checkpoint ${checkpoint.checkpointId} of the job '${checkpoint.jobName}', but the job is to start afresh. ` +
         "Use another directory, remove this one, or restore from it ('latest').",
     );
   }
   if (checkpoint !== undefined && plan.isBatch) requireOpenCommits(checkpoint, location);
-  return { jobId: lineage.jobId, checkpoint };
+  if (typeof restore !== 'object') return checkpoint;
+  if (checkpoint === undefined) return loadSavepoint(restore.savepoint, storage, lineage.jobId);
+  logger.info('the job goes on from its own newest checkpoint, not from the savepoint', {
+    checkpointId: checkpoint.checkpointId,
+  });
+  return checkpoint;
 }
 
 /** A checkpoint, held against the plan that is to go on from it. */

@@ -1,7 +1,8 @@
 /** Runs a source's enumerator: gives it its context, keeps its calls apart, and delivers splits to the readers. */
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, type OperatorError } from '../errors.js';
 import type { Source, SourceSplit, SplitEnumerator } from '../connectors/source.js';
 import { sleep, type Clock } from '../time/clock.js';
+import type { Describer } from './describe-value.js';
 import { operatorError } from './operator-error.js';
 import type { Logger } from './logger.js';
 import type { SourceTask } from './source-task.js';
@@ -15,6 +16,7 @@ export interface SourceCoordinatorOptions {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly onFailure: (error: unknown) => void;
+  readonly describer: Describer;
 }
 
 export class SourceCoordinator {
@@ -45,7 +47,7 @@ export class SourceCoordinator {
         ...(restored === undefined ? [] : [restored.state]),
       );
     } catch (error) {
-      throw operatorError(error, { name: options.name, subtaskIndex: 0 }, 'creating its enumerator');
+      throw this.#named(error, 'creating its enumerator');
     }
   }
 
@@ -78,7 +80,7 @@ export class SourceCoordinator {
     try {
       await this.#enumerator.close?.();
     } catch (error) {
-      throw operatorError(error, { name: this.#options.name, subtaskIndex: 0 }, 'closing its enumerator');
+      throw this.#named(error, 'closing its enumerator');
     }
   }
 
@@ -119,8 +121,11 @@ export class SourceCoordinator {
   }
 
   #fail(error: unknown): void {
-    this.#options.onFailure(
-      operatorError(error, { name: this.#options.name, subtaskIndex: 0 }, 'finding splits'),
-    );
+    this.#options.onFailure(this.#named(error, 'finding splits'));
+  }
+
+  #named(error: unknown, doing: string): OperatorError {
+    const { name, describer } = this.#options;
+    return operatorError(error, { name, subtaskIndex: 0, describer }, doing);
   }
 }

@@ -1,8 +1,10 @@
 import type { ReaderOutput, SourceReader, SourceSplit } from '../connectors/source.js';
+import type { TaskTimes } from '../metrics/task-times.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import type { Clock } from '../time/clock.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP, type WatermarkAlignment } from '../time/watermark-strategy.js';
 import type { SplitWatermark, WatermarkTracker } from '../time/watermark-tracker.js';
+import type { CheckpointableSourceTask } from './checkpointable-task.js';
 import { FreeTime } from './free-time.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
@@ -102,6 +104,7 @@ export interface SourceTaskOptions {
   readonly watermarkIntervalMs: number;
   readonly clock: Clock;
   readonly turn: Turn;
+  readonly times: TaskTimes;
 }
 
 /**
@@ -111,14 +114,18 @@ export interface SourceTaskOptions {
  * 1. A reader is polled only where downstream has room, it has not said that it has nothing, and its watermark is not
  *    ahead of its alignment group.
  * 2. Only time in which the reader could have emitted counts for idleness.
+ * 3. While it is suspended nothing is emitted, no watermark either: after the barrier of a job's last checkpoint comes nothing.
  */
-export class SourceTask extends Task {
+export class SourceTask extends Task implements CheckpointableSourceTask {
   readonly #source: SourceOperator;
   readonly #head: TaskOperator;
   readonly #options: SourceTaskOptions;
   #isWaiting = false;
   #waits = 0;
   #isExhausted = false;
+  #isSuspended = false;
+  /** Asked to end as if its input had. */
+  #isDrained = false;
   #hasSplits: boolean;
   #cancelTick: (() => void) | undefined;
   readonly #freeTime: FreeTime;
@@ -134,7 +141,7 @@ export class SourceTask extends Task {
     source: SourceOperator,
     options: SourceTaskOptions,
   ) {
-    super(id, operators, writers, listener, options.turn);
+    super(id, operators, writers, listener, options.turn, options.times);
     this.#source = source;
     this.#head = operators[0]!;
     this.#options = options;
@@ -153,10 +160,14 @@ export class SourceTask extends Task {
       this.post(() => {
         if (this.#isExhausted) return;
         const freeMs = this.#freeTime.take();
-        this.#reading(() => this.#source.tracker.onPeriodicEmit(this.#isAhead ? 0 : freeMs)); // invariant 2
+        if (!this.#isSuspended) this.#emitPeriodically(freeMs);
         this.#scheduleTick();
       });
     });
+  }
+
+  #emitPeriodically(freeMs: number): void {
+    this.#reading(() => this.#source.tracker.onPeriodicEmit(this.#isAhead ? 0 : freeMs)); // invariant 2
   }
 
   /** Called before `open`. `members` are all tasks of the group, this one included. */
@@ -222,8 +233,22 @@ export class SourceTask extends Task {
     });
   }
 
-  triggerCheckpoint(checkpointId: number): void {
-    this.post(() => this.snapshot(checkpointId));
+  triggerCheckpoint(checkpointId: number, suspend = false): void {
+    this.post(() => {
+      this.#isSuspended = suspend;
+      this.snapshot(checkpointId);
+    });
+  }
+
+  /** Nothing: nothing is upstream, and a trigger is mail, which needs no room. */
+  overtake(): void {}
+
+  resume(): void {
+    this.post(() => (this.#isSuspended = false));
+  }
+
+  drain(): void {
+    this.post(() => (this.#isDrained = true));
   }
 
   notifyCheckpointComplete(checkpointId: number): void {
@@ -239,17 +264,24 @@ export class SourceTask extends Task {
   }
 
   protected override processBatch(): boolean {
-    if (this.#isWaiting || this.#isExhausted || this.#isAhead) return false; // invariant 1
+    if (this.#isExhausted || this.#isSuspended) return false; // invariant 3
+    if (this.#isDrained) {
+      this.#exhaust();
+      return true;
+    }
+    if (this.#isWaiting || this.#isAhead) return false; // invariant 1
     this.#freeTime.onPoll();
     const status = this.#reading(() => this.#source.reader.pollNext(this.#source, POLL_SIZE));
     if (status === 'wait') this.#wait();
-    else if (status === 'end') {
-      this.#isExhausted = true;
-      this.#cancelTimers();
-      this.#source.emitMaxWatermark();
-      this.end();
-    }
+    else if (status === 'end') this.#exhaust();
     return true;
+  }
+
+  #exhaust(): void {
+    this.#isExhausted = true;
+    this.#cancelTimers();
+    this.#source.emitMaxWatermark();
+    this.end();
   }
 
   #wait(): void {

@@ -17,6 +17,7 @@ import {
   type PlanNode,
   type PlanVertex,
 } from '../plan/execution-plan.js';
+import { splitChains } from '../plan/split-chains.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
@@ -28,10 +29,10 @@ import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { ChainOutput } from './chain-output.js';
 import { Channel } from './channel.js';
 import { channelSelector, isConnected } from './channel-selector.js';
-import { messageOf } from './describe-value.js';
+import { messageOf, type Describer } from './describe-value.js';
 import { InputTask, type InputChannel } from './input-task.js';
 import { scopedLogger, type Logger } from './logger.js';
-import { operatorError } from './operator-error.js';
+import { operatorError, type FailingOperator } from './operator-error.js';
 import { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
 import { SourceOperator, SourceTask, type SourceSubtaskState } from './source-task.js';
@@ -48,6 +49,7 @@ export interface TaskBuilderOptions {
   readonly plan: ExecutionPlan;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly describer: Describer;
   readonly metrics: JobMetrics;
   readonly signal: AbortSignal;
   readonly watermarkIntervalMs: number;
@@ -190,12 +192,13 @@ class SubtaskBuilder {
     }
     for (const node of this.#vertex.nodes) this.#connect(node);
     for (const node of this.#vertex.nodes) {
-      const at = { name: node.name, subtaskIndex: this.#subtaskIndex };
+      const at = this.#at(node);
       const refuse = () =>
         this.#options.listener.onFailure(operatorError(emittedOutside(), at, 'emitting a record'));
       this.#outputs.get(node.id)!.link(node.uid, this.#options.isGenerated, this.#turn, refuse);
     }
     const id = `${this.#vertex.id}#${this.#subtaskIndex}`;
+    const times = this.#options.metrics.addTask(this.#vertex, this.#subtaskIndex);
     this.#task =
       this.#source === undefined
         ? new InputTask(id, this.#operators, this.#writers, this.#options.listener, {
@@ -204,18 +207,24 @@ class SubtaskBuilder {
             restoredWatermark: this.#headWatermark,
             isGenerated: this.#options.isGenerated,
             turn: this.#turn,
+            times,
           })
         : new SourceTask(id, this.#operators, this.#writers, this.#options.listener, this.#source, {
             watermarkIntervalMs: this.#options.watermarkIntervalMs,
             clock: this.#options.clock,
             turn: this.#turn,
+            times,
           });
     return this.#task;
   }
 
   async #addOperator(node: PlanNode): Promise<void> {
     const metrics = new OperatorMetrics();
-    const group = this.#options.metrics.operatorGroup({ ...node, subtaskIndex: this.#subtaskIndex });
+    const group = this.#options.metrics.operatorGroup({
+      name: node.name,
+      uid: node.uid,
+      subtaskIndex: this.#subtaskIndex,
+    });
     const scope: OperatorScope = {
       metrics: group,
       logger: scopedLogger(this.#options.logger, { operator: node.name, subtask: this.#subtaskIndex }),
@@ -255,6 +264,7 @@ class SubtaskBuilder {
       uid: node.uid,
       type: typeOf(node),
       subtaskIndex: this.#subtaskIndex,
+      describer: this.#options.describer,
       maxParallelism: node.maxParallelism,
       operator,
       metrics,
@@ -318,7 +328,7 @@ class SubtaskBuilder {
     const reader = this.#named(node, 'creating its reader', () =>
       spec.source.createReader(context),
     ) as SourceReader<unknown, SourceSplit>;
-    const tracker = new WatermarkTracker(spec.watermarks, clock, output, node.name);
+    const tracker = new WatermarkTracker(spec.watermarks, clock, output, node.name, this.#options.describer);
     const splits = this.#options.restoredSplits(node, this.#subtaskIndex, restored);
     return new SourceOperator(reader, output, tracker, watermark, splits);
   }
@@ -333,11 +343,7 @@ class SubtaskBuilder {
     try {
       return await sink.createWriter(context, restored);
     } catch (error) {
-      throw operatorError(
-        error,
-        { name: node.name, subtaskIndex: this.#subtaskIndex },
-        'creating its writer',
-      );
+      throw operatorError(error, this.#at(node), 'creating its writer');
     }
   }
 
@@ -345,8 +351,12 @@ class SubtaskBuilder {
     try {
       return work();
     } catch (error) {
-      throw operatorError(error, { name: node.name, subtaskIndex: this.#subtaskIndex }, doing);
+      throw operatorError(error, this.#at(node), doing);
     }
+  }
+
+  #at(node: PlanNode): FailingOperator {
+    return { name: node.name, subtaskIndex: this.#subtaskIndex, describer: this.#options.describer };
   }
 
   #restoredWatermark(node: PlanNode, restored: readonly SubtaskState[]): number {
@@ -368,8 +378,9 @@ class SubtaskBuilder {
     node: PlanNode,
     restored: readonly unknown[] | undefined,
     rows: SubtaskRows,
+    scope: OperatorScope,
   ): OperatorContext {
-    const { clock, logger, signal, watermarkIntervalMs } = this.#options;
+    const { clock, signal, describer, watermarkIntervalMs } = this.#options;
     return {
       operatorName: node.name,
       operatorUid: node.uid,
@@ -378,13 +389,13 @@ class SubtaskBuilder {
       maxParallelism: node.maxParallelism,
       keyGroups: this.#keyGroups(node),
       clock,
-      logger,
+      ...scope,
       signal,
+      describer,
       watermarkIntervalMs,
       isBatch: this.#options.plan.isBatch,
       restored,
-      trackRows: (format) => rows.track(format),
-      restoredRows: (table) => rows.restored(table),
+      ...rows.access,
       isRescaled: this.#options.isRescaled,
       post: (callback) => this.#task?.post(() => this.#named(node, 'handling a result', callback)),
       schedule: (delayMs, callback) => {
@@ -423,7 +434,7 @@ class SubtaskBuilder {
         subtaskIndex: this.#subtaskIndex,
         maxParallelism: target.maxParallelism,
       });
-      const writer = new RecordWriter(row, select, { name: node.name, subtaskIndex: this.#subtaskIndex });
+      const writer = new RecordWriter(row, select, this.#at(node));
       this.#writers.push(writer);
       output.add({ kind: 'writer', writer }, edge.outputTag);
     }

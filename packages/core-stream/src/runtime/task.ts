@@ -13,19 +13,18 @@
  * 5. After the end of the input operators are drained and finished one after the other, from the head on: what one still
  *    emits is processed by those behind it before they finish.
  */
-import type { OperatorMetrics, OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
-import { snapshotMetrics } from '../metrics/operator-metrics.js';
-import type { SegmentContent } from '../checkpoint/segment.js';
-import type { OperatorState } from '../operators/operator.js';
-import { encodeState } from '../state/canonical-encoding.js';
+import type { OperatorMetrics } from '../metrics/operator-metrics.js';
+import type { TaskTimes } from '../metrics/task-times.js';
 import type { SubtaskRows } from '../state/subtask-rows.js';
 import type { ChainedOperator } from './chain-output.js';
 import type { ControlElement } from './channel.js';
+import type { CheckpointableTask, CheckpointListener } from './checkpointable-task.js';
 import { Fifo } from './fifo.js';
+import type { InFlightCapture } from './in-flight.js';
 import { operatorError } from './operator-error.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
-import { namingState } from './state-path.js';
+import { TaskSnapshot, takeStates, type PreparedSink } from './task-snapshot.js';
 import type { Turn } from './turn.js';
 
 /** An operator of the chain, with its plan's uid. The head comes first. */
@@ -39,47 +38,25 @@ export interface TaskOperator extends ChainedOperator {
   readonly rows: SubtaskRows;
 }
 
-/** What one subtask of one operator contributes to a checkpoint. */
-export interface OperatorSnapshot {
-  readonly uid: string;
-  readonly subtaskIndex: number;
-  /** `SubtaskState`, encoded. */
-  readonly bytes: Uint8Array;
-  /** The rows that have changed since the last checkpoint. */
-  readonly rows: SegmentContent | undefined;
-  readonly committables: readonly unknown[];
-}
-
-export interface SubtaskState {
-  /** The kind of operator that it is of. */
-  readonly type: string;
-  readonly state: OperatorState;
-  readonly metrics: OperatorMetricsSnapshot;
-  /** Keyed state belongs to key groups: it cannot be read with another number of them. */
-  readonly maxParallelism: number;
-  /** The watermark that the subtask had reached: what was late stays late. */
-  readonly watermark: number;
-}
-
 /** What a task tells its job, and has to know of it. */
-export interface TaskListener {
+export interface TaskListener extends CheckpointListener {
   /** Whether checkpoints are kept: without a storage no state is taken. */
   readonly storesState: boolean;
   onFailure(error: unknown): void;
-  onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void;
   onEnd(taskId: string): void;
   /** There may be work where there was none. */
   wake(): void;
 }
 
-const NOTHING = new Uint8Array();
+export type { OperatorSnapshot, SubtaskState } from './task-snapshot.js';
 
-export abstract class Task {
+export abstract class Task implements CheckpointableTask {
   readonly id: string;
   readonly chained: readonly TaskOperator[];
   readonly #writers: readonly RecordWriter[];
   protected readonly listener: TaskListener;
   readonly #turn: Turn;
+  readonly #times: TaskTimes;
   readonly #sinks: readonly (TaskOperator & { readonly operator: SinkOperator })[];
   /** Operators that can be full. */
   readonly #bounded: readonly TaskOperator[];
@@ -87,6 +64,8 @@ export abstract class Task {
   #isBlocked = false;
   /** After the end of the input: the operator that is being drained. */
   #draining: number | undefined;
+  /** The checkpoint of which this task has passed the barrier on, and not told the job everything. */
+  #pending: TaskSnapshot | undefined;
   #hasEnded = false;
   #isClosed = false;
 
@@ -96,9 +75,11 @@ export abstract class Task {
     writers: readonly RecordWriter[],
     listener: TaskListener,
     turn: Turn,
+    times: TaskTimes,
   ) {
     this.id = id;
     this.#turn = turn;
+    this.#times = times;
     this.chained = operators;
     this.#writers = writers;
     this.listener = listener;
@@ -111,6 +92,11 @@ export abstract class Task {
 
   /** Processes one batch from wherever this task reads. Returns whether there was one. */
   protected abstract processBatch(): boolean;
+
+  /** Takes barriers out of turn where a checkpoint overtakes. Returns whether there were any. */
+  protected lookForBarriers(): boolean {
+    return false;
+  }
 
   /** Downstream operators are opened first, so that one can emit while it opens. */
   async open(): Promise<void> {
@@ -133,10 +119,15 @@ export abstract class Task {
 
   /** One turn. Returns whether anything was done. */
   step(): boolean {
-    if (this.#isBlocked) return false; // invariant 1
+    if (this.#isBlocked) {
+      this.#times.waits('back-pressured');
+      return this.lookForBarriers(); // invariant 1
+    }
     this.#turn.isOpen = true;
+    const startedAt = this.#times.now;
     const hasWorked = this.#step();
     this.#turn.isOpen = false; // not where it has failed: nothing is processed any more then
+    if (hasWorked) this.#times.worked(startedAt, this.#isBlocked ? 'back-pressured' : 'ready');
     return hasWorked;
   }
 
@@ -148,10 +139,17 @@ export abstract class Task {
       this.#awaitBackPressure();
       return true;
     }
-    if (!this.#hasRoom) return false;
+    if (this.lookForBarriers()) return true;
+    if (!this.#hasRoom) {
+      this.#times.waits('back-pressured');
+      return false;
+    }
     const hasProcessed = this.processBatch();
     const hasDrained = this.#drain();
-    if (!hasProcessed && !hasDrained) return false;
+    if (!hasProcessed && !hasDrained) {
+      this.#times.waits('idle');
+      return false;
+    }
     this.#flushWriters();
     this.#awaitBackPressure();
     return true;
@@ -161,6 +159,11 @@ export abstract class Task {
     if (this.#isClosed) return;
     this.#mailbox.push(mail);
     this.listener.wake();
+  }
+
+  /** A sink is flushing, committing or full. */
+  protected get isBlocked(): boolean {
+    return this.#isBlocked;
   }
 
   get hasEnded(): boolean {
@@ -182,14 +185,14 @@ export abstract class Task {
   }
 
   /** Blocks the task until `promise` is settled, then goes on with `then` (invariant 1). */
-  #blockOn(promise: Promise<unknown>, then?: () => void): void {
+  #blockOn<R>(promise: Promise<R>, then?: (result: R) => void): void {
     this.#isBlocked = true;
     promise.then(
-      () => {
+      (result) => {
         this.#isBlocked = false;
         if (this.#isClosed) return;
         try {
-          then?.();
+          then?.(result);
         } catch (error) {
           this.listener.onFailure(error);
         }
@@ -222,73 +225,63 @@ export abstract class Task {
     }
   }
 
-  /** Takes the checkpoint (invariant 3). Where nothing is stored, it is only about what sinks commit. */
-  protected snapshot(checkpointId: number): void {
-    const subtasks = this.listener.storesState
-      ? this.chained.map((chained) => this.#subtaskState(chained, checkpointId))
-      : undefined;
-    this.#broadcast({ type: 'barrier', checkpointId });
-    const report = (prepared: ReadonlyMap<string, PreparedSink>) => {
-      const snapshots = this.chained.map((chained, index): OperatorSnapshot => {
-        const sink = prepared.get(chained.uid);
-        return {
-          uid: chained.uid,
-          subtaskIndex: chained.subtaskIndex,
-          bytes: subtasks?.[index]?.encode(sink?.writerState) ?? NOTHING,
-          rows: subtasks?.[index]?.rows,
-          committables: sink?.committables ?? [],
-        };
-      });
-      this.listener.onSnapshot(this.id, checkpointId, snapshots);
-    };
-    if (this.#sinks.length === 0) {
-      report(new Map());
+  abortCheckpoint(checkpointId: number): void {
+    this.post(() => this.endCheckpoint(checkpointId));
+  }
+
+  abstract overtake(checkpointId: number): void;
+
+  /** The checkpoint will not be complete. What this task has taken for it is told all the same. */
+  protected endCheckpoint(checkpointId: number): void {
+    const pending = this.#pending;
+    if (pending?.checkpointId !== checkpointId) return;
+    pending.capture = undefined;
+    this.reportWhenComplete();
+  }
+
+  /** This task cannot contribute to the checkpoint. */
+  protected decline(checkpointId: number, error: unknown): void {
+    this.listener.onDecline(this.id, checkpointId, error);
+    this.endCheckpoint(checkpointId);
+  }
+
+  /** Takes the checkpoint, or declines it before anything is passed on (invariant 3). */
+  protected snapshot(checkpointId: number, capture?: InFlightCapture): void {
+    let states;
+    try {
+      states = this.listener.storesState ? takeStates(this.chained, checkpointId) : undefined;
+    } catch (error) {
+      this.decline(checkpointId, error);
       return;
     }
-    const prepared = new Map<string, PreparedSink>();
+    const pending = new TaskSnapshot(checkpointId, this.chained, states, capture);
+    this.#pending = pending;
+    this.#broadcast({ type: 'barrier', checkpointId });
+    const onPrepared = (prepared: ReadonlyMap<string, PreparedSink>) => {
+      pending.prepared = prepared;
+      this.reportWhenComplete();
+    };
+    if (this.#sinks.length === 0) {
+      onPrepared(new Map());
+      return;
+    }
+    const preparing = this.#sinks.map(async (sink): Promise<[string, PreparedSink]> => {
+      const doing = `preparing checkpoint ${checkpointId}`;
+      return [sink.uid, await this.#named(sink, doing, () => prepare(sink, checkpointId))];
+    });
     this.#blockOn(
-      Promise.all(
-        this.#sinks.map(async (sink) => {
-          prepared.set(
-            sink.uid,
-            await this.#named(sink, `preparing checkpoint ${checkpointId}`, () =>
-              prepare(sink, checkpointId),
-            ),
-          );
-        }),
-      ),
-      () => report(prepared),
+      Promise.all(preparing).then((entries) => new Map(entries)),
+      onPrepared,
     );
   }
 
-  /** Takes and encodes an operator's state at once; a sink's is known, and encoded, when it has prepared its commit. */
-  #subtaskState(chained: TaskOperator, checkpointId: number): TakenState {
-    let subtask: SubtaskState;
-    let rows: SegmentContent | undefined;
-    try {
-      subtask = {
-        type: chained.type,
-        state: chained.operator.snapshotState?.(checkpointId),
-        metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
-        maxParallelism: chained.maxParallelism,
-        watermark: chained.metrics.watermark,
-      };
-      rows = chained.rows.snapshot();
-    } catch (error) {
-      throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
-    }
-    const encode = (state: unknown): Uint8Array => {
-      const whole: SubtaskState = { ...subtask, state };
-      try {
-        return encodeState(whole);
-      } catch (error) {
-        const doing = `encoding its state for checkpoint ${checkpointId}`;
-        throw operatorError(namingState(error, whole), chained, doing);
-      }
-    };
-    if (chained.operator instanceof SinkOperator) return { encode, rows };
-    const bytes = encode(subtask.state);
-    return { encode: () => bytes, rows };
+  protected reportWhenComplete(): void {
+    const pending = this.#pending;
+    if (pending?.isComplete !== true) return;
+    this.#pending = undefined;
+    const { checkpointId } = pending;
+    const operators = pending.operators((error) => this.listener.onDecline(this.id, checkpointId, error));
+    this.listener.onSnapshot(this.id, checkpointId, operators);
   }
 
   /** The input has ended and +∞ was processed: operators are drained and finish, sinks flush, then the end is passed on. */
@@ -359,16 +352,6 @@ export abstract class Task {
     }
     return errors;
   }
-}
-
-interface TakenState {
-  encode(writerState: unknown): Uint8Array;
-  readonly rows: SegmentContent | undefined;
-}
-
-interface PreparedSink {
-  readonly committables: readonly unknown[];
-  readonly writerState: readonly unknown[] | undefined;
 }
 
 async function prepare(

@@ -45,6 +45,11 @@ export class WatermarkValve {
     this.#update();
   }
 
+  /** What a channel has said. */
+  channelState(channel: number): { readonly watermark: number; readonly isIdle: boolean } {
+    return { watermark: this.#watermarks[channel]!, isIdle: this.#idle[channel]! };
+  }
+
   #update(): void {
     let minimum = MAX_WATERMARK;
     let active = 0;

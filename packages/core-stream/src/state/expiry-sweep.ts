@@ -44,10 +44,13 @@ export class ExpirySweep {
     }
   }
 
-  /** Looks at some more of it before a checkpoint. */
-  beforeCheckpoint(): void {
+  /** Looks at some more of it before a checkpoint; at everything where event time has ended. */
+  beforeCheckpoint(isEnd: boolean): void {
     if (this.#states.size === 0) return;
-    this.advance(Math.min(CHECKPOINT_STEPS, this.#table.records.size + 1)); // invariant 1
+    if (isEnd) {
+      const round = this.#visitAll();
+      while (round.next().done !== true);
+    } else this.advance(Math.min(CHECKPOINT_STEPS, this.#table.records.size + 1)); // invariant 1
   }
 
   /** Iterates over live maps: what is added meanwhile is visited too, what is deleted is not. */

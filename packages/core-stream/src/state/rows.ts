@@ -69,6 +69,11 @@ export class RowTracker<R extends Row> {
     return this.#format.table;
   }
 
+  /** Whether anything is remembered (invariant 3): where not, nothing needs to be reported. */
+  get isEnabled(): boolean {
+    return this.#epoch > 0;
+  }
+
   /** How many rows are remembered. */
   get size(): number {
     return this.#changes.length;

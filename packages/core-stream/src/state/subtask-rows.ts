@@ -2,6 +2,9 @@
 import { SegmentBuilder, type SegmentContent } from '../checkpoint/segment.js';
 import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { InvariantError } from '../errors.js';
+import type { OperatorContext } from '../operators/operator.js';
+import { HeapRows, type KeyedRowFormat, type KeyedRows } from './keyed-rows.js';
+import { KeyedState } from './keyed-state.js';
 import { RowTracker, type Row, type RowFormat, type StoredRow } from './rows.js';
 
 export interface SubtaskRowsOptions {
@@ -14,6 +17,12 @@ export interface SubtaskRowsOptions {
   /** Whether all restored rows are to be stored anew. */
   readonly isRewriting?: boolean;
 }
+
+/** What an operator gets of its subtask's rows. */
+export type RowAccess = Pick<
+  OperatorContext,
+  'trackRows' | 'restoredRows' | 'keyedRows' | 'createKeyedState' | 'isStateOnDisk'
+>;
 
 export class SubtaskRows {
   readonly #options: SubtaskRowsOptions;
@@ -35,6 +44,22 @@ export class SubtaskRows {
   /** What the restored checkpoint holds of a table, for this subtask's key groups. */
   restored(table: string): Iterable<StoredRow> {
     return this.#options.restored?.rows(table) ?? [];
+  }
+
+  /** Rows by key, with the restored ones in them. */
+  keyed<R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> {
+    return new HeapRows(this.track(format), format, this.restored(format.table));
+  }
+
+  get access(): RowAccess {
+    const keyedRows = <R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> => this.keyed(format);
+    return {
+      trackRows: (format) => this.track(format),
+      restoredRows: (table) => this.restored(table),
+      keyedRows,
+      createKeyedState: (restored, time) => new KeyedState(keyedRows, restored, time),
+      isStateOnDisk: false,
+    };
   }
 
   /** What has changed since the last call; `undefined` where nothing has. */

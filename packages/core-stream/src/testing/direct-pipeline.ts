@@ -13,11 +13,12 @@ import { StreamConfigError } from '../errors.js';
 import type { StreamGraph, StreamNode } from '../graph/stream-graph.js';
 import type { JobMetrics } from '../metrics/job-metrics.js';
 import type { DrainStatus, OperatorContext, StreamOperator } from '../operators/operator.js';
+import { plainDescriber } from '../runtime/describe-value.js';
 import { silentLogger } from '../runtime/logger.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import type { RestoredRows } from '../checkpoint/segment-reader.js';
-import { keyGroupOf, keyGroupRangeOf } from '../state/key-groups.js';
+import { keyGroupOf, keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
 import { SubtaskRows } from '../state/subtask-rows.js';
 import { lowestWatermark } from '../time/restored-watermark.js';
 import type { HarnessOutput } from './harness-output.js';
@@ -254,7 +255,11 @@ export class DirectPipeline {
     const { length: parallelism } = subtasks;
     const keyGroups = keyGroupRangeOf(subtask.index, parallelism, maxParallelism);
     const stored = this.#options.restoredRows.get(uid);
-    subtask.rows = new SubtaskRows({ isEnabled: !isBatch, maxParallelism, restored: undefined });
+    subtask.rows = new SubtaskRows({
+      isEnabled: !isBatch,
+      maxParallelism,
+      restored: stored && ownRows(stored, keyGroups, maxParallelism),
+    });
     return {
       operatorName: node.name,
       operatorUid: uid,
@@ -264,17 +269,13 @@ export class DirectPipeline {
       keyGroups,
       clock,
       logger: silentLogger,
+      describer: plainDescriber,
       metrics: this.#options.metrics.operatorGroup({ name: node.name, uid, subtaskIndex: subtask.index }),
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
       isBatch,
       restored: this.#stored(uid)?.map(({ state }) => state),
-      trackRows: (format) => subtask.rows.track(format),
-      restoredRows: (table) =>
-        [...(stored?.rows(table) ?? [])].filter(({ key }) => {
-          const keyGroup = keyGroupOf(key, maxParallelism);
-          return keyGroup >= keyGroups.start && keyGroup < keyGroups.end;
-        }),
+      ...subtask.rows.access,
       isRescaled: (this.#stored(uid)?.length ?? parallelism) !== parallelism,
       post: (callback) => this.#post(subtask, callback),
       schedule: (delayMs, callback) => {
@@ -306,4 +307,22 @@ export class DirectPipeline {
     const reached = this.#stored(uid)?.map(({ watermark }) => ({ watermark, isIdle: false })) ?? [];
     for (const { valve } of subtasks) valve.restoreWatermark(lowestWatermark(reached));
   }
+}
+
+/** Those of one subtask. */
+function ownRows(all: RestoredRows, { start, end }: KeyGroupRange, maxParallelism: number): RestoredRows {
+  return {
+    tables: () => all.tables(),
+    *rows(table) {
+      for (const row of all.rows(table)) {
+        const keyGroup = keyGroupOf(row.key, maxParallelism);
+        if (keyGroup >= start && keyGroup < end) yield row;
+      }
+    },
+    *entries(table) {
+      for (const entry of all.entries(table)) {
+        if (entry.keyGroup >= start && entry.keyGroup < end) yield entry;
+      }
+    },
+  };
 }

@@ -1,8 +1,8 @@
 /**
  * The timers of one time domain.
  *
- * Role: remembers which key wants to be called at which time, and hands the timers out in order. Boundary: knows nothing
- * of functions; the operator sets the current key and calls the user.
+ * Role: remembers which key wants to be called at which time, hands the timers out in order, and stores each as a row.
+ * Boundary: knows nothing of functions; the operator sets the current key and calls the user.
  *
  * Invariants
  * 1. A (timestamp, key) is registered at most once: registering it again changes nothing.
@@ -10,24 +10,25 @@
  *    registration, also those that are registered while it runs. (A restore registers key group by key group.)
  * 3. A timer fires once.
  * 4. Deleted timers take no memory: the heap has at most twice as many timestamps as there are, and a few.
+ * 5. A timer that is registered and gone between two snapshots is not stored.
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
-import { byKeyGroup } from '../state/heap-keyed-state.js';
-import type { KeyGroupRange } from '../state/key-groups.js';
+import { Row, type RowTracker } from '../state/rows.js';
+import type { RowAccess } from '../state/subtask-rows.js';
 
-export interface TimerSnapshot {
-  readonly keyGroup: number;
-  /** Pairs of key and timestamp. */
-  readonly entries: readonly (readonly [unknown, unknown])[];
-}
-
-class Timer {
+/** There may be millions: what can be told from the key is not kept. */
+class Timer extends Row {
   readonly key: unknown;
-  readonly identity: unknown;
+  readonly timestamp: number;
 
-  constructor(key: unknown, identity: unknown) {
+  constructor(key: unknown, timestamp: number) {
+    super();
     this.key = key;
-    this.identity = identity;
+    this.timestamp = timestamp;
+  }
+
+  is(identity: unknown): boolean {
+    return isSame(keyIdentity(this.key), identity);
   }
 }
 
@@ -43,6 +44,23 @@ export class TimerQueue {
   /** A binary min-heap of the timestamps: each that has a bucket, and stale ones whose timers were deleted. */
   readonly #heap: number[] = [];
 
+  readonly #tracker: RowTracker<Timer> | undefined;
+
+  /** Stored in `table`, which may hold timers that are to go on; without a table they are not stored. */
+  constructor(table?: string, rows?: Pick<RowAccess, 'trackRows' | 'restoredRows'>) {
+    if (table === undefined || rows === undefined) return;
+    this.#tracker = rows.trackRows<Timer>({
+      table,
+      namespaceOf: ({ timestamp }) => timestamp,
+      isGone: (timer) => !this.#holds(timer),
+      dataOf: () => null,
+    });
+    for (const { key, namespace } of rows.restoredRows(table)) {
+      const timer = this.#insert(namespace as number, key, keyIdentity(key));
+      if (timer !== undefined) this.#tracker.restored(timer);
+    }
+  }
+
   /** Of the earliest timer; never a stale one, except while `advance` runs. */
   get nextTimestamp(): number | undefined {
     return this.#heap[0];
@@ -55,29 +73,67 @@ export class TimerQueue {
 
   /** `identity` is the key's, where the caller knows it. */
   register(timestamp: number, key: unknown, identity: unknown = keyIdentity(key)): void {
+    const timer = this.#insert(timestamp, key, identity);
+    if (timer !== undefined) this.#tracker?.changed(timer);
+  }
+
+  /** `undefined` where there is one. */
+  #insert(timestamp: number, key: unknown, identity: unknown): Timer | undefined {
     const bucket = this.#buckets.get(timestamp);
     if (bucket === undefined) {
-      this.#buckets.set(timestamp, new Timer(key, identity));
+      const timer = new Timer(key, timestamp);
+      this.#buckets.set(timestamp, timer);
       this.#push(timestamp);
-    } else if (bucket instanceof Timer) {
-      if (isSame(bucket.identity, identity)) return;
-      const timers = new Map([[bucket.identity, bucket]]);
-      timers.set(identity, new Timer(key, identity));
-      this.#buckets.set(timestamp, timers);
-    } else if (!bucket.has(identity)) bucket.set(identity, new Timer(key, identity));
+      return timer;
+    }
+    if (bucket instanceof Timer) {
+      if (bucket.is(identity)) return undefined;
+      const timer = new Timer(key, timestamp);
+      this.#buckets.set(
+        timestamp,
+        new Map([
+          [keyIdentity(bucket.key), bucket],
+          [identity, timer],
+        ]),
+      );
+      return timer;
+    }
+    if (bucket.has(identity)) return undefined;
+    const timer = new Timer(key, timestamp);
+    bucket.set(identity, timer);
+    return timer;
+  }
+
+  #holds(timer: Timer): boolean {
+    const bucket = this.#buckets.get(timer.timestamp);
+    return bucket === timer || (bucket instanceof Map && bucket.get(keyIdentity(timer.key)) === timer);
   }
 
   delete(timestamp: number, key: unknown, identity: unknown = keyIdentity(key)): void {
     const bucket = this.#buckets.get(timestamp);
     if (bucket === undefined) return;
     if (bucket instanceof Timer) {
-      if (!isSame(bucket.identity, identity)) return;
+      if (!bucket.is(identity)) return;
+      this.#buckets.delete(timestamp);
+      this.#tracker?.removed(bucket);
     } else {
+      const timer = bucket.get(identity);
+      if (timer === undefined) return;
       bucket.delete(identity);
-      if (bucket.size > 0) return;
+      if (bucket.size === 0) this.#buckets.delete(timestamp);
+      this.#tracker?.removed(timer);
     }
-    this.#buckets.delete(timestamp);
-    this.#removeStale();
+    if (!this.#buckets.has(timestamp)) this.#removeStale();
+  }
+
+  /** Deletes all timers. */
+  clear(): void {
+    const buckets = [...this.#buckets.values()];
+    this.#buckets.clear();
+    this.#heap.length = 0;
+    for (const bucket of buckets) {
+      for (const timer of bucket instanceof Timer ? [bucket] : bucket.values()) this.#tracker?.removed(timer);
+    }
   }
 
   advance(time: number, fire: (timestamp: number, key: unknown) => void): void {
@@ -89,6 +145,7 @@ export class TimerQueue {
       else if (bucket instanceof Timer) {
         this.#buckets.delete(timestamp); // invariant 3: removed before it fires, so that it may be registered anew
         this.#pop();
+        this.#tracker?.removed(bucket);
         fire(timestamp, bucket.key);
       } else this.#fireAll(timestamp, bucket, fire);
     }
@@ -99,28 +156,13 @@ export class TimerQueue {
     bucket: Map<unknown, Timer>,
     fire: (timestamp: number, key: unknown) => void,
   ): void {
-    for (const { key, identity } of bucket.values()) {
+    for (const [identity, timer] of bucket) {
       bucket.delete(identity); // invariant 3
-      fire(timestamp, key);
+      this.#tracker?.removed(timer);
+      fire(timestamp, timer.key);
       if (this.#heap[0]! < timestamp) break; // invariant 2: an earlier one has been registered
     }
     if (bucket.size === 0 && this.#buckets.get(timestamp) === bucket) this.#buckets.delete(timestamp);
-  }
-
-  snapshot(maxParallelism: number): TimerSnapshot[] {
-    const pairs: (readonly [unknown, unknown])[] = [];
-    for (const [timestamp, bucket] of [...this.#buckets].sort(([a], [b]) => a - b)) {
-      for (const { key } of bucket instanceof Timer ? [bucket] : bucket.values())
-        pairs.push([key, timestamp]);
-    }
-    return byKeyGroup(pairs, maxParallelism);
-  }
-
-  restore(snapshots: readonly TimerSnapshot[], range: KeyGroupRange): void {
-    for (const { keyGroup, entries } of snapshots) {
-      if (keyGroup < range.start || keyGroup >= range.end) continue;
-      for (const [key, timestamp] of entries) this.register(timestamp as number, key);
-    }
   }
 
   /** Costs as much as the deletions that led to it (invariant 4). */

@@ -9,7 +9,7 @@
  * 4. Time in which a split could not emit (no room downstream, a blocking sink, paused to be aligned) is not idle time.
  */
 import { StreamRecordError } from '../errors.js';
-import { describeValue, messageOf } from '../runtime/describe-value.js';
+import { plainDescriber, type Describer } from '../runtime/describe-value.js';
 import type { Clock } from './clock.js';
 import {
   MAX_WATERMARK,
@@ -74,6 +74,7 @@ export class WatermarkTracker {
   readonly #clock: Clock;
   readonly #target: WatermarkTarget;
   readonly #operatorName: string;
+  readonly #describer: Describer;
   readonly #splits = new Map<string, SplitWatermark>();
   /** Of records that belong to no split. */
   #main: SplitWatermark | undefined;
@@ -88,7 +89,9 @@ export class WatermarkTracker {
     clock: Clock,
     target: WatermarkTarget,
     operatorName: string,
+    describer = plainDescriber,
   ) {
+    this.#describer = describer;
     this.#strategy = strategy;
     this.#assigner = strategy.timestampAssigner;
     this.#clock = clock;
@@ -126,7 +129,7 @@ export class WatermarkTracker {
       assigned = this.#assigner(value, timestamp === MIN_TIMESTAMP ? undefined : timestamp);
     } catch (error) {
       throw this.#badTimestamp(
-        `The timestamp assigner of '${this.#operatorName}' threw '${messageOf(error)}'`,
+        `The timestamp assigner of '${this.#operatorName}' threw '${this.#describer.describeError(error)}'`,
         value,
         error,
       );
@@ -140,7 +143,7 @@ export class WatermarkTracker {
 
   #badTimestamp(what: string, value: unknown, cause?: unknown): StreamRecordError {
     return new StreamRecordError(
-      `${what} for the record ${describeValue(value)}. A timestamp is a finite number of epoch milliseconds, within the range of a Date: ` +
+      `${what} for the record ${this.#describer.describeRecord(value)}. A timestamp is a finite number of epoch milliseconds, within the range of a Date: ` +
         'filter records without one out before, or send them to a side output.',
       { details: { operator: this.#operatorName }, cause },
     );

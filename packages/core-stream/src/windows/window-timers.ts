@@ -2,7 +2,8 @@
  * Timers of windows: a binary min-heap.
  *
  * Invariants
- * 1. Timers are taken in the order of their time, within one time in that of `order` (by default: of registration).
+ * 1. Timers are taken in the order of their time, within one time in that of `order` (by default: of registration). No two
+ *    have the same order.
  * 2. A cancelled timer is never taken. It stays in the heap until its time comes or cancelled ones are the majority, so that
  *    the heap is at most twice as large as the timers in it.
  */
@@ -10,32 +11,35 @@ export interface WindowTimer<T> {
   readonly at: number;
   readonly order: number;
   readonly target: T;
-  isCancelled: boolean;
 }
 
 export class WindowTimers<T> {
   #heap: WindowTimer<T>[] = [];
   #order = 0;
-  #cancelled = 0;
+  /** By order. */
+  readonly #cancelled = new Set<number>();
 
   /** The time of the first timer; `undefined` where there is none. */
   get nextTime(): number | undefined {
-    while (this.#heap[0]?.isCancelled === true) this.#removeFirst();
+    while (this.#cancelled.size > 0 && this.#cancelled.delete(this.#heap[0]!.order)) this.#removeFirst();
     return this.#heap[0]?.at;
   }
 
-  register(at: number, target: T, order = this.#order++): WindowTimer<T> {
-    const timer = { at, order, target, isCancelled: false };
+  register(at: number, target: T, order = this.#order): WindowTimer<T> {
+    const timer = { at, order, target };
+    if (order >= this.#order) this.#order = order + 1;
     this.#heap.push(timer);
     this.#moveUp(this.#heap.length - 1);
     return timer;
   }
 
-  cancel(timer: WindowTimer<T>): void {
-    timer.isCancelled = true;
-    if (++this.#cancelled <= 16 || this.#cancelled * 2 <= this.#heap.length) return;
-    this.#heap = this.#heap.filter(({ isCancelled }) => !isCancelled); // invariant 2
-    this.#cancelled = 0;
+  /** Cancels the timer of that order, which is registered. */
+  cancel(order: number): void {
+    const cancelled = this.#cancelled;
+    cancelled.add(order);
+    if (cancelled.size <= 16 || cancelled.size * 2 <= this.#heap.length) return;
+    this.#heap = this.#heap.filter((timer) => !cancelled.has(timer.order)); // invariant 2
+    cancelled.clear();
     for (let i = (this.#heap.length >> 1) - 1; i >= 0; i--) this.#moveDown(i);
   }
 
@@ -50,17 +54,16 @@ export class WindowTimers<T> {
 
   /** All timers in the order in which they would be taken. */
   inOrder(): WindowTimer<T>[] {
-    return this.#heap.filter(({ isCancelled }) => !isCancelled).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    return this.#heap.filter(({ order }) => !this.#cancelled.has(order)).sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   clear(): void {
     this.#heap = [];
-    this.#cancelled = 0;
+    this.#cancelled.clear();
   }
 
   #removeFirst(): void {
     const heap = this.#heap;
-    if (heap[0]?.isCancelled === true) this.#cancelled--;
     const last = heap.pop()!;
     if (heap.length === 0) return;
     heap[0] = last;

@@ -1,31 +1,34 @@
 /**
- * A job in a process of its own, to be killed. `node crashing-job.mjs <directory> <parallelism> <url of the package>`; prints a line per
- * committed checkpoint, so that the test knows how far it has got.
+ * A job in a process of its own, to be killed at any instant. `node crashing-job.mjs <options as JSON>`; prints a line when it
+ * runs, one per commit, so that the test knows how far it has got, and `finished` at its end.
  */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
-  existsSync,
-  mkdirSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-const [directory, parallelism] = [process.argv[2], Number(process.argv[3])];
+
+const { directory, parallelism, records, url } = JSON.parse(process.argv[2]);
 const {
   FileCheckpointStorage,
+  FileSink,
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
   ValueStateDescriptor,
   WatermarkStrategy,
-} = await import(process.argv[4]);
-const RECORDS = 3000;
+} = await import(url);
 
-/** Transactions as files: prepared under one name, committed by a rename. */
-class FileSink {
+const say = (line) => void writeSync(1, `${line}\n`);
+
+/** Transactions as files: prepared under one name, committed by a rename. As small as it can be: the other sink is the library's. */
+class RenamingSink {
   constructor(root) {
     this.prepared = join(root, 'prepared');
     this.committed = join(root, 'committed');
@@ -64,7 +67,7 @@ class FileSink {
           if (existsSync(from)) renameSync(from, join(this.committed, committable));
           else if (!existsSync(join(this.committed, committable))) throw new Error(`${committable} is lost`);
         }
-        process.stdout.write(`committed ${requests[0].checkpointId}\n`);
+        say('committed');
       },
     };
   }
@@ -76,36 +79,40 @@ env.enableCheckpointing({
   intervalMs: 5,
   storage: new FileCheckpointStorage(join(directory, 'checkpoints')),
 });
-const records = env
+const numbers = env
   .addSource(
     {
       restoreState: (state) => void (position = state),
       snapshotState: () => position,
       // A few records a turn: there are many checkpoints on the way, and so many places to be killed at.
       collect: (out) => {
-        for (let i = 0; i < 10 && position.next < RECORDS; i++) out.collect(position.next++);
-        const hasMore = position.next < RECORDS;
+        for (let i = 0; i < 10 && position.next < records; i++) out.collect(position.next++);
+        const hasMore = position.next < records;
         return new Promise((resolve) => setTimeout(() => resolve(hasMore), 1));
       },
     },
     WatermarkStrategy.forMonotonousTimestamps().withTimestampAssigner((n) => n),
   )
   .uid('numbers');
-records
+numbers
   .keyBy((n) => n % 13)
   .process((context) => {
     const count = context.getState(new ValueStateDescriptor('count', { defaultValue: 0 }));
     return {
-      processElement(n, { currentKey }, out) {
+      processElement(n, { currentKey, timers }, out) {
         count.update(count.value() + 1);
+        timers.registerEventTimeTimer(Math.floor(n / 50) * 50 + 70);
         out.collect(`count ${currentKey} ${count.value()}`);
+      },
+      onTimer(timestamp, { currentKey }, out) {
+        out.collect(`timer ${currentKey} ${timestamp}`);
       },
     };
   })
   .uid('count')
-  .sinkTo(new FileSink(join(directory, 'counts')))
+  .sinkTo(new RenamingSink(join(directory, 'counts')))
   .uid('counts');
-records
+numbers
   .keyBy((n) => n % 3)
   .window(TumblingEventTimeWindows.of(100))
   .reduce(
@@ -113,7 +120,9 @@ records
     (key, { window }, [sum], out) => out.collect(`sum ${key} ${window.start} ${sum}`),
   )
   .uid('sum')
-  .sinkTo(new FileSink(join(directory, 'sums')))
+  .sinkTo(FileSink.forLines({ directory: join(directory, 'sums'), onCommit: () => say('committed') }))
   .uid('sums');
-await env.execute('crash');
-process.stdout.write('finished\n');
+const client = env.executeAsync('crash');
+say('started');
+await client.result;
+say('finished');

@@ -288,7 +288,7 @@ describe('a retry', () => {
     service.call(1).reject(new Error('busy'));
     const error = await failureOf(subtask.turn());
     expect(error.message).toBe(
-      "'Enrich' (subtask 0) failed while processing the record 1 in attempt 3: busy",
+      "'Enrich' (subtask 0) failed while processing, in attempt 3, the record 1: busy",
     );
   });
 
@@ -312,7 +312,7 @@ describe('a retry', () => {
     await subtask.turn();
     await subtask.advance(100);
     service.call(2).reject(new Error('gone'));
-    expect((await failureOf(subtask.turn())).message).toContain('the record 2 in attempt 2: gone');
+    expect((await failureOf(subtask.turn())).message).toContain('in attempt 2, the record 2: gone');
   });
 
   it('has no more time than the record: the time-out covers all attempts and waits', async () => {

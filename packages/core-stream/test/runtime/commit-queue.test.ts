@@ -25,12 +25,35 @@ describe('commit queue', () => {
     queue.add('out', [request(1, 0)]);
     const committing = queue.commit(1);
     queue.add('out', [request(2, 0)]);
-    expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(1, 0), request(2, 0)] }]);
+    expect(queue.snapshot(9)).toEqual([{ uid: 'out', requests: [request(1, 0), request(2, 0)] }]);
     gate.open();
     await committing;
-    expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(2, 0)] }]);
+    expect(queue.snapshot(9)).toEqual([{ uid: 'out', requests: [request(2, 0)] }]);
     await queue.commit(2);
-    expect(queue.snapshot()).toEqual([]);
+    expect(queue.snapshot(9)).toEqual([]);
+  });
+
+  it('commit queue invariant 3: what an aborted checkpoint has prepared belongs to the next one that is durable', async () => {
+    const commits: (readonly CommitRequest<unknown>[])[] = [];
+    const { queue } = queueOf((requests) => Promise.resolve(void commits.push(requests)));
+    queue.prepare('out', 1, ['of 1']);
+    expect(queue.snapshot(1)).toEqual([
+      { uid: 'out', requests: [{ checkpointId: 1, subtaskIndex: 1, committable: 'of 1' }] },
+    ]);
+    await queue.commit(1); // it never was durable
+    expect(commits).toEqual([]);
+    queue.prepare('out', 0, ['of 2']);
+    queue.prepare('out', 1, ['of 2']);
+    queue.complete(2);
+    await queue.commit(2);
+    expect(commits).toEqual([
+      [
+        { checkpointId: 2, subtaskIndex: 0, committable: 'of 2' },
+        { checkpointId: 2, subtaskIndex: 1, committable: 'of 1' },
+        { checkpointId: 2, subtaskIndex: 1, committable: 'of 2' },
+      ],
+    ]);
+    expect(queue.snapshot(3)).toEqual([]);
   });
 
   it('commit queue invariant 1: still holds what was refused', async () => {
@@ -39,7 +62,7 @@ describe('commit queue', () => {
     expect((await failureOf(queue.commit(1))).message).toContain(
       "'Out' (subtask 0) failed while committing checkpoint 1",
     );
-    expect(queue.snapshot()).toHaveLength(1);
+    expect(queue.snapshot(9)).toHaveLength(1);
   });
 
   it('waits for the other sinks when one fails: a committer is not closed while it commits', async () => {
@@ -74,7 +97,7 @@ describe('commit queue', () => {
       ['2/0', '2/1'],
       ['3/0', '3/2'],
     ]);
-    expect(queue.snapshot()).toEqual([{ uid: 'out', requests: [request(4, 0)] }]);
+    expect(queue.snapshot(9)).toEqual([{ uid: 'out', requests: [request(4, 0)] }]);
   });
 
   it('takes more requests than a call can have arguments', async () => {

@@ -25,9 +25,13 @@ const NOTHING: AttemptSnapshot = {
   operators: [],
   checkpoints: {
     completed: 0,
+    failed: 0,
     lastId: undefined,
     lastDurationMs: undefined,
+    lastAlignmentMs: undefined,
+    isLastUnaligned: undefined,
     lastSizeBytes: undefined,
+    lastStateBytes: undefined,
     pendingCommits: 0,
     restoredId: undefined,
   },

@@ -1,10 +1,11 @@
 import { AsyncDataStream, StreamExecutionEnvironment } from '../../src/index.js';
 import type { AsyncFunction, AsyncFunctionFactory, AsyncWaitOptions } from '../../src/index.js';
 import type { OperatorContext, OperatorState, StreamOperator } from '../../src/operators/operator.js';
+import { plainDescriber } from '../../src/runtime/describe-value.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';
 import { encodeState } from '../../src/state/canonical-encoding.js';
-import { RowTracker } from '../../src/state/rows.js';
+import { SubtaskRows } from '../../src/state/subtask-rows.js';
 import { ManualClock } from '../../src/testing/index.js';
 import { turn } from './conditions.js';
 
@@ -99,12 +100,12 @@ export class AsyncSubtask {
       keyGroups: { start: 0, end: 128 },
       clock,
       logger: silentLogger,
+      describer: plainDescriber,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,
       isBatch: false,
       isRescaled: false,
-      trackRows: (format) => new RowTracker(format, false),
-      restoredRows: () => [],
+      ...new SubtaskRows({ isEnabled: false, maxParallelism: 128, restored: undefined }).access,
       restored: restored?.map((state) => decodeState(encodeState(state))),
       post,
       schedule: (delayMs, callback) => {

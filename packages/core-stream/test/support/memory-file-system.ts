@@ -12,9 +12,9 @@ class Inode {
 
 type Entry = Inode | 'directory';
 
-/** A change of names. It becomes durable as a whole, with the first directory of those that it changes that is synced. */
+/** A change of names, which becomes durable when its directory is synced. */
 interface Change {
-  readonly directories: readonly string[];
+  readonly directory: string;
   apply(entries: Map<string, Entry>): void;
 }
 
@@ -24,7 +24,11 @@ interface Change {
  */
 export class MemoryFileSystem implements SinkFileSystem {
   readonly #random: Random;
-  #entries = new Map<string, Entry>([[resolve('/'), 'directory']]);
+  /** `/data` is there. */
+  #entries = new Map<string, Entry>([
+    [resolve('/'), 'directory'],
+    [resolve('/data'), 'directory'],
+  ]);
   #durable = new Map(this.#entries);
   #changes: Change[] = [];
   #life = 0;
@@ -61,6 +65,17 @@ export class MemoryFileSystem implements SinkFileSystem {
     this.#durable = new Map(this.#entries);
   }
 
+  /** Puts a file there, or takes it away, as others do. */
+  put(path: string, text: string | undefined): void {
+    if (text === undefined) {
+      this.#entries.delete(path);
+      return;
+    }
+    const inode = new Inode();
+    inode.bytes = Buffer.from(text);
+    this.#entries.set(path, inode);
+  }
+
   /** Visible files by path; `isHidden` those under a name that begins with a dot. */
   files(isHidden = false): Map<string, string> {
     const found = new Map<string, string>();
@@ -75,7 +90,7 @@ export class MemoryFileSystem implements SinkFileSystem {
       if (this.#entries.has(made)) continue;
       await this.#step('makeDirectory', made);
       this.#change({
-        directories: [dirname(made)],
+        directory: dirname(made),
         apply: (entries) => void entries.set(made, 'directory'),
       });
       await this.syncDirectory(dirname(made));
@@ -102,20 +117,20 @@ export class MemoryFileSystem implements SinkFileSystem {
     this.#require(dirname(path));
     if (this.#entries.has(path)) throw new Error(`${path} is there`);
     const inode = new Inode();
-    this.#change({ directories: [dirname(path)], apply: (entries) => void entries.set(path, inode) });
+    this.#change({ directory: dirname(path), apply: (entries) => void entries.set(path, inode) });
     const life = this.#life;
     return {
       write: async (bytes, position) => {
-        let written = bytes.length;
+        const put = (length: number) => {
+          inode.bytes = Buffer.concat([inode.bytes.subarray(0, position), bytes.subarray(0, length)]);
+        };
         try {
           await this.#step('write', path, life);
         } catch (error) {
-          written = this.#random.below(bytes.length); // some of it may be there
-          if (life !== this.#life) throw error;
-          inode.bytes = Buffer.concat([inode.bytes.subarray(0, position), bytes.subarray(0, written)]);
+          if (life === this.#life) put(this.#random.below(bytes.length)); // some of it may be there
           throw error;
         }
-        inode.bytes = Buffer.concat([inode.bytes.subarray(0, position), bytes]);
+        put(bytes.length);
       },
       sync: async () => {
         await this.#step('sync', path, life);
@@ -137,7 +152,7 @@ export class MemoryFileSystem implements SinkFileSystem {
     const entry = this.#require(from);
     this.#require(dirname(to));
     this.#change({
-      directories: [dirname(from), dirname(to)],
+      directory: dirname(to), // a rename is done or not: journals see to it
       apply(entries) {
         entries.delete(from);
         entries.set(to, entry);
@@ -148,14 +163,14 @@ export class MemoryFileSystem implements SinkFileSystem {
   async remove(path: string): Promise<void> {
     await this.#step('remove', path);
     this.#require(path);
-    this.#change({ directories: [dirname(path)], apply: (entries) => void entries.delete(path) });
+    this.#change({ directory: dirname(path), apply: (entries) => void entries.delete(path) });
   }
 
   async syncDirectory(path: string): Promise<void> {
     await this.#step('syncDirectory', path);
     this.#require(path);
     this.#changes = this.#changes.filter((change) => {
-      if (!change.directories.includes(path)) return true;
+      if (change.directory !== path) return true;
       change.apply(this.#durable);
       return false;
     });

@@ -6,8 +6,8 @@ import type {
   SinkWriter,
   SinkWriterContext,
 } from '../../src/index.js';
-import { silentLogger } from '../../src/index.js';
-import { ManualClock } from './manual-clock.js';
+import { silentLogger } from '../../src/runtime/logger.js';
+import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Random } from './random.js';
 
 export function sinkContext(parts: Partial<SinkContext> = {}): SinkContext {
@@ -39,8 +39,6 @@ export interface RunOptions {
   readonly parallelism: number;
   readonly clock: Clock & { advance(ms: number): void };
   readonly random: Random;
-  /** Called where a crash is possible between the sink's own steps. */
-  readonly step: () => void;
 }
 
 /**
@@ -57,7 +55,7 @@ export class SinkRuns {
     this.#records = records;
   }
 
-  async run({ parallelism, clock, random, step }: RunOptions): Promise<void> {
+  async run({ parallelism, clock, random }: RunOptions): Promise<void> {
     const restored = this.#durable;
     let pending = [...(restored?.pending ?? [])];
     let checkpointId = restored?.checkpointId ?? 0;
@@ -76,13 +74,12 @@ export class SinkRuns {
         if (id > this.#durable!.checkpointId) continue;
         const requests = pending.filter((request) => request.checkpointId === id);
         await committer?.commit(requests);
-        step();
         await globalCommitter?.commit(requests);
-        step();
         pending = pending.filter((request) => request.checkpointId !== id);
       }
     };
     if (restored !== undefined) await commit();
+    let prepared: { subtaskIndex: number; committable: unknown }[] = [];
     let isOver = false;
     while (!isOver) {
       for (let batch = random.below(4); batch > 0; batch--) {
@@ -100,15 +97,15 @@ export class SinkRuns {
       for (const [subtaskIndex, writer] of writers.entries()) {
         await writer.flush(false);
         for (const committable of (await writer.prepareCommit?.(checkpointId)) ?? []) {
-          pending.push({ checkpointId, subtaskIndex, committable });
+          prepared.push({ subtaskIndex, committable });
         }
         states.push(writer.snapshotState?.(checkpointId) ?? []);
       }
-      step();
       // A checkpoint that could not be stored is tolerated: what it has prepared goes along with the next one.
       if (!isOver && random.below(4) === 0) continue;
+      pending.push(...prepared.map((part) => ({ ...part, checkpointId })));
+      prepared = [];
       this.#durable = structuredClone({ checkpointId, position, states, pending });
-      step();
       if (isOver || random.below(3) > 0) await commit();
     }
     for (const writer of writers) await writer.close();

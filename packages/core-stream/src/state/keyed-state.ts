@@ -1,14 +1,15 @@
 /**
- * Keyed state on the heap.
+ * The keyed state of one subtask.
  *
- * Role: gives the handles of one subtask's keyed state, and stores and restores it. Boundary: knows nothing of operators
- * or files; a snapshot is plain data by key group.
+ * Role: gives the handles, and says how rows of it are stored. Boundary: where the rows are, on the heap or on disk, is the
+ * business of `KeyedRows`; knows nothing of operators.
  *
  * Invariants
  * 1. State is addressed by (state name, key); a handle always works on the current key.
- * 2. A snapshot holds each key under its key group, so that it can be restored at any parallelism.
+ * 2. Each key is a row, so that it is stored when it has changed, and can be restored at any parallelism.
  * 3. One name has one kind: asking for it as another kind is an error, also after a restore. So it is with a TTL.
- * 4. A snapshot holds nothing that is expired, of the states that the program has asked for.
+ * 4. What is expired is never seen, after a restore neither. It may be stored until the sweep has found it.
+ * 5. State that the program does not ask for is kept, as it was stored.
  */
 import { CheckpointError, InvariantError, StreamConfigError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
@@ -21,12 +22,16 @@ import {
   HeapReducingState,
   HeapValueState,
 } from './heap-states.js';
-import { keyGroupOf, type KeyGroupRange } from './key-groups.js';
-import { KeyTable, VACANT } from './key-table.js';
+import { KeyRecord, KeyTable, VACANT } from './key-table.js';
+import type { KeyedRowFormat, MakeKeyedRows } from './keyed-rows.js';
+import type { KeyedStateBackend, KeyedStateInfo, KeyedStateSnapshot } from './keyed-state-backend.js';
+import type { StoredRow } from './rows.js';
+import { MAX_WATERMARK } from '../time/watermark-strategy.js';
+import { migrateContent } from './state-migration.js';
+import { migrationOf, versionOf } from './state-schema.js';
 import type {
   AggregatingState,
   AggregatingStateDescriptor,
-  KeyedStateStore,
   ListState,
   ListStateDescriptor,
   MapState,
@@ -42,20 +47,8 @@ import type {
 import { Ttl, type StateTime } from './state-ttl.js';
 import { TtlListState, TtlMapState, TtlValueState, type TtlSlot } from './ttl-states.js';
 
-/** Pairs of key and content, of one key group. */
-export interface KeyGroupEntries {
-  readonly keyGroup: number;
-  readonly entries: readonly (readonly [unknown, unknown])[];
-}
-
-/** One state's entries, by key group. */
-export interface KeyedStateSnapshot {
-  readonly name: string;
-  readonly kind: StateKind;
-  /** Whether the entries carry the times of a TTL. */
-  readonly hasTtl: boolean;
-  readonly keyGroups: readonly KeyGroupEntries[];
-}
+/** What a row holds: for each state of the key its name, the version of its schema, and its content. */
+type StoredStates = readonly unknown[];
 
 interface RegisteredState {
   readonly name: string;
@@ -63,24 +56,13 @@ interface RegisteredState {
   readonly hasTtl: boolean;
   readonly slot: number;
   readonly isRestored: boolean;
+  /** Of the contents, except for those in `ofOtherVersion`. */
+  version: number;
+  /** Contents that the program has not asked for since they were restored (invariant 5). */
+  ofOtherVersion: Map<KeyRecord, number> | undefined;
   /** What the handle was last asked for with. */
   descriptor: StateDescriptor | undefined;
   handle: unknown;
-}
-
-/** Groups tuples, the key first, by key group, in the order of the groups. */
-export function byKeyGroup<E extends readonly [unknown, ...unknown[]]>(
-  entries: Iterable<E>,
-  maxParallelism: number,
-): { keyGroup: number; entries: E[] }[] {
-  const groups = new Map<number, E[]>();
-  for (const entry of entries) {
-    const keyGroup = keyGroupOf(entry[0], maxParallelism);
-    const group = groups.get(keyGroup);
-    if (group) group.push(entry);
-    else groups.set(keyGroup, [entry]);
-  }
-  return [...groups].sort((a, b) => a[0] - b[0]).map(([keyGroup, list]) => ({ keyGroup, entries: list }));
 }
 
 /** Gives each key a default value of its own: a key that changes it must not change that of others. */
@@ -90,19 +72,31 @@ export function copies<T>(value: T): () => T {
   return () => decodeState(bytes) as T;
 }
 
+/** The table of an operator's keyed state. */
+export const KEYED_STATE_TABLE = 'state';
+
 const vacant = (): typeof VACANT => VACANT;
 
-export class HeapKeyedState implements KeyedStateStore {
-  readonly #maxParallelism: number;
+export class KeyedState implements KeyedStateBackend {
   readonly #time: StateTime | undefined;
-  readonly #table = new KeyTable();
+  readonly #table: KeyTable;
   readonly #states = new Map<string, RegisteredState>();
-  readonly #sweep = new ExpirySweep(this.#table);
+  readonly #sweep: ExpirySweep;
 
-  /** `time` is what state with a TTL ages by. */
-  constructor(maxParallelism: number, time?: StateTime) {
-    this.#maxParallelism = maxParallelism;
+  /** `restored` is what the snapshots of all subtasks have; `time` is what state with a TTL ages by. */
+  constructor(keyedRows: MakeKeyedRows, restored: readonly KeyedStateSnapshot[] = [], time?: StateTime) {
     this.#time = time;
+    for (const info of restored.flat()) {
+      if (!this.#states.has(info.name)) this.#register(info, true);
+    }
+    const format: KeyedRowFormat<KeyRecord> = {
+      table: KEYED_STATE_TABLE,
+      isGone: (record) => record.isVacant,
+      dataOf: (record) => this.#store(record),
+      rowOf: (stored) => this.#restore(stored),
+    };
+    this.#table = new KeyTable(keyedRows(format));
+    this.#sweep = new ExpirySweep(this.#table);
   }
 
   get currentKey(): unknown {
@@ -132,7 +126,9 @@ export class HeapKeyedState implements KeyedStateStore {
   keysOf(descriptor: StateDescriptor): unknown[] {
     const { slot } = this.#registered(descriptor);
     const keys: unknown[] = [];
-    for (const record of this.#table.records.values()) if (record[slot] !== VACANT) keys.push(record[0]);
+    for (const record of this.#table.records.values()) {
+      if (record.get(slot) !== VACANT) keys.push(record.key);
+    }
     return keys;
   }
 
@@ -193,13 +189,14 @@ export class HeapKeyedState implements KeyedStateStore {
     if (ttl === undefined || this.#time === undefined) {
       throw new InvariantError(`State '${name}' has a TTL, but its operator gives it no time`);
     }
-    return { table: this.#table, slot, ttl: new Ttl(ttl, this.#time), sweep: this.#sweep };
+    return { slots: this.#table, slot, ttl: new Ttl(ttl, this.#time), sweep: this.#sweep };
   }
 
   /** Asking again with the same descriptor, for each record even, costs one look-up. */
   #handle<H>(descriptor: StateDescriptor, create: (state: RegisteredState) => H): H {
     const state = this.#registered(descriptor);
     if (state.descriptor !== descriptor) {
+      this.#migrate(state, descriptor);
       state.handle = create(state);
       state.descriptor = descriptor;
     }
@@ -209,7 +206,8 @@ export class HeapKeyedState implements KeyedStateStore {
   #registered(descriptor: StateDescriptor): RegisteredState {
     const { name, kind } = descriptor;
     const hasTtl = descriptor.ttl !== undefined;
-    const state = this.#states.get(name) ?? this.#register(name, kind, hasTtl, false);
+    const version = versionOf(descriptor.schema);
+    const state = this.#states.get(name) ?? this.#register({ name, kind, hasTtl, version }, false);
     if (state.kind !== kind) {
       // invariant 3
       throw new StreamConfigError(
@@ -221,43 +219,68 @@ export class HeapKeyedState implements KeyedStateStore {
     return state;
   }
 
-  #register(name: string, kind: StateKind, hasTtl: boolean, isRestored: boolean): RegisteredState {
-    const slot = this.#table.addSlot();
-    const state = { name, kind, hasTtl, slot, isRestored, descriptor: undefined, handle: undefined };
+  #register(info: KeyedStateInfo, isRestored: boolean): RegisteredState {
+    const { name, kind, hasTtl, version } = info;
+    const slot = this.#states.size;
+    const state: RegisteredState = {
+      ...{ name, kind, hasTtl, slot, isRestored, version },
+      ...{ ofOtherVersion: undefined, descriptor: undefined, handle: undefined },
+    };
     this.#states.set(name, state);
     return state;
   }
 
-  snapshot(): KeyedStateSnapshot[] {
-    this.#sweep.complete(); // invariant 4
-    const keyGroups = byKeyGroup(this.#table.records.values(), this.#maxParallelism); // invariant 2
-    return [...this.#states.values()].map(({ name, kind, hasTtl, slot }) => ({
+  /** Brings what was restored to the version that the program asks for. */
+  #migrate(state: RegisteredState, { schema }: StateDescriptor): void {
+    const { name, slot, version, ofOtherVersion } = state;
+    if (ofOtherVersion === undefined && version === versionOf(schema)) return;
+    for (const record of this.#table.records.values()) {
+      const content = record.get(slot);
+      if (content === VACANT) continue;
+      const migrate = migrationOf(schema, ofOtherVersion?.get(record) ?? version, `State '${name}'`);
+      if (migrate === undefined) continue;
+      record.set(slot, migrateContent(state, content, migrate));
+      this.#table.records.changed(record);
+    }
+    state.version = versionOf(schema);
+    state.ofOtherVersion = undefined;
+  }
+
+  snapshot(): KeyedStateSnapshot {
+    this.#sweep.beforeCheckpoint(this.#time?.eventTime() === MAX_WATERMARK);
+    return [...this.#states.values()].map(({ name, kind, hasTtl, version }) => ({
       name,
       kind,
       hasTtl,
-      keyGroups: keyGroups.flatMap(({ keyGroup, entries: records }) => {
-        const entries = records.flatMap((record) =>
-          record[slot] === VACANT ? [] : [[record[0], record[slot]] as const],
-        );
-        return entries.length === 0 ? [] : [{ keyGroup, entries }];
-      }),
+      version,
     }));
   }
 
-  /** Takes from `snapshots` the key groups of `range`. */
-  restore(snapshots: readonly KeyedStateSnapshot[], range: KeyGroupRange): void {
-    for (const { name, kind, hasTtl, keyGroups } of snapshots) {
-      const { slot } = this.#states.get(name) ?? this.#register(name, kind, hasTtl, true);
-      for (const { keyGroup, entries } of keyGroups) {
-        if (keyGroup < range.start || keyGroup >= range.end) continue;
-        for (const [key, content] of entries) {
-          if (this.#table.restore(key, slot, content)) continue;
-          throw new InvariantError(`Key ${String(key)} of state '${name}' is in the checkpoint twice`, {
-            details: { invariant: 2, state: name },
-          });
-        }
-      }
+  #store(record: KeyRecord): StoredStates {
+    const stored: unknown[] = [];
+    for (const { name, slot, version, ofOtherVersion } of this.#states.values()) {
+      const content = record.get(slot);
+      if (content !== VACANT) stored.push(name, ofOtherVersion?.get(record) ?? version, content);
     }
+    return stored;
+  }
+
+  #restore({ key, data }: StoredRow): KeyRecord {
+    const record = new KeyRecord(key);
+    const stored = data as StoredStates;
+    for (let i = 0; i < stored.length; i += 3) {
+      const name = stored[i] as string;
+      const state = this.#states.get(name);
+      if (state === undefined) {
+        throw new InvariantError(`A row has state '${name}', which its checkpoint does not describe`, {
+          details: { invariant: 3, state: name },
+        });
+      }
+      record.set(state.slot, stored[i + 2]);
+      const version = stored[i + 1] as number;
+      if (version !== state.version) (state.ofOtherVersion ??= new Map()).set(record, version);
+    }
+    return record;
   }
 }
 

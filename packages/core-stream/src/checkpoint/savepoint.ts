@@ -1,0 +1,108 @@
+/**
+ * Savepoints: a checkpoint copied to a place of its own, complete in itself.
+ *
+ * What it holds is a checkpoint with one segment per operator and nothing to commit. It shares nothing with the storage that
+ * it was copied from, and is read like a checkpoint.
+ */
+import { CheckpointError } from '../errors.js';
+import type { CheckpointData, OperatorCheckpoint, SegmentRef } from './checkpoint-data.js';
+import type { CheckpointStorage } from './checkpoint-storage.js';
+import { FileCheckpointStorage } from './file-checkpoint-storage.js';
+import { mergeSegments } from './segment-merge.js';
+
+/** Bytes that are copied at a time. */
+const PIECE = 4 << 20;
+
+/** Where a savepoint is: a directory, or a storage of its own. */
+export type SavepointTarget = string | CheckpointStorage;
+
+export function savepointStorage(target: SavepointTarget): CheckpointStorage {
+  return typeof target === 'string' ? new FileCheckpointStorage(target) : target;
+}
+
+/**
+ * Copies a checkpoint whose sinks have committed to an empty place.
+ *
+ * @returns the bytes written
+ * @throws CheckpointError `MILLRACE_CHECKPOINT` where something is there already, or what the storages throw
+ */
+export async function writeSavepoint(
+  from: CheckpointStorage,
+  checkpointId: number,
+  target: SavepointTarget,
+  signal: AbortSignal,
+): Promise<number> {
+  const to = savepointStorage(target);
+  const [found] = await to.list();
+  if (found !== undefined) {
+    throw new CheckpointError(
+      `${to.location} holds checkpoint ${found} already. Give each savepoint a place of its own.`,
+      { details: { location: to.location } },
+    );
+  }
+  const checkpoint = await from.read(checkpointId);
+  const { jobName, jobId } = checkpoint;
+  await to.claim({ jobName, jobId });
+  try {
+    let bytes = 0;
+    const operators: OperatorCheckpoint[] = [];
+    for (const operator of checkpoint.operators) {
+      const merged = await mergeSegments({
+        storage: {
+          location: from.location,
+          readSegment: (id, range) => from.readSegment(id, range),
+          putSegment: (id, chunks) => to.putSegment(id, chunks),
+        },
+        segments: operator.segments,
+        id: `${operator.uid}-${checkpointId}`,
+        dropsRemoved: true,
+        signal,
+      });
+      bytes += merged?.bytes ?? 0;
+      const segments = merged === undefined ? [] : [merged];
+      operators.push({ ...operator, segments });
+    }
+    signal.throwIfAborted();
+    return bytes + (await to.write({ ...checkpoint, operators, pendingCommits: [] }));
+  } finally {
+    await to.release?.();
+  }
+}
+
+/**
+ * Reads a savepoint for a job that starts from it, and copies its rows to the job's own storage.
+ *
+ * @throws CheckpointError `MILLRACE_CHECKPOINT` where there is none, or it is damaged
+ */
+export async function loadSavepoint(
+  target: SavepointTarget,
+  into: CheckpointStorage,
+  jobId: string,
+): Promise<CheckpointData> {
+  const from = savepointStorage(target);
+  const savepoint = await from.latest();
+  if (savepoint === undefined) {
+    throw new CheckpointError(
+      `There is no savepoint in ${from.location}. Check the path; one that was not finished is none.`,
+      { details: { location: from.location } },
+    );
+  }
+  const operators: OperatorCheckpoint[] = [];
+  for (const operator of savepoint.operators) {
+    const segments: SegmentRef[] = [];
+    for (const [index, ref] of operator.segments.entries()) {
+      const id = `${operator.uid}-${jobId}-savepoint-${index}`;
+      await into.putSegment(id, bytesOf(from, ref));
+      segments.push({ ...ref, id });
+    }
+    operators.push({ ...operator, segments });
+  }
+  return { ...savepoint, jobId, operators };
+}
+
+/** A piece at a time. */
+async function* bytesOf(storage: CheckpointStorage, { id, bytes }: SegmentRef): AsyncIterable<Uint8Array> {
+  for (let offset = 0; offset < bytes; offset += PIECE) {
+    yield await storage.readSegment(id, { offset, length: Math.min(PIECE, bytes - offset) });
+  }
+}

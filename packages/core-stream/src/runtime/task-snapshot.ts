@@ -1,0 +1,151 @@
+/**
+ * What the operators of a task contribute to one checkpoint.
+ *
+ * Role: takes states and rows at the barrier, has the sinks prepare, and puts together what the job is told. Boundary: the
+ * task decides when, and sends the barrier.
+ *
+ * Invariants
+ * 1. States are taken and encoded before any rows: a task that cannot encode one has given nothing away, and declines.
+ * 2. Rows that were taken, and what sinks have prepared, are handed out in any case: nobody else has them.
+ */
+import type { SegmentContent } from '../checkpoint/segment.js';
+import { snapshotMetrics, type OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
+import type { OperatorState } from '../operators/operator.js';
+import { decodeState } from '../state/canonical-decoding.js';
+import { encodeState } from '../state/canonical-encoding.js';
+import type { InFlightCapture, InFlightChannel } from './in-flight.js';
+import { operatorError } from './operator-error.js';
+import { SinkOperator } from './sink-operator.js';
+import { namingState } from './state-path.js';
+import type { TaskOperator } from './task.js';
+
+/** What one subtask of one operator contributes to a checkpoint. */
+export interface OperatorSnapshot {
+  readonly uid: string;
+  readonly subtaskIndex: number;
+  /** `SubtaskState`, encoded. */
+  readonly bytes: Uint8Array;
+  /** The rows that have changed since the last checkpoint. */
+  readonly rows: SegmentContent | undefined;
+  readonly committables: readonly unknown[];
+}
+
+export interface SubtaskState {
+  /** The kind of operator that it is of. */
+  readonly type: string;
+  readonly state: OperatorState;
+  readonly metrics: OperatorMetricsSnapshot;
+  /** Keyed state belongs to key groups: it cannot be read with another number of them. */
+  readonly maxParallelism: number;
+  /** The watermark that the subtask had reached: what was late stays late. */
+  readonly watermark: number;
+  /** Of the head of a chain: what the checkpoint's barriers have overtaken on their way to it. */
+  readonly inFlight?: readonly InFlightChannel[];
+}
+
+/** What a sink's writer has prepared at a barrier. */
+export interface PreparedSink {
+  readonly committables: readonly unknown[];
+  readonly writerState: readonly unknown[] | undefined;
+}
+
+const NOTHING = new Uint8Array();
+
+/** An operator's state; a sink's is known when it has prepared its commit. */
+interface TakenState {
+  encode(writerState: unknown): Uint8Array;
+}
+
+/** Takes and encodes the state of every operator at once (invariant 1). */
+export function takeStates(operators: readonly TaskOperator[], checkpointId: number): readonly TakenState[] {
+  return operators.map((chained) => {
+    let subtask: SubtaskState;
+    try {
+      subtask = {
+        type: chained.type,
+        state: chained.operator.snapshotState?.(checkpointId),
+        metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
+        maxParallelism: chained.maxParallelism,
+        watermark: chained.metrics.watermark,
+      };
+    } catch (error) {
+      throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
+    }
+    const encode = (state: unknown): Uint8Array => {
+      const whole: SubtaskState = { ...subtask, state };
+      try {
+        return encodeState(whole);
+      } catch (error) {
+        const doing = `encoding its state for checkpoint ${checkpointId}`;
+        throw operatorError(namingState(error, whole), chained, doing);
+      }
+    };
+    if (chained.operator instanceof SinkOperator) return { encode };
+    const bytes = encode(subtask.state);
+    return { encode: () => bytes };
+  });
+}
+
+function takeRows(chained: TaskOperator, checkpointId: number): SegmentContent | undefined {
+  try {
+    return chained.rows.snapshot();
+  } catch (error) {
+    throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
+  }
+}
+
+export class TaskSnapshot {
+  readonly checkpointId: number;
+  readonly #operators: readonly TaskOperator[];
+  readonly #states: readonly TakenState[] | undefined;
+  readonly #rows: readonly (SegmentContent | undefined)[];
+  /** What each sink has prepared, by uid; `undefined` while they do. */
+  prepared: ReadonlyMap<string, PreparedSink> | undefined;
+  /** What is in flight and belongs to the checkpoint. */
+  capture: InFlightCapture | undefined;
+
+  /** Takes the rows. `states` is `undefined` where nothing is stored: then it is only about what sinks commit. */
+  constructor(
+    checkpointId: number,
+    operators: readonly TaskOperator[],
+    states: readonly TakenState[] | undefined,
+    capture: InFlightCapture | undefined,
+  ) {
+    this.checkpointId = checkpointId;
+    this.#operators = operators;
+    this.#states = states;
+    this.#rows = states === undefined ? [] : operators.map((chained) => takeRows(chained, checkpointId));
+    this.capture = capture;
+  }
+
+  get isComplete(): boolean {
+    return this.prepared !== undefined && this.capture?.isComplete !== false;
+  }
+
+  /** What the job is told. Where a state cannot be encoded, `onError` is called, and the rest is there (invariant 2). */
+  operators(onError: (error: unknown) => void): OperatorSnapshot[] {
+    return this.#operators.map((chained, index) => {
+      const sink = this.prepared?.get(chained.uid);
+      let bytes = NOTHING;
+      try {
+        bytes = this.#states?.[index]?.encode(sink?.writerState) ?? NOTHING;
+      } catch (error) {
+        onError(error);
+      }
+      if (index === 0 && this.capture !== undefined) bytes = withInFlight(bytes, this.capture.channels);
+      return {
+        uid: chained.uid,
+        subtaskIndex: chained.subtaskIndex,
+        bytes,
+        rows: this.#rows[index],
+        committables: sink?.committables ?? [],
+      };
+    });
+  }
+}
+
+/** The state was encoded at the barrier, before this was known. */
+function withInFlight(bytes: Uint8Array, inFlight: readonly InFlightChannel[]): Uint8Array {
+  const whole: SubtaskState = { ...(decodeState(bytes) as SubtaskState), inFlight };
+  return encodeState(whole);
+}

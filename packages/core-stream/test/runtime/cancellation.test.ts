@@ -1,0 +1,255 @@
+import { describe, expect, it } from 'vitest';
+import type {
+  CheckpointStorage,
+  Committer,
+  EnvironmentOptions,
+  JobClient,
+  Logger,
+  Sink,
+  SinkWriter,
+  StreamExecutionEnvironment,
+} from '../../src/index.js';
+import { createGate, failureOf, quiet, until } from '../support/conditions.js';
+import { boom, environment, none, refuseUnhandledRejections, scripted } from '../support/environment.js';
+import { MemoryStorage } from '../support/memory-storage.js';
+import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
+import type { ManualClock } from '../support/manual-clock.js';
+
+refuseUnhandledRejections();
+
+const TIMEOUT_MS = 5_000;
+
+type Place =
+  | `storage ${'claim' | 'latest' | 'write' | 'release'}`
+  | `committer ${'create' | 'recover' | 'commit' | 'close'}`
+  | `writer ${'create' | 'backPressure' | 'flush' | 'prepareCommit' | 'close'}`
+  | `function ${'open' | 'close'}`
+  | `source ${'reader close' | 'enumerator close'}`;
+
+/** A job that does not get past one place, and says when it is there. */
+class HangingJob {
+  readonly place: Place;
+  readonly log: string[] = [];
+  readonly client: JobClient;
+  readonly clock: ManualClock;
+  readonly gate = createGate();
+  /** What was called, in order. */
+  readonly calls: Place[] = [];
+  isThere = false;
+
+  constructor(place: Place, build: (env: StreamExecutionEnvironment) => void = () => undefined) {
+    this.place = place;
+    const warn: Logger['warn'] = (message, fields) => void this.log.push(`${message}: ${fields?.['call']}`);
+    const ignore = () => undefined;
+    const options: EnvironmentOptions = {
+      cancellationTimeoutMs: TIMEOUT_MS,
+      logger: { debug: ignore, info: ignore, error: ignore, warn },
+    };
+    const { clock, env } = environment(options);
+    this.clock = clock;
+    env.enableCheckpointing({ intervalMs: 10, storage: this.#storage() });
+    const source = new ScriptedSource<number>([[...scripted(3), PAUSE, { value: 3 }]]);
+    this.#hangIn(source);
+    env
+      .fromSource(source, none, 'In')
+      .process<number>(() => ({
+        open: () => this.at('function open'),
+        processElement: (n, _context, out) => out.collect(n),
+        close: () => this.at('function close'),
+      }))
+      .name('Function')
+      .sinkTo(this.#sink())
+      .name('Out');
+    build(env);
+    this.client = env.executeAsync('hangs');
+  }
+
+  at(place: Place): Promise<void> {
+    this.calls.push(place);
+    if (place !== this.place) return Promise.resolve();
+    this.isThere = true;
+    return this.gate.opened;
+  }
+
+  #storage(): CheckpointStorage {
+    const storage = new MemoryStorage();
+    const { claim, latest, write } = {
+      claim: storage.claim.bind(storage),
+      latest: storage.latest.bind(storage),
+      write: storage.write.bind(storage),
+    };
+    return Object.assign(storage, {
+      claim: (...args: Parameters<typeof claim>) => this.at('storage claim').then(() => claim(...args)),
+      latest: () => this.at('storage latest').then(latest),
+      write: (...args: Parameters<typeof write>) => this.at('storage write').then(() => write(...args)),
+      release: () => this.at('storage release'),
+    });
+  }
+
+  #hangIn(source: ScriptedSource<number>): void {
+    const createReader = source.createReader.bind(source);
+    source.createReader = (context) =>
+      Object.assign(createReader(context), { close: () => this.at('source reader close') });
+    const createEnumerator = source.createEnumerator.bind(source);
+    source.createEnumerator = (context, restored) =>
+      Object.assign(createEnumerator(context, restored), { close: () => this.at('source enumerator close') });
+  }
+
+  #sink(): Sink<number, string> {
+    const writer: SinkWriter<number, string> = {
+      write: () => undefined,
+      backPressure: () => this.at('writer backPressure'),
+      flush: () => this.at('writer flush'),
+      prepareCommit: (checkpointId) => this.at('writer prepareCommit').then(() => [String(checkpointId)]),
+      close: () => this.at('writer close'),
+    };
+    const committer: Committer<string> = {
+      recover: () => this.at('committer recover'),
+      commit: () => this.at('committer commit'),
+      close: () => this.at('committer close'),
+    };
+    return {
+      createWriter: () => this.at('writer create').then(() => writer),
+      createCommitter: () => this.at('committer create').then(() => committer),
+    };
+  }
+}
+
+const whileRunning: readonly [Place, string][] = [
+  ['storage claim', 'the checkpoint storage memory is claiming'],
+  ['storage latest', 'the checkpoint storage memory is reading the newest checkpoint'],
+  ['storage write', 'the checkpoint storage memory is writing checkpoint 1'],
+  ['committer create', "'Out' (subtask 0) is creating its committer"],
+  ['committer recover', "'Out' (subtask 0) is recovering what earlier runs have prepared"],
+  ['committer commit', "'Out' (subtask 0) is committing checkpoint 1"],
+  ['writer create', "'Out' (subtask 0) is creating its writer"],
+  ['writer backPressure', "'Out' (subtask 0) is waiting for room"],
+  ['writer flush', "'Out' (subtask 0) is preparing checkpoint 1"],
+  ['writer prepareCommit', "'Out' (subtask 0) is preparing checkpoint 1"],
+  ['function open', "'Function' (subtask 0) is opening"],
+];
+
+const whileClosing: readonly [Place, string][] = [
+  ['writer close', "'Out' (subtask 0) is closing"],
+  ['function close', "'Function' (subtask 0) is closing"],
+  ['source reader close', "'In' (subtask 0) is closing"],
+  ['source enumerator close', "'In' (subtask 0) is closing its enumerator"],
+  ['committer close', "'Out' (subtask 0) is closing its committer"],
+  ['storage release', 'the checkpoint storage memory is being released'],
+];
+
+/** Cancels the job; returns how it ended, and how long that took by its clock. */
+async function cancelled(job: HangingJob): Promise<{ error: Error; tookMs: number }> {
+  const startedAt = job.clock.now();
+  let tookMs: number | undefined;
+  const result = failureOf(job.client.result);
+  void result.then(() => (tookMs = job.clock.now() - startedAt));
+  job.client.cancel('enough');
+  await until(
+    () => tookMs !== undefined,
+    () => job.clock.advance(TIMEOUT_MS / 4),
+  );
+  return { error: await result, tookMs: tookMs! };
+}
+
+describe('a job that is cancelled', () => {
+  it.each(whileRunning)('ends while its %s hangs, and says who hangs', async (place, name) => {
+    const job = new HangingJob(place);
+    await until(
+      () => job.isThere,
+      () => job.clock.advance(1),
+    );
+    const { error, tookMs } = await cancelled(job);
+    expect(error).toMatchObject({ code: 'MILLRACE_CANCELLED' });
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS);
+    expect(job.log).toContain(`gave up waiting: ${name}`);
+    expect(job.clock.pending).toBe(0);
+  });
+
+  it.each(whileClosing)('ends while its %s hangs, and says who hangs', async (place, name) => {
+    const job = new HangingJob(place);
+    await until(
+      () => job.client.snapshot().operators[0]?.recordsOut === 3,
+      () => job.clock.advance(1),
+    );
+    const { error, tookMs } = await cancelled(job);
+    expect(error).toMatchObject({ code: 'MILLRACE_CANCELLED' });
+    expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS);
+    expect(job.log).toEqual([`gave up waiting: ${name}`]);
+    for (const [other] of whileClosing) expect(job.calls.filter((call) => call === other)).toHaveLength(1);
+    expect(job.clock.pending).toBe(0);
+  });
+
+  it.each(whileRunning)('waits for its %s, and closes what was made behind it', async (place) => {
+    const job = new HangingJob(place);
+    await until(
+      () => job.isThere,
+      () => job.clock.advance(1),
+    );
+    const before = job.calls.length;
+    const result = failureOf(job.client.result);
+    job.client.cancel();
+    await quiet();
+    expect(job.calls.slice(before)).toEqual([]); // nothing is closed, or released, while a call is under way
+    job.gate.open();
+    expect(await result).toMatchObject({ code: 'MILLRACE_CANCELLED' });
+    const made = (what: Place) => job.calls.includes(what);
+    const after = job.calls.slice(before);
+    expect(after.includes('writer close')).toBe(made('writer create'));
+    expect(after.includes('committer close')).toBe(made('committer create'));
+    expect(after.at(-1)).toBe('storage release');
+    expect(after).not.toContain('storage write');
+    expect(job.log).toEqual([]);
+    expect(job.clock.pending).toBe(0);
+  });
+
+  it.each<Place>(['writer create', 'committer create'])(
+    'closes what comes after it was given up: %s',
+    async (place) => {
+      const job = new HangingJob(place);
+      await until(() => job.isThere);
+      await cancelled(job);
+      job.gate.open();
+      await quiet();
+      expect(job.calls).toContain(place === 'writer create' ? 'writer close' : 'committer close');
+    },
+  );
+
+  it('does not release a storage that may still write', async () => {
+    const job = new HangingJob('storage write');
+    await until(
+      () => job.isThere,
+      () => job.clock.advance(1),
+    );
+    await cancelled(job);
+    expect(job.calls).not.toContain('storage release');
+    job.gate.open();
+    await quiet();
+  });
+});
+
+describe('a job that fails', () => {
+  it('closes a writer when the promise that it has given has settled', async () => {
+    const job = new HangingJob('writer prepareCommit', (env) => {
+      env
+        .fromCollection([1])
+        .process<number>((context) => ({
+          processElement: () => undefined,
+          open: () => void context.clock.schedule(100, () => undefined),
+        }))
+        .print();
+      env.fromSource(new ScriptedSource<number>([[PAUSE, { value: 1 }]], { onSnapshot: (id) => void (id > 0) }), none, 'Other').map(boom).print();
+    });
+    await until(
+      () => job.isThere,
+      () => job.clock.advance(1),
+    );
+    expect(job.calls).not.toContain('writer close');
+    job.client.cancel();
+    await quiet();
+    expect(job.calls).not.toContain('writer close');
+    job.gate.fail(new Error('late'));
+    await failureOf(job.client.result);
+    expect(job.calls).toContain('writer close');
+  });
+});
