@@ -22,6 +22,7 @@ import {
   type ExecutionPlan,
   type PlanDescription,
 } from '../plan/execution-plan.js';
+import { savepointStorage } from '../checkpoint/savepoint.js';
 import { createExecutionPlan, type RuntimeMode } from '../plan/planner.js';
 import { canGenerateCode } from '../runtime/chain-compiler.js';
 import { requireValid, type CheckpointConfig } from '../runtime/job-options.js';
@@ -310,11 +311,23 @@ export class StreamExecutionEnvironment {
         }),
     });
     metrics.addJob(() => supervisor.snapshot());
+    const result = supervisor.run();
     return {
       snapshot: () => supervisor.snapshot(),
       metrics: metrics.registry,
+      triggerSavepoint: async (savepoint) => {
+        const target = savepointStorage(savepoint);
+        await supervisor.current.request({ target, then: 'go-on' });
+        return target.location;
+      },
+      stop: async ({ savepoint, drain = false } = {}) => {
+        const target = savepoint === undefined ? undefined : savepointStorage(savepoint);
+        await supervisor.current.request({ target, then: drain ? 'drain' : 'suspend' });
+        await result;
+        return target?.location;
+      },
       cancel: (reason) => supervisor.cancel(reason),
-      result: supervisor.run(),
+      result,
     };
   }
 

@@ -29,10 +29,9 @@ export function savepointStorage(target: SavepointTarget): CheckpointStorage {
 export async function writeSavepoint(
   from: CheckpointStorage,
   checkpointId: number,
-  target: SavepointTarget,
+  to: CheckpointStorage,
   signal: AbortSignal,
 ): Promise<number> {
-  const to = savepointStorage(target);
   const [found] = await to.list();
   if (found !== undefined) {
     throw new CheckpointError(

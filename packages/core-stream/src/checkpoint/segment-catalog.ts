@@ -35,6 +35,7 @@ export class SegmentCatalog {
   readonly #operators = new Map<string, Entry[]>();
   #count = 0;
   #storing: Promise<number> = Promise.resolve(0);
+  #isCompacting = false;
 
   constructor(storage: CheckpointStorage | undefined, attemptId: string, signal: AbortSignal) {
     this.#storage = storage;
@@ -94,10 +95,19 @@ export class SegmentCatalog {
     return bytes;
   }
 
-  /** Merges where it is worth it, one merge after the other. */
+  /** Merges where it is worth it, one merge after the other. Nothing where that is under way. */
   async compact(): Promise<void> {
     const storage = this.#storage;
-    if (storage === undefined) return;
+    if (storage === undefined || this.#isCompacting) return;
+    this.#isCompacting = true;
+    try {
+      await this.#compact(storage);
+    } finally {
+      this.#isCompacting = false;
+    }
+  }
+
+  async #compact(storage: CheckpointStorage): Promise<void> {
     for (const [uid, entries] of this.#operators) {
       for (;;) {
         const unstored = entries.findIndex(({ chunks }) => chunks !== undefined);

@@ -164,7 +164,7 @@ export function identityOf(id: Uint8Array): string {
 }
 
 /**
- * Reads what `segments`, oldest first, hold of some key groups.
+ * Reads what `segments`, oldest first, hold of some key groups, and of those tables that are wanted.
  *
  * @throws CheckpointError `MILLRACE_CHECKPOINT` where a segment is missing or damaged
  */
@@ -172,6 +172,7 @@ export async function readRows(
   storage: SegmentSource,
   segments: readonly SegmentRef[],
   keyGroups: KeyGroupRange,
+  isWanted: (table: string) => boolean = () => true,
 ): Promise<RestoredRows> {
   const read = await Promise.all(
     segments
@@ -179,7 +180,7 @@ export async function readRows(
       .map(async (segment) => {
         const index = await readSegmentIndex(storage, segment);
         const slices = index.filter(
-          ({ keyGroup }) => keyGroup >= keyGroups.start && keyGroup < keyGroups.end,
+          ({ keyGroup, table }) => keyGroup >= keyGroups.start && keyGroup < keyGroups.end && isWanted(table),
         );
         return { slices, bytes: await readSlices(storage, segment, slices) };
       }),

@@ -47,8 +47,12 @@ export class SegmentBuilder implements RowSink {
   }
 
   add(table: string, key: unknown, id: Uint8Array, data: Uint8Array | undefined): void {
+    this.addTo(table, keyGroupOf(key, this.#maxParallelism), id, data);
+  }
+
+  /** As `add`, of a row whose key group is known. */
+  addTo(table: string, keyGroup: number, id: Uint8Array, data: Uint8Array | undefined): void {
     if (table !== this.#table) this.#select(table);
-    const keyGroup = keyGroupOf(key, this.#maxParallelism);
     (this.#slices[keyGroup] ??= new SliceBuilder()).add(id, data);
   }
 

@@ -62,7 +62,7 @@ export interface LeaseOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** Claims of this process that were released, and whose object could not say so: the disk was full, for example. */
+/** Claims of this process that are over, and whose object could not say so: the disk was full, for example. */
 const releasedUnnoted = new Set<string>();
 
 export class StorageLease {
@@ -94,8 +94,13 @@ export class StorageLease {
       const now = new Date(environment.now()).toISOString();
       const owner = newest + 1;
       const record = { owner, claim: randomUUID(), ...self, claimedAt: now, aliveAt: now };
-      const isMine = await store.put(nameOf(owner), encode(record), { ifAbsent: true }); // invariant 1
-      if (isMine) return new StorageLease(store, options, record);
+      try {
+        const isMine = await store.put(nameOf(owner), encode(record), { ifAbsent: true }); // invariant 1
+        if (isMine) return new StorageLease(store, options, record);
+      } catch (error) {
+        releasedUnnoted.add(record.claim); // it may be there
+        throw error;
+      }
     }
   }
 

@@ -8,6 +8,7 @@
  *    into another file.
  * 3. What is buffered is bounded by `maxBufferedBytes` and one batch; open files are bounded by `maxOpenFiles`.
  */
+import type { Counter } from '../metrics/counter.js';
 import type { BucketAssigner, BucketContext } from './bucket-assigner.js';
 import { checkBucket } from './bucket-assigner.js';
 import type { FileSinkDirectory } from './file-sink-directory.js';
@@ -63,6 +64,7 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
   /** Durable, and part of no checkpoint yet. */
   #finished: OpenFileState[];
   #buffered = 0;
+  readonly #bytesOut: Counter;
   #uses = 0;
   #hasNewFiles = false;
   #work: Promise<void> = Promise.resolve();
@@ -77,6 +79,7 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
     this.#options = options;
     this.#context = context;
     this.#finished = [...restored];
+    this.#bytesOut = context.metrics.counter('numBytesOut', { description: 'Bytes written to files.' });
   }
 
   static async create<T>(
@@ -181,6 +184,7 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
       ]);
       this.#finished.push(...ending.map((file) => this.#stateOf(file)));
       this.#ending = [];
+      this.#bytesOut.inc(this.#buffered);
       this.#buffered = 0;
     });
   }

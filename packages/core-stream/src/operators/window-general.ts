@@ -14,74 +14,64 @@
  * 4. Event-time timers fire in timestamp order, within one in the order of registration, before the watermark is passed on;
  *    one at or below the current watermark fires after the current record.
  * 5. A window without contents, state and timers takes no memory.
- * 6. A snapshot holds each (key, window) under the key's key group.
+ * 6. Each key is a row, reported whenever one of its windows may have changed: also by the user's functions.
  */
+import { InvariantError } from '../errors.js';
 import { keyIdentity } from '../state/canonical-encoding.js';
-import { byKeyGroup } from '../state/heap-keyed-state.js';
+import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
+import type { KeyedRows } from '../state/keyed-rows.js';
+import type { StoredRow } from '../state/rows.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { Evictor, TimestampedValue } from '../windows/evictor.js';
 import { fires, purges, type Trigger, type TriggerResult } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
 import type { Output } from './operator.js';
-import {
-  ownRecords,
-  WindowOperator,
-  type KeyGroupRecords,
-  type WindowOperatorFactory,
-  type WindowOptions,
-} from './window-operator.js';
-import type { WindowSlots } from './window-state.js';
+import { takeWindows, type StoredWindow } from './stored-windows.js';
+import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
-import { EMPTY, KeyWindows, WindowRecord, WindowTriggerContext } from './window-trigger-context.js';
-
-/** Key, then per window: what it is, its contents, its slots, its trigger's slots, its timers with their order. */
-type KeyRecord = readonly [key: unknown, windows: readonly StoredWindow[]];
-interface StoredWindow {
-  readonly window: unknown;
-  readonly hasContents: boolean;
-  readonly contents?: unknown;
-  readonly slots?: WindowSlots;
-  readonly triggerSlots?: WindowSlots;
-  /** Pairs of time and rank: timers of one time fire in the order of their ranks. */
-  readonly eventTimers: readonly (readonly [number, number])[];
-  readonly processingTimers: readonly (readonly [number, number])[];
-}
-
-type GeneralSnapshot = readonly KeyGroupRecords<KeyRecord>[];
+import {
+  EMPTY,
+  KeyWindows,
+  WindowRecord,
+  WindowTriggerContext,
+  without,
+  type WindowRef,
+} from './window-trigger-context.js';
 
 export function generalWindowOperator(options: WindowOptions): WindowOperatorFactory {
   return (context, output) => new GeneralWindowOperator(context, output, options);
 }
 
-class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
+class GeneralWindowOperator extends WindowOperator {
   readonly #assigner: WindowAssigner<unknown, Window>;
   readonly #isMerging: boolean;
   readonly #trigger: Trigger<unknown, Window>;
   readonly #evictor: Evictor<unknown, Window> | undefined;
   readonly #triggerContext: WindowTriggerContext;
-  /** By key identity. */
-  readonly #keys = new Map<unknown, KeyWindows>();
+  readonly #keys: KeyedRows<KeyWindows>;
 
   constructor(context: FunctionOperatorContext, output: Output, options: WindowOptions) {
-    super(context, output, options, options.evictor === undefined ? 'single windows' : 'evicted windows');
+    super(context, output, options, 'windows');
     this.#assigner = options.assigner;
     this.#isMerging = options.assigner.mergeWindows !== undefined;
     this.#trigger = options.trigger ?? options.assigner.defaultTrigger();
     this.#evictor = options.evictor;
     this.#triggerContext = new WindowTriggerContext(this.emitter, () => this.scheduleWakeUp());
-    this.restore();
+    this.#keys = context.keyedRows<KeyWindows>({
+      table: 'windows',
+      isGone: ({ records }) => records.size === 0,
+      dataOf: ({ records }) => [...records.values()].map((record) => this.#store(record)),
+      rowOf: (stored) => this.#rowOf(stored),
+    });
+    this.#restore();
   }
 
   processElement(value: unknown, timestamp: number): void {
     if (this.isEventTime && timestamp === MIN_TIMESTAMP) throw this.noTimestamp();
     const key = this.keySelector(value);
     const identity = keyIdentity(key);
-    let windows = this.#keys.get(identity);
-    if (windows === undefined) {
-      windows = new KeyWindows(key, identity);
-      this.#keys.set(identity, windows);
-    }
+    const windows = this.#keys.get(identity, key) ?? new KeyWindows(key, identity);
     let isSkipped = true;
     for (const assigned of this.#assigner.assignWindows(value, timestamp, this.emitter)) {
       const record = this.#isMerging ? this.#merge(windows, assigned) : this.#recordOf(windows, assigned);
@@ -93,21 +83,24 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
       this.#registerCleanUp(record);
       if (record.isEmpty) windows.records.delete(record.identity); // invariant 5; the key may get another window yet
     }
-    if (windows.records.size === 0) this.#keys.delete(identity);
     if (isSkipped) this.skip(value, timestamp);
+    else this.#settle(windows);
     const next = this.#triggerContext.eventTimers.nextTime;
     if (next !== undefined && next <= this.emitter.currentWatermark)
       this.onEventTime(this.emitter.currentWatermark); // invariant 4
   }
 
   protected override onEventTime(watermark: number): void {
+    const { eventTimers } = this.#triggerContext;
     for (;;) {
-      const timer = this.#triggerContext.takeEventTimer(watermark);
+      const timer = eventTimers.takeDue(watermark);
       if (timer === undefined) return;
-      const record = timer.target;
+      const record = this.#find(timer.target);
+      record.eventTimers = without(record.eventTimers, timer.at);
+      this.#triggerContext.record = record;
       this.#apply(record, this.#trigger.onEventTime(timer.at, record.window, this.#triggerContext));
       if (this.isEventTime && timer.at === this.#cleanUpTime(record.window)) this.#drop(record);
-      else this.#dropIfEmpty(record);
+      else this.#settleRecord(record);
     }
   }
 
@@ -116,12 +109,14 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
     // At the end of time no trigger is to set the next timer for ever: those that are set by now are the last.
     const last = time === MAX_WATERMARK ? (processingTimers.inOrder().at(-1)?.at ?? time) : time;
     for (;;) {
-      const timer = this.#triggerContext.takeProcessingTimer(last);
+      const timer = processingTimers.takeDue(last);
       if (timer === undefined) break;
-      const record = timer.target;
+      const record = this.#find(timer.target);
+      record.processingTimers = without(record.processingTimers, timer.at);
+      this.#triggerContext.record = record;
       this.#apply(record, this.#trigger.onProcessingTime(timer.at, record.window, this.#triggerContext));
       if (!this.isEventTime && timer.at === record.window.maxTimestamp()) this.#drop(record);
-      else this.#dropIfEmpty(record);
+      else this.#settleRecord(record);
     }
     this.onEventTime(this.emitter.currentWatermark);
   }
@@ -133,49 +128,96 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
   /** Batch mode: what the trigger has not emitted by now is never emitted. */
   override finishKey(): void {
     super.finishKey();
-    this.#keys.clear();
+    this.#removeIf(() => true);
     this.#triggerContext.clear();
   }
 
-  protected override snapshotWindows(): GeneralSnapshot {
-    const stored = (record: WindowRecord): StoredWindow => ({
-      window: this.#assigner.windowType.encode(record.window),
-      hasContents: record.contents !== EMPTY,
-      ...(record.contents === EMPTY ? {} : { contents: record.contents }),
-      ...(record.slots === undefined ? {} : { slots: record.slots }),
-      ...(record.trigger.slots === undefined ? {} : { triggerSlots: record.trigger.slots }),
-      eventTimers: record.eventTimers.map(({ at, order }) => [at, order]),
-      // They will not fire in this run, nor in one that goes on from its end.
-      processingTimers: this.isFinished ? [] : record.processingTimers.map(({ at, order }) => [at, order]),
-    });
-    const isGone = (record: WindowRecord): boolean =>
-      this.isFinished && !this.isEventTime && record.window.maxTimestamp() !== MAX_WATERMARK;
-    const pairs = [...this.#keys.values()].flatMap(({ key, records }): readonly KeyRecord[] => {
-      const windows = [...records.values()].filter((record) => !isGone(record)).map(stored);
-      return windows.length === 0 ? [] : [[key, windows]];
-    });
-    return byKeyGroup(pairs, this.context.maxParallelism); // invariant 6
-  }
-
-  protected override restoreWindows(snapshot: GeneralSnapshot): void {
-    const ranked: { readonly rank: number; readonly register: () => void }[] = [];
-    for (const [key, windows] of ownRecords(snapshot, this.context)) {
-      const identity = keyIdentity(key);
-      const keyWindows = new KeyWindows(key, identity);
-      this.#keys.set(identity, keyWindows);
-      for (const stored of windows) {
-        const record = this.#newRecord(keyWindows, this.#assigner.windowType.decode(stored.window));
-        if (stored.hasContents) record.contents = stored.contents;
-        record.slots = stored.slots;
-        record.trigger.slots = stored.triggerSlots;
-        for (const [at, rank] of stored.eventTimers)
-          ranked.push({ rank, register: () => this.#triggerContext.restoreEventTimer(record, at) });
-        for (const [at, rank] of stored.processingTimers)
-          ranked.push({ rank, register: () => this.#triggerContext.restoreProcessingTimer(record, at) });
+  override finish(): void {
+    super.finish();
+    // They will not fire in this run, nor in one that goes on from its end.
+    this.#triggerContext.processingTimers.clear();
+    for (const windows of this.#keys.values()) {
+      for (const record of windows.records.values()) {
+        if (record.processingTimers.length === 0) continue;
+        record.processingTimers = [];
+        this.#keys.changed(windows);
       }
     }
-    ranked.sort((a, b) => a.rank - b.rank);
-    for (const { register } of ranked) register();
+  }
+
+  protected override removeAll(): void {
+    this.#removeIf(({ window }) => window.maxTimestamp() !== MAX_WATERMARK);
+  }
+
+  #removeIf(isGone: (record: WindowRecord) => boolean): void {
+    for (const windows of this.#keys.values()) {
+      for (const record of windows.records.values()) {
+        if (isGone(record)) windows.records.delete(record.identity);
+      }
+      this.#settle(windows);
+    }
+  }
+
+  #store(record: WindowRecord): StoredWindow {
+    const { contents, slots, trigger, eventTimers, processingTimers } = record;
+    return {
+      window: this.#assigner.windowType.encode(record.window),
+      contents: contents === EMPTY ? [] : [contents],
+      ...(slots === undefined ? {} : { slots }),
+      ...(trigger.slots === undefined ? {} : { triggerSlots: trigger.slots }),
+      eventTimers: eventTimers.map(({ at, order }) => [at, order]),
+      processingTimers: processingTimers.map(({ at, order }) => [at, order]),
+    };
+  }
+
+  #rowOf({ key, data }: StoredRow): KeyWindows {
+    const windows = new KeyWindows(key, keyIdentity(key));
+    windows.isKept = true;
+    for (const stored of data as readonly StoredWindow[]) {
+      const record = this.#newRecord(windows, this.#assigner.windowType.decode(stored.window));
+      if (stored.contents.length > 0) record.contents = stored.contents[0];
+      record.slots = stored.slots;
+      record.trigger.slots = stored.triggerSlots;
+      record.eventTimers = stored.eventTimers.map(([at, order]) => ({ at, order }));
+      record.processingTimers = stored.processingTimers.map(([at, order]) => ({ at, order }));
+    }
+    return windows;
+  }
+
+  /** Sets the timers of what was stored. */
+  #restore(): void {
+    const context = this.#triggerContext;
+    const isSame = this.restored.length === this.context.parallelism;
+    for (const windows of this.#keys.values()) {
+      for (const record of windows.records.values()) {
+        const { eventTimers, processingTimers } = record;
+        record.eventTimers = [];
+        record.processingTimers = [];
+        for (const { at, order } of eventTimers)
+          context.restoreEventTimer(record, at, isSame ? order : this.#uniqueOrder(windows.key, order));
+        for (const { at, order } of processingTimers)
+          context.restoreProcessingTimer(record, at, isSame ? order : this.#uniqueOrder(windows.key, order));
+      }
+      if (!isSame) this.#keys.changed(windows);
+    }
+    for (const { key, window, accumulator, slots, hasFired } of takeWindows('windows', this)) {
+      const identity = keyIdentity(key);
+      const windows = this.#keys.get(identity, key) ?? new KeyWindows(key, identity);
+      const record = this.#newRecord(windows, window);
+      record.contents = accumulator;
+      record.slots = slots;
+      if (!this.isEventTime) context.restoreProcessingTimer(record, window.maxTimestamp());
+      else if (!hasFired) context.restoreEventTimer(record, window.maxTimestamp());
+      this.#registerCleanUp(record);
+      this.#settle(windows);
+    }
+  }
+
+  /** Each subtask has given numbers of its own: where their keys come together, they must not be the same. */
+  #uniqueOrder(key: unknown, order: number): number {
+    const { length } = this.restored;
+    const { maxParallelism } = this.context;
+    return order * length + subtaskOfKeyGroup(keyGroupOf(key, maxParallelism), length, maxParallelism);
   }
 
   #cleanUpTime(window: Window): number {
@@ -300,13 +342,34 @@ class GeneralWindowOperator extends WindowOperator<GeneralSnapshot> {
     this.#remove(record);
   }
 
-  /** Invariant 5. */
-  #dropIfEmpty(record: WindowRecord): void {
-    if (record.isEmpty) this.#remove(record);
+  #find({ key, keyIdentity: identity, windowIdentity }: WindowRef): WindowRecord {
+    const record = this.#keys.get(identity, key)?.records.get(windowIdentity);
+    if (record !== undefined) return record;
+    throw new InvariantError(`A timer of '${this.context.operatorName}' is set for a window that is gone`, {
+      details: { invariant: 2, operator: this.context.operatorName },
+    });
+  }
+
+  #settleRecord(record: WindowRecord): void {
+    if (record.isEmpty) this.#remove(record); // invariant 5
+    else this.#keys.changed(record.owner); // invariant 6
   }
 
   #remove({ owner, identity }: WindowRecord): void {
     owner.records.delete(identity);
-    if (owner.records.size === 0) this.#keys.delete(owner.identity);
+    this.#settle(owner);
+  }
+
+  /** After a change of a key's windows. */
+  #settle(windows: KeyWindows): void {
+    if (windows.records.size === 0) {
+      if (windows.isKept) this.#keys.remove(windows.identity, windows);
+      windows.isKept = false;
+    } else if (windows.isKept)
+      this.#keys.changed(windows); // invariant 6
+    else {
+      windows.isKept = true;
+      this.#keys.add(windows.identity, windows);
+    }
   }
 }

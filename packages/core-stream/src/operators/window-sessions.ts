@@ -13,30 +13,30 @@
  *    reaches `end`; sessions in the order of their end, those of one end in the order in which they got their bounds. Each
  *    later record that is still allowed and leaves the end behind the watermark emits it again, at once.
  * 4. Each session has one live timer, not after what it is due for next.
- * 5. A snapshot holds each (key, session) under the key's key group.
+ * 5. Each (key, session) is a row, which is reported when it changes, also by having been emitted.
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
-import { byKeyGroup } from '../state/heap-keyed-state.js';
+import { Row, type RowTracker } from '../state/rows.js';
+import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { SessionWindows } from '../windows/session-windows.js';
 import { WindowTimers, type WindowTimer } from '../windows/window-timers.js';
 import { TimeWindow } from '../windows/window.js';
 import type { Output } from './operator.js';
-import {
-  ownRecords,
-  WindowOperator,
-  type KeyGroupRecords,
-  type WindowOperatorFactory,
-  type WindowOptions,
-} from './window-operator.js';
+import { takeWindows, type StoredSession } from './stored-windows.js';
+import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { WindowScope, WindowSlots } from './window-state.js';
+import { EMPTY } from './window-trigger-context.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 
-class Session implements WindowScope {
+class Session extends Row implements WindowScope {
   readonly key: unknown;
   readonly identity: unknown;
+  /** What it is stored under: no other session of its key has it. */
+  readonly id: number;
   start: number;
   end: number;
+  /** `EMPTY` when it is gone. */
   accumulator: unknown;
   /** The key's next older session. */
   older: Session | undefined;
@@ -55,9 +55,12 @@ class Session implements WindowScope {
     end: number,
     accumulator: unknown,
     order: number,
+    id = order,
   ) {
+    super();
     this.key = key;
     this.identity = identity;
+    this.id = id;
     this.start = start;
     this.end = end;
     this.accumulator = accumulator;
@@ -66,28 +69,18 @@ class Session implements WindowScope {
   }
 }
 
-type SessionRecord = readonly [
-  key: unknown,
-  start: number,
-  end: number,
-  accumulator: unknown,
-  hasFired: boolean,
-  order: number,
-];
-
-type SessionSnapshot = readonly KeyGroupRecords<SessionRecord>[];
-
 export function sessionWindowOperator(
   options: WindowOptions<SessionWindows<unknown>>,
 ): WindowOperatorFactory {
   return (context, output) => new SessionWindowOperator(context, output, options);
 }
 
-class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
+class SessionWindowOperator extends WindowOperator {
   readonly #assigner: SessionWindows<unknown>;
   /** A key's newest session, by key identity. */
   readonly #newest = new Map<unknown, Session>();
   readonly #timers = new WindowTimers<Session>();
+  readonly #tracker: RowTracker<Session>;
   #order = 0;
 
   constructor(
@@ -97,7 +90,15 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
   ) {
     super(context, output, options, 'sessions');
     this.#assigner = options.assigner;
-    this.restore();
+    this.#tracker = context.trackRows<Session>({
+      table: 'sessions',
+      namespaceOf: ({ id }) => id,
+      isGone: ({ accumulator }) => accumulator === EMPTY,
+      dataOf: ({ start, end, accumulator, order, hasFired }): StoredSession => {
+        return { start, end, accumulator, order, hasFired };
+      },
+    });
+    this.#restore();
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -129,6 +130,7 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
       session.accumulator = this.windowFunction.add(session.accumulator, value);
       if (hasGrown) this.#onGrowth(session);
     }
+    this.#tracker.changed(session); // invariant 5
     if (session.end - 1 <= this.#watermark) this.#emit(session); // invariant 3
   }
 
@@ -144,39 +146,55 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
     return this.isEventTime ? undefined : this.#timers.nextTime;
   }
 
-  protected override snapshotWindows(): SessionSnapshot {
-    if (this.isFinished && !this.isEventTime) return []; // they will never be emitted
-    const records = function* (newest: Iterable<Session>): Iterable<SessionRecord> {
-      for (let session of newest) {
-        for (;;) {
-          const { key, start, end, accumulator, hasFired, order, older } = session;
-          yield [key, start, end, accumulator, hasFired, order];
-          if (older === undefined) break;
-          session = older;
-        }
+  protected override removeAll(): void {
+    for (let session of this.#newest.values()) {
+      for (;;) {
+        this.#remove(session);
+        if (session.older === undefined) break;
+        session = session.older;
       }
-    };
-    return byKeyGroup(records(this.#newest.values()), this.context.maxParallelism); // invariant 5
+    }
+    this.#newest.clear();
   }
 
-  protected override restoreWindows(snapshot: SessionSnapshot): void {
-    const restored = [...ownRecords(snapshot, this.context)];
-    restored.sort((a, b) => a[5] - b[5]);
-    const ofKey = new Map<unknown, Session[]>();
-    for (const [key, start, end, accumulator, hasFired] of restored) {
+  #restore(): void {
+    const sessions: Session[] = [];
+    for (const { key, namespace, data } of this.context.restoredRows('sessions')) {
+      const { start, end, accumulator, order, hasFired } = data as StoredSession;
+      const unique = this.#uniqueOrder(key, order);
       const identity = keyIdentity(key);
-      const session = new Session(key, identity, start, end, accumulator, this.#order++);
+      const session = new Session(key, identity, start, end, accumulator, unique, namespace as number);
       session.hasFired = hasFired;
-      this.#arm(session, hasFired ? end - 1 + this.allowedLatenessMs : end - 1);
-      const sessions = ofKey.get(identity);
-      if (sessions === undefined) ofKey.set(identity, [session]);
-      else sessions.push(session);
+      this.#tracker.restored(session);
+      if (unique !== order) this.#tracker.changed(session);
+      sessions.push(session);
+      this.#order = Math.max(this.#order, session.id + 1, unique + 1);
     }
-    for (const [identity, sessions] of ofKey) {
-      sessions.sort((a, b) => b.start - a.start);
-      for (const [index, session] of sessions.entries()) session.older = sessions[index + 1];
-      this.#newest.set(identity, sessions[0]!);
+    for (const { key, window, accumulator, hasFired } of takeWindows('sessions', this)) {
+      const { start, end } = window as TimeWindow;
+      const session = new Session(key, keyIdentity(key), start, end, accumulator, this.#order++);
+      session.hasFired = hasFired;
+      this.#tracker.changed(session);
+      sessions.push(session);
     }
+    sessions.sort((a, b) => b.start - a.start);
+    const oldest = new Map<unknown, Session>();
+    for (const session of sessions) {
+      const end = session.end - 1;
+      this.#arm(session, session.hasFired ? end + this.allowedLatenessMs : end);
+      const newer = oldest.get(session.identity);
+      if (newer === undefined) this.#newest.set(session.identity, session);
+      else newer.older = session;
+      oldest.set(session.identity, session);
+    }
+  }
+
+  /** Each subtask has given numbers of its own: where their keys come together, they must not be the same. */
+  #uniqueOrder(key: unknown, order: number): number {
+    const { length } = this.restored;
+    const { parallelism, maxParallelism } = this.context;
+    if (length === parallelism) return order;
+    return order * length + subtaskOfKeyGroup(keyGroupOf(key, maxParallelism), length, maxParallelism);
   }
 
   /** Up to where sessions have been emitted. */
@@ -198,7 +216,8 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
       while (older !== undefined && older.end >= start) {
         session.accumulator = this.windowFunction.merge(older.accumulator, session.accumulator);
         session.start = Math.min(session.start, older.start);
-        if (older.timer !== undefined) this.#timers.cancel(older.timer);
+        if (older.timer !== undefined) this.#timers.cancel(older.timer.order);
+        this.#remove(older);
         older = older.older;
       }
       session.older = older;
@@ -212,7 +231,7 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
     session.hasFired = end <= this.#watermark;
     const due = session.hasFired ? end + this.allowedLatenessMs : end;
     if (session.timer !== undefined && session.timer.at <= due) return; // invariant 4
-    if (session.timer !== undefined) this.#timers.cancel(session.timer);
+    if (session.timer !== undefined) this.#timers.cancel(session.timer.order);
     this.#arm(session, due);
   }
 
@@ -227,6 +246,7 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
       }
       if (timer.at === end && !session.hasFired) this.#emit(session);
       session.hasFired = true;
+      this.#tracker.changed(session); // invariant 5
       if (timer.at === end + this.allowedLatenessMs) this.#drop(session);
       else this.#arm(session, end + this.allowedLatenessMs);
     }
@@ -247,6 +267,7 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
       this.emitter.setWindow(new TimeWindow(session.start, session.end));
       this.emitter.clear(session.key, session);
     }
+    this.#remove(session);
     const newest = this.#newest.get(session.identity);
     if (newest === session) {
       if (session.older === undefined) this.#newest.delete(session.identity);
@@ -258,5 +279,10 @@ class SessionWindowOperator extends WindowOperator<SessionSnapshot> {
       newer.older = session.older;
       return;
     }
+  }
+
+  #remove(session: Session): void {
+    session.accumulator = EMPTY;
+    this.#tracker.removed(session);
   }
 }

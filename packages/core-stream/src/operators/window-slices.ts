@@ -14,23 +14,19 @@
  *    `end`; windows in the order of their end, keys in the order of their first record. Each late record that is still
  *    allowed emits its key's windows again, at once, as far as they have been emitted.
  * 5. Accumulators are merged in the order of their slices, and merging changes none of them.
- * 6. A snapshot holds each (key, slice) under the key's key group.
+ * 6. Each (key, slice) is a row, which is reported when it changes.
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
-import { byKeyGroup } from '../state/heap-keyed-state.js';
+import { Row, type RowTracker, type StoredRow } from '../state/rows.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { AlignedWindows } from '../windows/aligned-windows.js';
 import { WindowTimers } from '../windows/window-timers.js';
 import { TimeWindow, windowStartOf } from '../windows/window.js';
 import type { Output } from './operator.js';
-import {
-  ownRecords,
-  WindowOperator,
-  type KeyGroupRecords,
-  type WindowOperatorFactory,
-  type WindowOptions,
-} from './window-operator.js';
+import { firedUntilOf, type SlicedSnapshot, type StoredSlice } from './stored-windows.js';
+import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { WindowScope, WindowSlots } from './window-state.js';
+import { EMPTY } from './window-trigger-context.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 
 /** A key, as long as it is in any slice. */
@@ -50,20 +46,26 @@ class SlicedKey implements WindowScope {
 }
 
 /** What one key has in one slice. */
-class KeySlice {
+class KeySlice extends Row {
   readonly owner: SlicedKey;
   readonly start: number;
   /** When it got its first record, among all. */
   readonly order: number;
+  /** `EMPTY` when it is gone. */
   accumulator: unknown;
   older: KeySlice | undefined = undefined;
   newer: KeySlice | undefined = undefined;
 
   constructor(owner: SlicedKey, start: number, order: number, accumulator: unknown) {
+    super();
     this.owner = owner;
     this.start = start;
     this.order = order;
     this.accumulator = accumulator;
+  }
+
+  get key(): unknown {
+    return this.owner.key;
   }
 }
 
@@ -84,21 +86,11 @@ interface Merged {
   readonly order: number;
 }
 
-type SliceRecord = readonly [
-  key: unknown,
-  slices: readonly (readonly [start: number, accumulator: unknown, order: number])[],
-];
-
-interface SlicedSnapshot {
-  readonly firedUntil: number;
-  readonly keyGroups: readonly KeyGroupRecords<SliceRecord>[];
-}
-
 export function slicedWindowOperator(options: WindowOptions<AlignedWindows>): WindowOperatorFactory {
   return (context, output) => new SlicedWindowOperator(context, output, options);
 }
 
-class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
+class SlicedWindowOperator extends WindowOperator {
   readonly #sizeMs: number;
   readonly #slideMs: number;
   readonly #offsetMs: number;
@@ -111,6 +103,7 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
   readonly #pendingEnds = new Set<number>();
   readonly #fireTimers = new WindowTimers<number>();
   readonly #dropTimers = new WindowTimers<Slice>();
+  readonly #tracker: RowTracker<KeySlice>;
   #order = 0;
   #firedUntil = MIN_TIMESTAMP;
   /** The newest record's slice; `undefined` where it is late. */
@@ -127,7 +120,17 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     this.#slideMs = slideMs;
     this.#offsetMs = offsetMs;
     this.#step = options.assigner.stepMs; // invariant 1
-    this.restore();
+    this.#tracker = context.trackRows<KeySlice>({
+      table: 'slices',
+      namespaceOf: ({ start }) => start,
+      isGone: ({ accumulator }) => accumulator === EMPTY,
+      dataOf: ({ accumulator, order, owner }): StoredSlice => ({
+        accumulator,
+        order,
+        firedUntil: Math.max(owner.firedUntil, this.#firedUntil),
+      }),
+    });
+    this.#restore();
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -148,6 +151,7 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     const { newest } = owner;
     if (newest !== undefined && newest.start === slice.start) {
       newest.accumulator = this.windowFunction.add(newest.accumulator, value);
+      this.#tracker.changed(newest); // invariant 6
     } else this.#addToSlice(owner, slice, value);
     if (this.#isFiredSlice) this.#fireAgain(owner, slice);
   }
@@ -168,34 +172,30 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     return next === Infinity ? undefined : next;
   }
 
-  protected override snapshotWindows(): SlicedSnapshot {
-    if (this.isFinished && !this.isEventTime) return { firedUntil: MIN_TIMESTAMP, keyGroups: [] };
-    const records = function* (keys: Iterable<SlicedKey>): Iterable<SliceRecord> {
-      for (const { key, newest } of keys) {
-        const slices: (readonly [number, unknown, number])[] = [];
-        for (let part = newest; part !== undefined; part = part.older) {
-          slices.push([part.start, part.accumulator, part.order]);
-        }
-        yield [key, slices];
-      }
-    };
-    return {
-      firedUntil: this.#firedUntil,
-      keyGroups: byKeyGroup(records(this.#keys.values()), this.context.maxParallelism), // invariant 6
-    };
+  protected override snapshotOwn(): SlicedSnapshot {
+    return { firedUntil: this.#firedUntil };
   }
 
-  protected override restoreWindows({ firedUntil, keyGroups }: SlicedSnapshot): void {
-    const parts: { owner: SlicedKey; start: number; accumulator: unknown; order: number }[] = [];
-    for (const [key, slices] of ownRecords(keyGroups, this.context)) {
-      const owner = new SlicedKey(key, keyIdentity(key));
-      owner.firedUntil = firedUntil;
-      this.#keys.set(owner.identity, owner);
-      for (const [start, accumulator, order] of slices) parts.push({ owner, start, accumulator, order });
-    }
-    parts.sort((a, b) => a.order - b.order);
-    for (const { owner, start, accumulator } of parts) {
-      this.#insert(owner, this.#slices.get(start) ?? this.#openSlice(start), accumulator);
+  #restore(): void {
+    const { restored, context } = this;
+    // Else each row says until when its windows have been emitted.
+    const isSame = restored.length === context.parallelism;
+    if (isSame) this.#firedUntil = (restored[context.subtaskIndex]!.own as SlicedSnapshot).firedUntil;
+    const byOrder: { readonly row: StoredRow; readonly slice: StoredSlice }[] = [];
+    for (const row of context.restoredRows('slices')) byOrder.push({ row, slice: row.data as StoredSlice });
+    byOrder.sort((a, b) => a.slice.order - b.slice.order);
+    for (const { row, slice } of byOrder) {
+      const { key, namespace } = row;
+      const start = namespace as number;
+      const identity = keyIdentity(key);
+      const owner = this.#keys.get(identity) ?? new SlicedKey(key, identity);
+      this.#keys.set(identity, owner);
+      owner.firedUntil = Math.max(owner.firedUntil, firedUntilOf([row], this));
+      const at = this.#slices.get(start) ?? this.#openSlice(start);
+      const part = this.#insert(owner, at, slice.accumulator, slice.order);
+      this.#tracker.restored(part);
+      if (!isSame) this.#tracker.changed(part);
+      if (slice.order >= this.#order) this.#order = slice.order + 1;
     }
   }
 
@@ -249,11 +249,12 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     while (part !== undefined && part.start > slice.start) part = part.older;
     if (part?.start === slice.start) {
       part.accumulator = this.windowFunction.add(part.accumulator, value);
-    } else this.#insert(owner, slice, this.windowFunction.create(value));
+    } else part = this.#insert(owner, slice, this.windowFunction.create(value), this.#order++);
+    this.#tracker.changed(part); // invariant 6
   }
 
-  #insert(owner: SlicedKey, slice: Slice, accumulator: unknown): void {
-    const part = new KeySlice(owner, slice.start, this.#order++, accumulator);
+  #insert(owner: SlicedKey, slice: Slice, accumulator: unknown, order: number): KeySlice {
+    const part = new KeySlice(owner, slice.start, order, accumulator);
     let newer: KeySlice | undefined;
     let older = owner.newest;
     while (older !== undefined && older.start > slice.start) {
@@ -266,6 +267,7 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
     if (newer === undefined) owner.newest = part;
     else newer.older = part;
     slice.parts.push(part);
+    return part;
   }
 
   #advance(time: number): void {
@@ -346,8 +348,14 @@ class SlicedWindowOperator extends WindowOperator<SlicedSnapshot> {
       const { owner, newer } = part;
       if (newer === undefined) this.#keys.delete(owner.identity);
       else newer.older = undefined;
+      part.accumulator = EMPTY;
+      this.#tracker.removed(part);
     }
     this.#sliceStart = Infinity; // the current slice may be this one
     this.#sliceEnd = -Infinity;
+  }
+
+  protected override removeAll(): void {
+    for (const slice of this.#slices.values()) this.#drop(slice);
   }
 }

@@ -14,6 +14,7 @@ import type {
   ValueStateDescriptor,
 } from '../state/state.js';
 import type { MergeableStateDescriptor, OnMergeContext } from '../windows/trigger.js';
+import { Row } from '../state/rows.js';
 import { WindowTimers, type WindowTimer } from '../windows/window-timers.js';
 import type { Window } from '../windows/window.js';
 import type { WindowEmitter } from './window-emitter.js';
@@ -22,18 +23,29 @@ import { WindowStateStore, type WindowScope, type WindowSlots } from './window-s
 /** The contents of a window that has none: `undefined` can be an accumulator. */
 export const EMPTY: unique symbol = Symbol('empty');
 
+/** Which window of which key: what a timer remembers, because the window may be on disk until then. */
+export interface WindowRef {
+  readonly key: unknown;
+  readonly keyIdentity: unknown;
+  readonly windowIdentity: string | number;
+}
+
 /** Of one window: few at a time, so that looking through them is faster than a table of them. */
-type OwnTimers = readonly WindowTimer<WindowRecord>[];
+type OwnTimers = readonly OwnTimer[];
+type OwnTimer = Pick<WindowTimer<WindowRef>, 'at' | 'order'>;
 const NONE: OwnTimers = [];
 
 /** The windows of one key. */
-export class KeyWindows {
+export class KeyWindows extends Row {
   readonly key: unknown;
   readonly identity: unknown;
   /** By window identity. */
   readonly records = new Map<string | number, WindowRecord>();
+  /** Whether it is among the rows. */
+  isKept = false;
 
   constructor(key: unknown, identity: unknown) {
+    super();
     this.key = key;
     this.identity = identity;
   }
@@ -70,8 +82,8 @@ export class WindowRecord implements WindowScope {
 
 /** One object serves all windows of a subtask: `record` is set before each call of the trigger. */
 export class WindowTriggerContext implements OnMergeContext {
-  readonly eventTimers = new WindowTimers<WindowRecord>();
-  readonly processingTimers = new WindowTimers<WindowRecord>();
+  readonly eventTimers = new WindowTimers<WindowRef>();
+  readonly processingTimers = new WindowTimers<WindowRef>();
   readonly #emitter: WindowEmitter;
   readonly #onProcessingTimer: () => void;
   readonly #state = new WindowStateStore();
@@ -120,34 +132,20 @@ export class WindowTriggerContext implements OnMergeContext {
     record.processingTimers = without(record.processingTimers, timestamp, this.processingTimers);
   }
 
-  restoreEventTimer(record: WindowRecord, timestamp: number): void {
-    record.eventTimers = [...record.eventTimers, this.eventTimers.register(timestamp, record)];
+  /** `order` is the next one unless told. */
+  restoreEventTimer(record: WindowRecord, timestamp: number, order?: number): void {
+    const { at, order: own } = this.eventTimers.register(timestamp, refTo(record), order);
+    record.eventTimers = [...record.eventTimers, { at, order: own }];
   }
 
-  restoreProcessingTimer(record: WindowRecord, timestamp: number): void {
-    record.processingTimers = [...record.processingTimers, this.processingTimers.register(timestamp, record)];
-  }
-
-  /** Takes the next timer that is due, and makes its window the current one. */
-  takeEventTimer(watermark: number): WindowTimer<WindowRecord> | undefined {
-    const timer = this.eventTimers.takeDue(watermark);
-    if (timer === undefined) return undefined;
-    this.record = timer.target;
-    timer.target.eventTimers = without(timer.target.eventTimers, timer.at);
-    return timer;
-  }
-
-  takeProcessingTimer(time: number): WindowTimer<WindowRecord> | undefined {
-    const timer = this.processingTimers.takeDue(time);
-    if (timer === undefined) return undefined;
-    this.record = timer.target;
-    timer.target.processingTimers = without(timer.target.processingTimers, timer.at);
-    return timer;
+  restoreProcessingTimer(record: WindowRecord, timestamp: number, order?: number): void {
+    const { at, order: own } = this.processingTimers.register(timestamp, refTo(record), order);
+    record.processingTimers = [...record.processingTimers, { at, order: own }];
   }
 
   cancelTimers(record: WindowRecord): void {
-    for (const timer of record.eventTimers) this.eventTimers.cancel(timer);
-    for (const timer of record.processingTimers) this.processingTimers.cancel(timer);
+    for (const { order } of record.eventTimers) this.eventTimers.cancel(order);
+    for (const { order } of record.processingTimers) this.processingTimers.cancel(order);
     record.eventTimers = NONE;
     record.processingTimers = NONE;
   }
@@ -193,9 +191,13 @@ function has(own: OwnTimers, timestamp: number): boolean {
 }
 
 /** Without the timer of `timestamp`, which is cancelled in `timers`. */
-function without(own: OwnTimers, timestamp: number, timers?: WindowTimers<WindowRecord>): OwnTimers {
+export function without(own: OwnTimers, timestamp: number, timers?: WindowTimers<WindowRef>): OwnTimers {
   const timer = own.find(({ at }) => at === timestamp);
   if (timer === undefined) return own;
-  timers?.cancel(timer);
+  timers?.cancel(timer.order);
   return own.length === 1 ? NONE : own.filter((other) => other !== timer);
+}
+
+function refTo({ owner, identity }: WindowRecord): WindowRef {
+  return { key: owner.key, keyIdentity: owner.identity, windowIdentity: identity };
 }

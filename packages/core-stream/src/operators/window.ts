@@ -1,35 +1,40 @@
 import { AlignedWindows } from '../windows/aligned-windows.js';
-import { EventTimeTrigger } from '../windows/event-time-trigger.js';
-import { ProcessingTimeTrigger } from '../windows/processing-time-trigger.js';
 import { SessionWindows } from '../windows/session-windows.js';
 import type { OperatorFactory } from './operator.js';
 import { alignedWindowOperator } from './window-aligned.js';
 import { generalWindowOperator } from './window-general.js';
-import type { WindowOperatorFactory, WindowOptions } from './window-operator.js';
+import {
+  hasDefaultTrigger,
+  type WindowOperatorFactory,
+  type WindowOperatorSnapshot,
+  type WindowOptions,
+} from './window-operator.js';
 import { sessionWindowOperator } from './window-sessions.js';
 import { slicedWindowOperator } from './window-slices.js';
-import { withOperatorState } from './with-operator-state.js';
+import { withOperatorState, type FunctionOperatorContext } from './with-operator-state.js';
 
-/** Chooses the fastest operator that does what is asked for. All of them emit the same. */
+/**
+ * Chooses the fastest operator that does what is asked for. All of them emit the same, and go on with what another one has
+ * stored; but slices cannot be made of windows.
+ */
 export function windowOperator(options: WindowOptions): OperatorFactory {
-  return withOperatorState(fastest(options));
+  return withOperatorState((context, output) => fastest(options, context)(context, output));
 }
 
-function fastest(options: WindowOptions): WindowOperatorFactory {
+function fastest(options: WindowOptions, context: FunctionOperatorContext): WindowOperatorFactory {
   const { assigner } = options;
+  if (context.isStateOnDisk) return generalWindowOperator(options); // the others keep everything in memory
   if (options.evictor === undefined && hasDefaultTrigger(options)) {
     if (assigner instanceof AlignedWindows) {
-      const make = canShareSlices(options, assigner) ? slicedWindowOperator : alignedWindowOperator;
+      const restored = (context.restored ?? []) as readonly WindowOperatorSnapshot[];
+      const isSliced =
+        canShareSlices(options, assigner) && restored.every(({ storage }) => storage === 'slices');
+      const make = isSliced ? slicedWindowOperator : alignedWindowOperator;
       return make({ ...options, assigner });
     }
     if (assigner instanceof SessionWindows) return sessionWindowOperator({ ...options, assigner });
   }
   return generalWindowOperator(options);
-}
-
-function hasDefaultTrigger({ assigner, trigger }: WindowOptions): boolean {
-  if (trigger === undefined) return true;
-  return trigger instanceof (assigner.isEventTime ? EventTimeTrigger : ProcessingTimeTrigger);
 }
 
 /** A function that is called again for a late record may have state per window, which slices do not keep. */

@@ -20,6 +20,7 @@ export class AttemptStorage implements CheckpointStorage {
   readonly location: string;
   readonly #storage: CheckpointStorage;
   readonly #pending: PendingCalls;
+  #isClaimed = false;
   #underWay = 0;
   #isReleased = false;
 
@@ -29,8 +30,10 @@ export class AttemptStorage implements CheckpointStorage {
     this.#pending = pending;
   }
 
-  claim(candidate: JobLineage): Promise<JobLineage> {
-    return this.#call('claiming', () => this.#storage.claim(candidate));
+  async claim(candidate: JobLineage): Promise<JobLineage> {
+    const lineage = await this.#call('claiming', () => this.#storage.claim(candidate));
+    this.#isClaimed = true;
+    return lineage;
   }
 
   latest(): Promise<CheckpointData | undefined> {
@@ -67,6 +70,7 @@ export class AttemptStorage implements CheckpointStorage {
           'Start the job again in a new process.',
       );
     }
+    if (!this.#isClaimed) return;
     await this.#pending.run(`the checkpoint storage ${this.location} is being released`, () =>
       this.#storage.release?.(),
     );

@@ -23,7 +23,8 @@ import type {
   CoordinatorState,
   Decision,
 } from '../checkpoint/coordinator-state.js';
-import { savepointStorage, writeSavepoint, type SavepointTarget } from '../checkpoint/savepoint.js';
+import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
+import { writeSavepoint } from '../checkpoint/savepoint.js';
 import { requireRoom, type SegmentCatalog } from '../checkpoint/segment-catalog.js';
 import { CheckpointError, InvariantError } from '../errors.js';
 import { keyVersionOf, typeOf } from '../plan/execution-plan.js';
@@ -58,12 +59,11 @@ export interface CheckpointDriverOptions {
 /** What a user asks for. */
 export interface SavepointRequest {
   /** `undefined`: a checkpoint is enough. */
-  readonly target: SavepointTarget | undefined;
+  readonly target: CheckpointStorage | undefined;
   readonly then: CheckpointRequest['then'];
 }
 
-interface OpenRequest {
-  readonly target: SavepointTarget | undefined;
+interface OpenRequest extends SavepointRequest {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -156,7 +156,7 @@ export class CheckpointDriver {
   request({ target, then }: SavepointRequest): Promise<void> {
     return new Promise((resolve, reject) => {
       const request = { id: this.#requestCount++, saves: target !== undefined, then };
-      this.#requests.set(request.id, { target, resolve, reject });
+      this.#requests.set(request.id, { target, then, resolve, reject });
       if (this.#signal.aborted) this.#reject(request.id, 'job-over');
       else this.#dispatch({ type: 'requested', request });
     });
@@ -418,18 +418,12 @@ export class CheckpointDriver {
     const request = this.#requests.get(requestId);
     this.#requests.delete(requestId);
     if (request === undefined) return;
+    const { target, then } = request;
     const what =
-      request.target === undefined ? 'stop' : `savepoint in ${savepointStorage(request.target).location}`;
-    const why = reason === 'job-over' ? 'the job has ended' : messageOf(this.#cause);
-    request.reject(
-      new CheckpointError(
-        `There is no ${what}: ${why}. ${reason === 'job-over' ? '' : 'The job goes on.'}`.trim(),
-        {
-          cause: this.#cause,
-          retryable: true,
-        },
-      ),
-    );
+      target === undefined ? 'The job was not stopped' : `There is no savepoint in ${target.location}`;
+    const why = reason === 'job-over' ? 'the job has ended' : messageOf(this.#cause).replace(/\.$/, '');
+    const next = reason === 'job-over' || then === 'drain' ? '' : ' The job goes on.';
+    request.reject(new CheckpointError(`${what}: ${why}.${next}`, { cause: this.#cause, retryable: true }));
   }
 
   #errorOf(checkpointId: number, reason: CheckpointFailureReason): unknown {

@@ -11,8 +11,9 @@
 import type { Committer, CommitRequest, GlobalCommitter, Sink, SinkContext } from '../connectors/sink.js';
 import { CheckpointError, StreamConfigError } from '../errors.js';
 import { sleep } from '../time/clock.js';
-import { messageOf } from './describe-value.js';
-import { operatorError } from './operator-error.js';
+import { messageOf, type Describer } from './describe-value.js';
+import { describeCall, operatorError, type FailingOperator } from './operator-error.js';
+import type { PendingCalls } from './pending-calls.js';
 
 export interface SinkCommitter {
   readonly uid: string;
@@ -20,6 +21,13 @@ export interface SinkCommitter {
   readonly committer: Committer<unknown>;
   readonly globalCommitter: GlobalCommitter<unknown> | undefined;
   readonly context: Pick<SinkContext, 'clock' | 'logger' | 'signal'>;
+  readonly runtime?: CommitterRuntime | undefined;
+}
+
+/** What a job gives its committers besides what they see. */
+export interface CommitterRuntime {
+  readonly describer: Describer;
+  readonly pending: PendingCalls;
 }
 
 /** Makes the committers of a sink; `undefined` where it has none. What one throws is reported with the sink's name. */
@@ -27,8 +35,9 @@ export async function createSinkCommitter(
   sink: Sink<never>,
   name: string,
   context: SinkContext,
+  runtime?: CommitterRuntime,
 ): Promise<SinkCommitter | undefined> {
-  const at = { name, subtaskIndex: 0 };
+  const at = atOf({ name, runtime });
   if (sink.createCommitter === undefined) {
     if (sink.createGlobalCommitter === undefined) return undefined;
     throw new StreamConfigError(
@@ -37,17 +46,20 @@ export async function createSinkCommitter(
   }
   let committer: Committer<unknown>;
   try {
-    committer = await sink.createCommitter(context);
+    const create = sink.createCommitter.bind(sink);
+    committer = await track({ name, runtime }, 'creating its committer', () => create(context));
   } catch (error) {
     throw operatorError(error, at, 'creating its committer');
   }
   const uid = context.operatorUid;
   try {
-    const globalCommitter = await sink.createGlobalCommitter?.(context);
-    return { uid, name, committer, globalCommitter, context };
+    const globalCommitter = await track({ name, runtime }, 'creating its global committer', () =>
+      sink.createGlobalCommitter?.(context),
+    );
+    return { uid, name, committer, globalCommitter, context, runtime };
   } catch (error) {
     // The error that matters is the one at hand; the queue will never know of this committer.
-    await closeCommitter(committer, at).catch((failure: unknown) =>
+    await closeCommitter({ name, runtime }, committer, (failure) =>
       context.logger.warn('closing failed', { error: messageOf(failure) }),
     );
     throw operatorError(error, at, 'creating its global committer');
@@ -63,7 +75,7 @@ interface Prepared {
 
 export class CommitQueue {
   readonly #sinks: readonly SinkCommitter[];
-  readonly #pending = new Map<string, CommitRequest<unknown>[]>();
+  #pending = new Map<string, CommitRequest<unknown>[]>();
   #prepared: readonly Prepared[] = [];
 
   constructor(sinks: readonly SinkCommitter[]) {
@@ -91,19 +103,24 @@ export class CommitQueue {
 
   /** The checkpoint is durable: what was prepared until it was written is its to commit (invariant 3). */
   complete(checkpointId: number): void {
-    for (const { uid, subtaskIndex, committable } of this.#prepared) {
-      this.add(uid, [{ checkpointId, subtaskIndex, committable }]);
-    }
+    this.#pending = this.#withPrepared(checkpointId);
     this.#prepared = [];
   }
 
   /** Everything that is not committed when `checkpointId` is written, by sink (invariant 1). */
   snapshot(checkpointId: number): { uid: string; requests: readonly CommitRequest<unknown>[] }[] {
-    const requests = new Map(this.#pending);
+    return Array.from(this.#withPrepared(checkpointId), ([uid, requests]) => ({ uid, requests }));
+  }
+
+  #withPrepared(checkpointId: number): Map<string, CommitRequest<unknown>[]> {
+    const all = new Map(Array.from(this.#pending, ([uid, requests]) => [uid, [...requests]]));
     for (const { uid, subtaskIndex, committable } of this.#prepared) {
-      requests.set(uid, [...(requests.get(uid) ?? []), { checkpointId, subtaskIndex, committable }]);
+      const request = { checkpointId, subtaskIndex, committable };
+      const requests = all.get(uid);
+      if (requests === undefined) all.set(uid, [request]);
+      else requests.push(request);
     }
-    return [...requests].map(([uid, all]) => ({ uid, requests: all }));
+    return all;
   }
 
   #requireCommitter(uid: string, count: number): void {
@@ -112,14 +129,12 @@ export class CommitQueue {
 
   async recover(): Promise<void> {
     for (const sink of this.#sinks) {
+      const doing = 'recovering what earlier runs have prepared';
       try {
-        await sink.committer.recover?.(this.#pending.get(sink.uid) ?? []);
+        const pending = this.#pending.get(sink.uid) ?? [];
+        await track(sink, doing, () => sink.committer.recover?.(pending));
       } catch (error) {
-        throw operatorError(
-          error,
-          { name: sink.name, subtaskIndex: 0 },
-          'recovering what earlier runs have prepared',
-        );
+        throw operatorError(error, atOf(sink), doing);
       }
     }
   }
@@ -161,37 +176,26 @@ export class CommitQueue {
     }
   }
 
-  /**
-   * Closes every committer, whatever happens; returns what went wrong. Once `giveUp` is aborted, one that is still closing is
-   * left alone, which is reported like an error.
-   */
-  async close(giveUp?: AbortSignal): Promise<unknown[]> {
-    const errors: unknown[] = [];
-    for (const { name, committer, globalCommitter } of this.#sinks) {
-      const at = { name, subtaskIndex: 0 };
-      for (const closing of globalCommitter === undefined ? [committer] : [globalCommitter, committer]) {
-        await unlessAborted(closeCommitter(closing, at), giveUp).catch((error: unknown) =>
-          errors.push(operatorError(error, at, 'closing its committer')),
-        );
-      }
-    }
-    return errors;
+  /** Closes every committer, whatever happens; `onError` is told what goes wrong. The calls are pending until they settle. */
+  close(onError: (error: unknown) => void): void {
+    for (const sink of this.#sinks) void closeSink(sink, onError);
   }
 }
 
 async function commitWithRetries(
-  { name, context }: SinkCommitter,
+  sink: SinkCommitter,
   committer: Committer<unknown> | GlobalCommitter<unknown>,
   requests: readonly CommitRequest<unknown>[],
   doing: string,
 ): Promise<void> {
   const { retry } = committer;
+  const { context } = sink;
   for (let attempt = 1; ; attempt++) {
     try {
-      await committer.commit(requests);
+      await track(sink, doing, () => committer.commit(requests));
       return;
     } catch (error) {
-      const failure = operatorError(error, { name, subtaskIndex: 0 }, doing);
+      const failure = operatorError(error, atOf(sink), doing);
       const isOver = retry === undefined || attempt >= retry.maxAttempts || context.signal.aborted;
       if (isOver || retry.retryOnError?.(error) === false) throw failure;
       const delayMs = retry.delayMs(attempt);
@@ -205,14 +209,36 @@ async function commitWithRetries(
   }
 }
 
+function atOf({ name, runtime }: Pick<SinkCommitter, 'name' | 'runtime'>): FailingOperator {
+  return { name, subtaskIndex: 0, describer: runtime?.describer };
+}
+
+/** Calls a committer; a job that ends waits for it. */
+async function track<R>(
+  sink: Pick<SinkCommitter, 'name' | 'runtime'>,
+  doing: string,
+  work: () => R | Promise<R>,
+): Promise<R> {
+  const { pending } = sink.runtime ?? {};
+  return pending === undefined ? work() : pending.run(describeCall(atOf(sink), doing), work);
+}
+
+/** The global committer first. Never rejects. */
+export async function closeSink(sink: SinkCommitter, onError: (error: unknown) => void): Promise<void> {
+  if (sink.globalCommitter !== undefined) await closeCommitter(sink, sink.globalCommitter, onError);
+  await closeCommitter(sink, sink.committer, onError);
+}
+
 async function closeCommitter(
+  sink: Pick<SinkCommitter, 'name' | 'runtime'>,
   committer: Pick<Committer<unknown>, 'close'>,
-  at: { readonly name: string; readonly subtaskIndex: number },
+  onError: (error: unknown) => void,
 ): Promise<void> {
+  const doing = 'closing its committer';
   try {
-    await committer.close?.();
+    await track(sink, doing, () => committer.close?.());
   } catch (error) {
-    throw operatorError(error, at, 'closing its committer');
+    onError(operatorError(error, atOf(sink), doing));
   }
 }
 

@@ -47,6 +47,8 @@ export interface JobAttempt {
   run(): Promise<AttemptSnapshot>;
   cancel(error: JobCancelledError): void;
   snapshot(): AttemptSnapshot;
+  /** Whether it has ended well because it was asked to suspend. */
+  readonly isSuspended?: boolean;
 }
 
 export interface SupervisorOptions<A extends JobAttempt> {
@@ -128,7 +130,7 @@ export class JobSupervisor<A extends JobAttempt> {
       this.#setStatus('running');
       try {
         await this.#current.run(); // invariant 1
-        this.#setStatus('finished');
+        this.#setStatus(this.#current.isSuspended === true ? 'suspended' : 'finished');
         return this.snapshot();
       } catch (error) {
         await this.#onFailure(error);

@@ -7,20 +7,22 @@
  * Invariants
  * 1. The first failure decides: nothing is processed after it, everything is closed, `run` rejects with it.
  * 2. I/O gets its turn: after some batches the loop lets the event loop run.
- * 3. The checkpoint storage is given back last: nothing of this attempt writes to it any more, or what does was left alone after
- *    `cancellationTimeoutMs`, and is fenced off by the next owner.
+ * 3. The checkpoint storage is given back last, and only where nothing of this attempt writes to it any more.
+ * 4. Nothing is closed while one of its calls is under way. Each step of closing gives up, by name, what does not settle within
+ *    `cancellationTimeoutMs`: so every job ends.
  */
 import { randomUUID } from 'node:crypto';
 import type { CheckpointData } from '../checkpoint/checkpoint-data.js';
 import { SegmentCatalog } from '../checkpoint/segment-catalog.js';
-import { CheckpointError, JobCancelledError } from '../errors.js';
+import { CheckpointError, JobCancelledError, OperatorError, StreamConfigError } from '../errors.js';
 import type { SinkContext } from '../connectors/sink.js';
 import type { SourceSplit } from '../connectors/source.js';
 import type { PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
+import { AttemptStorage } from './attempt-storage.js';
 import { CheckpointDriver, type SavepointRequest } from './checkpoint-driver.js';
 import { NO_CHECKPOINTS } from './checkpoint-statistics.js';
-import { CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
+import { closeSink, CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
 import { messageOf } from './describe-value.js';
 import type { JobOptions } from './job-options.js';
 import type { AttemptSnapshot } from './job-result.js';
@@ -30,6 +32,7 @@ import type { SourceSubtaskState, SourceTask } from './source-task.js';
 import type { OperatorSnapshot, Task, TaskListener } from './task.js';
 import { buildTasks } from './task-builder.js';
 import { summarize } from './summarize.js';
+import { PendingCalls } from './pending-calls.js';
 import { alignSources } from './watermark-alignment.js';
 
 /** Turns of all tasks before the event loop gets one (invariant 2). */
@@ -37,6 +40,8 @@ const TURNS_PER_YIELD = 16;
 
 export class LocalJob implements TaskListener {
   readonly #options: JobOptions;
+  readonly pending: PendingCalls;
+  readonly #storage: AttemptStorage | undefined;
   readonly #abort = new AbortController();
   readonly #startedAt: number;
   #jobId = '';
@@ -54,7 +59,13 @@ export class LocalJob implements TaskListener {
   #isDone = false;
   #wake: (() => void) | undefined;
   constructor(options: JobOptions) {
-    this.#options = options;
+    const { checkpointing, clock, cancellationTimeoutMs } = options;
+    this.pending = new PendingCalls(clock, cancellationTimeoutMs);
+    this.#storage = checkpointing && new AttemptStorage(checkpointing.storage, this.pending);
+    this.#options =
+      checkpointing === undefined || this.#storage === undefined
+        ? options
+        : { ...options, checkpointing: { ...checkpointing, storage: this.#storage } };
     this.#startedAt = options.clock.now();
   }
 
@@ -64,7 +75,7 @@ export class LocalJob implements TaskListener {
 
   async run(): Promise<AttemptSnapshot> {
     try {
-      await this.#start();
+      await this.#untilFailure(this.#start());
       await this.#loop();
     } catch (error) {
       this.onFailure(error);
@@ -91,7 +102,9 @@ export class LocalJob implements TaskListener {
 
   async #start(): Promise<void> {
     this.#options.metrics.startRun();
+    const { signal } = this.#abort;
     const { jobId, checkpoint } = await loadStart(this.#options);
+    signal.throwIfAborted();
     this.#ownsStorage = true;
     this.#jobId = jobId;
     const restored = new RestoredState(checkpoint, this.#options.plan, this.#options.checkpointing);
@@ -103,6 +116,7 @@ export class LocalJob implements TaskListener {
       if (!restored.hasOtherKeys(node)) segments.restore(node.uid, restored.segments(node.uid));
     }
     await this.#createCommitters(nodes, checkpoint);
+    signal.throwIfAborted();
     this.#createSources(nodes, restored);
     const { tasks, sourceTasks } = await buildTasks({
       plan: this.#options.plan,
@@ -119,6 +133,7 @@ export class LocalJob implements TaskListener {
       restoredStates: (uid) => restored.operatorStates(uid),
       restoredRows: (node, keyGroups) => restored.rows(node, keyGroups),
       hasOtherKeys: (node) => restored.hasOtherKeys(node),
+      allowNonRestoredState: this.#options.checkpointing?.allowNonRestoredState ?? false,
       restoredSplits: splitsOf,
       requestSplit: (uid, subtaskIndex) => this.#sources.get(uid)?.requestSplit(subtaskIndex),
       sinkContext: (node) => this.#sinkContext(node),
@@ -133,10 +148,9 @@ export class LocalJob implements TaskListener {
       );
     }
     for (const task of tasks) {
-      if (this.#hasFailed()) return;
-      await this.#untilFailure(task.open());
+      await task.open();
+      signal.throwIfAborted();
     }
-    if (this.#hasFailed()) return;
     this.#checkpoints = new CheckpointDriver({
       job: this.#options,
       jobId,
@@ -160,13 +174,13 @@ export class LocalJob implements TaskListener {
     for (const ask of this.#early.splice(0)) ask(this.#checkpoints);
   }
 
-  /** A function that never opens does not keep its job from being cancelled. */
-  #untilFailure(opening: Promise<void>): Promise<void> {
+  /** What never settles while the job starts does not keep it from being cancelled. */
+  #untilFailure(starting: Promise<void>): Promise<void> {
     const { signal } = this.#abort;
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason as Error);
       signal.addEventListener('abort', onAbort, { once: true });
-      opening.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
+      starting.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
     });
   }
 
@@ -175,8 +189,14 @@ export class LocalJob implements TaskListener {
     this.#commits = new CommitQueue(sinks);
     for (const node of nodes) {
       if (node.spec.kind !== 'sink') continue;
-      const committer = await createSinkCommitter(node.spec.sink, node.name, this.#sinkContext(node));
-      if (committer !== undefined) sinks.push(committer);
+      const committer = await createSinkCommitter(node.spec.sink, node.name, this.#sinkContext(node), {
+        describer: this.#options.describer,
+        pending: this.pending,
+      });
+      if (committer === undefined) continue;
+      if (this.#hasFailed()) await closeSink(committer, (error) => this.#warn(error));
+      else sinks.push(committer);
+      this.#abort.signal.throwIfAborted();
     }
     for (const { uid, requests } of checkpoint?.pendingCommits ?? []) this.#commits.add(uid, requests);
     await this.#commits.recover();
@@ -195,6 +215,7 @@ export class LocalJob implements TaskListener {
         signal: this.#abort.signal,
         onFailure: (error: unknown) => this.onFailure(error),
         describer: this.#options.describer,
+        pending: this.pending,
       };
       this.#sources.set(node.uid, new SourceCoordinator(options, restored.enumeratorState(node.uid)));
     }
@@ -269,8 +290,22 @@ export class LocalJob implements TaskListener {
     this.#checkpoints?.onEnd(taskId);
   }
 
-  /** Asks for a checkpoint or a savepoint, now or when the job has started. */
-  request(request: SavepointRequest): Promise<void> {
+  /**
+   * Asks for a checkpoint or a savepoint, now or when the job has started.
+   *
+   * @throws StreamConfigError `MILLRACE_CONFIG` for a job that cannot take one
+   */
+  async request(request: SavepointRequest): Promise<void> {
+    const { checkpointing, jobName, plan } = this.#options;
+    const drainsOnly = request.then === 'drain' && request.target === undefined;
+    if (plan.isBatch || (checkpointing === undefined && !drainsOnly)) {
+      throw new StreamConfigError(
+        `The job '${jobName}' ` +
+          (plan.isBatch
+            ? 'runs in batch mode, where nothing is stored before the end. Cancel it instead.'
+            : 'takes no checkpoints, so there is nothing to go on from. Call enableCheckpointing, or stop it with { drain: true }.'),
+      );
+    }
     return new Promise((resolve, reject) => {
       const ask = (driver: CheckpointDriver | undefined) => {
         if (driver !== undefined) driver.request(request).then(resolve, reject);
@@ -289,36 +324,39 @@ export class LocalJob implements TaskListener {
     return this.#checkpoints?.isSuspended ?? false;
   }
 
+  /** Step by step: what is under way, then tasks, enumerators, committers, the storage (invariants 3 and 4). */
   async #close(): Promise<void> {
-    const { clock, logger, cancellationTimeoutMs, checkpointing } = this.#options;
-    const giveUp = new AbortController();
-    const cancelGiveUp = clock.schedule(cancellationTimeoutMs, () => giveUp.abort());
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => void errors.push(error);
+    const settle = async () => {
+      for (const call of await this.pending.settle()) errors.push(this.#gaveUp(call));
+    };
     this.#abort.abort(this.#failure?.error ?? new JobCancelledError('The job has ended.'));
     for (const ask of this.#early.splice(0)) ask(undefined);
-    const errors: unknown[] = [];
-    if ((await this.#checkpoints?.settle(giveUp.signal)) === false) {
-      errors.push(
-        new CheckpointError(
-          `What was being written or committed did not end within ${cancellationTimeoutMs} ms, and was left alone.`,
-        ),
-      );
-    }
-    for (const task of this.#tasks) errors.push(...(await task.close()));
-    for (const source of this.#sources.values()) {
-      try {
-        await source.close();
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    errors.push(...(await this.#commits.close(giveUp.signal)));
-    cancelGiveUp();
-    if (this.#ownsStorage) {
-      await checkpointing?.storage.release?.().catch((error: unknown) => errors.push(error)); // invariant 3
-    }
-    for (const error of errors) logger.warn('closing failed', { error: messageOf(error) });
+    for (const task of this.#tasks) task.stop();
+    await settle();
+    for (const task of this.#tasks) task.close(onError);
+    await settle();
+    for (const source of this.#sources.values()) source.close().catch(onError);
+    await settle();
+    this.#commits.close(onError);
+    await settle();
+    this.#storage?.release().catch(onError);
+    await settle();
+    errors.forEach((error) => this.#warn(error));
     // What a writer could not close after everything was committed has lost nothing, but is not success either.
     if (this.#failure === undefined && errors.length > 0) this.#failure = { error: errors[0] };
+  }
+
+  #gaveUp(call: string): OperatorError {
+    return new OperatorError(
+      `${call}, and has not ended after ${this.pending.timeoutMs} ms: it was left alone. ` +
+        'What it does has to end when its signal is aborted; the time is cancellationTimeoutMs.',
+    );
+  }
+
+  #warn(error: unknown): void {
+    this.#options.logger.warn('closing failed', { error: this.#options.describer.describeError(error) });
   }
 }
 

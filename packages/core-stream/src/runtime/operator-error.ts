@@ -8,6 +8,11 @@ export interface FailingOperator {
   readonly describer?: Describer | undefined;
 }
 
+/** A call that has not settled, as a person reads it. */
+export function describeCall(at: FailingOperator, doing: string): string {
+  return `'${at.name}' (subtask ${at.subtaskIndex}) is ${doing}`;
+}
+
 /** What an operator threw for a record, wrapped once, with the operator's name and the record. */
 export function recordError(
   error: unknown,

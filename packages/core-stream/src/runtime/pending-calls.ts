@@ -33,16 +33,18 @@ export class PendingCalls {
    * that are, and forgets them: they are not waited for again.
    */
   async settle(): Promise<readonly string[]> {
-    if (this.#names.size > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = this.#clock.schedule(this.timeoutMs, resolve);
-        this.#onNone = () => {
-          cancel();
-          resolve();
-        };
-      });
-      this.#onNone = undefined;
+    let isOver = false;
+    const cancel = this.#clock.schedule(this.timeoutMs, () => {
+      isOver = true;
+      this.#onNone?.();
+    });
+    for (;;) {
+      // Who has waited for a call that has just settled may go on with another one.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (isOver || this.#names.size === 0) break;
+      await new Promise<void>((resolve) => (this.#onNone = resolve));
     }
+    cancel();
     const hanging = [...this.#names.values()];
     this.#names.clear();
     return hanging;

@@ -16,11 +16,14 @@
  */
 import { CheckpointError } from '../errors.js';
 import type { ChannelEdge, ExecutionPlan, PlanNode } from '../plan/execution-plan.js';
+import { splitChains } from '../plan/split-chains.js';
+import { decodeState } from '../state/canonical-decoding.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { RecordBatch, StreamElement } from './channel.js';
 import { channelSelector } from './channel-selector.js';
 import { decodeElements, edgeKey, type ChannelName, type EdgeName, type InFlightChannel } from './in-flight.js';
 import { operatorError } from './operator-error.js';
+import type { SubtaskState } from './task-snapshot.js';
 
 /** Records that a subtask reads before everything else. */
 export interface RestoredRecords {
@@ -29,10 +32,44 @@ export interface RestoredRecords {
   readonly batches: RecordBatch[];
 }
 
-/** What one subtask of an operator had in flight to it, and with how many key groups. */
-export interface InFlightOfSubtask {
-  readonly inFlight: readonly InFlightChannel[];
-  readonly maxParallelism: number;
+export interface InFlightOptions {
+  readonly isRescaled: boolean;
+  readonly allowNonRestoredState: boolean;
+  /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
+  restoredStates(uid: string): readonly Uint8Array[] | undefined;
+  /** Whether the operator's keys have become others since the restored checkpoint. */
+  hasOtherKeys(node: PlanNode): boolean;
+}
+
+/** What is in flight in the restored checkpoint, for a plan that has a channel wherever records have to wait. */
+export function restoreInFlight(
+  plan: ExecutionPlan,
+  options: InFlightOptions,
+): { readonly plan: ExecutionPlan; readonly inFlight: RestoredInFlight } {
+  const nodes = plan.vertices.flatMap((vertex) => vertex.nodes);
+  const uids = new Map(nodes.map(({ id, uid }) => [id, uid]));
+  const states = new Map(
+    nodes.map((node) => {
+      const subtasks = options.restoredStates(node.uid) ?? [];
+      return [node, subtasks.map((bytes) => decodeState(bytes) as SubtaskState)];
+    }),
+  );
+  const split = splitChains(plan, ({ from, outputTag }, target) => {
+    const key = edgeKey({ from: uids.get(from)!, outputTag, inputIndex: 0, occurrence: 0 });
+    const channels = states.get(target)!.flatMap(({ inFlight = [] }) => inFlight);
+    return channels.some((channel) => edgeKey(channel.edge) === key && hasRecords(channel));
+  });
+  const inFlight = new RestoredInFlight();
+  const names = edgeNames(split);
+  for (const [node, subtasks] of states) {
+    const edges = new Map([...names].filter(([{ to }]) => to === node.id));
+    inFlight.add(node, edges, subtasks, options);
+  }
+  return { plan: split, inFlight };
+}
+
+export function hasRecords(channel: InFlightChannel): boolean {
+  return recordsOf(channel).length > 0;
 }
 
 /** The names of a plan's channel edges. */
@@ -61,20 +98,20 @@ export class RestoredInFlight {
   add(
     node: PlanNode,
     edges: ReadonlyMap<ChannelEdge, EdgeName>,
-    subtasks: readonly InFlightOfSubtask[],
-    options: { readonly isRescaled: boolean; readonly allowNonRestoredState: boolean },
+    subtasks: readonly SubtaskState[],
+    options: InFlightOptions,
   ): void {
     const byKey = new Map([...edges].map(([edge, name]) => [edgeKey(name), edge]));
-    for (const [index, { inFlight, maxParallelism }] of subtasks.entries()) {
+    const isAsItWas =
+      !options.isRescaled &&
+      !options.hasOtherKeys(node) &&
+      subtasks.every(({ maxParallelism }) => maxParallelism === node.maxParallelism);
+    for (const [index, { inFlight = [] }] of subtasks.entries()) {
       for (const channel of inFlight) {
         const edge = byKey.get(edgeKey(channel.edge));
-        const isAsItWas =
-          !options.isRescaled &&
-          edge?.partitioning.type === channel.partitioning &&
-          maxParallelism === node.maxParallelism;
         if (edge === undefined) {
-          if (channel.elements.length > 0 && !options.allowNonRestoredState) throw edgeIsGone(channel, node);
-        } else if (!isAsItWas) {
+          if (hasRecords(channel) && !options.allowNonRestoredState) throw edgeIsGone(channel, node); // invariant 4
+        } else if (!isAsItWas || edge.partitioning.type !== channel.partitioning) {
           this.#route(channel, { node, edge, from: index, subtasks: subtasks.length });
         } else if (channel.from === undefined) {
           this.#read(node, edge, channel, index).push(...recordsOf(channel));

@@ -15,6 +15,7 @@ import { decodeState } from '../state/canonical-decoding.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
 import type { CheckpointConfig, JobOptions } from './job-options.js';
 import { keyMigrationOf, migratedRows } from './key-migration.js';
+import { hasRecords } from './restored-in-flight.js';
 import type { SourceSubtaskState } from './source-task.js';
 import type { SubtaskState } from './task.js';
 
@@ -151,7 +152,9 @@ export class RestoredState {
 }
 
 function hasState({ subtasks, segments }: OperatorCheckpoint): boolean {
-  return (
-    segments.length > 0 || subtasks.some((bytes) => (decodeState(bytes) as SubtaskState).state !== undefined)
-  );
+  if (segments.length > 0) return true;
+  return subtasks.some((bytes) => {
+    const { state, inFlight = [] } = decodeState(bytes) as SubtaskState;
+    return state !== undefined || inFlight.some(hasRecords);
+  });
 }

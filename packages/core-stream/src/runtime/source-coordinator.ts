@@ -3,7 +3,8 @@ import { CheckpointError, type OperatorError } from '../errors.js';
 import type { Source, SourceSplit, SplitEnumerator } from '../connectors/source.js';
 import { sleep, type Clock } from '../time/clock.js';
 import type { Describer } from './describe-value.js';
-import { operatorError } from './operator-error.js';
+import { describeCall, operatorError } from './operator-error.js';
+import type { PendingCalls } from './pending-calls.js';
 import type { Logger } from './logger.js';
 import type { SourceTask } from './source-task.js';
 
@@ -17,6 +18,7 @@ export interface SourceCoordinatorOptions {
   readonly signal: AbortSignal;
   readonly onFailure: (error: unknown) => void;
   readonly describer: Describer;
+  readonly pending: PendingCalls;
 }
 
 export class SourceCoordinator {
@@ -77,10 +79,13 @@ export class SourceCoordinator {
   }
 
   async close(): Promise<void> {
+    const { name, pending } = this.#options;
+    const doing = 'closing its enumerator';
     try {
-      await this.#enumerator.close?.();
+      const call = describeCall({ name, subtaskIndex: 0 }, doing);
+      await pending.run(call, () => this.#enumerator.close?.());
     } catch (error) {
-      throw this.#named(error, 'closing its enumerator');
+      throw this.#named(error, doing);
     }
   }
 

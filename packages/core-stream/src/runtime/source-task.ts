@@ -151,6 +151,7 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
 
   override async open(): Promise<void> {
     await super.open();
+    if (this.isStopped) return; // cancelled meanwhile
     this.#scheduleTick();
     this.#scheduleAlignment();
   }
@@ -235,7 +236,7 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
 
   triggerCheckpoint(checkpointId: number, suspend = false): void {
     this.post(() => {
-      this.#isSuspended = suspend;
+      this.#isSuspended ||= suspend;
       this.snapshot(checkpointId);
     });
   }
@@ -248,7 +249,10 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
   }
 
   drain(): void {
-    this.post(() => (this.#isDrained = true));
+    this.post(() => {
+      this.#isDrained = true;
+      this.#isSuspended = false;
+    });
   }
 
   notifyCheckpointComplete(checkpointId: number): void {
@@ -309,8 +313,8 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
     this.#cancelAlignment?.();
   }
 
-  override close(): Promise<unknown[]> {
+  override stop(): void {
     this.#cancelTimers();
-    return super.close();
+    super.stop();
   }
 }

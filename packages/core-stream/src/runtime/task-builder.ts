@@ -10,14 +10,7 @@ import type { JobMetrics } from '../metrics/job-metrics.js';
 import type { MetricGroup } from '../metrics/metric-group.js';
 import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { OperatorContext, StreamOperator } from '../operators/operator.js';
-import {
-  typeOf,
-  type ChannelEdge,
-  type ExecutionPlan,
-  type PlanNode,
-  type PlanVertex,
-} from '../plan/execution-plan.js';
-import { splitChains } from '../plan/split-chains.js';
+import { typeOf, type ExecutionPlan, type PlanNode, type PlanVertex } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
@@ -27,13 +20,14 @@ import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.j
 import { WatermarkTracker } from '../time/watermark-tracker.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { ChainOutput } from './chain-output.js';
-import { Channel } from './channel.js';
-import { channelSelector, isConnected } from './channel-selector.js';
-import { messageOf, type Describer } from './describe-value.js';
-import { InputTask, type InputChannel } from './input-task.js';
+import { ChannelNetwork } from './channel-network.js';
+import { channelSelector } from './channel-selector.js';
+import type { Describer } from './describe-value.js';
+import { InputTask } from './input-task.js';
 import { scopedLogger, type Logger } from './logger.js';
-import { operatorError, type FailingOperator } from './operator-error.js';
+import { describeCall, operatorError, type FailingOperator } from './operator-error.js';
 import { RecordWriter } from './record-writer.js';
+import { restoreInFlight, type RestoredInFlight } from './restored-in-flight.js';
 import { SinkOperator } from './sink-operator.js';
 import { SourceOperator, SourceTask, type SourceSubtaskState } from './source-task.js';
 import { emittedOutside, Turn } from './turn.js';
@@ -65,6 +59,8 @@ export interface TaskBuilderOptions {
   restoredRows(node: PlanNode, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined>;
   /** Whether the operator's keys have become others since the restored checkpoint. */
   hasOtherKeys(node: PlanNode): boolean;
+  /** Whether what is in flight on edges that the program no longer has may be lost. */
+  readonly allowNonRestoredState: boolean;
   /** The splits that a restored reader starts with. */
   restoredSplits(
     node: PlanNode,
@@ -82,39 +78,28 @@ export interface BuiltTasks {
 }
 
 /** After a failure that leaves no job to close them. What fails now is reported, but is not why the job failed. */
-async function closeAll(operators: readonly TaskOperator[], logger: Logger): Promise<void> {
-  for (const { name, operator } of operators) {
+async function closeAll(operators: readonly TaskOperator[], options: TaskBuilderOptions): Promise<void> {
+  const { logger, listener } = options;
+  for (const chained of operators) {
     try {
-      await operator.close?.();
+      await listener.pending.run(describeCall(chained, 'closing'), () => chained.operator.close?.());
     } catch (error) {
-      logger.warn('closing failed', {
-        operator: name,
-        error: messageOf(error),
-      });
+      logger.warn('closing failed', { error: operatorError(error, chained, 'closing').message });
     }
   }
 }
 
-/** [source subtask][target subtask]; `undefined` where the two are not connected. */
-type ChannelMatrix = readonly (readonly (Channel | undefined)[])[];
-
 export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTasks> {
-  const { plan } = options;
-  const vertexOf = new Map(plan.vertices.flatMap((vertex) => vertex.nodes.map((node) => [node.id, vertex])));
-  const channels = new Map<ChannelEdge, ChannelMatrix>(
-    plan.channelEdges.map((edge) => [
-      edge,
-      makeChannels(edge, vertexOf.get(edge.from)!, vertexOf.get(edge.to)!),
-    ]),
-  );
+  const { plan, inFlight } = restoreInFlight(options.plan, options);
+  const network = new ChannelNetwork(plan, inFlight);
   const tasks: Task[] = [];
   const sourceTasks = new Map<string, SourceTask[]>();
   for (const vertex of plan.vertices) {
     for (let subtaskIndex = 0; subtaskIndex < vertex.parallelism; subtaskIndex++) {
-      const task = await new SubtaskBuilder(options, vertex, subtaskIndex, channels)
+      const task = await new SubtaskBuilder(options, vertex, subtaskIndex, network, inFlight)
         .build()
         .catch(async (error: unknown) => {
-          for (const made of tasks) await closeAll(made.chained, options.logger);
+          for (const made of tasks) await closeAll(made.chained, options);
           throw error;
         });
       tasks.push(task);
@@ -148,21 +133,12 @@ function requireSameKind(node: PlanNode, restored: readonly SubtaskState[]): voi
   );
 }
 
-function makeChannels(edge: ChannelEdge, source: PlanVertex, target: PlanVertex): ChannelMatrix {
-  return Array.from({ length: source.parallelism }, (_, from) =>
-    Array.from({ length: target.parallelism }, (_, to) =>
-      isConnected(edge.partitioning, from, source.parallelism, to, target.parallelism)
-        ? new Channel()
-        : undefined,
-    ),
-  );
-}
-
 class SubtaskBuilder {
   readonly #options: TaskBuilderOptions;
   readonly #vertex: PlanVertex;
   readonly #subtaskIndex: number;
-  readonly #channels: ReadonlyMap<ChannelEdge, ChannelMatrix>;
+  readonly #network: ChannelNetwork;
+  readonly #inFlight: RestoredInFlight;
   readonly #outputs = new Map<number, ChainOutput>();
   readonly #writers: RecordWriter[] = [];
   readonly #operators: TaskOperator[] = [];
@@ -175,19 +151,24 @@ class SubtaskBuilder {
     options: TaskBuilderOptions,
     vertex: PlanVertex,
     subtaskIndex: number,
-    channels: ReadonlyMap<ChannelEdge, ChannelMatrix>,
+    network: ChannelNetwork,
+    inFlight: RestoredInFlight,
   ) {
     this.#options = options;
     this.#vertex = vertex;
     this.#subtaskIndex = subtaskIndex;
-    this.#channels = channels;
+    this.#network = network;
+    this.#inFlight = inFlight;
   }
 
   async build(): Promise<Task> {
     try {
-      for (const node of this.#vertex.nodes) await this.#addOperator(node);
+      for (const node of this.#vertex.nodes) {
+        await this.#addOperator(node);
+        this.#options.signal.throwIfAborted();
+      }
     } catch (error) {
-      await closeAll(this.#operators, this.#options.logger);
+      await closeAll(this.#operators, this.#options);
       throw error;
     }
     for (const node of this.#vertex.nodes) this.#connect(node);
@@ -198,12 +179,14 @@ class SubtaskBuilder {
       this.#outputs.get(node.id)!.link(node.uid, this.#options.isGenerated, this.#turn, refuse);
     }
     const id = `${this.#vertex.id}#${this.#subtaskIndex}`;
+    const head = this.#vertex.nodes[0]!;
     const times = this.#options.metrics.addTask(this.#vertex, this.#subtaskIndex);
     this.#task =
       this.#source === undefined
         ? new InputTask(id, this.#operators, this.#writers, this.#options.listener, {
-            channels: this.#inputs(),
-            output: this.#outputs.get(this.#vertex.nodes[0]!.id)!,
+            channels: this.#network.inputs(head, this.#subtaskIndex),
+            restoredRecords: this.#inFlight.records(head, this.#subtaskIndex),
+            output: this.#outputs.get(head.id)!,
             restoredWatermark: this.#headWatermark,
             isGenerated: this.#options.isGenerated,
             turn: this.#turn,
@@ -340,10 +323,12 @@ class SubtaskBuilder {
     scope: OperatorScope,
   ): Promise<SinkWriter<unknown>> {
     const context = { ...this.#options.sinkContext(node), subtaskIndex: this.#subtaskIndex, ...scope };
+    const doing = 'creating its writer';
     try {
-      return await sink.createWriter(context, restored);
+      const call = describeCall(this.#at(node), doing);
+      return await this.#options.listener.pending.run(call, () => sink.createWriter(context, restored));
     } catch (error) {
-      throw operatorError(error, this.#at(node), 'creating its writer');
+      throw operatorError(error, this.#at(node), doing);
     }
   }
 
@@ -423,31 +408,15 @@ class SubtaskBuilder {
         edge.outputTag,
       );
     }
-    for (const [edge, matrix] of this.#channels) {
-      if (edge.from !== node.id) continue;
-      const row = matrix[this.#subtaskIndex]!.filter((channel) => channel !== undefined);
-      const target = this.#options.plan.vertices
-        .flatMap(({ nodes }) => nodes)
-        .find(({ id }) => id === edge.to)!;
+    for (const { edge, target, channels } of this.#network.outputs(node, this.#subtaskIndex)) {
       const select = channelSelector(edge.partitioning, {
-        channelCount: row.length,
+        channelCount: channels.length,
         subtaskIndex: this.#subtaskIndex,
         maxParallelism: target.maxParallelism,
       });
-      const writer = new RecordWriter(row, select, this.#at(node));
+      const writer = new RecordWriter(channels, select, this.#at(node));
       this.#writers.push(writer);
       output.add({ kind: 'writer', writer }, edge.outputTag);
     }
-  }
-
-  #inputs(): InputChannel[] {
-    const head = this.#vertex.nodes[0]!;
-    return [...this.#channels].flatMap(([edge, matrix]) => {
-      if (edge.to !== head.id) return [];
-      return matrix.flatMap((row) => {
-        const channel = row[this.#subtaskIndex];
-        return channel === undefined ? [] : [{ channel, inputIndex: edge.inputIndex }];
-      });
-    });
   }
 }

@@ -126,7 +126,7 @@ export class TaskSnapshot {
   operators(onError: (error: unknown) => void): OperatorSnapshot[] {
     return this.#operators.map((chained, index) => {
       const sink = this.prepared?.get(chained.uid);
-      let bytes = NOTHING;
+      let bytes: Uint8Array = NOTHING;
       try {
         bytes = this.#states?.[index]?.encode(sink?.writerState) ?? NOTHING;
       } catch (error) {

@@ -21,7 +21,8 @@ import type { ControlElement } from './channel.js';
 import type { CheckpointableTask, CheckpointListener } from './checkpointable-task.js';
 import { Fifo } from './fifo.js';
 import type { InFlightCapture } from './in-flight.js';
-import { operatorError } from './operator-error.js';
+import { describeCall, operatorError } from './operator-error.js';
+import type { PendingCalls } from './pending-calls.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
 import { TaskSnapshot, takeStates, type PreparedSink } from './task-snapshot.js';
@@ -42,6 +43,8 @@ export interface TaskOperator extends ChainedOperator {
 export interface TaskListener extends CheckpointListener {
   /** Whether checkpoints are kept: without a storage no state is taken. */
   readonly storesState: boolean;
+  /** What a job that ends waits for. */
+  readonly pending: PendingCalls;
   onFailure(error: unknown): void;
   onEnd(taskId: string): void;
   /** There may be work where there was none. */
@@ -102,11 +105,7 @@ export abstract class Task implements CheckpointableTask {
   async open(): Promise<void> {
     this.#turn.isOpen = true;
     for (const chained of [...this.chained].reverse()) {
-      try {
-        await chained.operator.open?.();
-      } catch (error) {
-        throw operatorError(error, chained, 'opening');
-      }
+      await this.#named(chained, 'opening', () => chained.operator.open?.());
       if (this.#isClosed) return; // cancelled meanwhile
     }
     this.onOpen();
@@ -164,6 +163,10 @@ export abstract class Task implements CheckpointableTask {
   /** A sink is flushing, committing or full. */
   protected get isBlocked(): boolean {
     return this.#isBlocked;
+  }
+
+  protected get isStopped(): boolean {
+    return this.#isClosed;
   }
 
   get hasEnded(): boolean {
@@ -332,25 +335,24 @@ export abstract class Task implements CheckpointableTask {
 
   async #named<R>(sink: ChainedOperator, doing: string, work: () => R | Promise<R>): Promise<R> {
     try {
-      return await work();
+      return await this.listener.pending.run(describeCall(sink, doing), work);
     } catch (error) {
       throw operatorError(error, sink, doing);
     }
   }
 
-  /** Closes every operator, whatever happens; returns what went wrong. */
-  async close(): Promise<unknown[]> {
+  /** Nothing is begun any more. */
+  stop(): void {
     this.#isClosed = true;
     this.#mailbox.clear();
-    const errors: unknown[] = [];
+  }
+
+  /** Closes every operator, whatever happens; `onError` is told what goes wrong. The calls are pending until they settle. */
+  close(onError: (error: unknown) => void): void {
+    this.stop();
     for (const chained of this.chained) {
-      try {
-        await chained.operator.close?.();
-      } catch (error) {
-        errors.push(operatorError(error, chained, 'closing'));
-      }
+      this.#named(chained, 'closing', () => chained.operator.close?.()).catch(onError);
     }
-    return errors;
   }
 }
 

@@ -38,10 +38,8 @@ export class ExpirySweep {
     this.#states.set(state.slot, state);
   }
 
-  advance(steps = STEPS): void {
-    for (let i = 0; i < steps; i++) {
-      if (this.#round.next().done === true) this.#round = this.#visitAll();
-    }
+  advance(): void {
+    for (let i = 0; i < STEPS; i++) this.#step();
   }
 
   /** Looks at some more of it before a checkpoint; at everything where event time has ended. */
@@ -50,7 +48,17 @@ export class ExpirySweep {
     if (isEnd) {
       const round = this.#visitAll();
       while (round.next().done !== true);
-    } else this.advance(Math.min(CHECKPOINT_STEPS, this.#table.records.size + 1)); // invariant 1
+      return;
+    }
+    let rounds = 0; // the first one has begun before
+    for (let i = 0; i < CHECKPOINT_STEPS && rounds < 2; i++) if (this.#step()) rounds++; // invariant 1
+  }
+
+  /** Returns whether everything was looked at. */
+  #step(): boolean {
+    if (this.#round.next().done !== true) return false;
+    this.#round = this.#visitAll();
+    return true;
   }
 
   /** Iterates over live maps: what is added meanwhile is visited too, what is deleted is not. */

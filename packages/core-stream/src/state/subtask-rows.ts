@@ -5,7 +5,7 @@ import { InvariantError } from '../errors.js';
 import type { OperatorContext } from '../operators/operator.js';
 import { HeapRows, type KeyedRowFormat, type KeyedRows } from './keyed-rows.js';
 import { KeyedState } from './keyed-state.js';
-import { RowTracker, type Row, type RowFormat, type StoredRow } from './rows.js';
+import { RowTracker, type Row, type RowFormat, type RowSink, type StoredRow } from './rows.js';
 
 export interface SubtaskRowsOptions {
   /** Whether checkpoints are kept. */
@@ -58,14 +58,25 @@ export class SubtaskRows {
       restoredRows: (table) => this.restored(table),
       keyedRows,
       createKeyedState: (restored, time) => new KeyedState(keyedRows, restored, time),
-      isStateOnDisk: false,
+      isStateOnDisk: this.isOnDisk,
     };
   }
 
-  /** What has changed since the last call; `undefined` where nothing has. */
-  snapshot(): SegmentContent | undefined {
+  protected get isOnDisk(): boolean {
+    return false;
+  }
+
+  /**
+   * What has changed since the last call; `undefined` where nothing has. With state on disk it is read while the job goes on.
+   */
+  snapshot(_checkpointId: number): SegmentContent | undefined | Promise<SegmentContent | undefined> {
     const builder = new SegmentBuilder(this.#options.maxParallelism);
-    for (const tracker of this.#trackers.values()) tracker.snapshot(builder);
+    this.snapshotTo(builder);
     return builder.build();
+  }
+
+  /** As `snapshot`. */
+  snapshotTo(sink: RowSink): void {
+    for (const tracker of this.#trackers.values()) tracker.snapshot(sink);
   }
 }

@@ -17,12 +17,11 @@ import { plainDescriber } from '../runtime/describe-value.js';
 import { silentLogger } from '../runtime/logger.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { encodeState } from '../state/canonical-encoding.js';
-import type { RestoredRows } from '../checkpoint/segment-reader.js';
-import { keyGroupOf, keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
+import { keyGroupRangeOf } from '../state/key-groups.js';
 import { SubtaskRows } from '../state/subtask-rows.js';
 import { lowestWatermark } from '../time/restored-watermark.js';
 import type { HarnessOutput } from './harness-output.js';
-import { HarnessRows, type HarnessSegment } from './harness-rows.js';
+import { HarnessRows, restoredRows, type HarnessRow } from './harness-rows.js';
 import type { ManualClock } from './manual-clock.js';
 import { connect, Subtask, type Stage } from './pipeline-stage.js';
 
@@ -35,8 +34,8 @@ export interface HarnessSnapshot {
     /** Encoded. */
     readonly bytes: Uint8Array;
   }[];
-  /** The rows of all subtasks, oldest first. */
-  readonly segments: readonly HarnessSegment[];
+  /** What is stored by key. */
+  readonly rows: readonly HarnessRow[];
 }
 
 export interface DirectPipelineOptions {
@@ -49,8 +48,6 @@ export interface DirectPipelineOptions {
   readonly clock: ManualClock;
   readonly metrics: JobMetrics;
   readonly restored: HarnessSnapshot | undefined;
-  /** The rows of `restored`, by uid. */
-  readonly restoredRows: ReadonlyMap<string, RestoredRows>;
   readonly output: HarnessOutput<unknown>;
 }
 
@@ -74,7 +71,7 @@ export class DirectPipeline {
 
   constructor(graph: StreamGraph, options: DirectPipelineOptions) {
     this.#options = options;
-    this.#rows = new HarnessRows(options.restored?.segments ?? []);
+    this.#rows = new HarnessRows(options.restored?.rows ?? []);
     const { restored, maxParallelism } = options;
     if (restored !== undefined && restored.maxParallelism !== maxParallelism) {
       throw new StreamConfigError(
@@ -136,15 +133,14 @@ export class DirectPipeline {
         ? []
         : all.map(({ operator, rows, watermark, index }) => {
             const stored: StoredSubtask = { state: operator.snapshotState?.(checkpointId), watermark };
-            const content = rows.snapshot();
-            if (content !== undefined) this.#rows.add(uid, content);
+            rows.snapshotTo(this.#rows.sinkOf(uid));
             return { uid, subtaskIndex: index, bytes: encodeState(stored) }; // invariant 2
           }),
     );
     return {
       maxParallelism: this.#options.maxParallelism,
       subtasks,
-      segments: this.#rows.snapshot(),
+      rows: this.#rows.snapshot(),
     };
   }
 
@@ -254,11 +250,11 @@ export class DirectPipeline {
     const { clock, isBatch } = this.#options;
     const { length: parallelism } = subtasks;
     const keyGroups = keyGroupRangeOf(subtask.index, parallelism, maxParallelism);
-    const stored = this.#options.restoredRows.get(uid);
+    const stored = this.#options.restored?.rows;
     subtask.rows = new SubtaskRows({
       isEnabled: !isBatch,
       maxParallelism,
-      restored: stored && ownRows(stored, keyGroups, maxParallelism),
+      restored: stored && restoredRows(stored, uid, keyGroups, maxParallelism),
     });
     return {
       operatorName: node.name,
@@ -307,22 +303,4 @@ export class DirectPipeline {
     const reached = this.#stored(uid)?.map(({ watermark }) => ({ watermark, isIdle: false })) ?? [];
     for (const { valve } of subtasks) valve.restoreWatermark(lowestWatermark(reached));
   }
-}
-
-/** Those of one subtask. */
-function ownRows(all: RestoredRows, { start, end }: KeyGroupRange, maxParallelism: number): RestoredRows {
-  return {
-    tables: () => all.tables(),
-    *rows(table) {
-      for (const row of all.rows(table)) {
-        const keyGroup = keyGroupOf(row.key, maxParallelism);
-        if (keyGroup >= start && keyGroup < end) yield row;
-      }
-    },
-    *entries(table) {
-      for (const entry of all.entries(table)) {
-        if (entry.keyGroup >= start && entry.keyGroup < end) yield entry;
-      }
-    },
-  };
 }

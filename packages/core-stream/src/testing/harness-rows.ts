@@ -1,52 +1,63 @@
-/** The rows that a harness' subtasks have stored: what a checkpoint storage keeps for a job. */
-import type { SegmentRef } from '../checkpoint/checkpoint-data.js';
-import type { SegmentContent } from '../checkpoint/segment.js';
-import { readRows, type RestoredRows, type SegmentSource } from '../checkpoint/segment-reader.js';
-import { InvariantError } from '../errors.js';
+/** The rows that a harness' subtasks have stored: what a checkpoint storage keeps for a job, without its segments. */
+import type { RestoredRows, StoredEntry } from '../checkpoint/segment-reader.js';
+import { decodeState } from '../state/canonical-decoding.js';
+import { keyGroupOf, type KeyGroupRange } from '../state/key-groups.js';
+import { decodeRowId, type RowSink } from '../state/rows.js';
 
-/** A segment in memory, and whose it is. */
-export interface HarnessSegment {
+/** A row, and whose it is. */
+export interface HarnessRow {
   readonly uid: string;
-  readonly ref: SegmentRef;
-  readonly bytes: Uint8Array;
+  readonly table: string;
+  /** Encoded. */
+  readonly id: Uint8Array;
+  readonly data: Uint8Array;
 }
 
-/** All segments of a harness, oldest first; those that it was restored from included. */
+/** The newest of each row; those that the harness was restored from included. */
 export class HarnessRows {
-  readonly #segments: HarnessSegment[];
+  readonly #rows = new Map<string, HarnessRow>();
 
-  constructor(restored: readonly HarnessSegment[]) {
-    this.#segments = [...restored];
+  constructor(restored: readonly HarnessRow[]) {
+    for (const row of restored) this.#rows.set(nameOf(row), row);
   }
 
-  add(uid: string, { chunks, ...described }: SegmentContent): void {
-    const ref = { id: String(this.#segments.length), ...described };
-    this.#segments.push({ uid, ref, bytes: Buffer.concat(chunks) });
+  /** Where the changes of an operator's subtasks go. */
+  sinkOf(uid: string): RowSink {
+    return {
+      add: (table, _key, id, data) => {
+        const name = nameOf({ uid, table, id });
+        if (data === undefined) this.#rows.delete(name);
+        else this.#rows.set(name, { uid, table, id: Uint8Array.from(id), data: Uint8Array.from(data) });
+      },
+    };
   }
 
-  /** Later additions do not reach it. */
-  snapshot(): readonly HarnessSegment[] {
-    return [...this.#segments];
+  /** The same for the same rows. Later additions do not reach it. */
+  snapshot(): readonly HarnessRow[] {
+    const names = [...this.#rows.keys()].sort();
+    return names.map((name) => this.#rows.get(name)!);
   }
 }
 
-/** The rows of `keyGroups` key groups, by uid. */
-export async function restoredRows(
-  segments: readonly HarnessSegment[],
-  keyGroups: number,
-): Promise<ReadonlyMap<string, RestoredRows>> {
-  const source: SegmentSource = {
-    location: 'memory',
-    readSegment: (id, { offset, length }) => {
-      const segment = segments.find(({ ref }) => ref.id === id);
-      if (segment === undefined) throw new InvariantError(`The harness has no segment '${id}'`);
-      return Promise.resolve(segment.bytes.subarray(offset, offset + length));
-    },
+/** Those of `rows` that are an operator's, in a range of its key groups. */
+export function restoredRows(
+  rows: readonly HarnessRow[],
+  uid: string,
+  { start, end }: KeyGroupRange,
+  maxParallelism: number,
+): RestoredRows {
+  const own = rows.flatMap((row): (StoredEntry & { readonly table: string })[] => {
+    const keyGroup = keyGroupOf(decodeRowId(row.id).key, maxParallelism);
+    return row.uid === uid && keyGroup >= start && keyGroup < end ? [{ ...row, keyGroup }] : [];
+  });
+  const entries = (table: string): StoredEntry[] => own.filter((row) => row.table === table);
+  return {
+    tables: () => [...new Set(own.map(({ table }) => table))],
+    rows: (table) => entries(table).map(({ id, data }) => ({ ...decodeRowId(id), data: decodeState(data) })),
+    entries,
   };
-  const rows = new Map<string, RestoredRows>();
-  for (const uid of new Set(segments.map((segment) => segment.uid))) {
-    const own = segments.filter((segment) => segment.uid === uid).map(({ ref }) => ref);
-    rows.set(uid, await readRows(source, own, { start: 0, end: keyGroups }));
-  }
-  return rows;
+}
+
+function nameOf({ uid, table, id }: Pick<HarnessRow, 'uid' | 'table' | 'id'>): string {
+  return `${uid}\n${table}\n${Buffer.from(id).toString('latin1')}`;
 }

@@ -1,6 +1,5 @@
 import type { DataStream } from '../api/data-stream.js';
 import { StreamExecutionEnvironment } from '../api/stream-execution-environment.js';
-import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { DataGeneratorSource } from '../connectors/data-generator-source.js';
 import type { OutputTag } from '../functions/functions.js';
 import type { StreamNode } from '../graph/stream-graph.js';
@@ -11,7 +10,6 @@ import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP, WatermarkStrategy } from '../time/watermark-strategy.js';
 import { CollectingSink } from './collecting-sink.js';
 import { DirectPipeline, type HarnessSnapshot } from './direct-pipeline.js';
-import { restoredRows } from './harness-rows.js';
 import { HarnessOutput, type HarnessElement, type HarnessRecord } from './harness-output.js';
 import { ManualClock } from './manual-clock.js';
 
@@ -56,7 +54,6 @@ export abstract class OperatorHarness<R> {
     inputs: readonly StreamNode[],
     result: DataStream<R>,
     options: HarnessOptions,
-    rows: ReadonlyMap<string, RestoredRows>,
   ) {
     this.clock = options.clock ?? new ManualClock();
     this.#inputs = inputs;
@@ -73,7 +70,6 @@ export abstract class OperatorHarness<R> {
       clock: this.clock,
       metrics,
       restored: options.restored,
-      restoredRows: rows,
       output: this.#output as HarnessOutput<unknown>,
     });
   }
@@ -92,7 +88,6 @@ export abstract class OperatorHarness<R> {
       input.scope.graph.nodes.slice(),
       build(input),
       options,
-      await rowsOf(options),
     );
     await harness.pipeline.open();
     return harness;
@@ -113,7 +108,6 @@ export abstract class OperatorHarness<R> {
       left.scope.graph.nodes.slice(),
       build(left, right),
       options,
-      await rowsOf(options),
     );
     await harness.pipeline.open();
     return harness;
@@ -208,9 +202,8 @@ export class OneInputHarness<T, R> extends OperatorHarness<R> {
     inputs: readonly StreamNode[],
     result: DataStream<R>,
     options: HarnessOptions,
-    rows: ReadonlyMap<string, RestoredRows>,
   ) {
-    super(inputs, result, options, rows);
+    super(inputs, result, options);
     this.#input = inputs[0]!;
   }
 
@@ -229,9 +222,8 @@ export class TwoInputHarness<A, B, R> extends OperatorHarness<R> {
     inputs: readonly StreamNode[],
     result: DataStream<R>,
     options: HarnessOptions,
-    rows: ReadonlyMap<string, RestoredRows>,
   ) {
-    super(inputs, result, options, rows);
+    super(inputs, result, options);
     this.#left = inputs[0]!;
     this.#right = inputs[1]!;
   }
@@ -270,11 +262,4 @@ export class TwoInputHarness<A, B, R> extends OperatorHarness<R> {
 function createInput<T>(env: StreamExecutionEnvironment, name: string): DataStream<T> {
   const nothing = new DataGeneratorSource<T>(() => undefined as T, 0);
   return env.fromSource(nothing, WatermarkStrategy.noWatermarks<T>(), name);
-}
-
-function rowsOf({
-  restored,
-  maxParallelism = DEFAULT_MAX_PARALLELISM,
-}: HarnessOptions): Promise<ReadonlyMap<string, RestoredRows>> {
-  return restoredRows(restored?.segments ?? [], maxParallelism);
 }

@@ -29,8 +29,9 @@ async function open(
       committable: { kind: 'open', inProgress },
     })),
   );
-  const writer = await sink.createWriter(writerContext({ clock }), restored);
-  return { clock, sink, committer, writer, fileSystem };
+  const context = writerContext({ clock });
+  const writer = await sink.createWriter(context, restored);
+  return { metrics: context.metrics, clock, sink, committer, writer, fileSystem };
 }
 
 function write(
@@ -98,16 +99,16 @@ describe('a file sink', () => {
   it('finishes files by size and by records at once, by age and by idleness at checkpoints', async () => {
     const { writer, clock } = await open({
       bucketAssigner: (value) => String(value).slice(0, 1),
-      rolling: { maxBytes: 20, maxAgeMs: 100, maxIdleMs: 30 },
+      rolling: { maxBytes: 40, maxAgeMs: 100, maxIdleMs: 30 },
     });
     const finished = async (id: number) =>
       (await checkpoint(writer, id)).flatMap(({ committable }) =>
         committable.kind === 'finished' ? committable : [],
       );
-    write(writer, 'a is longer than 20 bytes');
+    write(writer, 'a'.repeat(40));
     write(writer, 'b');
     write(writer, 'c');
-    expect(await finished(1)).toMatchObject([{ bucket: 'a', bytes: 28, records: 1 }]);
+    expect(await finished(1)).toMatchObject([{ bucket: 'a', bytes: 43, records: 1 }]);
     clock.advance(29);
     write(writer, 'b');
     expect(await finished(2)).toEqual([]);
@@ -134,13 +135,14 @@ describe('a file sink', () => {
   });
 
   it('makes the subtask wait for the disk when the buffer is full or a file has ended', async () => {
-    const { writer, fileSystem } = await open({ maxBufferedBytes: 10, rolling: { maxBytes: 100 } });
+    const { writer, fileSystem, metrics } = await open({ maxBufferedBytes: 10, rolling: { maxBytes: 100 } });
     write(writer, 1234567);
     expect(writer.backPressure?.()).toBeUndefined();
     write(writer, 89);
     await writer.backPressure?.();
     expect([...fileSystem.files(true).values()]).toEqual(['1234567\n89\n']);
     expect(writer.backPressure?.()).toBeUndefined();
+    expect(metrics.counter('numBytesOut').value).toBe(11);
   });
 
   it('cuts off what was written behind the restored checkpoint, and shows the rest', async () => {

@@ -39,7 +39,7 @@ class HangingJob {
 
   constructor(place: Place, build: (env: StreamExecutionEnvironment) => void = () => undefined) {
     this.place = place;
-    const warn: Logger['warn'] = (message, fields) => void this.log.push(`${message}: ${fields?.['call']}`);
+    const warn: Logger['warn'] = (message, fields) => void this.log.push(`${message}: ${fields?.['error']}`);
     const ignore = () => undefined;
     const options: EnvironmentOptions = {
       cancellationTimeoutMs: TIMEOUT_MS,
@@ -162,7 +162,7 @@ describe('a job that is cancelled', () => {
     const { error, tookMs } = await cancelled(job);
     expect(error).toMatchObject({ code: 'MILLRACE_CANCELLED' });
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS);
-    expect(job.log).toContain(`gave up waiting: ${name}`);
+    expect(job.log[0]).toContain(`closing failed: ${name}, and has not ended after 5000 ms`);
     expect(job.clock.pending).toBe(0);
   });
 
@@ -175,7 +175,8 @@ describe('a job that is cancelled', () => {
     const { error, tookMs } = await cancelled(job);
     expect(error).toMatchObject({ code: 'MILLRACE_CANCELLED' });
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS);
-    expect(job.log).toEqual([`gave up waiting: ${name}`]);
+    expect(job.log).toHaveLength(1);
+    expect(job.log[0]).toContain(`closing failed: ${name}, and has not ended after 5000 ms`);
     for (const [other] of whileClosing) expect(job.calls.filter((call) => call === other)).toHaveLength(1);
     expect(job.clock.pending).toBe(0);
   });
@@ -230,26 +231,22 @@ describe('a job that is cancelled', () => {
 
 describe('a job that fails', () => {
   it('closes a writer when the promise that it has given has settled', async () => {
+    const other = new ScriptedSource<number>([[PAUSE, { value: 1 }]]);
     const job = new HangingJob('writer prepareCommit', (env) => {
-      env
-        .fromCollection([1])
-        .process<number>((context) => ({
-          processElement: () => undefined,
-          open: () => void context.clock.schedule(100, () => undefined),
-        }))
-        .print();
-      env.fromSource(new ScriptedSource<number>([[PAUSE, { value: 1 }]], { onSnapshot: (id) => void (id > 0) }), none, 'Other').map(boom).print();
+      env.fromSource(other, none, 'Other').map(boom).name('Risky').print();
     });
     await until(
       () => job.isThere,
       () => job.clock.advance(1),
     );
-    expect(job.calls).not.toContain('writer close');
-    job.client.cancel();
+    other.resume();
+    await until(() => job.client.snapshot().status === 'failing');
     await quiet();
     expect(job.calls).not.toContain('writer close');
-    job.gate.fail(new Error('late'));
-    await failureOf(job.client.result);
+    job.gate.open();
+    expect((await failureOf(job.client.result)).message).toContain("'Risky' (subtask 0) failed");
     expect(job.calls).toContain('writer close');
+    expect(job.calls).not.toContain('storage write');
+    expect(job.log).toEqual([]);
   });
 });

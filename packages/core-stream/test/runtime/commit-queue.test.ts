@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CommitRequest } from '../../src/index.js';
 import { CommitQueue } from '../../src/runtime/commit-queue.js';
 import { createGate, failureOf, quiet } from '../support/conditions.js';
+import { sinkContext } from '../support/sink-runs.js';
 
 const request = (checkpointId: number, subtaskIndex: number): CommitRequest<unknown> => ({
   checkpointId,
@@ -9,13 +10,15 @@ const request = (checkpointId: number, subtaskIndex: number): CommitRequest<unkn
   committable: `${checkpointId}/${subtaskIndex}`,
 });
 
+const alone = { globalCommitter: undefined, context: sinkContext() };
+
 function queueOf(commit: (requests: readonly CommitRequest<unknown>[]) => Promise<void>) {
   const recovered: (readonly CommitRequest<unknown>[])[] = [];
   const committer = {
     commit,
     recover: (pending: readonly CommitRequest<unknown>[]) => void recovered.push(pending),
   };
-  return { recovered, queue: new CommitQueue([{ uid: 'out', name: 'Out', committer }]) };
+  return { recovered, queue: new CommitQueue([{ uid: 'out', name: 'Out', committer, ...alone }]) };
 }
 
 describe('commit queue', () => {
@@ -69,7 +72,12 @@ describe('commit queue', () => {
     const gate = createGate();
     const committers = [{ commit: () => Promise.reject(new Error('away')) }, { commit: () => gate.opened }];
     const queue = new CommitQueue(
-      committers.map((committer, index) => ({ uid: `out-${index}`, name: `Out ${index}`, committer })),
+      committers.map((committer, index) => ({
+        uid: `out-${index}`,
+        name: `Out ${index}`,
+        committer,
+        ...alone,
+      })),
     );
     queue.add('out-0', [request(1, 0)]);
     queue.add('out-1', [request(1, 0)]);

@@ -1,70 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { StreamOperator } from '../../src/operators/operator.js';
-import { OperatorMetrics } from '../../src/metrics/operator-metrics.js';
-import { MIN_TIMESTAMP } from '../../src/index.js';
-import { ChainOutput } from '../../src/runtime/chain-output.js';
-import { Channel } from '../../src/runtime/channel.js';
-import { InputTask } from '../../src/runtime/input-task.js';
-import { Turn } from '../../src/runtime/turn.js';
-import { RecordWriter } from '../../src/runtime/record-writer.js';
-
-function taskOf(channelCount: number, restoredWatermark = MIN_TIMESTAMP) {
-  const log: string[] = [];
-  const channels = Array.from({ length: channelCount }, () => new Channel());
-  const out = new Channel();
-  const metrics = new OperatorMetrics();
-  const writer = new RecordWriter([out], () => 0, { name: 'Op', subtaskIndex: 0 });
-  const operator: StreamOperator = {
-    processElement: (value) => void log.push(String(value)),
-    processWatermark: (timestamp) => void log.push(`watermark ${timestamp}`),
-    processIdle: (isIdle) => void log.push(isIdle ? 'idle' : 'active'),
-    snapshotState: (checkpointId) => void log.push(`snapshot ${checkpointId}`),
-    finish: () => void log.push('finish'),
-  };
-  const task = new InputTask(
-    'task',
-    [{ name: 'Op', uid: 'op', type: 'Op', subtaskIndex: 0, maxParallelism: 128, operator, metrics }],
-    [writer],
-    {
-      storesState: true,
-      onFailure: (error) => {
-        throw error;
-      },
-      onSnapshot: (_task, checkpointId) => void log.push(`acknowledge ${checkpointId}`),
-      onEnd: () => void log.push('end'),
-      wake: () => undefined,
-    },
-    {
-      channels: channels.map((channel) => ({ channel, inputIndex: 0 })),
-      output: new ChainOutput(metrics),
-      restoredWatermark,
-      isGenerated: true,
-      turn: new Turn(),
-    },
-  );
-  const put = (channel: number, ...items: (string | number | { at: number } | 'end')[]) => {
-    for (const item of items) {
-      if (item === 'end') channels[channel]?.put({ type: 'end' });
-      else if (typeof item === 'number') channels[channel]?.put({ type: 'barrier', checkpointId: item });
-      else if (typeof item === 'object') channels[channel]?.put({ type: 'watermark', timestamp: item.at });
-      else channels[channel]?.put({ type: 'records', values: [item], timestamps: [0] });
-    }
-  };
-  const run = () => {
-    while (task.step());
-    return log.splice(0);
-  };
-  const passedOn = () => {
-    const types: string[] = [];
-    for (let element = out.take(); element !== undefined; element = out.take()) types.push(element.type);
-    return types;
-  };
-  return { task, put, run, passedOn };
-}
+import { inputTask } from '../support/input-task.js';
 
 describe('input task', () => {
   it('input task invariant 1: reads nothing from a channel after its barrier until all barriers are there', () => {
-    const { put, run } = taskOf(2);
+    const { put, run } = inputTask(2);
     put(0, 'a1', 1, 'a2');
     put(1, 'b1', 'b2');
     expect(run().sort()).toEqual(['a1', 'b1', 'b2']);
@@ -73,7 +12,7 @@ describe('input task', () => {
   });
 
   it('input task invariant 1: a barrier comes through a channel that has ended, too', () => {
-    const { put, run } = taskOf(2);
+    const { put, run } = inputTask(2);
     put(0, 'a1', 'end', 1);
     put(1, 'b1');
     expect(run().sort()).toEqual(['a1', 'b1']);
@@ -92,7 +31,7 @@ describe('input task', () => {
   });
 
   it('input task invariant 2: +∞ comes before the end, and the end when all channels have ended', () => {
-    const { put, run, passedOn, task } = taskOf(2);
+    const { put, run, passedOn, task } = inputTask(2);
     put(0, 'end');
     expect(run()).toEqual([]);
     expect(task.hasEnded).toBe(false);
@@ -102,7 +41,7 @@ describe('input task', () => {
   });
 
   it('task invariant 2: mail is read in order, before the next batch', () => {
-    const { put, run, task } = taskOf(1);
+    const { put, run, task } = inputTask(1);
     put(0, 'a1');
     const mail: string[] = [];
     task.post(() => void mail.push('first'));
@@ -114,29 +53,29 @@ describe('input task', () => {
   });
 
   it('task invariant 3: the barrier is passed on in the turn that takes the state', () => {
-    const { put, passedOn, task } = taskOf(1);
+    const { put, passedOn, task } = inputTask(1);
     put(0, 1, 'a1');
     task.step();
     expect(passedOn()).toEqual(['barrier']);
   });
 
   it('task invariant 4: passes barriers on after it has ended', () => {
-    const { put, run, passedOn } = taskOf(1);
+    const { put, run, passedOn } = inputTask(1);
     put(0, 'end', 7);
     run();
     expect(passedOn()).toEqual(['end', 'barrier']);
   });
 
   it('reads no mail after it was closed', async () => {
-    const { task, run } = taskOf(1);
+    const { task, run } = inputTask(1);
     task.post(() => expect.fail('was read'));
-    await task.close();
+    task.stop();
     task.post(() => expect.fail('was read'));
     expect(run()).toEqual([]);
   });
 
   it('goes on from the restored watermark before its first record', async () => {
-    const { task, put, run } = taskOf(1, 50);
+    const { task, put, run } = inputTask(1, { restoredWatermark: 50 });
     await task.open();
     put(0, { at: 40 }, 'a1', { at: 60 });
     expect(run()).toEqual(['watermark 50', 'a1', 'watermark 60']);

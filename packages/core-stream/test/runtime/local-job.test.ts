@@ -200,8 +200,11 @@ describe('the result', () => {
       .sinkTo(sink);
     const job = env.executeAsync('never');
     await until(() => log.length > 0);
+    const result = failureOf(job.result);
     job.cancel();
-    expect(await failureOf(job.result)).toBeInstanceOf(JobCancelledError);
+    await quiet();
+    clock.advance(30_000);
+    expect(await result).toBeInstanceOf(JobCancelledError);
     gate.open();
     await quiet();
     expect(log).toEqual(['open a', 'close a', 'close b']);

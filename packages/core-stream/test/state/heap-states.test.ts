@@ -8,11 +8,10 @@ import {
   StreamConfigError,
   ValueStateDescriptor,
 } from '../../src/index.js';
-import { decodeState } from '../../src/state/canonical-decoding.js';
 import { encodeState } from '../../src/state/canonical-encoding.js';
-import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
+import type { KeyedState } from '../../src/state/keyed-state.js';
+import { changesOf, contentsOf, newState, stored } from '../support/stored-state.js';
 
-const MAX = 16;
 const last = new ValueStateDescriptor<number>('last');
 const all = new ListStateDescriptor<number>('all');
 const counts = new MapStateDescriptor<number, number>('counts');
@@ -24,11 +23,7 @@ const distinct = new AggregatingStateDescriptor<number, Set<number>, number>('di
   merge: (a, b) => new Set([...a, ...b]),
 });
 
-function stored(state: HeapKeyedState): readonly KeyedStateSnapshot[] {
-  return decodeState(encodeState(state.snapshot())) as readonly KeyedStateSnapshot[];
-}
-
-function handlesOf(state: HeapKeyedState) {
+function handlesOf(state: KeyedState) {
   return {
     last: state.getState(last),
     all: state.getListState(all),
@@ -51,7 +46,7 @@ describe('keyed states together', () => {
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 50 }), (operations) => {
-        let state = new HeapKeyedState(MAX);
+        let state = newState();
         let handles = handlesOf(state);
         /** By key as text, then by state: what was added since it was cleared. */
         const oracle = new Map<string, Record<(typeof CLEARABLE)[number], number[]>>();
@@ -78,8 +73,7 @@ describe('keyed states together', () => {
               state.dropCurrentKey();
               break;
             case 'restore': {
-              const again = new HeapKeyedState(MAX);
-              again.restore(stored(state), { start: 0, end: MAX });
+              const again = newState({ restored: [stored(state)] });
               state = again;
               handles = handlesOf(state);
               state.setCurrentKey(next.key);
@@ -108,15 +102,15 @@ describe('keyed states together', () => {
   });
 
   it('key table invariant 1: a key with nothing left is in no snapshot, and can have state again', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const { last: value, all: list } = handlesOf(state);
     state.setCurrentKey('a');
     value.update(1);
     list.add(1);
     value.clear();
-    expect(stored(state).flatMap(({ keyGroups }) => keyGroups)).toHaveLength(1);
+    expect(stored(state).rows).toHaveLength(1);
     list.clear();
-    expect(stored(state).flatMap(({ keyGroups }) => keyGroups)).toEqual([]);
+    expect(stored(state).rows).toEqual([]);
     value.update(2);
     state.setCurrentKey('b');
     expect(value.value()).toBeUndefined();
@@ -125,7 +119,7 @@ describe('keyed states together', () => {
   });
 
   it('state that is asked for later has a place for every key', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(last);
     for (const key of ['a', 'b']) {
       state.setCurrentKey(key);
@@ -142,13 +136,12 @@ describe('keyed states together', () => {
   });
 
   it('a value may be undefined, which is not the same as none', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(new ValueStateDescriptor<number | undefined>('v', { defaultValue: 5 }));
     state.setCurrentKey('a');
     value.update(undefined);
     expect(value.value()).toBeUndefined();
-    const again = new HeapKeyedState(MAX);
-    again.restore(stored(state), { start: 0, end: MAX });
+    const again = newState({ restored: [stored(state)] });
     again.setCurrentKey('a');
     expect(
       again.getState(new ValueStateDescriptor<number>('v', { defaultValue: 5 })).value(),
@@ -156,7 +149,7 @@ describe('keyed states together', () => {
   });
 
   it('an object that is changed after it was the current key is another key', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(last);
     const key = { user: 1 };
     state.setCurrentKey(key);
@@ -167,7 +160,7 @@ describe('keyed states together', () => {
   });
 
   it('a list takes many elements at once', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const list = state.getListState(all);
     state.setCurrentKey('a');
     list.addAll([]);
@@ -178,7 +171,7 @@ describe('keyed states together', () => {
   });
 
   it('a list can be added to itself', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const list = state.getListState(all);
     state.setCurrentKey('a');
     list.addAll([1, 2]);
@@ -187,7 +180,7 @@ describe('keyed states together', () => {
   });
 
   it('undefined is reduced as any other value', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     state.setCurrentKey('a');
     const pairs = state.getReducingState(
       new ReducingStateDescriptor<unknown>('pairs', (a, b) => (b === 'none' ? undefined : [a, b])),
@@ -207,7 +200,7 @@ describe('keyed states together', () => {
   });
 
   it('without a current key nothing is read, and writing is refused', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(last);
     expect(() => value.update(1)).toThrow(StreamConfigError);
     state.setCurrentKey('a');
@@ -222,13 +215,79 @@ describe('keyed states together', () => {
   });
 
   it('a checkpoint holds the accumulator, not the result', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     state.setCurrentKey('a');
     state.getAggregatingState(distinct).add(4);
     state.getReducingState(total).add(4);
-    expect(stored(state).flatMap(({ keyGroups }) => keyGroups.flatMap(({ entries }) => entries))).toEqual([
-      ['a', new Set([4])],
-      ['a', 4],
-    ]);
+    expect(contentsOf(stored(state), 'distinct')).toEqual([['a', new Set([4])]]);
+    expect(contentsOf(stored(state), 'total')).toEqual([['a', 4]]);
+  });
+
+  describe('invariant 1: a change in place of what was handed out is in the next checkpoint', () => {
+    interface Count {
+      n: number;
+    }
+    const value = new ValueStateDescriptor<Count>('value');
+    const list = new ListStateDescriptor<Count>('list');
+    const map = new MapStateDescriptor<string, Count>('map');
+    const reducing = new ReducingStateDescriptor<Count>('reducing', (a) => a);
+    const aggregating = new AggregatingStateDescriptor<number, Count, Count>('aggregating', {
+      createAccumulator: () => ({ n: 0 }),
+      add: (_value, count) => count,
+      getResult: (count) => count,
+      merge: (a) => a,
+    });
+    const ttl = { ttlMs: 1_000 };
+    const readers: Record<string, (state: KeyedState, ttl?: { ttlMs: number }) => Count | undefined> = {
+      value: (state) => state.getState(value).value(),
+      'a list': (state) => state.getListState(list).get()[0],
+      'a map by key': (state) => state.getMapState(map).get('x'),
+      "a map's values": (state) => [...state.getMapState(map).values()][0],
+      "a map's entries": (state) => [...state.getMapState(map).entries()][0]?.[1],
+      'a reduced value': (state) => state.getReducingState(reducing).get(),
+      'an aggregated value': (state) => state.getAggregatingState(aggregating).get(),
+      'a value with a TTL': (state) => state.getState(new ValueStateDescriptor<Count>('value-ttl', { ttl })).value(),
+      'a list with a TTL': (state) => state.getListState(new ListStateDescriptor<Count>('list-ttl', { ttl })).get()[0],
+      'a map with a TTL': (state) =>
+        state.getMapState(new MapStateDescriptor<string, Count>('map-ttl', { ttl })).get('x'),
+    };
+
+    it.each(Object.entries(readers))('of %s', (_what, read) => {
+      const time = { processingTime: () => 0, eventTime: () => 0 };
+      const state = newState({ time });
+      state.setCurrentKey('a');
+      state.getState(value).update({ n: 1 });
+      state.getListState(list).add({ n: 1 });
+      state.getMapState(map).put('x', { n: 1 });
+      state.getReducingState(reducing).add({ n: 1 });
+      state.getAggregatingState(aggregating).add(1);
+      state.getState(new ValueStateDescriptor<Count>('value-ttl', { ttl })).update({ n: 1 });
+      state.getListState(new ListStateDescriptor<Count>('list-ttl', { ttl })).add({ n: 1 });
+      state.getMapState(new MapStateDescriptor<string, Count>('map-ttl', { ttl })).put('x', { n: 1 });
+      stored(state);
+      read(state)!.n = 7;
+      const again = newState({ time, restored: [stored(state)] });
+      again.setCurrentKey('a');
+      expect(read(again)).toEqual({ n: 7 });
+    });
+  });
+
+  it('reading primitives changes nothing', () => {
+    const state = newState();
+    const handles = handlesOf(state);
+    state.setCurrentKey('a');
+    handles.last.update(1);
+    handles.all.add(1);
+    handles.counts.put(1, 1);
+    handles.total.add(1);
+    stored(state);
+    handles.last.value();
+    handles.all.get();
+    handles.counts.get(1);
+    handles.counts.has(1);
+    handles.counts.isEmpty();
+    expect([...handles.counts.entries(), ...handles.counts.keys(), ...handles.counts.values()]).toHaveLength(3);
+    handles.total.get();
+    expect(changesOf(state)).toEqual([]);
   });
 });

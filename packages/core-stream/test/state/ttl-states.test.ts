@@ -10,13 +10,10 @@ import {
   ValueStateDescriptor,
   type StateTtlConfig,
 } from '../../src/index.js';
-import { decodeState } from '../../src/state/canonical-decoding.js';
-import { encodeState } from '../../src/state/canonical-encoding.js';
-import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
+import type { KeyedState } from '../../src/state/keyed-state.js';
 import type { StateTime } from '../../src/state/state-ttl.js';
+import { changesOf, contentsOf, newState, stored } from '../support/stored-state.js';
 
-const MAX = 16;
-const ALL = { start: 0, end: MAX };
 const TTL_MS = 10;
 
 class TestTime implements StateTime {
@@ -24,21 +21,6 @@ class TestTime implements StateTime {
   event = -Infinity;
   processingTime = (): number => this.processing;
   eventTime = (): number => this.event;
-}
-
-function stored(state: HeapKeyedState): readonly KeyedStateSnapshot[] {
-  return decodeState(encodeState(state.snapshot())) as readonly KeyedStateSnapshot[];
-}
-
-function restored(snapshot: readonly KeyedStateSnapshot[], time: StateTime): HeapKeyedState {
-  const state = new HeapKeyedState(MAX, time);
-  state.restore(snapshot, ALL);
-  return state;
-}
-
-function contentsOf(snapshot: readonly KeyedStateSnapshot[], name: string): unknown[] {
-  const groups = snapshot.find((state) => state.name === name)?.keyGroups ?? [];
-  return groups.flatMap(({ entries }) => entries);
 }
 
 /** What each state of a key should be, said with lists of what was written when. */
@@ -67,7 +49,7 @@ function compare(
   run: (options: {
     readonly ttl: StateTtlConfig;
     readonly time: TestTime;
-    readonly state: () => HeapKeyedState;
+    readonly state: () => KeyedState;
     readonly entries: Map<string, Written[]>;
     readonly operation: { type: string; key: string; name: number; value: number };
     readonly now: number;
@@ -77,14 +59,14 @@ function compare(
     fc.property(ttlConfig, fc.array(operation, { maxLength: 40 }), (ttl, operations) => {
       const time = new TestTime();
       time.event = 1000;
-      let state = new HeapKeyedState(MAX, time);
+      let state = newState({ time });
       const entries = new Map<string, Written[]>();
       for (const { passes, ...next } of operations) {
         time.processing += passes;
         time.event += passes;
         const now = time.processing;
         if (next.type === 'restore') {
-          state = restored(stored(state), time);
+          state = newState({ time, restored: [stored(state)] });
           continue;
         }
         state.setCurrentKey(next.key);
@@ -203,7 +185,7 @@ describe('state with a TTL', () => {
   });
 
   it('a list can be added to itself', () => {
-    const state = new HeapKeyedState(MAX, new TestTime());
+    const state = newState({ time: new TestTime() });
     const list = state.getListState(new ListStateDescriptor<number>('list', { ttl: { ttlMs: TTL_MS } }));
     state.setCurrentKey('a');
     list.addAll([1, 2]);
@@ -213,7 +195,7 @@ describe('state with a TTL', () => {
 
   it('a reduced and an aggregated value begin anew after they have expired', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const ttl = { ttlMs: TTL_MS };
     const sum = state.getReducingState(new ReducingStateDescriptor<number>('sum', (a, b) => a + b, { ttl }));
     const mean = state.getAggregatingState(
@@ -244,7 +226,7 @@ describe('state with a TTL', () => {
 
   it('has its default again after it has expired', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const count = state.getState(
       new ValueStateDescriptor<number>('n', { defaultValue: 5, ttl: { ttlMs: TTL_MS } }),
     );
@@ -256,7 +238,7 @@ describe('state with a TTL', () => {
 
   it('invariant 2: an element that is added after the clock went back lives as long as the one before it', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const list = state.getListState(new ListStateDescriptor<string>('l', { ttl: { ttlMs: TTL_MS } }));
     state.setCurrentKey('a');
     list.add('before');
@@ -270,7 +252,7 @@ describe('state with a TTL', () => {
 
   it('by event time ages with the watermark; what is older than the first one begins to age with it', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const ttl = { ttlMs: TTL_MS, timeDomain: 'event-time' as const };
     const value = state.getState(new ValueStateDescriptor<string>('v', { ttl }));
     state.setCurrentKey('early');
@@ -303,7 +285,7 @@ describe('expired state that nobody reads', () => {
 
   it('sweep invariant 2: of many keys goes while others are written', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const descriptor = new ValueStateDescriptor<number>('v', { ttl });
     const value = state.getState(descriptor);
     for (let key = 0; key < 5000; key++) {
@@ -316,7 +298,7 @@ describe('expired state that nobody reads', () => {
 
   it('sweep invariant 2: of one key with a long list and a large map goes too', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const list = state.getListState(new ListStateDescriptor<number>('l', { ttl }));
     const map = state.getMapState(new MapStateDescriptor<number, number>('m', { ttl }));
     state.setCurrentKey('a');
@@ -329,9 +311,9 @@ describe('expired state that nobody reads', () => {
     expect([...map.entries()].length).toBeLessThanOrEqual(3 * TTL_MS);
   });
 
-  it('is in no snapshot', () => {
+  it('goes with the next checkpoints', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const value = state.getState(new ValueStateDescriptor<number>('v', { ttl }));
     const map = state.getMapState(new MapStateDescriptor<string, number>('m', { ttl }));
     const list = state.getListState(new ListStateDescriptor<number>('l', { ttl }));
@@ -348,14 +330,34 @@ describe('expired state that nobody reads', () => {
     const snapshot = stored(state);
     expect(contentsOf(snapshot, 'v')).toEqual([]);
     expect(contentsOf(snapshot, 'm')).toEqual([['new', new Map([['y', { value: 2, touchedAt: 1018 }]])]]);
+    // A list waits until half of it has expired.
     expect(contentsOf(snapshot, 'l')).toEqual([
-      ['new', { values: [2, 3, 4], touchedAt: [1018, 1018, 1018] }],
+      ['new', { values: [1, 2, 3, 4], touchedAt: [1009, 1018, 1018, 1018] }],
     ]);
+    expect(changesOf(state)).toEqual([]);
+  });
+
+  it('sweep invariant 1: a checkpoint does not look at the state of all keys, unless event time has ended', () => {
+    const time = new TestTime();
+    const state = newState({ time });
+    const value = state.getState(
+      new ValueStateDescriptor<number>('v', { ttl: { ttlMs: 1, timeDomain: 'event-time' } }),
+    );
+    time.event = 0;
+    for (let key = 0; key < 20_000; key++) {
+      state.setCurrentKey(key);
+      value.update(key);
+    }
+    time.event = 1;
+    expect(stored(state).rows.length).toBeGreaterThan(10_000);
+    expect(stored(state).rows.length).toBeGreaterThan(5_000);
+    time.event = Infinity;
+    expect(stored(state).rows).toEqual([]);
   });
 
   it('is cleaned up without hurting a value that is set while the sweep is under way', () => {
     const time = new TestTime();
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     const map = state.getMapState(new MapStateDescriptor<number, number>('m', { ttl }));
     state.setCurrentKey('a');
     map.put(1, 1);
@@ -378,16 +380,16 @@ describe('switching a TTL on or off', () => {
     ['on', plain, ageing, "'v' has no TTL in the checkpoint, but one in the program"],
     ['off', ageing, plain, "'v' has a TTL in the checkpoint, but none in the program"],
   ])('%s is refused for state that was restored', (_what, before, after, message) => {
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     state.setCurrentKey('a');
     state.getState(before).update(1);
-    const again = restored(stored(state), time);
+    const again = newState({ time, restored: [stored(state)] });
     expect(() => again.getState(after)).toThrow(CheckpointError);
     expect(() => again.getState(after)).toThrow(message);
   });
 
   it('is refused within a program', () => {
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     state.getState(plain);
     expect(() => state.getState(ageing)).toThrow(StreamConfigError);
   });
@@ -399,10 +401,10 @@ describe('switching a TTL on or off', () => {
   });
 
   it('another duration is not: it counts from what was stored', () => {
-    const state = new HeapKeyedState(MAX, time);
+    const state = newState({ time });
     state.setCurrentKey('a');
     state.getState(ageing).update(1);
-    const again = restored(stored(state), time);
+    const again = newState({ time, restored: [stored(state)] });
     const value = again.getState(new ValueStateDescriptor<number>('v', { ttl: { ttlMs: 100 } }));
     again.setCurrentKey('a');
     time.processing += 99;

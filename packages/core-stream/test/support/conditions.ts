@@ -1,6 +1,6 @@
-import { turn } from '../../src/testing/index.js';
+import { turn } from '../../src/testing/conditions.js';
 
-export { drive, turn, until } from '../../src/testing/index.js';
+export { drive, turn, until } from '../../src/testing/conditions.js';
 
 /** Some turns, to show that something does not happen. */
 export async function quiet(turns = 50): Promise<void> {

@@ -6,6 +6,7 @@ import type {
   SinkWriter,
   SinkWriterContext,
 } from '../../src/index.js';
+import { JobMetrics } from '../../src/metrics/job-metrics.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Random } from './random.js';
@@ -24,7 +25,14 @@ export function sinkContext(parts: Partial<SinkContext> = {}): SinkContext {
 }
 
 export function writerContext(parts: Partial<SinkWriterContext> = {}): SinkWriterContext {
-  return { ...sinkContext(parts), subtaskIndex: 0, ...parts };
+  const context = sinkContext(parts);
+  const metrics = new JobMetrics('job', context.clock, context.logger);
+  return {
+    ...context,
+    subtaskIndex: 0,
+    metrics: metrics.operatorGroup({ name: 'out', uid: 'out', subtaskIndex: 0 }),
+    ...parts,
+  };
 }
 
 /** What a durable checkpoint has of the job. */
@@ -67,7 +75,7 @@ export class SinkRuns {
     const writers: SinkWriter<number>[] = [];
     for (let subtaskIndex = 0; subtaskIndex < parallelism; subtaskIndex++) {
       const states = shareOf(restored?.states ?? [], subtaskIndex, parallelism);
-      writers.push(await this.#sink.createWriter({ ...context, subtaskIndex }, states));
+      writers.push(await this.#sink.createWriter(writerContext({ ...context, subtaskIndex }), states));
     }
     const commit = async () => {
       for (const id of [...new Set(pending.map((request) => request.checkpointId))].sort((a, b) => a - b)) {

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeState } from '../../src/state/canonical-decoding.js';
-import { encodeState } from '../../src/state/canonical-encoding.js';
 import { keyGroupRangeOf } from '../../src/state/key-groups.js';
-import { TimerQueue, type TimerSnapshot } from '../../src/time/timer-service.js';
+import { TimerQueue } from '../../src/time/timer-service.js';
+import { MAX_PARALLELISM, StoredRows } from '../support/stored-state.js';
 
 type Fired = readonly [timestamp: number, key: unknown];
 
@@ -223,17 +222,86 @@ describe('timer queue', () => {
     const timer = fc.tuple(fc.integer(), fc.oneof(fc.string(), fc.integer()));
     fc.assert(
       fc.property(fc.array(timer), fc.integer({ min: 1, max: 5 }), (timers, parallelism) => {
-        const queue = new TimerQueue();
+        const rows = new StoredRows();
+        const queue = new TimerQueue('timers', rows.access);
         for (const [time, key] of timers) queue.register(time, key);
-        const snapshot = decodeState(encodeState(queue.snapshot(16))) as readonly TimerSnapshot[];
+        const snapshot = rows.snapshot();
         const restored = Array.from({ length: parallelism }, (_, subtask) => {
-          const own = new TimerQueue();
-          own.restore(snapshot, keyGroupRangeOf(subtask, parallelism, 16));
-          return fire(own, Infinity);
+          const range = keyGroupRangeOf(subtask, parallelism, MAX_PARALLELISM);
+          return fire(new TimerQueue('timers', new StoredRows(snapshot, range).access), Infinity);
         });
         const text = (fired: readonly Fired[]) => fired.map((one) => JSON.stringify(one)).sort();
         expect(text(restored.flat())).toEqual(text(fire(queue, Infinity)));
       }),
+    );
+  });
+
+  it('invariant 5: a checkpoint holds the timers that were registered and are still there, and those that have gone', () => {
+    const rows = new StoredRows();
+    const queue = new TimerQueue('timers', rows.access);
+    queue.register(1, 'a');
+    queue.register(2, { user: 'b' });
+    expect(rows.changes()).toEqual([
+      ['a', 1, null],
+      [{ user: 'b' }, 2, null],
+    ]);
+    expect(rows.changes()).toEqual([]);
+    for (let i = 0; i < 5_000; i++) {
+      queue.register(10 + i, 'a');
+      queue.delete(10 + i, 'a');
+    }
+    fire(queue, 1);
+    queue.register(3, 'a');
+    queue.register(2, { user: 'b' });
+    expect(rows.changes()).toEqual([
+      ['a', 1, undefined],
+      ['a', 3, null],
+    ]);
+    queue.clear();
+    queue.register(3, 'a');
+    expect(rows.changes()).toEqual([
+      ['a', 3, undefined],
+      [{ user: 'b' }, 2, undefined],
+      ['a', 3, null],
+    ]);
+  });
+
+  it('what its snapshots have stored are the timers that it has, whatever has happened in between', () => {
+    const time = fc.integer({ min: 0, max: 9 });
+    const key = fc.constantFrom<unknown>('a', 'b', 1, { user: 1 }, [1, 'x']);
+    const step = fc.oneof(
+      fc.record({ type: fc.constantFrom('register' as const, 'delete' as const), time, key }),
+      fc.record({ type: fc.constantFrom('advance' as const, 'snapshot' as const, 'restore' as const), time, key }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let rows = new StoredRows();
+        let queue = new TimerQueue('timers', rows.access);
+        const oracle = new Map<string, [number, unknown]>();
+        for (const { type, time, key } of steps) {
+          const name = JSON.stringify([time, key]);
+          if (type === 'register') {
+            queue.register(time, key);
+            oracle.set(name, [time, key]);
+          } else if (type === 'delete') {
+            queue.delete(time, key);
+            oracle.delete(name);
+          } else if (type === 'advance') {
+            fire(queue, time);
+            for (const [other, [at]] of [...oracle]) if (at <= time) oracle.delete(other);
+          } else {
+            const stored = rows.snapshot();
+            expect(stored).toHaveLength(oracle.size);
+            expect(rows.changes()).toEqual([]);
+            if (type === 'snapshot') continue;
+            rows = new StoredRows(stored);
+            queue = new TimerQueue('timers', rows.access);
+          }
+        }
+        const text = (fired: Iterable<unknown>) => [...fired].map((one) => JSON.stringify(one)).sort();
+        expect(text(fire(queue, Infinity))).toEqual(text(oracle.values()));
+      }),
+      { numRuns: 300 },
     );
   });
 });

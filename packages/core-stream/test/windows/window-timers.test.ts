@@ -29,7 +29,7 @@ describe('timers of windows', () => {
           if (step.type === 'register') naive.push(timers.register(step.at, id++));
           else if (step.type === 'cancel') {
             const timer = naive[step.index % Math.max(1, naive.length)];
-            if (timer !== undefined) timers.cancel(timer);
+            if (timer !== undefined) timers.cancel(timer.order);
             naive = naive.filter((other) => other !== timer);
           } else {
             const taken = [];

@@ -1,30 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  InvariantError,
   ListStateDescriptor,
   MapStateDescriptor,
   StreamConfigError,
   ValueStateDescriptor,
 } from '../../src/index.js';
-import { decodeState } from '../../src/state/canonical-decoding.js';
-import { encodeState } from '../../src/state/canonical-encoding.js';
-import { HeapKeyedState, type KeyedStateSnapshot } from '../../src/state/heap-keyed-state.js';
 import { keyGroupOf, keyGroupRangeOf, subtaskOfKeyGroup } from '../../src/state/key-groups.js';
+import { changesOf, contentsOf, MAX_PARALLELISM, newState, stored } from '../support/stored-state.js';
 
-const MAX = 16;
 const sum = new ValueStateDescriptor<number>('sum');
 const list = new ListStateDescriptor<number>('list');
 const map = new MapStateDescriptor<string, number>('map');
 
-/** The state as a checkpoint carries it. */
-function stored(state: HeapKeyedState): readonly KeyedStateSnapshot[] {
-  return decodeState(encodeState(state.snapshot())) as readonly KeyedStateSnapshot[];
-}
-
 describe('value state', () => {
   it('has the default until it is set, and again after it was cleared', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(new ValueStateDescriptor<number>('v', { defaultValue: 7 }));
     state.setCurrentKey('a');
     expect(value.value()).toBe(7);
@@ -35,7 +26,7 @@ describe('value state', () => {
   });
 
   it('gives each key a default of its own, also where it is an object that the program changes', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(new ValueStateDescriptor('v', { defaultValue: { n: 0 } }));
     const counts = ['a', 'b', 'a'].map((key) => {
       state.setCurrentKey(key);
@@ -48,7 +39,7 @@ describe('value state', () => {
   });
 
   it('is undefined without a default', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     state.setCurrentKey('a');
     expect(state.getState(sum).value()).toBeUndefined();
   });
@@ -56,7 +47,7 @@ describe('value state', () => {
 
 describe('list state', () => {
   it('appends, replaces and clears', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const items = state.getListState(list);
     state.setCurrentKey('a');
     expect(items.get()).toEqual([]);
@@ -77,7 +68,7 @@ describe('list state', () => {
 
 describe('map state', () => {
   it('puts, removes and clears, and leaves nothing behind', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const entries = state.getMapState(map);
     state.setCurrentKey('a');
     expect(entries.isEmpty()).toBe(true);
@@ -93,14 +84,14 @@ describe('map state', () => {
     entries.remove('y');
     entries.remove('never there');
     expect(entries.isEmpty()).toBe(true);
-    expect(state.snapshot().flatMap(({ keyGroups }) => keyGroups)).toEqual([]);
+    expect(stored(state).rows).toEqual([]);
     entries.put('x', 3);
     entries.clear();
     expect(entries.has('x')).toBe(false);
   });
 });
 
-describe('heap keyed state', () => {
+describe('keyed state', () => {
   it('invariant 1: a handle works on the current key; keys see nothing of each other', () => {
     const operation = fc.record({
       key: fc.constantFrom('a', 'b', 1, 1n, '1'),
@@ -109,7 +100,7 @@ describe('heap keyed state', () => {
     });
     fc.assert(
       fc.property(fc.array(operation), (operations) => {
-        const state = new HeapKeyedState(MAX);
+        const state = newState();
         const value = state.getState(sum);
         const items = state.getListState(list);
         const oracle = new Map<unknown, number[]>();
@@ -135,7 +126,7 @@ describe('heap keyed state', () => {
   });
 
   it('invariant 1: keys are the same by value, not by identity', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     const value = state.getState(sum);
     state.setCurrentKey({ a: 1, b: 2 });
     value.update(5);
@@ -143,22 +134,29 @@ describe('heap keyed state', () => {
     expect(value.value()).toBe(5);
   });
 
-  it('invariant 2: a snapshot holds each key under its key group', () => {
-    const state = new HeapKeyedState(MAX);
+  it('invariant 2: a checkpoint holds the keys that have changed since the last one', () => {
+    const state = newState();
     const value = state.getState(sum);
-    for (let key = 0; key < 100; key++) {
+    const set = (key: string, next: number) => {
       state.setCurrentKey(key);
-      value.update(key);
-    }
-    const [table] = stored(state);
-    const entries = table?.keyGroups.flatMap(({ keyGroup, entries: pairs }) =>
-      pairs.map(([key, item]) => [keyGroup, key, item] as const),
-    );
-    expect(entries).toHaveLength(100);
-    for (const [keyGroup, key, item] of entries ?? []) {
-      expect(keyGroup).toBe(keyGroupOf(key, MAX));
-      expect(item).toBe(key);
-    }
+      value.update(next);
+    };
+    set('a', 1);
+    set('b', 2);
+    expect(changesOf(state)).toEqual([
+      ['a', undefined, ['sum', 1, 1]],
+      ['b', undefined, ['sum', 1, 2]],
+    ]);
+    expect(changesOf(state)).toEqual([]);
+    set('b', 3);
+    set('came and went', 4);
+    value.clear();
+    state.setCurrentKey('a');
+    value.clear();
+    expect(changesOf(state)).toEqual([
+      ['b', undefined, ['sum', 1, 3]],
+      ['a', undefined, undefined],
+    ]);
   });
 
   it('invariant 2: goes from parallelism 1 to 2 to 3 and back to 1 with nothing lost or doubled', () => {
@@ -167,15 +165,13 @@ describe('heap keyed state', () => {
     });
     fc.assert(
       fc.property(keyed, (keys) => {
-        let states = [new HeapKeyedState(MAX)];
+        let states = [newState()];
         const subtaskOf = (key: unknown, parallelism: number) =>
-          subtaskOfKeyGroup(keyGroupOf(key, MAX), parallelism, MAX);
+          subtaskOfKeyGroup(keyGroupOf(key, MAX_PARALLELISM), parallelism, MAX_PARALLELISM);
         for (const [round, parallelism] of [1, 2, 3, 1].entries()) {
-          const snapshots = states.flatMap((state) => stored(state));
+          const restored = states.map((state) => stored(state));
           states = Array.from({ length: parallelism }, (_, subtask) => {
-            const state = new HeapKeyedState(MAX);
-            state.restore(snapshots, keyGroupRangeOf(subtask, parallelism, MAX));
-            return state;
+            return newState({ restored, keyGroups: keyGroupRangeOf(subtask, parallelism, MAX_PARALLELISM) });
           });
           for (const [index, key] of keys.entries()) {
             const state = states[subtaskOf(key, parallelism)];
@@ -194,45 +190,40 @@ describe('heap keyed state', () => {
             entries.put(`r${round}`, index);
           }
         }
-        const count =
-          states.flatMap((state) => stored(state)).find(({ name }) => name === 'sum')?.keyGroups ?? [];
-        expect(count.flatMap(({ entries }) => entries)).toHaveLength(keys.length);
+        const count = states.flatMap((state) => contentsOf(stored(state), 'sum'));
+        expect(count).toHaveLength(keys.length);
       }),
       { numRuns: 50 },
     );
   });
 
-  it('invariant 2: a snapshot that holds a key twice is refused', () => {
-    const state = new HeapKeyedState(MAX);
-    state.setCurrentKey('a');
-    state.getState(sum).update(1);
-    const twice = [...stored(state), ...stored(state)];
-    expect(() => new HeapKeyedState(MAX).restore(twice, { start: 0, end: MAX })).toThrow(InvariantError);
-  });
-
   it('invariant 3: one name has one kind', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     state.getState(new ValueStateDescriptor<number>('x'));
     expect(() => state.getListState(new ListStateDescriptor<number>('x'))).toThrow(StreamConfigError);
   });
 
   it('invariant 3: also after a restore', () => {
-    const state = new HeapKeyedState(MAX);
+    const state = newState();
     state.setCurrentKey('a');
     state.getState(new ValueStateDescriptor<number>('x')).update(1);
-    const restored = new HeapKeyedState(MAX);
-    restored.restore(stored(state), { start: 0, end: MAX });
+    const restored = newState({ restored: [stored(state)] });
     expect(() => restored.getMapState(new MapStateDescriptor<string, number>('x'))).toThrow(
       /'x' is value state, but is asked for as map state/,
     );
   });
 
-  it('keeps state that the program no longer asks for', () => {
-    const state = new HeapKeyedState(MAX);
+  it('invariant 5: keeps state that the program no longer asks for, also of keys that change', () => {
+    const state = newState();
     state.setCurrentKey('a');
     state.getState(sum).update(1);
-    const restored = new HeapKeyedState(MAX);
-    restored.restore(stored(state), { start: 0, end: MAX });
+    const restored = newState({ restored: [stored(state)] });
     expect(stored(restored)).toEqual(stored(state));
+    restored.setCurrentKey('a');
+    restored.getListState(list).add(2);
+    const again = newState({ restored: [stored(restored)] });
+    again.setCurrentKey('a');
+    expect(again.getState(sum).value()).toBe(1);
+    expect(again.getListState(list).get()).toEqual([2]);
   });
 });

@@ -1,0 +1,102 @@
+/**
+ * All rows of one subtask whose keyed rows are on disk; rows of other structures stay on the heap.
+ *
+ * Invariants
+ * 1. A checkpoint's segment holds the rows as they were at its barrier, although it is made while the job goes on.
+ */
+import { SegmentBuilder, type SegmentContent } from '../checkpoint/segment.js';
+import type { RestoredRows } from '../checkpoint/segment-reader.js';
+import { CheckpointError, InvariantError } from '../errors.js';
+import { decodeState } from './canonical-decoding.js';
+import { DiskRows, type DiskRowsOptions } from './disk-rows.js';
+import type { DiskFill } from './disk-fill.js';
+import type { RowChange } from './disk-store.js';
+import type { KeyedRowFormat, KeyedRows } from './keyed-rows.js';
+import { decodeRowId, type Row, type RowSink, type StoredRow } from './rows.js';
+import { SubtaskRows, type SubtaskRowsOptions } from './subtask-rows.js';
+
+/** Changes that are read before others get their turn. */
+const READ_TOGETHER = 512;
+
+export interface DiskSubtaskRowsOptions extends SubtaskRowsOptions, Omit<DiskRowsOptions, 'table'> {
+  readonly uid: string;
+  /** Tables that the store has as the restored checkpoint has them. */
+  readonly known: ReadonlySet<string>;
+  readonly fill: DiskFill;
+}
+
+export class DiskSubtaskRows extends SubtaskRows {
+  readonly #options: DiskSubtaskRowsOptions;
+  readonly #tables = new Map<string, DiskRows<Row>>();
+  readonly #numbers = new Map<number, string>();
+  /** Segments that are being made. */
+  readonly #pending = new Set<Promise<SegmentContent | undefined>>();
+  #isClosed = false;
+
+  constructor(options: DiskSubtaskRowsOptions) {
+    super(options);
+    this.#options = options;
+  }
+
+  /** Tables of keyed rows that the operator has asked for. */
+  get tables(): Iterable<string> {
+    return this.#tables.keys();
+  }
+
+  protected override get isOnDisk(): boolean {
+    return true;
+  }
+
+  override restored(table: string): Iterable<StoredRow> {
+    return this.#options.known.has(table) ? this.#stored(table) : super.restored(table);
+  }
+
+  override keyed<R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> {
+    const { table: name } = format;
+    if (this.#tables.has(name)) throw new InvariantError(`Rows '${name}' are asked for twice`);
+    const { uid, store, known, fill, restored } = this.#options;
+    const table = store.table(uid, name);
+    if (!known.has(name) && restored !== undefined) fill.rows(table, restored.entries(name), this.#options);
+    const rows = new DiskRows(format, { ...this.#options, table });
+    this.#tables.set(name, rows as unknown as DiskRows<Row>);
+    this.#numbers.set(table, name);
+    return rows;
+  }
+
+  override snapshot(checkpointId: number): SegmentContent | undefined | Promise<SegmentContent | undefined> {
+    const { writer, store, maxParallelism } = this.#options;
+    if (this.#tables.size === 0 || writer === undefined) return super.snapshot(checkpointId);
+    const builder = new SegmentBuilder(maxParallelism);
+    this.snapshotTo(builder);
+    for (const rows of this.#tables.values()) rows.flushAll();
+    const changes = store.changes(writer, checkpointId, READ_TOGETHER); // invariant 1
+    const building = this.#build(builder, changes).finally(() => this.#pending.delete(building));
+    building.catch(() => undefined); // who has asked for it is told
+    this.#pending.add(building);
+    return building;
+  }
+
+  async #build(
+    builder: SegmentBuilder,
+    changes: Generator<readonly RowChange[]>,
+  ): Promise<SegmentContent | undefined> {
+    try {
+      for (const part of changes) {
+        for (const { table, keyGroup, id, data } of part) {
+          builder.addTo(this.#numbers.get(table)!, keyGroup, id, data);
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        if (this.#isClosed) throw new CheckpointError('The job ended while a checkpoint was being made.');
+      }
+      return builder.build();
+    } finally {
+      changes.return(undefined);
+    }
+  }
+
+  /** Ends what is being made. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#pending);
+  }
+}
