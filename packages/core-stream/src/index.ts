@@ -19,7 +19,8 @@ export { IntervalJoin, IntervalJoined } from './api/interval-join.js';
 export { TemporalJoin } from './api/temporal-join.js';
 export type { TemporalJoinType } from './api/temporal-join.js';
 export { AsyncDataStream } from './api/async-data-stream.js';
-export type { JobClient } from './api/job-client.js';
+export type { JobClient, StopOptions } from './api/job-client.js';
+export type { SavepointTarget } from './checkpoint/savepoint.js';
 
 export type {
   AsyncContext,
@@ -213,12 +214,7 @@ export type {
   LineSinkOptions,
   NdjsonSinkOptions,
 } from './connectors/file-sink.js';
-export type {
-  FileCommittable,
-  FinishedFile,
-  KeptFile,
-  OpenFileState,
-} from './connectors/file-sink-writer.js';
+export type { FileCommittable, OpenFileState } from './connectors/file-sink-writer.js';
 export type { BucketAssigner, BucketContext } from './connectors/bucket-assigner.js';
 export type { CsvRow, CsvValue } from './connectors/csv-encoder.js';
 export { dateTimeBuckets } from './connectors/date-time-buckets.js';

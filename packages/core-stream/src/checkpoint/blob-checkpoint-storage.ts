@@ -164,6 +164,7 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     try {
       return await this.#load(newest);
     } catch (error) {
+      if (error instanceof CheckpointError) throw error;
       throw await this.#distrust(newest, valid.slice(0, -1), error);
     }
   }
@@ -208,6 +209,7 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     try {
       return await this.#load(found);
     } catch (error) {
+      if (error instanceof CheckpointError) throw error;
       throw new CheckpointError(
         `The checkpoint ${this.location}/chk-${checkpointId} cannot be trusted: ${messageOf(error)}. Choose another one.`,
         { cause: error, details },
@@ -215,12 +217,16 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     }
   }
 
+  /** Throws a `CheckpointError` where the store cannot be read: that is no damage. */
   async #load({ checkpointId, manifest, problem }: Found): Promise<CheckpointData> {
     if (manifest === undefined) throw problem;
-    const state = await this.#store.get(`chk-${checkpointId}/${manifest.state}`);
+    const [state, segments] = await this.#reading(async () => [
+      await this.#store.get(`chk-${checkpointId}/${manifest.state}`),
+      await this.#segments(),
+    ]);
     if (state === undefined) throw new Error(`its ${manifest.state} is missing`);
     const checkpoint = decodeCheckpoint(manifest, state);
-    requireSegments(manifest, await this.#segments());
+    requireSegments(manifest, segments);
     return checkpoint;
   }
 

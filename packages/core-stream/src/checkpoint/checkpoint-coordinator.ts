@@ -168,6 +168,7 @@ export function initialCoordinator(options: {
     isPausing: false,
     failures: 0,
     requests: [],
+    isDraining: false,
     isComplete: false,
   };
   const first = options.uncommitted[0];
@@ -198,8 +199,7 @@ function endPause(state: CoordinatorState): Decision {
 
 function endTask(state: CoordinatorState, { task }: EventOf<'task-ended'>): Decision {
   if (!state.config.tasks.includes(task) || state.ended.has(task)) return ignore(state);
-  // What it did at its end is in no checkpoint yet.
-  return settle({ ...state, ended: new Set([...state.ended, task]), isComplete: false }, []);
+  return settle({ ...state, ended: new Set([...state.ended, task]) }, []);
 }
 
 function acknowledge(state: StateIn<'aligning'>, { task }: EventOf<'acknowledged'>): Decision {
@@ -277,10 +277,9 @@ function failSavepoint(state: StateIn<'saving'>): Decision {
 }
 
 function enqueue(state: CoordinatorState, { request }: EventOf<'requested'>): Decision {
-  return settle(
-    { ...state, requests: [...state.requests, request] },
-    request.then === 'drain' ? [{ type: 'drain-sources' }] : [],
-  );
+  const queued: CoordinatorState = { ...state, requests: [...state.requests, request] };
+  if (request.then !== 'drain') return settle(queued, []);
+  return settle({ ...queued, isDraining: true, isComplete: false }, [{ type: 'drain-sources' }]);
 }
 
 function endEarly(state: CoordinatorState): Decision {
@@ -295,7 +294,7 @@ function answer(
   { id: checkpointId, isFinal, request }: Checkpoint,
   effects: readonly CoordinatorEffect[],
 ): Decision {
-  const isLast = isFinal || request?.then === 'suspend';
+  const isLast = isFinal || suspends(state, request);
   return pause({ ...state, phase: { name: 'idle' }, isComplete: state.isComplete || isLast }, [
     ...effects,
     ...(request === undefined ? [] : [{ type: 'fulfil', requestId: request.id, checkpointId } as const]),
@@ -303,12 +302,18 @@ function answer(
 }
 
 function giveUp(
-  { isComplete }: CoordinatorState,
+  state: CoordinatorState,
   request: CheckpointRequest,
   reason: CheckpointFailureReason,
 ): CoordinatorEffect[] {
   const rejected = reject(request, reason);
-  return request.then === 'suspend' && !isComplete ? [rejected, { type: 'resume-sources' }] : [rejected]; // invariant 7
+  if (state.isComplete || !suspends(state, request)) return [rejected];
+  return [rejected, { type: 'resume-sources' }]; // invariant 7
+}
+
+/** Sources that drain are not to be held up. */
+function suspends({ isDraining }: CoordinatorState, request: CheckpointRequest | undefined): boolean {
+  return request?.then === 'suspend' && !isDraining;
 }
 
 function reject({ id }: CheckpointRequest, reason: CheckpointFailureReason): CoordinatorEffect {
@@ -377,6 +382,6 @@ function trigger(
       isDue: false,
       requests: state.requests.filter((one) => one !== request),
     },
-    effects: [...effects, { type: 'trigger', checkpointId, suspends: request?.then === 'suspend' }],
+    effects: [...effects, { type: 'trigger', checkpointId, suspends: suspends(state, request) }],
   };
 }

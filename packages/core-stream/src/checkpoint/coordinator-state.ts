@@ -59,7 +59,9 @@ export interface CoordinatorState {
   readonly failures: number;
   /** Whose checkpoint has not been triggered. */
   readonly requests: readonly CheckpointRequest[];
-  /** Nothing that a sink might get comes after the newest durable checkpoint. */
+  /** The sources have been told to end: what suspends does not end the job any more. */
+  readonly isDraining: boolean;
+  /** The job ends with a checkpoint that is durable: the final one, or one that suspends. */
   readonly isComplete: boolean;
 }
 

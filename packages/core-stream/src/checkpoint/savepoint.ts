@@ -4,6 +4,7 @@
  * What it holds is a checkpoint with one segment per operator and nothing to commit. It shares nothing with the storage that
  * it was copied from, and is read like a checkpoint.
  */
+import { randomUUID } from 'node:crypto';
 import { CheckpointError } from '../errors.js';
 import type { CheckpointData, OperatorCheckpoint, SegmentRef } from './checkpoint-data.js';
 import type { CheckpointStorage } from './checkpoint-storage.js';
@@ -23,7 +24,6 @@ export function savepointStorage(target: SavepointTarget): CheckpointStorage {
 /**
  * Copies a checkpoint whose sinks have committed to an empty place.
  *
- * @returns the bytes written
  * @throws CheckpointError `MILLRACE_CHECKPOINT` where something is there already, or what the storages throw
  */
 export async function writeSavepoint(
@@ -31,7 +31,7 @@ export async function writeSavepoint(
   checkpointId: number,
   to: CheckpointStorage,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<void> {
   const [found] = await to.list();
   if (found !== undefined) {
     throw new CheckpointError(
@@ -43,7 +43,6 @@ export async function writeSavepoint(
   const { jobName, jobId } = checkpoint;
   await to.claim({ jobName, jobId });
   try {
-    let bytes = 0;
     const operators: OperatorCheckpoint[] = [];
     for (const operator of checkpoint.operators) {
       const merged = await mergeSegments({
@@ -53,16 +52,15 @@ export async function writeSavepoint(
           putSegment: (id, chunks) => to.putSegment(id, chunks),
         },
         segments: operator.segments,
-        id: `${operator.uid}-${checkpointId}`,
+        id: segmentId(operator.uid),
         dropsRemoved: true,
         signal,
       });
-      bytes += merged?.bytes ?? 0;
       const segments = merged === undefined ? [] : [merged];
       operators.push({ ...operator, segments });
     }
     signal.throwIfAborted();
-    return bytes + (await to.write({ ...checkpoint, operators, pendingCommits: [] }));
+    await to.write({ ...checkpoint, operators, pendingCommits: [] });
   } finally {
     await to.release?.();
   }
@@ -89,14 +87,19 @@ export async function loadSavepoint(
   const operators: OperatorCheckpoint[] = [];
   for (const operator of savepoint.operators) {
     const segments: SegmentRef[] = [];
-    for (const [index, ref] of operator.segments.entries()) {
-      const id = `${operator.uid}-${jobId}-savepoint-${index}`;
+    for (const ref of operator.segments) {
+      const id = segmentId(operator.uid);
       await into.putSegment(id, bytesOf(from, ref));
       segments.push({ ...ref, id });
     }
     operators.push({ ...operator, segments });
   }
   return { ...savepoint, jobId, operators };
+}
+
+/** One that nobody has used: what an earlier try has left behind is not replaced. */
+function segmentId(uid: string): string {
+  return `${uid}-savepoint-${randomUUID().slice(0, 8)}`;
 }
 
 /** A piece at a time. */

@@ -23,7 +23,7 @@ const PARALLEL_PUTS = 4;
 
 /** A segment, and its bytes as long as they are not stored. */
 interface Entry {
-  readonly ref: SegmentRef;
+  ref: SegmentRef;
   chunks: readonly Uint8Array[] | undefined;
 }
 
@@ -63,7 +63,7 @@ export class SegmentCatalog {
 
   /** Bytes that are in memory because they are not stored. */
   get unstoredBytes(): number {
-    return this.#unstored().reduce((sum, { ref }) => sum + ref.bytes, 0);
+    return this.#unstored().reduce((sum, { entry }) => sum + entry.ref.bytes, 0);
   }
 
   /** Stores what is not stored yet. Settles when nothing is being written any more; resolves with the bytes. */
@@ -78,7 +78,7 @@ export class SegmentCatalog {
     let bytes = 0;
     let failure: { readonly error: unknown } | undefined;
     const put = async () => {
-      for (const entry of entries) {
+      for (const { uid, entry } of entries) {
         if (failure !== undefined || this.#signal.aborted) return; // invariant 4
         try {
           await this.#storage?.putSegment(entry.ref.id, entry.chunks ?? []);
@@ -86,6 +86,7 @@ export class SegmentCatalog {
           bytes += entry.ref.bytes;
         } catch (error) {
           failure ??= { error }; // invariant 3
+          entry.ref = { ...entry.ref, id: this.#nextId(uid) }; // it may be there all the same, and ids are used once
         }
       }
     };
@@ -128,8 +129,10 @@ export class SegmentCatalog {
     }
   }
 
-  #unstored(): Entry[] {
-    return [...this.#operators.values()].flat().filter(({ chunks }) => chunks !== undefined);
+  #unstored(): { readonly uid: string; readonly entry: Entry }[] {
+    return [...this.#operators].flatMap(([uid, entries]) =>
+      entries.filter(({ chunks }) => chunks !== undefined).map((entry) => ({ uid, entry })),
+    );
   }
 
   #entries(uid: string): Entry[] {

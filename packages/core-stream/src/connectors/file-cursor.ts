@@ -10,6 +10,7 @@
 import { isUtf8 } from 'node:buffer';
 import { open, type FileHandle } from 'node:fs/promises';
 import { CheckpointError, StreamRecordError } from '../errors.js';
+import type { Counter } from '../metrics/counter.js';
 import type { FileSplit } from './file-split.js';
 import type { RecordDecoder } from './record-format.js';
 
@@ -17,6 +18,7 @@ export interface FileCursorOptions {
   readonly hasHeader: boolean;
   readonly chunkBytes: number;
   readonly maxRecordBytes: number;
+  readonly bytesIn: Counter;
 }
 
 const CR = 13;
@@ -194,6 +196,7 @@ export class FileCursor {
       await this.#checkUnchanged();
       throw new Error(`${this.#split.path} has ${this.#split.size} bytes and gives none at ${this.#readTo}`);
     }
+    this.#options.bytesIn.inc(bytesRead);
     this.#to += bytesRead;
     this.#readTo += bytesRead;
   }

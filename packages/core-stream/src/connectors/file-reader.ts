@@ -1,4 +1,5 @@
 import { StreamRecordError } from '../errors.js';
+import type { Counter } from '../metrics/counter.js';
 import { FileCursor, place, type FileCursorOptions } from './file-cursor.js';
 import type { FileSplit } from './file-split.js';
 import type { RecordDecoder, RecordFormat } from './record-format.js';
@@ -21,7 +22,7 @@ export interface InvalidRecord {
 /** `fail`, or what becomes of an invalid record: it goes on in the stream. */
 export type OnInvalid<R> = 'fail' | ((invalid: InvalidRecord) => R);
 
-export interface FileReaderOptions<T> extends Omit<FileCursorOptions, 'hasHeader'> {
+export interface FileReaderOptions<T> extends Omit<FileCursorOptions, 'hasHeader' | 'bytesIn'> {
   readonly format: RecordFormat<T>;
   readonly onInvalid: OnInvalid<T>;
 }
@@ -30,6 +31,7 @@ export interface FileReaderOptions<T> extends Omit<FileCursorOptions, 'hasHeader
 export class FileReader<T> implements SourceReader<T, FileSplit> {
   readonly #options: FileReaderOptions<T>;
   readonly #context: SourceReaderContext;
+  readonly #bytesIn: Counter;
   /** The first is being read. */
   readonly #splits: FileSplit[] = [];
   #cursor: FileCursor | undefined;
@@ -43,6 +45,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   constructor(options: FileReaderOptions<T>, context: SourceReaderContext) {
     this.#options = options;
     this.#context = context;
+    this.#bytesIn = context.metrics.counter('numBytesIn', { description: 'Bytes read from files.' });
     this.#decoder = options.format.createDecoder();
   }
 
@@ -85,6 +88,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       hasHeader: format.hasHeader,
       chunkBytes,
       maxRecordBytes,
+      bytesIn: this.#bytesIn,
     });
   }
 

@@ -10,34 +10,38 @@
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { FileSinkDirectory } from './file-sink-directory.js';
-import type { FileCommittable, FinishedFile } from './file-sink-writer.js';
+import type { FileCommittable, OpenFileState } from './file-sink-writer.js';
 import type { CommitRequest, Committer } from './sink.js';
 
-export class FileSinkCommitter implements Committer<FileCommittable> {
+export class FileSinkCommitter implements Committer<FileCommittable, OpenFileState> {
   readonly #directory: FileSinkDirectory;
 
   constructor(directory: FileSinkDirectory) {
     this.#directory = directory;
   }
 
-  async recover(pending: readonly CommitRequest<FileCommittable>[]): Promise<void> {
+  async recover(
+    pending: readonly CommitRequest<FileCommittable>[],
+    openFiles: readonly OpenFileState[],
+  ): Promise<void> {
     await this.#directory.prepare();
-    const named = new Set(pending.map(({ committable }) => committable.inProgress));
+    const named = new Set(
+      [...pending.map(({ committable }) => committable), ...openFiles].map(({ inProgress }) => inProgress),
+    );
     for (const name of await this.#directory.listInProgress()) {
       if (!named.has(name)) await this.#directory.removeInProgress(name); // invariant 4
     }
   }
 
   async commit(requests: readonly CommitRequest<FileCommittable>[]): Promise<void> {
-    const files = requests.map(({ committable }) => committable).filter(isFinished);
-    if (files.length === 0) return;
+    const files = requests.map(({ committable }) => committable);
     const buckets = new Set(files.map(({ bucket }) => bucket));
     await this.#directory.makeBuckets(buckets);
     for (const file of files) await this.#show(file);
     for (const bucket of buckets) await this.#directory.syncBucket(bucket); // invariant 3
   }
 
-  async #show(file: FinishedFile): Promise<void> {
+  async #show(file: FileCommittable): Promise<void> {
     const path = join(file.bucket, file.name);
     const prepared = await this.#directory.sizeInProgress(file.inProgress);
     const shown = await this.#directory.sizeFinished(path);
@@ -45,7 +49,7 @@ export class FileSinkCommitter implements Committer<FileCommittable> {
     else if (prepared !== undefined || shown !== file.bytes) throw this.#refusal(file, prepared, shown); // invariant 2
   }
 
-  #refusal(file: FinishedFile, prepared: number | undefined, shown: number | undefined): CheckpointError {
+  #refusal(file: FileCommittable, prepared: number | undefined, shown: number | undefined): CheckpointError {
     const { root } = this.#directory;
     const from = this.#directory.inProgressPath(file.inProgress);
     const to = join(root, file.bucket, file.name);
@@ -57,8 +61,4 @@ export class FileSinkCommitter implements Committer<FileCommittable> {
       { details: { path: to, bytes: file.bytes } },
     );
   }
-}
-
-export function isFinished(committable: FileCommittable): committable is FinishedFile {
-  return committable.kind === 'finished';
 }

@@ -6,6 +6,7 @@
  *    repeated, and no other file of the job ever has it.
  * 2. In-progress files of other jobs, and of other sinks, are in other directories: they are never touched.
  */
+import { randomUUID } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { messageOf } from '../runtime/describe-value.js';
@@ -18,6 +19,7 @@ const JOB_ID_CHARACTERS = 8;
 export class FileSinkDirectory {
   readonly root: string;
   readonly #files: SinkFileSystem;
+  /** Relative to the root, as all names of files in progress are: a job that begins with a savepoint gets those of another. */
   readonly #inProgress: string;
   readonly #prefix: string;
 
@@ -29,7 +31,7 @@ export class FileSinkDirectory {
     const uid = encodeURIComponent(operatorUid);
     this.root = resolve(directory);
     this.#files = files;
-    this.#inProgress = join(this.root, `.in-progress-${encodeURIComponent(jobId)}-${uid}`); // invariant 2
+    this.#inProgress = `.in-progress-${encodeURIComponent(jobId)}-${uid}`; // invariant 2
     this.#prefix = `part-${encodeURIComponent(jobId.slice(0, JOB_ID_CHARACTERS))}-${uid}`;
   }
 
@@ -38,9 +40,14 @@ export class FileSinkDirectory {
     return `${this.#prefix}-${subtaskIndex}-${checkpointId}-${index}${extension}`;
   }
 
+  /** For a file in progress. Of no meaning: the final name is given by the checkpoint. */
+  newName(subtaskIndex: number): string {
+    return `${this.#inProgress}/${subtaskIndex}-${randomUUID()}`;
+  }
+
   async prepare(): Promise<void> {
     await this.#make(this.root);
-    await this.#make(this.#inProgress);
+    await this.#make(this.inProgressPath(this.#inProgress));
   }
 
   /** Each with those above it, up to the root: an earlier run may have ended before they were durable. */
@@ -58,8 +65,11 @@ export class FileSinkDirectory {
     return this.#do('made', path, () => this.#files.makeDirectory(path));
   }
 
-  listInProgress(): Promise<readonly string[]> {
-    return this.#do('listed', this.#inProgress, (path) => this.#files.list(path));
+  async listInProgress(): Promise<readonly string[]> {
+    const names = await this.#do('listed', this.inProgressPath(this.#inProgress), (path) =>
+      this.#files.list(path),
+    );
+    return names.map((name) => `${this.#inProgress}/${name}`);
   }
 
   create(name: string): Promise<SinkFile> {
@@ -82,7 +92,9 @@ export class FileSinkDirectory {
   }
 
   syncInProgress(): Promise<void> {
-    return this.#do('synced', this.#inProgress, (path) => this.#files.syncDirectory(path));
+    return this.#do('synced', this.inProgressPath(this.#inProgress), (path) =>
+      this.#files.syncDirectory(path),
+    );
   }
 
   removeInProgress(name: string): Promise<void> {
@@ -125,7 +137,7 @@ export class FileSinkDirectory {
   }
 
   inProgressPath(name: string): string {
-    return join(this.#inProgress, name);
+    return join(this.root, name);
   }
 
   async #do<R>(what: string, path: string, work: (path: string) => Promise<R>): Promise<R> {

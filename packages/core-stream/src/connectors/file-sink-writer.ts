@@ -17,10 +17,9 @@ import { encodeRecord, type RecordEncoder } from './record-encoder.js';
 import type { RollingPolicy } from './rolling-policy.js';
 import type { SinkWriteContext, SinkWriter, SinkWriterContext } from './sink.js';
 
-/** A file as it is committed. */
-export interface FinishedFile {
-  readonly kind: 'finished';
-  /** Its name in the directory of files in progress. */
+/** A finished file, as it is committed. */
+export interface FileCommittable {
+  /** Where it is now, relative to the sink's directory. */
   readonly inProgress: string;
   readonly bucket: string;
   /** Its final name in the bucket. */
@@ -28,14 +27,6 @@ export interface FinishedFile {
   readonly bytes: number;
   readonly records: number;
 }
-
-/** A file that is not to be committed yet, and not to be removed either: the checkpoint's state needs it. */
-export interface KeptFile {
-  readonly kind: 'open';
-  readonly inProgress: string;
-}
-
-export type FileCommittable = FinishedFile | KeptFile;
 
 /** What a checkpoint holds of a file that is open over it. */
 export interface OpenFileState {
@@ -152,13 +143,10 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
     });
     const finished = this.#finished.map(({ inProgress, bucket, extension, bytes, records }, index) => {
       const name = directory.partName(this.#context.subtaskIndex, checkpointId, index, extension);
-      return { kind: 'finished', inProgress, bucket, name, bytes, records } as const;
+      return { inProgress, bucket, name, bytes, records };
     });
     this.#finished = [];
-    return [
-      ...finished,
-      ...Array.from(this.#open.values(), ({ name }) => ({ kind: 'open', inProgress: name }) as const),
-    ];
+    return finished;
   }
 
   snapshotState(): readonly OpenFileState[] {

@@ -3,7 +3,7 @@ import { StreamConfigError } from '../errors.js';
 import { checkCount } from '../windows/durations.js';
 import type { BucketAssigner } from './bucket-assigner.js';
 import { csvEncoder, type CsvRow } from './csv-encoder.js';
-import { FileSinkCommitter, isFinished } from './file-sink-committer.js';
+import { FileSinkCommitter } from './file-sink-committer.js';
 import { FileSinkDirectory } from './file-sink-directory.js';
 import { FileSinkWriter, type FileCommittable, type OpenFileState } from './file-sink-writer.js';
 import { lineEncoder, ndjsonEncoder, type RecordEncoder } from './record-encoder.js';
@@ -149,7 +149,7 @@ export class FileSink<T> implements Sink<T, FileCommittable, OpenFileState> {
     return FileSinkWriter.create(options, context, restored);
   }
 
-  createCommitter(context: CommitterContext): Committer<FileCommittable> {
+  createCommitter(context: CommitterContext): Committer<FileCommittable, OpenFileState> {
     return new FileSinkCommitter(this.#directory(context));
   }
 
@@ -157,11 +157,9 @@ export class FileSink<T> implements Sink<T, FileCommittable, OpenFileState> {
     const { directory, onCommit } = this.#options;
     return {
       async commit(requests) {
-        const files = requests.map(({ committable }) => committable).filter(isFinished);
-        if (files.length === 0) return;
         await onCommit?.({
           checkpointId: requests[0]!.checkpointId,
-          files: files.map(({ bucket, name, bytes, records }) => ({
+          files: requests.map(({ committable: { bucket, name, bytes, records } }) => ({
             path: join(directory, bucket, name),
             bucket,
             bytes,

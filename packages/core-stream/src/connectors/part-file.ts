@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { FileSinkDirectory } from './file-sink-directory.js';
 import type { SinkFile } from './sink-file-system.js';
 
 /** A file that a writer is writing. Appending only buffers; the rest waits for the disk. */
 export class PartFile {
   readonly bucket: string;
-  /** In the directory of files in progress. Of no meaning: the final name is given by the checkpoint. */
   readonly name: string;
   readonly beganAt: number;
   /** When bytes went to the disk last, in epoch milliseconds. */
@@ -26,7 +24,7 @@ export class PartFile {
   constructor(directory: FileSinkDirectory, bucket: string, subtaskIndex: number, now: number) {
     this.#directory = directory;
     this.bucket = bucket;
-    this.name = `${subtaskIndex}-${randomUUID()}`;
+    this.name = directory.newName(subtaskIndex);
     this.beganAt = now;
     this.writtenAt = now;
   }

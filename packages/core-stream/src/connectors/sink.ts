@@ -7,8 +7,8 @@ import type { Logger } from '../runtime/logger.js';
  * A sink in Flink's shape: parallel writers, and, where it takes part in exactly-once, a committer.
  *
  * Life of a record: `write` → `prepareCommit` at the barrier → the committables become part of the checkpoint → the
- * checkpoint is durable → `commit`. After a crash the committables of the restored checkpoint are committed again, so
- * `commit` must be safe to repeat.
+ * checkpoint is durable → `commit` → the global committer's `commit`. After a crash the committables of the restored
+ * checkpoint are committed again, so both must be safe to repeat.
  *
  * @typeParam T records
  * @typeParam CommT committables: plain data that names what is to be committed
@@ -21,7 +21,9 @@ export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
     restored: readonly WriterStateT[],
   ): SinkWriter<T, CommT, WriterStateT> | Promise<SinkWriter<T, CommT, WriterStateT>>;
   /** One per job, made before the writers. Without it the sink is at-least-once: `flush` at each barrier. */
-  createCommitter?(context: CommitterContext): Committer<CommT> | Promise<Committer<CommT>>;
+  createCommitter?(
+    context: CommitterContext,
+  ): Committer<CommT, WriterStateT> | Promise<Committer<CommT, WriterStateT>>;
   /** One per job, made after the committer, which it needs. */
   createGlobalCommitter?(context: CommitterContext): GlobalCommitter<CommT> | Promise<GlobalCommitter<CommT>>;
 }
@@ -29,7 +31,7 @@ export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
 /** What a sink knows of its job. */
 export interface SinkContext {
   readonly jobName: string;
-  /** Names the job's lineage: made at its first start, kept in its checkpoints, the same after every restore. */
+  /** Names the job's lineage: made at its first start, kept in its checkpoints, the same after every restore; another one where it begins with a savepoint. */
   readonly jobId: string;
   readonly operatorUid: string;
   readonly parallelism: number;
@@ -69,7 +71,8 @@ export interface SinkWriter<T, CommT = unknown, WriterStateT = unknown> {
   flush(endOfInput: boolean): void | Promise<void>;
   /**
    * At the barrier, after `flush`: what this writer has that checkpoint `checkpointId` shall commit. It must be durable
-   * when the promise resolves. Nothing is written meanwhile. Required where the sink has a committer.
+   * when the promise resolves. Nothing is written meanwhile. Where the checkpoint is given up, it is part of the next one that
+   * is not. Required where the sink has a committer.
    */
   prepareCommit?(checkpointId: number): readonly CommT[] | Promise<readonly CommT[]>;
   /** At the barrier, after `prepareCommit`. */
@@ -91,13 +94,17 @@ export interface CommitRequest<CommT> {
  * A commit that is not acknowledged may still have happened: `commit` has to find out, and must be safe to repeat with the
  * same requests by another process.
  */
-export interface Committer<CommT> {
+export interface Committer<CommT, WriterStateT = unknown> {
   /**
    * Called once, before the writers are made and before the first `commit`, with everything that the restored checkpoint
-   * has not committed (empty on a fresh start). What earlier runs prepared and is not in `pending` will never be
-   * committed and can be removed. The runtime then calls `commit` with `pending` itself.
+   * has not committed, and the states that its writers will get back (both empty on a fresh start). What earlier runs
+   * prepared and neither names will never be committed and can be removed. The runtime then calls `commit` with `pending`
+   * itself.
    */
-  recover?(pending: readonly CommitRequest<CommT>[]): void | Promise<void>;
+  recover?(
+    pending: readonly CommitRequest<CommT>[],
+    writerStates: readonly WriterStateT[],
+  ): void | Promise<void>;
   /**
    * Commits one checkpoint's requests, ordered by subtask. Resolves when all of them are visible, those included that
    * already were. After a rejection it is called again with the same requests: as `retry` says, and then, since the job

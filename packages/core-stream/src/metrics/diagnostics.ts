@@ -62,10 +62,12 @@ export interface CommitEvent extends DiagnosticsEvent {
   readonly durationMs: number;
 }
 
-/** A function, source or sink has thrown. Its record is in the error's message, as far as the program lets it be shown. */
+/** A function, source or sink has failed. */
 export interface OperatorFailureEvent extends DiagnosticsEvent {
   readonly operatorName: string;
   readonly subtaskIndex: number;
+  /** The record that it failed for, as `describeRecord` gives it; `undefined` where it was for none. */
+  readonly record: string | undefined;
   readonly error: unknown;
 }
 

@@ -4,6 +4,7 @@ import type { CheckpointStatistics } from '../runtime/job-result.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Clock } from '../time/clock.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import { addCheckpointMetrics } from './checkpoint-metrics.js';
 import { MeterClock } from './meter-clock.js';
 import { JobMetricRegistry } from './metric-registry.js';
 import type { OperatorMetrics } from './operator-metrics.js';
@@ -35,6 +36,7 @@ export interface OperatorReadings {
     /** Of a source: the timestamp of its last record. */
     readonly lastEventTime?: number;
   };
+  readonly rows: { readonly keyedSize: number | undefined };
 }
 
 /** What the metrics of a job are read from. */
@@ -75,27 +77,7 @@ export class JobMetrics {
   addJob(read: () => JobReadings): void {
     const { job } = this;
     job.counted('numRestarts', () => read().numRestarts, 'Restarts of the job.');
-    job.counted(
-      'numberOfCompletedCheckpoints',
-      () => read().checkpoints.completed,
-      'Checkpoints that this run has completed.',
-    );
-    const gauges: readonly (readonly [string, (of: CheckpointStatistics) => number | undefined, string])[] = [
-      ['lastCompletedCheckpointId', ({ lastId }) => lastId, 'The newest checkpoint of this run.'],
-      [
-        'lastCheckpointDuration',
-        ({ lastDurationMs }) => lastDurationMs,
-        'From its trigger until it was durable, in milliseconds.',
-      ],
-      ['lastCheckpointSize', ({ lastSizeBytes }) => lastSizeBytes, 'Bytes that were written for it.'],
-      [
-        'pendingCommits',
-        ({ pendingCommits }) => pendingCommits,
-        'Checkpoints that are durable and not committed by all sinks.',
-      ],
-    ];
-    for (const [name, of, description] of gauges)
-      job.gauge(name, () => of(read().checkpoints), { description });
+    addCheckpointMetrics(job, () => read().checkpoints);
     job.gauge('lastCheckpointRestoreTimestamp', () => this.#restoredAt, {
       description: 'When a checkpoint was restored for the last time, in epoch milliseconds.',
     });
@@ -142,7 +124,7 @@ export class JobMetrics {
   }
 
   /** Registers what the engine counts of an operator anyway. */
-  addOperator(group: ScopedMetricGroup, { metrics, operator }: OperatorReadings): void {
+  addOperator(group: ScopedMetricGroup, { metrics, operator, rows }: OperatorReadings): void {
     const recordsIn = () => metrics.in.value;
     const recordsOut = () => metrics.out.value;
     group.counted('numRecordsIn', recordsIn, 'Records that the operator has taken in.');
@@ -161,6 +143,9 @@ export class JobMetrics {
     });
     group.gauge('watermarkLag', () => this.#lag(metrics.watermark), {
       description: 'By how many milliseconds that watermark is behind the clock.',
+    });
+    group.gauge('keyedStateRows', () => rows.keyedSize, {
+      description: 'Keys with keyed state, each counted once per kind of row that it has.',
     });
     if ('lastEventTime' in operator) {
       group.gauge('currentEmitEventTimeLag', () => this.#lag(operator.lastEventTime ?? MIN_TIMESTAMP), {

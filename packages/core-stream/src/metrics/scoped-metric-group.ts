@@ -95,6 +95,9 @@ export class ScopedMetricGroup implements MetricGroup {
 
   addGroup(key: string, value?: string): ScopedMetricGroup {
     requireName(key, value === undefined ? 'group of metrics' : 'variable of metrics');
+    if (value !== undefined && (key in this.variables || key === 'quantile')) {
+      throw new StreamConfigError(`The variable '${key}' is taken. Give the one of addGroup another name.`);
+    }
     const id = JSON.stringify([key, value]);
     let group = this.#groups.get(id);
     if (group === undefined) {

@@ -258,7 +258,11 @@ class AsyncWaitOperator implements StreamOperator {
   }
 }
 
-function checkResults(method: string, results: unknown, describer: Describer): asserts results is readonly unknown[] {
+function checkResults(
+  method: string,
+  results: unknown,
+  describer: Describer,
+): asserts results is readonly unknown[] {
   if (Array.isArray(results)) return;
   throw new TypeError(`${method} gave ${describer.describeRecord(results)}, not an array of results`);
 }

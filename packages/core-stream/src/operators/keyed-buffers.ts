@@ -80,7 +80,8 @@ export class KeyedBuffers {
       this.#remove(buffers);
       return;
     }
-    if (buffers.isKept) this.#keys.changed(buffers); // invariant 3
+    if (buffers.isKept)
+      this.#keys.changed(buffers); // invariant 3
     else {
       buffers.isKept = true;
       this.#keys.add(buffers.identity, buffers);

@@ -351,7 +351,8 @@ class GeneralWindowOperator extends WindowOperator {
   }
 
   #settleRecord(record: WindowRecord): void {
-    if (record.isEmpty) this.#remove(record); // invariant 5
+    if (record.isEmpty)
+      this.#remove(record); // invariant 5
     else this.#keys.changed(record.owner); // invariant 6
   }
 

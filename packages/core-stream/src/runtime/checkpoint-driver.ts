@@ -9,32 +9,33 @@
  *    reader's, never in both, never in none.
  * 2. What a task hands over is kept until a checkpoint with it is durable, also where the checkpoint that it was for is aborted:
  *    rows in the catalog, committables in the queue.
- * 3. After `signal` is aborted nothing is begun: no segment, no manifest, no commit. `settle` waits for what was begun.
+ * 3. After `signal` is aborted nothing is begun: no segment, no manifest, no commit. What was begun is pending.
  * 4. A request is answered once, also when the job fails.
  */
 import { storeEnd } from '../batch/batch-checkpoint.js';
 import { decide, initialCoordinator } from '../checkpoint/checkpoint-coordinator.js';
-import type { CheckpointData, OperatorCheckpoint } from '../checkpoint/checkpoint-data.js';
+import type { CheckpointData } from '../checkpoint/checkpoint-data.js';
 import type {
   CheckpointFailureReason,
-  CheckpointRequest,
   CoordinatorEffect,
   CoordinatorEvent,
   CoordinatorState,
   Decision,
 } from '../checkpoint/coordinator-state.js';
-import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
 import { writeSavepoint } from '../checkpoint/savepoint.js';
 import { requireRoom, type SegmentCatalog } from '../checkpoint/segment-catalog.js';
-import { CheckpointError, InvariantError } from '../errors.js';
-import { keyVersionOf, typeOf } from '../plan/execution-plan.js';
+import { InvariantError } from '../errors.js';
 import type { Cancel } from '../time/clock.js';
+import { isFencedOff, tookTooLong, tooManyFailures } from './checkpoint-failure.js';
+import { CheckpointRequests, type SavepointRequest } from './checkpoint-requests.js';
 import { CheckpointReporter, type CheckpointTimes } from './checkpoint-statistics.js';
 import type { CheckpointableSourceTask, CheckpointableTask } from './checkpointable-task.js';
 import type { CommitQueue } from './commit-queue.js';
 import { messageOf } from './describe-value.js';
 import { checkpointLimits, type CheckpointLimits, type JobOptions } from './job-options.js';
 import type { CheckpointStatistics } from './job-result.js';
+import { operatorCheckpoints, sizeOf, type SubtaskPart } from './operator-checkpoints.js';
+import type { PendingCalls } from './pending-calls.js';
 import type { OperatorSnapshot } from './task.js';
 
 /** Bytes of changed state that may wait in memory for a storage that does not take them. */
@@ -49,6 +50,8 @@ export interface CheckpointDriverOptions {
   snapshotEnumerators(checkpointId: number): CheckpointData['enumerators'];
   readonly commits: CommitQueue;
   readonly segments: SegmentCatalog;
+  /** What waits for a storage or a committer is known here: a job that ends waits for it. */
+  readonly pending: PendingCalls;
   /** Aborted when the job has ended, well or not. */
   readonly signal: AbortSignal;
   onFailure(error: unknown): void;
@@ -56,22 +59,10 @@ export interface CheckpointDriverOptions {
   onFinished(): void;
 }
 
-/** What a user asks for. */
-export interface SavepointRequest {
-  /** `undefined`: a checkpoint is enough. */
-  readonly target: CheckpointStorage | undefined;
-  readonly then: CheckpointRequest['then'];
-}
-
-interface OpenRequest extends SavepointRequest {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** The checkpoint that is being taken. */
 interface Taking extends CheckpointTimes {
   readonly enumerators: CheckpointData['enumerators'];
-  readonly snapshots: OperatorSnapshot[];
+  readonly parts: SubtaskPart[];
   /** Tasks that have given their part. */
   readonly reported: Set<string>;
 }
@@ -84,10 +75,8 @@ export class CheckpointDriver {
   readonly #reporter: CheckpointReporter;
   readonly #signal: AbortSignal;
   readonly #timers = new Map<Timer, Cancel>();
-  readonly #background = new Set<Promise<void>>();
-  readonly #requests = new Map<number, OpenRequest>();
+  readonly #requests = new CheckpointRequests();
   #state: CoordinatorState;
-  #requestCount = 0;
   #taking: Taking | undefined;
   /** Why the checkpoint that was given up last has failed. */
   #cause: unknown;
@@ -131,14 +120,15 @@ export class CheckpointDriver {
 
   onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void {
     const { commits, segments } = this.#options;
-    for (const { uid, subtaskIndex, rows, committables } of operators) {
+    const taking = this.#taking?.id === checkpointId ? this.#taking : undefined;
+    for (const { uid, subtaskIndex, bytes, rows, committables } of operators) {
       if (rows !== undefined) segments.add(uid, rows); // invariant 2
       commits.prepare(uid, subtaskIndex, committables);
+      taking?.parts.push({ uid, subtaskIndex, bytes });
     }
-    if (this.#taking?.id === checkpointId) {
-      this.#taking.snapshots.push(...operators);
-      this.#taking.reported.add(taskId);
-      this.#taking.alignedAt = this.#now();
+    if (taking !== undefined) {
+      taking.reported.add(taskId);
+      taking.alignedAt = this.#now();
     }
     this.#dispatch({ type: 'acknowledged', task: taskId, checkpointId });
   }
@@ -153,12 +143,10 @@ export class CheckpointDriver {
   }
 
   /** Resolves when the checkpoint is durable, and its savepoint written. */
-  request({ target, then }: SavepointRequest): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const request = { id: this.#requestCount++, saves: target !== undefined, then };
-      this.#requests.set(request.id, { target, then, resolve, reject });
-      if (this.#signal.aborted) this.#reject(request.id, 'job-over');
-      else this.#dispatch({ type: 'requested', request });
+  request(request: SavepointRequest): Promise<void> {
+    return this.#requests.add(request, (asked) => {
+      // A job that is over says so itself.
+      this.#apply(decide(this.#state, { type: 'requested', request: asked }));
     });
   }
 
@@ -166,14 +154,6 @@ export class CheckpointDriver {
     this.#cause = this.#signal.reason;
     this.#apply(decide(this.#state, { type: 'ended-early' })); // invariant 4
     for (const timer of [...this.#timers.keys()]) this.#cancel(timer);
-  }
-
-  /** When the job has ended: resolves when everything has come to rest; with `false` where `giveUp` comes before that. */
-  settle(giveUp: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      giveUp.addEventListener('abort', () => resolve(false), { once: true });
-      void Promise.allSettled(this.#background).then(() => resolve(true));
-    });
   }
 
   // What the coordinator decides.
@@ -201,7 +181,7 @@ export class CheckpointDriver {
         this.#cancel('aligned-timeout');
         return this.#inBackground(() => this.#write(this.#current(effect.checkpointId)));
       case 'extend-timeout':
-        return this.#startTimeout(effect.checkpointId);
+        return this.#extendTimeout(effect.checkpointId);
       case 'notify-complete':
         this.#cancel('timeout');
         sources.forEach((source) => source.notifyCheckpointComplete(effect.checkpointId));
@@ -215,20 +195,19 @@ export class CheckpointDriver {
       case 'save':
         return this.#inBackground(() => this.#save(effect.checkpointId, effect.requestId));
       case 'fulfil':
-        this.#requests.get(effect.requestId)?.resolve();
-        this.#requests.delete(effect.requestId);
-        return;
+        return this.#requests.fulfil(effect.requestId);
       case 'reject':
-        return this.#reject(effect.requestId, effect.reason);
+        return this.#requests.reject(effect.requestId, effect.reason, this.#cause);
       case 'start-pause':
         return this.#after('pause', this.#limits.minPauseMs, { type: 'pause-elapsed' });
       case 'drain-sources':
+        this.#isSuspended = false;
         return sources.forEach((source) => source.drain());
       case 'resume-sources':
         this.#isSuspended = false;
         return sources.forEach((source) => source.resume());
       case 'fail-job':
-        return this.#options.onFailure(this.#tooManyFailures(effect.checkpointId, effect.reason));
+        return this.#failJob(effect.checkpointId, effect.reason);
       case 'finish-job':
         return this.#inBackground(() => this.#finish());
     }
@@ -242,7 +221,7 @@ export class CheckpointDriver {
     try {
       const enumerators = snapshotEnumerators(checkpointId); // invariant 1
       const times = { id: checkpointId, triggeredAt, alignedAt: triggeredAt, isUnaligned: false };
-      this.#taking = { ...times, enumerators, snapshots: [], reported: new Set() };
+      this.#taking = { ...times, enumerators, parts: [], reported: new Set() };
     } catch (error) {
       return onFailure(error);
     }
@@ -255,6 +234,12 @@ export class CheckpointDriver {
 
   #startTimeout(checkpointId: number): void {
     this.#after('timeout', this.#limits.timeoutMs, { type: 'timeout', checkpointId });
+  }
+
+  #extendTimeout(checkpointId: number): void {
+    const error = this.#errorOf(checkpointId, 'timeout');
+    this.#options.job.logger.warn('checkpoint takes long', { checkpointId, error: messageOf(error) });
+    this.#startTimeout(checkpointId);
   }
 
   #abort(checkpointId: number, reason: CheckpointFailureReason): void {
@@ -285,23 +270,21 @@ export class CheckpointDriver {
     const { job, jobId, commits, segments } = this.#options;
     const { checkpointing, clock, jobName, plan, metrics } = job;
     const checkpointId = taking.id;
-    const data: CheckpointData = {
-      checkpointId,
-      jobName,
-      jobId,
-      maxParallelism: plan.maxParallelism,
-      createdAt: clock.now(),
-      operators: this.#operators(taking.snapshots),
-      enumerators: taking.enumerators,
-      pendingCommits: commits.snapshot(checkpointId),
-    };
+    let data: CheckpointData;
     let written: number | undefined;
     try {
-      if (checkpointing !== undefined) {
-        const ofSegments = await segments.store();
-        this.#signal.throwIfAborted(); // invariant 3
-        written = ofSegments + (await checkpointing.storage.write(data));
-      }
+      const ofSegments = await segments.store(); // invariant 3: throws when the job has ended meanwhile
+      data = {
+        checkpointId,
+        jobName,
+        jobId,
+        maxParallelism: plan.maxParallelism,
+        createdAt: clock.now(),
+        operators: operatorCheckpoints(plan, taking.parts, segments),
+        enumerators: taking.enumerators,
+        pendingCommits: commits.snapshot(checkpointId),
+      };
+      if (checkpointing !== undefined) written = ofSegments + (await checkpointing.storage.write(data));
     } catch (error) {
       if (this.#signal.aborted) return;
       if (isFencedOff(error)) return this.#options.onFailure(error);
@@ -312,39 +295,24 @@ export class CheckpointDriver {
     commits.complete(checkpointId);
     if (plan.isBatch) this.#onlyCheckpoint = data;
     metrics.checkpointed(data.operators);
-    this.#reporter.completed(taking, written === undefined ? undefined : { written, state: sizeOf(data) });
+    this.#reporter.completed(
+      taking,
+      written === undefined ? undefined : { written, state: sizeOf(data.operators) },
+    );
     this.#dispatch({ type: 'written', checkpointId });
   }
 
-  #operators(snapshots: readonly OperatorSnapshot[]): OperatorCheckpoint[] {
-    const { job, segments } = this.#options;
-    const parts = new Map<string, Uint8Array[]>();
-    for (const { uid, subtaskIndex, bytes } of snapshots) {
-      let ofOperator = parts.get(uid);
-      if (ofOperator === undefined) parts.set(uid, (ofOperator = []));
-      ofOperator[subtaskIndex] = bytes;
-    }
-    return job.plan.vertices
-      .flatMap(({ nodes }) => nodes)
-      .map((node) => ({
-        uid: node.uid,
-        name: node.name,
-        type: typeOf(node),
-        maxParallelism: node.maxParallelism,
-        keyVersion: keyVersionOf(node),
-        subtasks: parts.get(node.uid) ?? [],
-        segments: segments.list(node.uid),
-      }));
-  }
-
   async #save(checkpointId: number, requestId: number): Promise<void> {
-    const target = this.#requests.get(requestId)?.target;
-    const { storage } = this.#options.job.checkpointing ?? {};
+    const target = this.#requests.targetOf(requestId);
+    const { job, pending } = this.#options;
+    const { storage } = job.checkpointing ?? {};
     if (target === undefined || storage === undefined) {
       throw new InvariantError('a savepoint has no place to go to, or to come from');
     }
     try {
-      await writeSavepoint(storage, checkpointId, target, this.#signal);
+      await pending.run(`a savepoint is being written to ${target.location}`, () =>
+        writeSavepoint(storage, checkpointId, target, this.#signal),
+      );
     } catch (error) {
       if (this.#signal.aborted) return;
       this.#cause = error;
@@ -397,10 +365,7 @@ export class CheckpointDriver {
   }
 
   #inBackground(work: () => Promise<void>): void {
-    const running = work()
-      .catch((error: unknown) => this.#options.onFailure(error))
-      .finally(() => this.#background.delete(running));
-    this.#background.add(running);
+    work().catch((error: unknown) => this.#options.onFailure(error));
   }
 
   #current(checkpointId: number): Taking {
@@ -414,56 +379,17 @@ export class CheckpointDriver {
 
   // Failures.
 
-  #reject(requestId: number, reason: CheckpointFailureReason): void {
-    const request = this.#requests.get(requestId);
-    this.#requests.delete(requestId);
-    if (request === undefined) return;
-    const { target, then } = request;
-    const what =
-      target === undefined ? 'The job was not stopped' : `There is no savepoint in ${target.location}`;
-    const why = reason === 'job-over' ? 'the job has ended' : messageOf(this.#cause).replace(/\.$/, '');
-    const next = reason === 'job-over' || then === 'drain' ? '' : ' The job goes on.';
-    request.reject(new CheckpointError(`${what}: ${why}.${next}`, { cause: this.#cause, retryable: true }));
-  }
-
   #errorOf(checkpointId: number, reason: CheckpointFailureReason): unknown {
     if (reason !== 'timeout') return this.#cause;
-    const reported = this.#taking?.reported;
-    const missing = this.#options.tasks.map(({ id }) => id).filter((id) => reported?.has(id) === false);
-    return new CheckpointError(
-      `Checkpoint ${checkpointId} was not complete within ${this.#limits.timeoutMs} ms: ` +
-        (missing.length === 0
-          ? `${this.#options.job.checkpointing?.storage.location} has not taken it yet. `
-          : `its barriers have not come through the tasks ${missing.join(', ')}. `) +
-        'Find what is slow, let barriers overtake (alignedTimeoutMs), or allow more time (timeoutMs).',
-      { retryable: true, details: { checkpointId } },
-    );
+    const { tasks, job } = this.#options;
+    const missing = tasks.map(({ id }) => id).filter((id) => this.#taking?.reported.has(id) === false);
+    return tookTooLong(checkpointId, this.#limits.timeoutMs, missing, job.checkpointing?.storage.location);
   }
 
-  #tooManyFailures(checkpointId: number, reason: CheckpointFailureReason): unknown {
+  #failJob(checkpointId: number, reason: CheckpointFailureReason): void {
     const cause = this.#cause ?? this.#errorOf(checkpointId, reason);
     const { tolerableFailures } = this.#limits;
-    if (reason === 'declined' && tolerableFailures === 0) return cause;
-    const inARow =
-      tolerableFailures === 0 ? '' : ` ${tolerableFailures + 1} checkpoints in a row have failed.`;
-    return new CheckpointError(`${messageOf(cause)}${inARow}`, {
-      cause,
-      retryable: true,
-      details: { checkpointId },
-    });
+    const isPlain = reason === 'declined' && tolerableFailures === 0;
+    this.#options.onFailure(isPlain ? cause : tooManyFailures(checkpointId, tolerableFailures, cause));
   }
-}
-
-/** Another process has taken the storage, and runs the job: this one must end, whatever is tolerable. */
-function isFencedOff(error: unknown): boolean {
-  return error instanceof CheckpointError && error.details['newerOwner'] !== undefined;
-}
-
-function sizeOf({ operators }: CheckpointData): number {
-  let bytes = 0;
-  for (const { subtasks, segments } of operators) {
-    for (const part of subtasks) bytes += part.byteLength;
-    for (const segment of segments) bytes += segment.bytes;
-  }
-  return bytes;
 }

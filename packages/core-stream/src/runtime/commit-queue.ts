@@ -127,12 +127,13 @@ export class CommitQueue {
     if (!this.#sinks.some((sink) => sink.uid === uid)) throw noCommitter(uid, count);
   }
 
-  async recover(): Promise<void> {
+  /** `writerStatesOf` gives what the restored checkpoint holds of a sink's writers. */
+  async recover(writerStatesOf: (uid: string) => readonly unknown[]): Promise<void> {
     for (const sink of this.#sinks) {
       const doing = 'recovering what earlier runs have prepared';
       try {
         const pending = this.#pending.get(sink.uid) ?? [];
-        await track(sink, doing, () => sink.committer.recover?.(pending));
+        await track(sink, doing, () => sink.committer.recover?.(pending, writerStatesOf(sink.uid)));
       } catch (error) {
         throw operatorError(error, atOf(sink), doing);
       }
@@ -240,17 +241,6 @@ async function closeCommitter(
   } catch (error) {
     onError(operatorError(error, atOf(sink), doing));
   }
-}
-
-/** Rejects when `signal` is aborted before `work` has settled. */
-function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new Error('it did not close in time, and was left alone'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    work.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
-  });
 }
 
 function noCommitter(uid: string, count: number): CheckpointError {

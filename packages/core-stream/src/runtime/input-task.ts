@@ -151,10 +151,10 @@ export class InputTask extends Task {
     return true;
   }
 
+  /** Not mail: a sink may be asked for room after each, and be full again. */
   overtake(checkpointId: number): void {
-    this.post(() => {
-      if (!this.#alignment.isOver(checkpointId)) this.#overtaking = checkpointId;
-    });
+    this.#overtaking = checkpointId;
+    this.listener.wake();
   }
 
   protected override endCheckpoint(checkpointId: number): void {

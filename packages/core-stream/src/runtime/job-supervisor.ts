@@ -161,6 +161,7 @@ export class JobSupervisor<A extends JobAttempt> {
       const facts = { at, attempt: this.#attempts, restartAfterMs: delayMs };
       const report = reportFailure(error, describer, facts);
       this.#exceptions = [...this.#exceptions, report].slice(-MAX_EXCEPTIONS);
+      this.#publishFailure(report, error);
     }
     this.#throwIfCancelled();
     if (delayMs === undefined) {
@@ -174,6 +175,13 @@ export class JobSupervisor<A extends JobAttempt> {
     publish('millrace:job:restart', { ...facts, at: clock.now(), error });
     const { signal } = this.#cancellation;
     await sleep(clock, delayMs, signal).catch(() => this.#throwIfCancelled()); // invariant 3
+  }
+
+  #publishFailure({ at, operator, subtask, record }: FailureReport, error: unknown): void {
+    if (operator === undefined) return;
+    const { jobName, jobId } = this.#current.snapshot();
+    const failed = { operatorName: operator, subtaskIndex: subtask ?? 0, record };
+    publish('millrace:operator:failure', { jobName, jobId, at, ...failed, error });
   }
 
   #decide(error: unknown): RestartDecision {

@@ -36,7 +36,7 @@ export function migratedRows(
       const keyGroup = keyGroupOf(key, maxParallelism);
       if (keyGroup < start || keyGroup >= end) continue;
       const id = rowId(key, namespace);
-      const text = Buffer.from(id).latin1Slice();
+      const text = Buffer.from(id).toString('latin1');
       if (seen.has(text)) throw collision(name, seen.get(text), old, key);
       seen.set(text, old);
       yield { key, namespace, data, id, keyGroup };

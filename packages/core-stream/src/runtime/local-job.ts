@@ -20,15 +20,15 @@ import type { SourceSplit } from '../connectors/source.js';
 import type { PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { AttemptStorage } from './attempt-storage.js';
-import { CheckpointDriver, type SavepointRequest } from './checkpoint-driver.js';
+import { CheckpointDriver } from './checkpoint-driver.js';
+import type { SavepointRequest } from './checkpoint-requests.js';
 import { NO_CHECKPOINTS } from './checkpoint-statistics.js';
 import { closeSink, CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
-import { messageOf } from './describe-value.js';
 import type { JobOptions } from './job-options.js';
 import type { AttemptSnapshot } from './job-result.js';
 import { loadStart, RestoredState } from './restored-state.js';
 import { SourceCoordinator } from './source-coordinator.js';
-import type { SourceSubtaskState, SourceTask } from './source-task.js';
+import type { SourceSubtaskState } from './source-task.js';
 import type { OperatorSnapshot, Task, TaskListener } from './task.js';
 import { buildTasks } from './task-builder.js';
 import { summarize } from './summarize.js';
@@ -46,13 +46,11 @@ export class LocalJob implements TaskListener {
   readonly #startedAt: number;
   #jobId = '';
   #tasks: readonly Task[] = [];
-  #sourceTasks: ReadonlyMap<string, readonly SourceTask[]> = new Map();
   readonly #sources = new Map<string, SourceCoordinator>();
   #commits = new CommitQueue([]);
   #checkpoints: CheckpointDriver | undefined;
   /** Asked for while the job was starting. */
   readonly #early: ((driver: CheckpointDriver | undefined) => void)[] = [];
-  #ownsStorage = false;
   #failure: { readonly error: unknown } | undefined;
   /** Everything is committed; mail that is still to be read (a notification) is read before the job ends. */
   #isFinished = false;
@@ -105,7 +103,6 @@ export class LocalJob implements TaskListener {
     const { signal } = this.#abort;
     const { jobId, checkpoint } = await loadStart(this.#options);
     signal.throwIfAborted();
-    this.#ownsStorage = true;
     this.#jobId = jobId;
     const restored = new RestoredState(checkpoint, this.#options.plan, this.#options.checkpointing);
     if (checkpoint !== undefined) this.#options.metrics.restored();
@@ -115,7 +112,7 @@ export class LocalJob implements TaskListener {
     for (const node of nodes) {
       if (!restored.hasOtherKeys(node)) segments.restore(node.uid, restored.segments(node.uid));
     }
-    await this.#createCommitters(nodes, checkpoint);
+    await this.#createCommitters(nodes, checkpoint, restored);
     signal.throwIfAborted();
     this.#createSources(nodes, restored);
     const { tasks, sourceTasks } = await buildTasks({
@@ -139,7 +136,6 @@ export class LocalJob implements TaskListener {
       sinkContext: (node) => this.#sinkContext(node),
     });
     this.#tasks = tasks;
-    this.#sourceTasks = sourceTasks;
     alignSources(nodes, sourceTasks);
     for (const [uid, source] of this.#sources) {
       source.start(
@@ -164,6 +160,7 @@ export class LocalJob implements TaskListener {
         })),
       commits: this.#commits,
       segments,
+      pending: this.pending,
       signal: this.#abort.signal,
       onFailure: (error) => this.onFailure(error),
       onFinished: () => {
@@ -184,7 +181,11 @@ export class LocalJob implements TaskListener {
     });
   }
 
-  async #createCommitters(nodes: readonly PlanNode[], checkpoint: CheckpointData | undefined): Promise<void> {
+  async #createCommitters(
+    nodes: readonly PlanNode[],
+    checkpoint: CheckpointData | undefined,
+    restored: RestoredState,
+  ): Promise<void> {
     const sinks: SinkCommitter[] = [];
     this.#commits = new CommitQueue(sinks);
     for (const node of nodes) {
@@ -199,7 +200,7 @@ export class LocalJob implements TaskListener {
       this.#abort.signal.throwIfAborted();
     }
     for (const { uid, requests } of checkpoint?.pendingCommits ?? []) this.#commits.add(uid, requests);
-    await this.#commits.recover();
+    await this.#commits.recover((uid) => restored.writerStates(uid));
   }
 
   #createSources(nodes: readonly PlanNode[], restored: RestoredState): void {
@@ -311,7 +312,10 @@ export class LocalJob implements TaskListener {
         if (driver !== undefined) driver.request(request).then(resolve, reject);
         else
           reject(
-            new CheckpointError('The job has ended before a checkpoint could be taken.', { retryable: true }),
+            new CheckpointError(
+              'The job has ended, or is being restarted, before a checkpoint could be taken.',
+              { retryable: true },
+            ),
           );
       };
       if (this.#checkpoints !== undefined || this.#hasFailed()) ask(this.#checkpoints);

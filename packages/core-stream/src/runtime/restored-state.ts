@@ -37,12 +37,7 @@ export async function loadStart(options: JobOptions): Promise<JobStart> {
   if (checkpointing === undefined) return { jobId: candidate.jobId, checkpoint: undefined };
   const { storage } = checkpointing;
   const lineage = await storage.claim(candidate);
-  try {
-    return { jobId: lineage.jobId, checkpoint: await loadCheckpoint(options, checkpointing, lineage) };
-  } catch (error) {
-    await storage.release?.();
-    throw error;
-  }
+  return { jobId: lineage.jobId, checkpoint: await loadCheckpoint(options, checkpointing, lineage) };
 }
 
 async function loadCheckpoint(
@@ -113,6 +108,14 @@ export class RestoredState {
 
   operatorStates(uid: string): readonly Uint8Array[] | undefined {
     return this.#operators.get(uid)?.subtasks;
+  }
+
+  /** The states of a sink's writers, of all subtasks. */
+  writerStates(uid: string): readonly unknown[] {
+    const subtasks = this.operatorStates(uid) ?? [];
+    return subtasks.flatMap(
+      (bytes) => ((decodeState(bytes) as SubtaskState).state as readonly unknown[] | undefined) ?? [],
+    );
   }
 
   /** The rows of an operator's key groups; `undefined` where the checkpoint has none. */

@@ -126,6 +126,8 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
   #isSuspended = false;
   /** Asked to end as if its input had. */
   #isDrained = false;
+  /** The newest checkpoint that was aborted: its trigger may be mail that was not read yet. */
+  #abortedId = 0;
   #hasSplits: boolean;
   #cancelTick: (() => void) | undefined;
   readonly #freeTime: FreeTime;
@@ -237,8 +239,14 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
   triggerCheckpoint(checkpointId: number, suspend = false): void {
     this.post(() => {
       this.#isSuspended ||= suspend;
-      this.snapshot(checkpointId);
+      if (checkpointId > this.#abortedId) this.snapshot(checkpointId);
     });
+  }
+
+  /** At once: a task that is slow does not take one checkpoint after the other that nobody waits for any more. */
+  override abortCheckpoint(checkpointId: number): void {
+    this.#abortedId = checkpointId;
+    super.abortCheckpoint(checkpointId);
   }
 
   /** Nothing: nothing is upstream, and a trigger is mail, which needs no room. */

@@ -240,7 +240,8 @@ class SubtaskBuilder {
       watermark,
       scope,
     );
-    this.#options.metrics.addOperator(group, { metrics, operator });
+    rows.release();
+    this.#options.metrics.addOperator(group, { metrics, operator, rows });
     if (operator.fused?.kind === 'map') metrics.out = metrics.in;
     this.#operators.push({
       name: node.name,

@@ -131,6 +131,7 @@ export abstract class Task implements CheckpointableTask {
   }
 
   #step(): boolean {
+    if (this.lookForBarriers()) return true;
     const mail = this.#mailbox.shift();
     if (mail !== undefined) {
       mail();
@@ -138,7 +139,6 @@ export abstract class Task implements CheckpointableTask {
       this.#awaitBackPressure();
       return true;
     }
-    if (this.lookForBarriers()) return true;
     if (!this.#hasRoom) {
       this.#times.waits('back-pressured');
       return false;

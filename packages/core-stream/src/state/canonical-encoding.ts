@@ -256,6 +256,16 @@ export function encodeState(value: unknown): Buffer {
   return writer.bytes.subarray(0, writer.length);
 }
 
+let pairScratch = new Writer(1024, true);
+
+/** The bytes of the key `[first, second]`, or `[first]`, also as a view, which only the next call of this function overwrites. */
+export function encodeKeyPair(first: unknown, second: unknown): Buffer {
+  if (pairScratch.bytes.length > 1 << 20) pairScratch = new Writer(1024, true);
+  pairScratch.length = 0;
+  pairScratch.write(second === undefined ? [first] : [first, second]);
+  return pairScratch.bytes.subarray(0, pairScratch.length);
+}
+
 let stateScratch = new Writer(4096, false);
 
 /** As `encodeState`, for many values one after the other. The result is a view that the next call overwrites. */

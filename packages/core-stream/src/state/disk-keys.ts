@@ -30,7 +30,10 @@ export function rowKey(table: number, keyGroup: number, id: Uint8Array): Buffer 
   writePrefix(key, ROW, table, keyGroup);
   if (isLong) {
     key[ROW_PREFIX] = HASHED;
-    createHash('sha256').update(id).digest().copy(key, ROW_PREFIX + 1);
+    createHash('sha256')
+      .update(id)
+      .digest()
+      .copy(key, ROW_PREFIX + 1);
   } else key.set(id, ROW_PREFIX);
   return key;
 }

@@ -24,6 +24,7 @@ import { decodeState } from './canonical-decoding.js';
 import { encodeState } from './canonical-encoding.js';
 import {
   afterPrefix,
+  countKey,
   factKey,
   firstRowKey,
   idOf,
@@ -66,6 +67,12 @@ export interface DiskWriter {
   undoCount: number;
 }
 
+interface StoredTables {
+  readonly tables: readonly (readonly [string, number])[];
+  /** Numbers are used once. */
+  readonly next: number;
+}
+
 /** The checkpoint that a value was written after (6 bytes), then 1 and length and bytes of its id, or 0; then the data. */
 const HEADER = 7;
 /** An undo record: length of the key, key, then 1 and the old value, or 0. */
@@ -78,7 +85,9 @@ const NO_SYNC = 0x10000 as TransactionFlags;
 export class DiskStore {
   readonly directory: string;
   readonly #db: RootDatabase<Buffer, Buffer>;
+  /** By operator and name. */
   readonly #tables: Map<string, number>;
+  #nextTable: number;
   #writers = 0;
 
   constructor(directory: string) {
@@ -90,7 +99,9 @@ export class DiskStore {
       noSync: true,
       noMemInit: true,
     });
-    this.#tables = new Map((this.fact('tables') as readonly (readonly [string, number])[] | undefined) ?? []);
+    const known = this.fact('tables') as StoredTables | undefined;
+    this.#tables = new Map(known?.tables);
+    this.#nextTable = known?.next ?? 0;
   }
 
   /** Plain data about the store. */
@@ -105,19 +116,24 @@ export class DiskStore {
 
   /** The number of an operator's table; a new one where it has none. */
   table(uid: string, table: string): number {
-    const name = encodeName(uid, table);
+    const name = nameOf(uid, table);
     let number = this.#tables.get(name);
     if (number === undefined) {
-      number = this.#tables.size;
+      number = this.#nextTable++;
       this.#tables.set(name, number);
-      this.setFact('tables', [...this.#tables]);
+      this.#storeTables();
     }
     return number;
   }
 
+  #storeTables(): void {
+    const tables: StoredTables = { tables: [...this.#tables], next: this.#nextTable };
+    this.setFact('tables', tables);
+  }
+
   /** An operator's tables. */
   tablesOf(uid: string): readonly string[] {
-    const prefix = encodeName(uid, '');
+    const prefix = nameOf(uid, '');
     return [...this.#tables.keys()]
       .filter((name) => name.startsWith(prefix))
       .map((name) => name.slice(prefix.length));
@@ -194,7 +210,11 @@ export class DiskStore {
   }
 
   /** Removes a table for good: it cannot be taken back. */
-  drop(table: number): void {
+  drop(uid: string, name: string): void {
+    const table = this.table(uid, name);
+    this.#tables.delete(nameOf(uid, name));
+    this.#storeTables();
+    this.#removeRange(countKey(table, 0), afterPrefix(countKey(table, 0).subarray(0, 3)));
     this.#removeRange(firstRowKey(table, 0), afterPrefix(firstRowKey(table, 0).subarray(0, 3)));
   }
 
@@ -305,7 +325,7 @@ export function encodeCount(count: number): Buffer {
   return bytes;
 }
 
-function encodeName(uid: string, table: string): string {
+function nameOf(uid: string, table: string): string {
   return `${uid.length}:${uid}${table}`;
 }
 

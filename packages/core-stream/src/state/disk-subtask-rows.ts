@@ -9,7 +9,7 @@ import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError, InvariantError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
 import { DiskRows, type DiskRowsOptions } from './disk-rows.js';
-import type { DiskFill } from './disk-fill.js';
+import { fillTable } from './disk-fill.js';
 import type { RowChange } from './disk-store.js';
 import type { KeyedRowFormat, KeyedRows } from './keyed-rows.js';
 import { decodeRowId, type Row, type RowSink, type StoredRow } from './rows.js';
@@ -22,7 +22,6 @@ export interface DiskSubtaskRowsOptions extends SubtaskRowsOptions, Omit<DiskRow
   readonly uid: string;
   /** Tables that the store has as the restored checkpoint has them. */
   readonly known: ReadonlySet<string>;
-  readonly fill: DiskFill;
 }
 
 export class DiskSubtaskRows extends SubtaskRows {
@@ -36,6 +35,10 @@ export class DiskSubtaskRows extends SubtaskRows {
   constructor(options: DiskSubtaskRowsOptions) {
     super(options);
     this.#options = options;
+  }
+
+  get uid(): string {
+    return this.#options.uid;
   }
 
   /** Tables of keyed rows that the operator has asked for. */
@@ -54,26 +57,56 @@ export class DiskSubtaskRows extends SubtaskRows {
   override keyed<R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> {
     const { table: name } = format;
     if (this.#tables.has(name)) throw new InvariantError(`Rows '${name}' are asked for twice`);
-    const { uid, store, known, fill, restored } = this.#options;
+    const { uid, store, known, restored, writer, isRewriting } = this.#options;
     const table = store.table(uid, name);
-    if (!known.has(name) && restored !== undefined) fill.rows(table, restored.entries(name), this.#options);
+    if (!known.has(name) && restored !== undefined) {
+      fillTable(store, table, restored.entries(name), isRewriting === true ? writer : undefined);
+    }
     const rows = new DiskRows(format, { ...this.#options, table });
     this.#tables.set(name, rows as unknown as DiskRows<Row>);
     this.#numbers.set(table, name);
     return rows;
   }
 
+  *#stored(name: string): Iterable<StoredRow> {
+    const { uid, store, keyGroups } = this.#options;
+    const table = store.table(uid, name);
+    let after: Buffer | undefined;
+    for (;;) {
+      const part = store.scan(table, keyGroups, { limit: READ_TOGETHER, after });
+      for (const { id, data } of part) yield { ...decodeRowId(id), data: decodeState(data) };
+      after = part.at(-1)?.key;
+      if (part.length < READ_TOGETHER) return;
+    }
+  }
+
   override snapshot(checkpointId: number): SegmentContent | undefined | Promise<SegmentContent | undefined> {
-    const { writer, store, maxParallelism } = this.#options;
-    if (this.#tables.size === 0 || writer === undefined) return super.snapshot(checkpointId);
-    const builder = new SegmentBuilder(maxParallelism);
-    this.snapshotTo(builder);
-    for (const rows of this.#tables.values()) rows.flushAll();
-    const changes = store.changes(writer, checkpointId, READ_TOGETHER); // invariant 1
+    const changes = this.#takeChanges(checkpointId);
+    if (changes === undefined) return super.snapshot(checkpointId);
+    const builder = new SegmentBuilder(this.#options.maxParallelism);
+    super.snapshotTo(builder);
     const building = this.#build(builder, changes).finally(() => this.#pending.delete(building));
     building.catch(() => undefined); // who has asked for it is told
     this.#pending.add(building);
     return building;
+  }
+
+  override snapshotTo(sink: RowSink): void {
+    super.snapshotTo(sink);
+    const changes = this.#takeChanges((this.#options.writer?.checkpointId ?? 0) + 1);
+    for (const part of changes ?? []) {
+      for (const { table, id, data } of part) {
+        sink.add(this.#numbers.get(table)!, decodeRowId(id).key, id, data);
+      }
+    }
+  }
+
+  /** What keyed rows have changed; `undefined` where there are none, or nothing is stored. */
+  #takeChanges(checkpointId: number): Generator<readonly RowChange[]> | undefined {
+    const { writer, store } = this.#options;
+    if (this.#tables.size === 0 || writer === undefined) return undefined;
+    for (const rows of this.#tables.values()) rows.flushAll();
+    return store.changes(writer, checkpointId, READ_TOGETHER); // invariant 1
   }
 
   async #build(

@@ -148,7 +148,8 @@ export class KeyTable implements StateSlots {
 
   #vacate(identity: unknown, record: KeyRecord, slot: number): void {
     record.set(slot, VACANT);
-    if (record.isVacant) this.records.remove(identity, record); // invariant 1
+    if (record.isVacant)
+      this.records.remove(identity, record); // invariant 1
     else this.records.changed(record); // invariant 2
   }
 
@@ -158,7 +159,8 @@ export class KeyTable implements StateSlots {
     const record = this.#current;
     const isNew = record.isVacant;
     record.set(slot, content);
-    if (isNew) this.records.add(this.#identity, record); // invariant 1
+    if (isNew)
+      this.records.add(this.#identity, record); // invariant 1
     else this.records.changed(record); // invariant 2
   }
 }

@@ -56,7 +56,7 @@ interface RegisteredState {
   readonly hasTtl: boolean;
   readonly slot: number;
   readonly isRestored: boolean;
-  /** Of the contents, except for those in `ofOtherVersion`. */
+  /** Of the contents, except for those in `ofOtherVersion`, which are newer: other subtasks had asked for the state. */
   version: number;
   /** Contents that the program has not asked for since they were restored (invariant 5). */
   ofOtherVersion: Map<KeyRecord, number> | undefined;
@@ -87,7 +87,8 @@ export class KeyedState implements KeyedStateBackend {
   constructor(keyedRows: MakeKeyedRows, restored: readonly KeyedStateSnapshot[] = [], time?: StateTime) {
     this.#time = time;
     for (const info of restored.flat()) {
-      if (!this.#states.has(info.name)) this.#register(info, true);
+      const state = this.#states.get(info.name) ?? this.#register(info, true);
+      if (info.version < state.version) state.version = info.version;
     }
     const format: KeyedRowFormat<KeyRecord> = {
       table: KEYED_STATE_TABLE,
@@ -237,7 +238,7 @@ export class KeyedState implements KeyedStateBackend {
     for (const record of this.#table.records.values()) {
       const content = record.get(slot);
       if (content === VACANT) continue;
-      const migrate = migrationOf(schema, ofOtherVersion?.get(record) ?? version, `State '${name}'`);
+      const migrate = migrationOf(schema, state.ofOtherVersion?.get(record) ?? version, `State '${name}'`);
       if (migrate === undefined) continue;
       record.set(slot, migrateContent(state, content, migrate));
       this.#table.records.changed(record);

@@ -10,7 +10,7 @@
  * 2. A row that is new and removed between two snapshots is in neither.
  * 3. Without a storage nothing is remembered.
  */
-import { encodeKey, encodeStateView } from './canonical-encoding.js';
+import { encodeKeyPair, encodeStateView } from './canonical-encoding.js';
 import { decodeState } from './canonical-decoding.js';
 
 /** What is stored under one key, or under one key and a namespace of it: a window, for example. */
@@ -111,7 +111,7 @@ export class RowTracker<R extends Row> {
       const isGone = this.#format.isGone(row);
       if (isGone && !row.isStored) continue; // invariant 2
       row.isStored = !isGone;
-      const id = rowId(row.key, this.#format.namespaceOf?.(row));
+      const id = encodeKeyPair(row.key, this.#format.namespaceOf?.(row));
       sink.add(table, row.key, id, isGone ? undefined : encodeStateView(this.#format.dataOf(row)));
     }
   }
@@ -125,7 +125,7 @@ export class RowTracker<R extends Row> {
 
 /** Names a row within its table: the key's canonical bytes, then the namespace's. */
 export function rowId(key: unknown, namespace: unknown): Uint8Array {
-  return Uint8Array.from(encodeKey(namespace === undefined ? [key] : [key, namespace]));
+  return Uint8Array.from(encodeKeyPair(key, namespace));
 }
 
 /** @returns key and namespace of what `rowId` made */

@@ -3,8 +3,8 @@ import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 
 /**
  * How long state is kept after it was last written (or read): its time to live. List elements and map entries age one by
- * one. State is expired as soon as `ttlMs` have passed, and is removed then when it is read, bit by bit while other state
- * is written, and at the latest by the next checkpoint.
+ * one. State is expired as soon as `ttlMs` have passed, and is removed then when it is read, and bit by bit while other
+ * state is written and at checkpoints.
  */
 export interface StateTtlConfig {
   /** Milliseconds. */

@@ -10,7 +10,11 @@ import { checkTtl, type StateTtlConfig } from './state-ttl.js';
 
 /** One value per key. */
 export interface ValueState<T> {
-  /** The current key's value; the descriptor's default, or `undefined`, where none was set. */
+  /**
+   * The current key's value; the descriptor's default, or `undefined`, where none was set. An object may be changed in place
+   * until the function returns: the next checkpoint stores it as it is then. What the function keeps and changes later,
+   * without asking for it again, may be missing from checkpoints. So it is with all state.
+   */
   value(): T | undefined;
   update(value: T): void;
   clear(): void;

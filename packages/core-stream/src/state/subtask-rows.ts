@@ -27,14 +27,23 @@ export type RowAccess = Pick<
 export class SubtaskRows {
   readonly #options: SubtaskRowsOptions;
   readonly #trackers = new Map<string, RowTracker<Row>>();
+  readonly #keyed: { readonly size: number }[] = [];
+  #restored: RestoredRows | undefined;
 
   constructor(options: SubtaskRowsOptions) {
     this.#options = options;
+    this.#restored = options.restored;
+  }
+
+  /** Gives up what was restored: the operator has been made, and has taken it over. */
+  release(): void {
+    this.#restored = undefined;
   }
 
   /** The tracker of one table; each table has one. */
   track<R extends Row>(format: RowFormat<R>): RowTracker<R> {
-    if (this.#trackers.has(format.table)) throw new InvariantError(`Rows '${format.table}' are tracked twice`);
+    if (this.#trackers.has(format.table))
+      throw new InvariantError(`Rows '${format.table}' are tracked twice`);
     const { isEnabled, isRewriting } = this.#options;
     const tracker = new RowTracker<R>(format, isEnabled, isRewriting);
     this.#trackers.set(format.table, tracker as unknown as RowTracker<Row>);
@@ -43,7 +52,7 @@ export class SubtaskRows {
 
   /** What the restored checkpoint holds of a table, for this subtask's key groups. */
   restored(table: string): Iterable<StoredRow> {
-    return this.#options.restored?.rows(table) ?? [];
+    return this.#restored?.rows(table) ?? [];
   }
 
   /** Rows by key, with the restored ones in them. */
@@ -52,7 +61,11 @@ export class SubtaskRows {
   }
 
   get access(): RowAccess {
-    const keyedRows = <R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> => this.keyed(format);
+    const keyedRows = <R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> => {
+      const rows = this.keyed(format);
+      this.#keyed.push(rows);
+      return rows;
+    };
     return {
       trackRows: (format) => this.track(format),
       restoredRows: (table) => this.restored(table),
@@ -60,6 +73,11 @@ export class SubtaskRows {
       createKeyedState: (restored, time) => new KeyedState(keyedRows, restored, time),
       isStateOnDisk: this.isOnDisk,
     };
+  }
+
+  /** How many rows there are that are found by their key; `undefined` where the operator has no such rows. */
+  get keyedSize(): number | undefined {
+    return this.#keyed.length === 0 ? undefined : this.#keyed.reduce((sum, { size }) => sum + size, 0);
   }
 
   protected get isOnDisk(): boolean {

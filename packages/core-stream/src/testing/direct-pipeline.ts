@@ -252,7 +252,7 @@ export class DirectPipeline {
     const keyGroups = keyGroupRangeOf(subtask.index, parallelism, maxParallelism);
     const stored = this.#options.restored?.rows;
     subtask.rows = new SubtaskRows({
-      isEnabled: !isBatch,
+      isEnabled: true,
       maxParallelism,
       restored: stored && restoredRows(stored, uid, keyGroups, maxParallelism),
     });

@@ -50,11 +50,7 @@ export abstract class OperatorHarness<R> {
   readonly #output = new HarnessOutput<R>();
 
   /** For the package's own use: `OperatorHarness.of` and `OperatorHarness.ofTwo` make harnesses. */
-  protected constructor(
-    inputs: readonly StreamNode[],
-    result: DataStream<R>,
-    options: HarnessOptions,
-  ) {
+  protected constructor(inputs: readonly StreamNode[], result: DataStream<R>, options: HarnessOptions) {
     this.clock = options.clock ?? new ManualClock();
     this.#inputs = inputs;
     result.sinkTo(new CollectingSink<R>());
@@ -84,11 +80,7 @@ export abstract class OperatorHarness<R> {
   ): Promise<OneInputHarness<T, R>> {
     const env = StreamExecutionEnvironment.getExecutionEnvironment();
     const input = createInput<T>(env, 'Input');
-    const harness = new OneInputHarness<T, R>(
-      input.scope.graph.nodes.slice(),
-      build(input),
-      options,
-    );
+    const harness = new OneInputHarness<T, R>(input.scope.graph.nodes.slice(), build(input), options);
     await harness.pipeline.open();
     return harness;
   }
@@ -104,11 +96,7 @@ export abstract class OperatorHarness<R> {
     const env = StreamExecutionEnvironment.getExecutionEnvironment();
     const left = createInput<A>(env, 'Left');
     const right = createInput<B>(env, 'Right');
-    const harness = new TwoInputHarness<A, B, R>(
-      left.scope.graph.nodes.slice(),
-      build(left, right),
-      options,
-    );
+    const harness = new TwoInputHarness<A, B, R>(left.scope.graph.nodes.slice(), build(left, right), options);
     await harness.pipeline.open();
     return harness;
   }
@@ -198,11 +186,7 @@ export abstract class OperatorHarness<R> {
 export class OneInputHarness<T, R> extends OperatorHarness<R> {
   readonly #input: StreamNode;
 
-  constructor(
-    inputs: readonly StreamNode[],
-    result: DataStream<R>,
-    options: HarnessOptions,
-  ) {
+  constructor(inputs: readonly StreamNode[], result: DataStream<R>, options: HarnessOptions) {
     super(inputs, result, options);
     this.#input = inputs[0]!;
   }
@@ -218,11 +202,7 @@ export class TwoInputHarness<A, B, R> extends OperatorHarness<R> {
   readonly #left: StreamNode;
   readonly #right: StreamNode;
 
-  constructor(
-    inputs: readonly StreamNode[],
-    result: DataStream<R>,
-    options: HarnessOptions,
-  ) {
+  constructor(inputs: readonly StreamNode[], result: DataStream<R>, options: HarnessOptions) {
     super(inputs, result, options);
     this.#left = inputs[0]!;
     this.#right = inputs[1]!;

@@ -16,8 +16,17 @@ import { keyIdentity } from '../state/canonical-encoding.js';
 import { Row, type RowTracker } from '../state/rows.js';
 import type { RowAccess } from '../state/subtask-rows.js';
 
-/** There may be millions: what can be told from the key is not kept. */
-class Timer extends Row {
+/** There may be millions: what can be told from the key or from the place is not kept. */
+class Timer {
+  readonly key: unknown;
+
+  constructor(key: unknown) {
+    this.key = key;
+  }
+}
+
+/** Where timers are stored. */
+class TimerRow extends Row implements Timer {
   readonly key: unknown;
   readonly timestamp: number;
 
@@ -25,10 +34,6 @@ class Timer extends Row {
     super();
     this.key = key;
     this.timestamp = timestamp;
-  }
-
-  is(identity: unknown): boolean {
-    return isSame(keyIdentity(this.key), identity);
   }
 }
 
@@ -44,20 +49,22 @@ export class TimerQueue {
   /** A binary min-heap of the timestamps: each that has a bucket, and stale ones whose timers were deleted. */
   readonly #heap: number[] = [];
 
-  readonly #tracker: RowTracker<Timer> | undefined;
+  /** Where timers are stored: then all of them are rows. */
+  readonly #tracker: RowTracker<TimerRow> | undefined;
 
   /** Stored in `table`, which may hold timers that are to go on; without a table they are not stored. */
   constructor(table?: string, rows?: Pick<RowAccess, 'trackRows' | 'restoredRows'>) {
     if (table === undefined || rows === undefined) return;
-    this.#tracker = rows.trackRows<Timer>({
+    const tracker = rows.trackRows<TimerRow>({
       table,
       namespaceOf: ({ timestamp }) => timestamp,
       isGone: (timer) => !this.#holds(timer),
       dataOf: () => null,
     });
+    if (tracker.isEnabled) this.#tracker = tracker;
     for (const { key, namespace } of rows.restoredRows(table)) {
       const timer = this.#insert(namespace as number, key, keyIdentity(key));
-      if (timer !== undefined) this.#tracker.restored(timer);
+      if (timer instanceof TimerRow) tracker.restored(timer);
     }
   }
 
@@ -74,21 +81,29 @@ export class TimerQueue {
   /** `identity` is the key's, where the caller knows it. */
   register(timestamp: number, key: unknown, identity: unknown = keyIdentity(key)): void {
     const timer = this.#insert(timestamp, key, identity);
-    if (timer !== undefined) this.#tracker?.changed(timer);
+    if (timer instanceof TimerRow) this.#tracker!.changed(timer);
+  }
+
+  #removed(timer: Timer): void {
+    if (timer instanceof TimerRow) this.#tracker!.removed(timer);
+  }
+
+  #make(timestamp: number, key: unknown): Timer {
+    return this.#tracker === undefined ? new Timer(key) : new TimerRow(key, timestamp);
   }
 
   /** `undefined` where there is one. */
   #insert(timestamp: number, key: unknown, identity: unknown): Timer | undefined {
     const bucket = this.#buckets.get(timestamp);
     if (bucket === undefined) {
-      const timer = new Timer(key, timestamp);
+      const timer = this.#make(timestamp, key);
       this.#buckets.set(timestamp, timer);
       this.#push(timestamp);
       return timer;
     }
-    if (bucket instanceof Timer) {
-      if (bucket.is(identity)) return undefined;
-      const timer = new Timer(key, timestamp);
+    if (!(bucket instanceof Map)) {
+      if (isOf(bucket, identity)) return undefined;
+      const timer = this.#make(timestamp, key);
       this.#buckets.set(
         timestamp,
         new Map([
@@ -99,12 +114,12 @@ export class TimerQueue {
       return timer;
     }
     if (bucket.has(identity)) return undefined;
-    const timer = new Timer(key, timestamp);
+    const timer = this.#make(timestamp, key);
     bucket.set(identity, timer);
     return timer;
   }
 
-  #holds(timer: Timer): boolean {
+  #holds(timer: TimerRow): boolean {
     const bucket = this.#buckets.get(timer.timestamp);
     return bucket === timer || (bucket instanceof Map && bucket.get(keyIdentity(timer.key)) === timer);
   }
@@ -112,16 +127,16 @@ export class TimerQueue {
   delete(timestamp: number, key: unknown, identity: unknown = keyIdentity(key)): void {
     const bucket = this.#buckets.get(timestamp);
     if (bucket === undefined) return;
-    if (bucket instanceof Timer) {
-      if (!bucket.is(identity)) return;
+    if (!(bucket instanceof Map)) {
+      if (!isOf(bucket, identity)) return;
       this.#buckets.delete(timestamp);
-      this.#tracker?.removed(bucket);
+      this.#removed(bucket);
     } else {
       const timer = bucket.get(identity);
       if (timer === undefined) return;
       bucket.delete(identity);
       if (bucket.size === 0) this.#buckets.delete(timestamp);
-      this.#tracker?.removed(timer);
+      this.#removed(timer);
     }
     if (!this.#buckets.has(timestamp)) this.#removeStale();
   }
@@ -132,7 +147,7 @@ export class TimerQueue {
     this.#buckets.clear();
     this.#heap.length = 0;
     for (const bucket of buckets) {
-      for (const timer of bucket instanceof Timer ? [bucket] : bucket.values()) this.#tracker?.removed(timer);
+      for (const timer of bucket instanceof Map ? bucket.values() : [bucket]) this.#removed(timer);
     }
   }
 
@@ -142,10 +157,10 @@ export class TimerQueue {
       const bucket = this.#buckets.get(timestamp);
       if (bucket === undefined) this.#pop();
       else if (timestamp > time) return;
-      else if (bucket instanceof Timer) {
+      else if (!(bucket instanceof Map)) {
         this.#buckets.delete(timestamp); // invariant 3: removed before it fires, so that it may be registered anew
         this.#pop();
-        this.#tracker?.removed(bucket);
+        this.#removed(bucket);
         fire(timestamp, bucket.key);
       } else this.#fireAll(timestamp, bucket, fire);
     }
@@ -158,7 +173,7 @@ export class TimerQueue {
   ): void {
     for (const [identity, timer] of bucket) {
       bucket.delete(identity); // invariant 3
-      this.#tracker?.removed(timer);
+      this.#removed(timer);
       fire(timestamp, timer.key);
       if (this.#heap[0]! < timestamp) break; // invariant 2: an earlier one has been registered
     }
@@ -205,7 +220,8 @@ export class TimerQueue {
   }
 }
 
-/** As in a `Map`. */
-function isSame(a: unknown, b: unknown): boolean {
-  return a === b || (a !== a && b !== b);
+/** Whether it is the timer of the key with that identity, compared as in a `Map`. */
+function isOf({ key }: Timer, identity: unknown): boolean {
+  const own = keyIdentity(key);
+  return own === identity || (own !== own && identity !== identity);
 }

@@ -54,7 +54,9 @@ export class WindowTimers<T> {
 
   /** All timers in the order in which they would be taken. */
   inOrder(): WindowTimer<T>[] {
-    return this.#heap.filter(({ order }) => !this.#cancelled.has(order)).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    return this.#heap
+      .filter(({ order }) => !this.#cancelled.has(order))
+      .sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   clear(): void {

@@ -370,6 +370,6 @@ describe('the state of a batch job', () => {
 });
 
 function stateIn(checkpoint: CheckpointData, uid: string): unknown {
-  const blob = checkpoint.operators.find((operator) => operator.uid === uid)!;
-  return (decodeState(blob.bytes) as { state: unknown }).state;
+  const { subtasks, segments } = checkpoint.operators.find((operator) => operator.uid === uid)!;
+  return [segments, (decodeState(subtasks[0]!) as { state: unknown }).state];
 }

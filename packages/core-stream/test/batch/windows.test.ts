@@ -39,7 +39,10 @@ async function run(text: string, build: (stream: DataStream<Event>) => DataStrea
   const sink = new CollectingSink<string>();
   build(env.fromSource(new ScriptedSource([script]), strategy, 'events')).sinkTo(sink);
   const result = await env.execute('job');
-  const stored = storage.checkpoints[0]!.operators.map(({ bytes }) => decodeState(bytes));
+  const stored = storage.checkpoints[0]!.operators.map(({ subtasks, segments }) => [
+    segments,
+    subtasks.map((bytes) => decodeState(bytes)),
+  ]);
   return {
     values: sink.values,
     dropped: result.operators.map((operator) => operator.lateRecordsDropped),

@@ -42,7 +42,8 @@ class World {
   #areDraining = false;
   /** The newest durable checkpoint was triggered after everything had ended, or suspends. */
   #hasLast = false;
-  #isLast = false;
+  #isFinal = false;
+  #isSuspending = false;
   outcome: 'finished' | 'failed' | undefined;
 
   constructor(settings: Settings) {
@@ -106,7 +107,10 @@ class World {
   ask(then: CheckpointRequest['then'], saves: boolean): void {
     const request = { id: this.#requests++, then, saves };
     this.#open.set(request.id, request);
-    if (!this.isOver) this.#areDraining ||= then === 'drain';
+    if (then === 'drain') {
+      this.#areDraining = true;
+      this.#hasLast = false;
+    }
     this.#decide({ type: 'requested', request });
   }
 
@@ -136,7 +140,6 @@ class World {
         break;
       case 'task-ended':
         this.#ended.add(event.task);
-        this.#hasLast = false;
         break;
       case 'acknowledged':
         current?.acknowledged.add(event.task);
@@ -179,7 +182,8 @@ class World {
         if (this.#current !== undefined) expect(this.#current.step).toBe('durable');
         expect(id).toBe(this.#lastId + 1);
         this.#lastId = id;
-        this.#isLast = this.#ended.size === TASKS.length || effect.suspends;
+        this.#isFinal = this.#ended.size === TASKS.length;
+        this.#isSuspending = effect.suspends;
         this.#areSuspended ||= effect.suspends;
         this.#current = { id, acknowledged: new Set(), step: 'aligning' };
         break;
@@ -195,7 +199,7 @@ class World {
         break;
       case 'notify-complete':
         expect(this.#durable.has(effect.checkpointId)).toBe(true); // invariant 2
-        if (this.#isLast) this.#hasLast = true;
+        if (this.#isFinal || (this.#isSuspending && !this.#areDraining)) this.#hasLast = true;
         break;
       case 'commit':
         expect(this.#durable.has(effect.checkpointId)).toBe(true); // invariant 2

@@ -373,6 +373,74 @@ describe('what is asked for', () => {
     ]);
   });
 
+  it('coordinator invariant 7: stays suspended when another request fails meanwhile', () => {
+    const suspended = [request(1, 'suspend', false), ...acknowledge(5), written(5)];
+    const { effects } = play(initial().state, [
+      ...suspended,
+      request(2, 'suspend'),
+      of('timeout', 6),
+      committed(5),
+    ]);
+    expect(effects.slice(-4)).toEqual([
+      'trigger 6 suspends',
+      'abort 6 timeout',
+      'reject 2 timeout',
+      'finish-job',
+    ]);
+  });
+
+  it('coordinator invariant 7: is done also where tasks had come to their end and others had not', () => {
+    const suspended = [request(1, 'suspend', false), ...acknowledge(5), written(5)];
+    const { effects } = play(initial().state, [...suspended, ended[0]!, committed(5)]);
+    expect(effects.slice(-2)).toEqual(['fulfil 1 5', 'finish-job']);
+  });
+
+  it('drains also where it is being suspended', () => {
+    const { effects } = play(initial().state, [
+      request(1, 'suspend', false),
+      request(2, 'drain', false),
+      ...acknowledge(5),
+      written(5),
+      committed(5),
+      ...ended,
+      of('timeout', 6),
+    ]);
+    expect(effects.slice(-4)).toEqual(['trigger 6', 'abort 6 timeout', 'reject 2 timeout', 'trigger 7']);
+  });
+
+  it('suspends nothing while it drains', () => {
+    const draining = [request(1, 'drain', false), request(2, 'suspend', false)];
+    expect(play(initial().state, [...draining, of('timeout', 5)]).effects).toEqual([
+      'drain-sources',
+      'trigger 5',
+      'abort 5 timeout',
+      'reject 2 timeout',
+    ]);
+  });
+
+  it('drains also where it was suspended before', () => {
+    const suspended = [request(1, 'suspend', false), ...acknowledge(5), written(5)];
+    const { effects } = play(initial().state, [
+      ...suspended,
+      request(2, 'drain', false),
+      committed(5),
+      ...ended,
+      of('timeout', 6),
+      ...acknowledge(7),
+      written(7),
+      committed(7),
+    ]);
+    expect(effects.slice(-7)).toEqual([
+      'abort 6 timeout',
+      'reject 2 timeout',
+      'trigger 7',
+      'write 7',
+      'notify-complete 7',
+      'commit 7',
+      'finish-job',
+    ]);
+  });
+
   it('drains: the sources end, and the final checkpoint is the one that was asked for', () => {
     const { effects } = play(initial().state, [
       elapsed,

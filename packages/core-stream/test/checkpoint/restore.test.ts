@@ -87,6 +87,7 @@ describe('a restart', () => {
     };
     await failureOf(start(storage, {}));
     const claimed = await storage.claim({ jobName: 'job', jobId: 'another' });
+    await storage.release();
     storage.beforeWrite = () => undefined;
     expect((await start(storage, {})).jobId).toBe(claimed.jobId);
     expect(claimed.jobId).not.toBe('another');
@@ -134,7 +135,7 @@ describe('a restart', () => {
     if (newest === undefined) throw new Error('no checkpoint');
     storage.checkpoints[0] = {
       ...newest,
-      operators: newest.operators.map((part) => ({ ...part, bytes: Uint8Array.of(11, 255, 0, 0, 0) })),
+      operators: newest.operators.map((part) => ({ ...part, subtasks: [Uint8Array.of(11, 255, 0, 0, 0)] })),
     };
     expect(await failureOf(start(storage, {}))).toBeInstanceOf(Error);
   });

@@ -77,6 +77,21 @@ describe('segment catalog', () => {
     expect(stored).toHaveLength(3);
   });
 
+  it('segment catalog invariant 3: also where it was stored and the answer was lost', async () => {
+    const { catalog, storage, rows } = await createCatalog();
+    const put = storage.putSegment.bind(storage);
+    storage.putSegment = async (id, chunks) => {
+      await put(id, chunks);
+      storage.putSegment = put;
+      throw new Error('the answer is lost');
+    };
+    catalog.add('counts', segmentOf({ a: 1 }));
+    expect((await failureOf(catalog.store())).message).toBe('the answer is lost');
+    await catalog.store();
+    expect(catalog.list('counts')).toHaveLength(1);
+    expect(await rows()).toEqual({ a: 1 });
+  });
+
   it('segment catalog invariant 4: stores and merges nothing after the job has ended', async () => {
     const { catalog, storage, end } = await createCatalog();
     for (let i = 0; i < 3; i++) catalog.add('counts', segmentOf({ a: i }));
@@ -87,6 +102,21 @@ describe('segment catalog', () => {
     expect((await failureOf(catalog.store())).message).toBe('ended');
     await catalog.compact();
     expect(catalog.list('counts')).toHaveLength(4);
+  });
+
+  it('keeps rows removed that an older segment has, which is not merged', async () => {
+    const { catalog, rows } = await createCatalog();
+    const large = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`key ${n}`, n]));
+    catalog.add('counts', segmentOf(large));
+    catalog.add('counts', segmentOf({ 'key 7': undefined }));
+    for (let n = 0; n < 4; n++) catalog.add('counts', segmentOf({ a: n }));
+    await catalog.store();
+    await catalog.compact();
+    expect(catalog.list('counts')).toHaveLength(2);
+    const { 'key 7': removed, a, ...rest } = await rows();
+    expect(removed).toBeUndefined();
+    expect(a).toBe(3);
+    expect(Object.keys(rest)).toHaveLength(19_999);
   });
 
   it('starts from what a checkpoint lists', async () => {

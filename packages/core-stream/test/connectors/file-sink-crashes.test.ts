@@ -110,7 +110,7 @@ describe('a file sink that crashes', () => {
   });
 
   it.each([false, true])(
-    'does so with a crash between any two of its steps; power cut: %s',
+    'does so with a crash between any two of its steps, and rescaled 1 → 2 → 3 → 1; power cut: %s',
     async (isPowerCut) => {
       const schedule = (crashAfter: number, seed: number): Schedule => ({
         seed,
@@ -120,7 +120,8 @@ describe('a file sink that crashes', () => {
         maxBufferedBytes: 20,
         maxOpenFiles: 2,
         runs: [
-          { parallelism: 2, crashAfter, isPowerCut },
+          { parallelism: 1, crashAfter, isPowerCut },
+          { parallelism: 2, crashAfter: 60, isPowerCut },
           { parallelism: 3, crashAfter: 60, isPowerCut },
         ],
       });

@@ -14,6 +14,7 @@ async function open(
   options: Options = {},
   fileSystem = new MemoryFileSystem(),
   restored: OpenFileState[] = [],
+  jobId = '0123456789abcdef',
 ) {
   const clock = new ManualClock();
   const sink: Sink<unknown, FileCommittable, OpenFileState> = FileSink.forNdjson<unknown>({
@@ -21,15 +22,9 @@ async function open(
     ...options,
     fileSystem,
   });
-  const committer = (await sink.createCommitter?.(sinkContext({ clock })))!;
-  await committer.recover?.(
-    restored.map(({ inProgress }) => ({
-      checkpointId: 0,
-      subtaskIndex: 0,
-      committable: { kind: 'open', inProgress },
-    })),
-  );
-  const context = writerContext({ clock });
+  const committer = (await sink.createCommitter?.(sinkContext({ clock, jobId })))!;
+  await committer.recover?.([], restored);
+  const context = writerContext({ clock, jobId });
   const writer = await sink.createWriter(context, restored);
   return { metrics: context.metrics, clock, sink, committer, writer, fileSystem };
 }
@@ -102,9 +97,7 @@ describe('a file sink', () => {
       rolling: { maxBytes: 40, maxAgeMs: 100, maxIdleMs: 30 },
     });
     const finished = async (id: number) =>
-      (await checkpoint(writer, id)).flatMap(({ committable }) =>
-        committable.kind === 'finished' ? committable : [],
-      );
+      (await checkpoint(writer, id)).map(({ committable }) => committable);
     write(writer, 'a'.repeat(40));
     write(writer, 'b');
     write(writer, 'c');
@@ -128,9 +121,7 @@ describe('a file sink', () => {
     const { writer } = await open({ bucketAssigner: (value) => String(value), maxOpenFiles: 2 });
     for (const value of ['a', 'b', 'a', 'c']) write(writer, value);
     expect((await checkpoint(writer, 1)).map(({ committable }) => committable)).toMatchObject([
-      { kind: 'finished', bucket: 'b' },
-      { kind: 'open' },
-      { kind: 'open' },
+      { bucket: 'b' },
     ]);
   });
 
@@ -160,6 +151,22 @@ describe('a file sink', () => {
     expect([...fileSystem.files().values()]).toEqual(['1\n', '2\n']);
   });
 
+  it('goes on from the savepoint of another job, with its open files', async () => {
+    const first = await open();
+    write(first.writer, 1);
+    await checkpoint(first.writer, 1);
+    const states = [...(first.writer.snapshotState?.(1) ?? [])];
+    const { writer, committer, fileSystem } = await open({}, first.fileSystem, states, 'another-job');
+    write(writer, 2);
+    await writer.flush(true);
+    await committer.commit(await checkpoint(writer, 2));
+    expect([...fileSystem.files()]).toEqual([
+      ['/data/out/part-another--out-0-2-0.ndjson', '1\n'],
+      ['/data/out/part-another--out-0-2-1.ndjson', '2\n'],
+    ]);
+    expect(fileSystem.files(true)).toEqual(new Map());
+  });
+
   it('refuses a checkpoint that is older than what was committed', async () => {
     const first = await open();
     write(first.writer, 1);
@@ -184,7 +191,7 @@ describe('a file sink', () => {
       '/data/out/mine.ndjson',
     ];
     for (const path of others) fileSystem.put(path, 'x');
-    await committer.recover?.([]);
+    await committer.recover?.([], []);
     expect([...fileSystem.files(true).keys(), ...fileSystem.files().keys()].sort()).toEqual(others.sort());
   });
 
@@ -203,10 +210,6 @@ describe('a file sink', () => {
     expect(announced).toEqual([
       { checkpointId: 3, files: [{ path: `${PART}3-0.ndjson`, bucket: '', bytes: 4, records: 1 }] },
     ]);
-    await globalCommitter?.commit([
-      { checkpointId: 4, subtaskIndex: 0, committable: { kind: 'open', inProgress: 'x' } },
-    ]);
-    expect(announced).toHaveLength(1);
   });
 
   it.each([

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runUntilKilled } from '../support/killed-process.js';
 import { Random } from '../support/random.js';
 import { transpilePackage, type TranspiledPackage } from '../support/transpiled-package.js';
 
@@ -13,27 +12,7 @@ let built: TranspiledPackage;
 beforeAll(async () => void (built = await transpilePackage()), 60_000);
 afterAll(() => built.remove());
 
-/** Runs the job, and kills it after `killAfter` lines of progress. Resolves with whether it got to its end. */
-function run(directory: string, parallelism: number, killAfter: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const program = join(import.meta.dirname, 'file-sink-job.mjs');
-    const child = spawn(process.execPath, [program, directory, String(parallelism), built.url]);
-    let lines = 0;
-    let errors = '';
-    let isFinished = false;
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line === 'finished') isFinished = true;
-      else if (++lines === killAfter) child.kill('SIGKILL');
-    });
-    child.stderr.on('data', (text) => (errors += String(text)));
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (isFinished && code === 0) resolve(true);
-      else if (signal === 'SIGKILL') resolve(false);
-      else reject(new Error(`the job ended with ${String(code ?? signal)}: ${errors}`));
-    });
-  });
-}
+const program = join(import.meta.dirname, 'file-sink-job.mjs');
 
 /** Every file that readers see, by its path. */
 async function filesOf(root: string): Promise<Map<string, string>> {
@@ -86,12 +65,14 @@ describe('file sinks whose process is killed', () => {
     async (seed) => {
       const random = new Random(seed);
       const directory = await mkdtemp(join(tmpdir(), 'millrace-file-sink-crash-'));
+      const run = (parallelism: number, killAfter: number) =>
+        runUntilKilled(program, [directory, String(parallelism), built.url], killAfter);
       try {
         let kills = 0;
         for (let start = 0; ; start++) {
           if (start > 30) throw new Error('the job never got to its end');
           const killAfter = kills < 8 ? 1 + random.below(25) : Infinity;
-          if (await run(directory, 1 + random.below(3), killAfter)) break;
+          if (await run(1 + random.below(3), killAfter)) break;
           kills++;
         }
         expect(kills).toBeGreaterThan(0);
@@ -99,7 +80,7 @@ describe('file sinks whose process is killed', () => {
         expect(await leftovers(directory)).toEqual([]);
         // A finished job has nothing left to do.
         const before = await filesOf(directory);
-        await run(directory, 2, Infinity);
+        await run(2, Infinity);
         expect([...(await filesOf(join(directory, 'csv'))).keys()]).toEqual(
           [...before.keys()].filter((name) => name.startsWith('csv/')).map((name) => name.slice(4)),
         );

@@ -61,7 +61,10 @@ export function faultyStorage(
     };
   return {
     location: storage.location,
-    claim: around('restore', (candidate) => storage.claim(candidate)),
+    claim(candidate) {
+      hit('restore');
+      return storage.claim(candidate);
+    },
     release: () => storage.release?.() ?? Promise.resolve(),
     latest: around('restore', () => storage.latest()),
     list: () => storage.list(),

@@ -63,7 +63,7 @@ async function runToItsEnd(
       intervalMs: 1 + random.below(20),
       storage,
       alignedTimeoutMs: random.below(4),
-      ...(random.below(3) === 0 ? { timeoutMs: 1 + random.below(30), tolerableFailures: 1e9 } : {}),
+      ...(random.below(3) === 0 ? { timeoutMs: 30 + random.below(150), tolerableFailures: 1e9 } : {}),
     });
     build(env, program, sources, (sink) => new TransactionalSink(systems[sink]!, fault));
     if (hasInFlight(storage)) restored++;

@@ -1,8 +1,11 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import {
   AsyncDataStream,
+  RestartStrategies,
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
+  ValueStateDescriptor,
   WatermarkStrategy,
   type JobClient,
   type MetricVariables,
@@ -11,8 +14,9 @@ import {
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, until } from '../support/conditions.js';
-import { environment, none, refuseUnhandledRejections, scripted } from '../support/environment.js';
-import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
+import { boom, environment, none, refuseUnhandledRejections, scripted } from '../support/environment.js';
+import { MemoryStorage } from '../support/memory-storage.js';
+import { FAIL, PAUSE, ScriptedSource } from '../support/scripted-source.js';
 
 refuseUnhandledRejections();
 
@@ -34,8 +38,8 @@ describe('the times of tasks', () => {
   it('are busy in their turns, back-pressured by a sink that is full, else idle', async () => {
     const { clock, env } = environment({ operatorChaining: false });
     const gate = createGate();
-    const sink = new CollectingSink<number>({
-      backPressure: () => (sink.values.length === 2 ? gate.opened : undefined),
+    const sink: CollectingSink<number> = new CollectingSink<number>({
+      backPressure: (): Promise<void> | undefined => (sink.values.length === 2 ? gate.opened : undefined),
     });
     const source = new ScriptedSource<number>([[{ value: 1 }, PAUSE, { value: 2 }, PAUSE]]);
     env
@@ -200,5 +204,83 @@ describe('the metrics of operators', () => {
       .name('Twice')
       .print();
     await expect(env.execute('taken')).rejects.toThrow(/'Twice'.*'operator_size' is there already/);
+  });
+});
+
+describe('the metrics of a job', () => {
+  it('are restarts and checkpoints; counters begin anew with each run, totals of snapshots do not', async () => {
+    const { clock, env } = environment();
+    const source = new ScriptedSource<number>([
+      [{ value: 1 }, { value: 2 }, PAUSE, { value: 3 }, FAIL, { value: 4 }, PAUSE],
+    ]);
+    env.enableCheckpointing({ intervalMs: 1000, storage: new MemoryStorage() });
+    env.setRestartStrategy(RestartStrategies.fixedDelay({ attempts: 1, delayMs: 50 }));
+    const sink = new CollectingSink<number>();
+    env
+      .fromSource(source, none, 'In')
+      .keyBy((n) => n)
+      .process(({ getState, metrics }) => {
+        const count = getState(new ValueStateDescriptor<number>('count'));
+        const own = metrics.counter('own');
+        return {
+          processElement(n, _context, out) {
+            own.inc();
+            count.update(1);
+            out.collect(n);
+          },
+        };
+      })
+      .name('Count')
+      .sinkTo(sink);
+    const job = env.executeAsync('restarted');
+    const ofJob = (...names: string[]) => names.map((name) => job.metrics.value(`job_${name}`));
+    await until(() => sink.values.length === 2);
+    clock.advance(1000);
+    await until(() => job.snapshot().checkpoints.completed === 1);
+    const { lastSizeBytes, lastStateBytes } = job.snapshot().checkpoints;
+    expect(
+      ofJob('numberOfCompletedCheckpoints', 'numberOfFailedCheckpoints', 'lastCompletedCheckpointId'),
+    ).toEqual([1, 0, 1]);
+    expect(ofJob('lastCheckpointSize', 'lastCheckpointFullSize')).toEqual([lastSizeBytes, lastStateBytes]);
+    expect(ofJob('numRestarts', 'lastCheckpointRestoreTimestamp')).toEqual([0, undefined]);
+    expect(read(job, 'operator_keyedStateRows', 'Count')).toBe(2);
+    expect(read(job, 'operator_lastCheckpointStateRows', 'Count')).toBe(2);
+    expect(read(job, 'operator_lastCheckpointStateSize', 'Count')).toBeGreaterThan(0);
+    source.resume();
+    await until(
+      () => sink.values.at(-1) === 4,
+      () => clock.advance(10),
+    );
+    expect(ofJob('numRestarts', 'numberOfCompletedCheckpoints')).toEqual([1, 0]);
+    expect(ofJob('lastCheckpointRestoreTimestamp')[0]).toBeGreaterThanOrEqual(1050);
+    const ofRun = ['numRecordsIn', 'own', 'keyedStateRows'].map((name) =>
+      read(job, `operator_${name}`, 'Count'),
+    );
+    expect(ofRun).toEqual([2, 2, 4]);
+    expect(job.snapshot().operators.find(({ name }) => name === 'Count')!.recordsIn).toBe(4);
+    source.resume();
+    await drive(job, clock);
+  });
+
+  it('are joined by a channel that tells of an operator that fails', async () => {
+    const { clock, env } = environment({ describeRecord: () => '(hidden)' });
+    env.fromCollection([7]).map(boom).name('Breaks').print();
+    const seen: unknown[] = [];
+    const listener = (message: unknown) => void seen.push(message);
+    subscribe('millrace:operator:failure', listener);
+    try {
+      await expect(drive(env.executeAsync('failing'), clock)).rejects.toThrow('boom');
+    } finally {
+      unsubscribe('millrace:operator:failure', listener);
+    }
+    expect(seen).toMatchObject([
+      {
+        jobName: 'failing',
+        operatorName: 'Breaks',
+        subtaskIndex: 0,
+        record: '(hidden)',
+        error: expect.any(Error) as Error,
+      },
+    ]);
   });
 });

@@ -83,6 +83,17 @@ describe('a metric group', () => {
     expect(() => group.counter('numRecordsIn')).toThrow(/is there already/);
   });
 
+  it.each(['operator_name', 'subtask_index', 'quantile'])(
+    "refuses the variable '%s', which is taken",
+    (key) => {
+      const { group } = createJob();
+      expect(() => group.addGroup(key, 'x')).toThrow(`The variable '${key}' is taken.`);
+      expect(() => group.addGroup('table', 'a').addGroup('table', 'b')).toThrow(
+        "The variable 'table' is taken.",
+      );
+    },
+  );
+
   it('leaves out a gauge that throws, and logs it once (invariant 2)', () => {
     const { group, registry, warnings } = createJob();
     group.gauge('broken', () => {

@@ -11,7 +11,7 @@ import {
   type WindowAssigner,
 } from '../../src/index.js';
 import { oracle, type OracleOptions, type Reading } from '../support/window-oracle.js';
-import { comparable, functionKinds, run, steps } from '../support/window-scenario.js';
+import { comparable, denseSteps, functionKinds, run, steps } from '../support/window-scenario.js';
 
 interface Case extends OracleOptions {
   readonly assigner: WindowAssigner<Reading, TimeWindow>;
@@ -65,7 +65,36 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
   'session processing time': session(false),
 };
 
-describe.each(Object.entries(cases))('%s windows', (_name, arbitrary) => {
+const someLateness = fc.constantFrom(0, 0, 30);
+const aligned = (slide: number, isEventTime: boolean): fc.Arbitrary<Case> =>
+  someLateness.map((lateness) => {
+    const kind = isEventTime ? SlidingEventTimeWindows : SlidingProcessingTimeWindows;
+    return {
+      assigner: kind.of(10, slide),
+      windows: { type: 'aligned', size: 10, slide, offset: 0 },
+      isEventTime,
+      lateness,
+    };
+  });
+const sessions = (isEventTime: boolean): fc.Arbitrary<Case> =>
+  someLateness.map((lateness) => ({
+    assigner: (isEventTime ? EventTimeSessionWindows : ProcessingTimeSessionWindows).withGap(5),
+    windows: { type: 'session', gapOf: () => 5 },
+    isEventTime,
+    lateness,
+  }));
+
+/** Of the same kinds, a few windows each. */
+const dense: Record<string, fc.Arbitrary<Case>> = {
+  'tumbling event time': aligned(10, true),
+  'sliding event time': aligned(5, true),
+  'session event time': sessions(true),
+  'tumbling processing time': aligned(10, false),
+  'sliding processing time': aligned(5, false),
+  'session processing time': sessions(false),
+};
+
+describe.each(Object.entries(cases))('%s windows', (name, arbitrary) => {
   it.each([
     ['the chosen operator', false],
     ['the general operator', true],
@@ -78,6 +107,25 @@ describe.each(Object.entries(cases))('%s windows', (_name, arbitrary) => {
         const actual = await run(steps, { assigner, lateness, kind, isGeneral });
         expect(comparable(steps, actual, isArrivalOrder)).toEqual(expected);
       }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('of which a checkpoint stores what has changed since the last one are restored as they were', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        denseSteps,
+        dense[name]!,
+        fc.constantFrom(...functionKinds),
+        fc.boolean(),
+        async (steps, one, kind, isGeneral) => {
+          const isArrivalOrder = kind === 'process';
+          const expected = comparable(steps, oracle(steps, one), isArrivalOrder);
+          const { assigner, lateness } = one;
+          const actual = await run(steps, { assigner, lateness, kind, isGeneral });
+          expect(comparable(steps, actual, isArrivalOrder)).toEqual(expected);
+        },
+      ),
       { numRuns: 150 },
     );
   });

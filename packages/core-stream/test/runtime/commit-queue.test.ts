@@ -98,7 +98,7 @@ describe('commit queue', () => {
     queue.add('out', [request(3, 2), request(2, 1), request(3, 0), request(2, 0), request(4, 0)]);
     queue.add('out', []);
     queue.add('no committer', []);
-    await queue.recover();
+    await queue.recover(() => []);
     expect(recovered[0]).toHaveLength(5);
     await queue.commit(3);
     expect(calls).toEqual([

@@ -8,16 +8,20 @@ import {
   CheckpointError,
   FileCheckpointStorage,
   StreamConfigError,
+  ValueStateDescriptor,
   type CheckpointConfig,
   type CheckpointStorage,
   type EnvironmentOptions,
   type Sink,
 } from '../../src/index.js';
-import { createGate, drive, failureOf, quiet, until } from '../support/conditions.js';
+import { createGate, drive, failureOf, quiet, until, untilOnDisk } from '../support/conditions.js';
 import { environment, none, numbers, refuseUnhandledRejections, scripted } from '../support/environment.js';
-import { ExternalSystem, TransactionalSink, type Prepared } from '../support/external-system.js';
+import type { Prepared } from '../../src/testing/index.js';
+import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { MemoryStorage } from '../support/memory-storage.js';
 import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
+import { slowSink } from '../support/slow-sink.js';
 
 refuseUnhandledRejections();
 
@@ -38,34 +42,12 @@ async function startJob({ storage = new MemoryStorage(), config, sink, options }
   const job = env.executeAsync('failing checkpoints');
   let failure: unknown;
   job.result.catch((error: unknown) => (failure = error));
-  await until(() => source.emitted === 10 || failure !== undefined);
+  await untilOnDisk(() => source.emitted === 10 || failure !== undefined);
   if (failure !== undefined) throw failure;
   return { clock, system, source, job };
 }
 
 const twice = [...numbers(10), ...numbers(10)];
-
-/** A sink whose `prepareCommit` waits for `gate` once. */
-function slowSink(gate: Promise<void>) {
-  return (system: ExternalSystem<number>): Sink<number, Prepared, never> => {
-    const sink = new TransactionalSink<number>(system);
-    return {
-      createCommitter: (context) => sink.createCommitter(context),
-      createWriter: async (context) => {
-        const writer = await sink.createWriter(context);
-        return {
-          write: (value, at) => writer.write(value, at),
-          flush: (isEnd) => writer.flush(isEnd),
-          prepareCommit: async (checkpointId) => {
-            await gate;
-            return (await writer.prepareCommit?.(checkpointId)) ?? [];
-          },
-          close: () => writer.close(),
-        };
-      },
-    };
-  };
-}
 
 describe('a checkpoint that takes too long', () => {
   it('is aborted when a task does not answer in time; what it hands over later goes with the next one', async () => {
@@ -74,7 +56,7 @@ describe('a checkpoint that takes too long', () => {
     const { clock, job, source, system } = await startJob({
       storage,
       config: { timeoutMs: 100, tolerableFailures: 1, intervalMs: 50 },
-      sink: slowSink(gate.opened),
+      sink: (system) => slowSink(system, () => gate.opened),
     });
     clock.advance(50);
     await quiet();
@@ -91,9 +73,39 @@ describe('a checkpoint that takes too long', () => {
     expect(system.visible).toEqual(twice);
   });
 
+  it('is not taken any more by a task that comes to it when it was aborted', async () => {
+    const gate = createGate();
+    const storage = new MemoryStorage();
+    const waits: number[] = [];
+    const { clock, job, source, system } = await startJob({
+      storage,
+      config: { timeoutMs: 100, tolerableFailures: 10, intervalMs: 100 },
+      sink: (made) =>
+        slowSink(made, () => {
+          waits.push(clock.now());
+          return gate.opened;
+        }),
+    });
+    for (let i = 0; i < 10; i++) {
+      clock.advance(50);
+      await quiet(5);
+    }
+    expect(job.snapshot().checkpoints.failed).toBe(4);
+    expect(waits).toEqual([100]);
+    gate.open();
+    await until(() => system.visible.length === 10);
+    expect(waits).toHaveLength(2);
+    source.resume();
+    await drive(job, clock);
+    expect(system.visible).toEqual(twice);
+  });
+
   it('fails the job where that is not tolerable, and says which task is slow', async () => {
     const gate = createGate();
-    const { clock, job } = await startJob({ config: { timeoutMs: 100 }, sink: slowSink(gate.opened) });
+    const { clock, job } = await startJob({
+      config: { timeoutMs: 100 },
+      sink: (system) => slowSink(system, () => gate.opened),
+    });
     clock.advance(10);
     await quiet();
     clock.advance(100);
@@ -107,7 +119,7 @@ describe('a checkpoint that takes too long', () => {
 
   it('ten minutes are allowed unless told', async () => {
     const gate = createGate();
-    const { clock, job } = await startJob({ sink: slowSink(gate.opened) });
+    const { clock, job } = await startJob({ sink: (system) => slowSink(system, () => gate.opened) });
     clock.advance(10);
     await quiet();
     clock.advance(599_999);
@@ -156,6 +168,86 @@ describe('a checkpoint that takes too long', () => {
     expect(hasEnded).toBe(false);
     clock.advance(1000);
     expect((await failed).message).toContain('memory has not taken it yet');
+  });
+});
+
+describe('a checkpoint that a task declines', () => {
+  class Money {
+    readonly amount = 1;
+  }
+
+  it('is aborted, and the next one has everything that it would have had', async () => {
+    const storage = new MemoryStorage();
+    const clock = new ManualClock();
+    const system = new ExternalSystem<number>();
+    const source = new ScriptedSource<number>([
+      [...scripted(10), PAUSE, ...scripted(10), PAUSE, ...scripted(10)],
+    ]);
+    const start = (tolerableFailures: number) => {
+      const { env } = environment({ clock });
+      env.enableCheckpointing({ intervalMs: 10, storage, tolerableFailures });
+      env
+        .fromSource(source, none, 'In')
+        .process<number>(() => ({
+          processElement: (n, _context, out) => out.collect(n),
+          snapshotState: () => {
+            if (source.emitted < 16) throw new Error('not now');
+          },
+        }))
+        .uid('unfit')
+        .keyBy((n) => n % 2)
+        .process<number>((context) => {
+          const count = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
+          return {
+            processElement(_n, _context, out) {
+              count.update((count.value() ?? 0) + 1);
+              out.collect(count.value() ?? 0);
+            },
+          };
+        })
+        .uid('count')
+        .sinkTo(new TransactionalSink(system))
+        .uid('out');
+      return env.executeAsync('declined');
+    };
+    const first = start(3);
+    await until(() => source.emitted === 10);
+    clock.advance(10);
+    await until(() => first.snapshot().checkpoints.failed === 1);
+    expect(system.visible).toEqual([]);
+    source.resume();
+    await until(() => source.emitted === 20);
+    clock.advance(10);
+    await until(() => system.visible.length === 20);
+    source.resume();
+    await until(() => source.emitted === 30);
+    first.cancel();
+    await failureOf(first.result);
+    expect(storage.lastId).toBe(2);
+    const second = start(0);
+    await until(
+      () => source.emitted === 40,
+      () => source.resume(),
+    );
+    await drive(second, clock);
+    const pairs = numbers(15).flatMap((n) => [n + 1, n + 1]);
+    expect([...system.visible].sort((a, b) => a - b)).toEqual(pairs);
+  });
+
+  it('fails the job where that is not tolerable, with the operator’s error', async () => {
+    const { clock, env } = environment();
+    env.enableCheckpointing({ intervalMs: 10, storage: new MemoryStorage() });
+    env
+      .fromSource(new ScriptedSource<number>([[...scripted(1), PAUSE]]), none, 'In')
+      .keyBy((n) => n)
+      .process<number>((context) => {
+        const money = context.getState(new ValueStateDescriptor<object>('money'));
+        return { processElement: () => money.update(new Money()) };
+      })
+      .name('Wallets')
+      .sinkTo(new TransactionalSink(new ExternalSystem<number>()));
+    const error = await failureOf(drive(env.executeAsync('declined'), clock));
+    expect(error).toMatchObject({ code: 'MILLRACE_OPERATOR', details: { operator: 'Wallets' } });
   });
 });
 

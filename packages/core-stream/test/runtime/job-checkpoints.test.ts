@@ -154,6 +154,52 @@ describe('checkpoints of a running job', () => {
     }
   });
 
+  it('have few segments, however many checkpoints there were: they are merged in the background', async () => {
+    const storage = new MemoryStorage();
+    const source = new ScriptedSource<number>([numbers(30).flatMap(() => [...scripted(10), PAUSE])]);
+    const start = () => {
+      const { clock, env } = environment();
+      const sink = new CollectingSink<number>();
+      env.enableCheckpointing({ intervalMs: 2, storage });
+      env
+        .fromSource(source, none, 'In')
+        .keyBy((n) => n % 10)
+        .process<number>((context) => {
+          const count = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
+          return {
+            processElement(_n, _context, out) {
+              count.update((count.value() ?? 0) + 1);
+              out.collect(count.value() ?? 0);
+            },
+          };
+        })
+        .uid('count')
+        .sinkTo(sink);
+      return { clock, sink, job: env.executeAsync('segments') };
+    };
+    const first = start();
+    for (let i = 1; i <= 20; i++) {
+      await until(() => source.emitted === i * 10);
+      first.clock.advance(2);
+      await until(() => storage.lastId === i);
+      source.resume();
+    }
+    await quiet();
+    first.job.cancel();
+    await failureOf(first.job.result);
+    const segments = storage.checkpoints.map(
+      ({ operators }) => operators.find(({ uid }) => uid === 'count')?.segments.length ?? 0,
+    );
+    expect(Math.max(...segments)).toBeLessThan(8);
+    const second = start();
+    await until(
+      () => second.sink.values.includes(30),
+      () => source.resume(),
+    );
+    await drive(second.job, second.clock);
+    expect(Math.max(...second.sink.values)).toBe(30);
+  });
+
   it('commit at the end also without checkpointing', async () => {
     const { clock, env } = environment({ parallelism: 2 });
     const system = new ExternalSystem<number>();

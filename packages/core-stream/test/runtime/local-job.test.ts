@@ -111,7 +111,7 @@ describe('records', () => {
 });
 
 describe('the event loop', () => {
-  it('local job invariant 3: gets its turn while there is always a record to process', async () => {
+  it('local job invariant 2: gets its turn while there is always a record to process', async () => {
     const { env } = environment();
     let n = 0;
     let turns = 0;

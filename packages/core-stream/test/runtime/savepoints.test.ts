@@ -9,7 +9,7 @@ import {
   type CheckpointConfig,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
-import { createGate, drive, failureOf, quiet, until } from '../support/conditions.js';
+import { createGate, drive, failureOf, quiet, until, untilOnDisk } from '../support/conditions.js';
 import { environment, none, numbers, refuseUnhandledRejections, scripted } from '../support/environment.js';
 import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
 import { MemoryStorage } from '../support/memory-storage.js';
@@ -51,7 +51,7 @@ describe('a savepoint', () => {
     const path = join(root, 'savepoint');
     const first = createJob();
     const job = first.start({ storage: new FileCheckpointStorage(join(root, 'own')) });
-    await until(() => first.source.emitted === 10);
+    await untilOnDisk(() => first.source.emitted === 10);
     expect(await job.stop({ savepoint: path })).toBe(path);
     expect((await job.result).status).toBe('suspended');
     expect(first.system.visible).toEqual(upTo(10));
@@ -63,11 +63,11 @@ describe('a savepoint', () => {
       storage: new FileCheckpointStorage(join(root, 'next')),
       restore: { savepoint: path },
     });
-    await until(
+    await untilOnDisk(
       () => second.source.emitted === 10,
       () => second.source.resume(),
     );
-    await drive(next, second.clock);
+    await next.result;
     expect(second.system.visible).toEqual(upTo(20).slice(10));
     await rm(root, { recursive: true });
   });
@@ -208,13 +208,48 @@ describe('a job that is stopped', () => {
     expect(target.lastId).toBe(1);
   });
 
-  it('is stopped once: the second one is told when it is over', async () => {
+  it('reads nothing more when a savepoint comes in between', async () => {
+    const { clock, env } = environment();
+    const storage = new MemoryStorage();
+    const source = new ScriptedSource<number>([scripted(100_000)], { batch: 1 });
+    const gate = createGate();
+    let commits = 0;
+    env.enableCheckpointing({ intervalMs: 1000, storage });
+    env.fromSource(source, none, 'In').sinkTo({
+      createWriter: () => ({
+        write: () => undefined,
+        flush: () => undefined,
+        prepareCommit: (checkpointId) => [checkpointId],
+        close: () => undefined,
+      }),
+      createCommitter: () => ({
+        commit: () => {
+          commits++;
+          return gate.opened;
+        },
+      }),
+    });
+    const job = env.executeAsync('suspended');
+    await until(() => source.emitted > 20);
+    const stopped = job.stop();
+    await until(() => commits === 1);
+    const { emitted } = source;
+    const savepoint = job.triggerSavepoint(new MemoryStorage());
+    await until(() => storage.lastId === 2);
+    await quiet();
+    expect(source.emitted).toBe(emitted);
+    gate.open();
+    await Promise.all([stopped, savepoint]);
+    expect((await drive(job, clock)).status).toBe('suspended');
+  });
+
+  it('drains where it was to suspend first', async () => {
     const { source, start } = createJob();
     const job = start();
     await until(() => source.emitted === 10);
     const [first, second] = await Promise.allSettled([job.stop(), job.stop({ drain: true })]);
     expect(first.status).toBe('fulfilled');
     expect(second.status).toBe('fulfilled');
-    await job.result;
+    expect((await job.result).status).toBe('finished');
   });
 });

@@ -114,7 +114,7 @@ describe('what an enumerator can do', () => {
     );
   });
 
-  it('local job invariant 2: a split is in the enumerator’s state or in a reader’s, never in both, never in none', async () => {
+  it('checkpoint driver invariant 1: a split is in the enumerator’s state or in a reader’s, never in both, never in none', async () => {
     const storage = new MemoryStorage();
     let context: SplitEnumeratorContext<NumberSplit> | undefined;
     const source = sourceOf((given) => (context = given));
@@ -125,14 +125,14 @@ describe('what an enumerator can do', () => {
       source.unassigned--;
       context?.assignSplit({ splitId: String(i), value: i }, 0);
       if (i % 3 === 0) clock.advance(10);
-      if (i % 4 === 0) await quiet(1);
+      if (i % 4 === 0) await quiet(2);
     }
     context?.signalNoMoreSplits(0);
     await drive(job, clock);
     expect(storage.checkpoints.length).toBeGreaterThan(5);
     for (const { enumerators, operators } of storage.checkpoints) {
       const unassigned = decodeState(enumerators[0]?.bytes ?? new Uint8Array()) as number;
-      const [reader, sinkState] = operators.map(({ bytes }) => decodeState(bytes)) as [
+      const [reader, sinkState] = operators.map(({ subtasks }) => decodeState(subtasks[0]!)) as [
         { state: { splits: unknown[] } },
         { metrics: { recordsIn: number } },
       ];

@@ -96,4 +96,35 @@ describe('commits', () => {
     expect(system.prepared.size).toBe(0);
     expect(system.visible).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
+
+  it('C5: a checkpoint is committed when its global committer has confirmed it', async () => {
+    const clock = new ManualClock();
+    const storage = new MemoryCheckpointStorage();
+    const system = new ExternalSystem<number>();
+    const announced: number[] = [];
+    const start = (isBroken: boolean) => {
+      const sink = new TransactionalSink(system);
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock });
+      env.enableCheckpointing({ intervalMs: 10, storage });
+      env.fromSource(new ScriptedSource([numbers(0, 3)]), none, 'numbers').sinkTo({
+        createWriter: (context) => sink.createWriter(context),
+        createCommitter: (context) => sink.createCommitter(context),
+        createGlobalCommitter: () => ({
+          async commit(requests) {
+            expect(system.visible).toHaveLength(3);
+            announced.push(...requests.map(({ committable }) => (committable as { count: number }).count));
+            await Promise.resolve();
+            if (isBroken) throw new Error('no manifest');
+          },
+        }),
+      });
+      return env.executeAsync('commits');
+    };
+    expect((await failureOf(drive(start(true), clock))).message).toContain('globally: no manifest');
+    await drive(start(false), clock);
+    expect(announced).toEqual([3, 3]);
+    expect(new Set(system.commitOrder).size).toBe(1);
+    expect(system.commitOrder).toHaveLength(2);
+    expect(system.visible).toEqual([0, 1, 2]);
+  });
 });

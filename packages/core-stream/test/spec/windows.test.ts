@@ -20,6 +20,7 @@ import {
   type WindowAssigner,
 } from '../../src/index.js';
 import { OperatorHarness } from '../../src/testing/index.js';
+import { bytesOf } from '../support/stored-state.js';
 
 interface Reading {
   readonly key: string;
@@ -296,7 +297,7 @@ describe('windows', () => {
     harness.push(reading(3), 12);
     harness.watermark(19);
     expect(harness.values()).toEqual(['a 0: 1 of 1', 'a 0: 2 of 2', 'a 10: 1 of 3']);
-    const size = () => harness.snapshot().subtasks[0]!.bytes.length;
+    const size = () => bytesOf(harness.snapshot());
     const before = size();
     harness.watermark(29);
     expect(size()).toBeLessThan(before);

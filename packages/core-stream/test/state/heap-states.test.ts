@@ -42,7 +42,7 @@ describe('keyed states together', () => {
       { weight: 5, arbitrary: fc.record({ type: fc.constant('add' as const), key, value: fc.nat(5) }) },
       fc.record({ type: fc.constant('clear' as const), key, state: fc.constantFrom(...CLEARABLE) }),
       fc.record({ type: fc.constant('drop' as const), key }),
-      fc.record({ type: fc.constant('restore' as const), key }),
+      fc.record({ type: fc.constantFrom('checkpoint' as const, 'restore' as const), key }),
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 50 }), (operations) => {
@@ -71,6 +71,10 @@ describe('keyed states together', () => {
             case 'drop':
               for (const each of CLEARABLE) own[each] = [];
               state.dropCurrentKey();
+              break;
+            case 'checkpoint':
+              stored(state);
+              expect(changesOf(state)).toEqual([]);
               break;
             case 'restore': {
               const again = newState({ restored: [stored(state)] });
@@ -246,8 +250,10 @@ describe('keyed states together', () => {
       "a map's entries": (state) => [...state.getMapState(map).entries()][0]?.[1],
       'a reduced value': (state) => state.getReducingState(reducing).get(),
       'an aggregated value': (state) => state.getAggregatingState(aggregating).get(),
-      'a value with a TTL': (state) => state.getState(new ValueStateDescriptor<Count>('value-ttl', { ttl })).value(),
-      'a list with a TTL': (state) => state.getListState(new ListStateDescriptor<Count>('list-ttl', { ttl })).get()[0],
+      'a value with a TTL': (state) =>
+        state.getState(new ValueStateDescriptor<Count>('value-ttl', { ttl })).value(),
+      'a list with a TTL': (state) =>
+        state.getListState(new ListStateDescriptor<Count>('list-ttl', { ttl })).get()[0],
       'a map with a TTL': (state) =>
         state.getMapState(new MapStateDescriptor<string, Count>('map-ttl', { ttl })).get('x'),
     };
@@ -272,6 +278,24 @@ describe('keyed states together', () => {
     });
   });
 
+  it('invariant 1: removing one of several entries of a map is a change', () => {
+    const state = newState({ time: { processingTime: () => 0, eventTime: () => 0 } });
+    state.setCurrentKey('a');
+    for (const ttl of [undefined, { ttlMs: 5 }]) {
+      const name = ttl === undefined ? 'plain' : 'ageing';
+      const entries = state.getMapState(
+        new MapStateDescriptor<number, number>(name, ttl === undefined ? {} : { ttl }),
+      );
+      entries.put(1, 1);
+      entries.put(2, 2);
+      stored(state);
+      entries.remove(3);
+      expect(changesOf(state)).toEqual([]);
+      entries.remove(1);
+      expect(changesOf(state)).toHaveLength(1);
+    }
+  });
+
   it('reading primitives changes nothing', () => {
     const state = newState();
     const handles = handlesOf(state);
@@ -286,7 +310,9 @@ describe('keyed states together', () => {
     handles.counts.get(1);
     handles.counts.has(1);
     handles.counts.isEmpty();
-    expect([...handles.counts.entries(), ...handles.counts.keys(), ...handles.counts.values()]).toHaveLength(3);
+    expect([...handles.counts.entries(), ...handles.counts.keys(), ...handles.counts.values()]).toHaveLength(
+      3,
+    );
     handles.total.get();
     expect(changesOf(state)).toEqual([]);
   });

@@ -3,11 +3,19 @@ import { describe, expect, it } from 'vitest';
 import {
   ListStateDescriptor,
   MapStateDescriptor,
+  StateSchema,
   StreamConfigError,
   ValueStateDescriptor,
 } from '../../src/index.js';
 import { keyGroupOf, keyGroupRangeOf, subtaskOfKeyGroup } from '../../src/state/key-groups.js';
-import { changesOf, contentsOf, MAX_PARALLELISM, newState, stored } from '../support/stored-state.js';
+import {
+  changesOf,
+  contentsOf,
+  MAX_PARALLELISM,
+  newState,
+  stored,
+  type StoredState,
+} from '../support/stored-state.js';
 
 const sum = new ValueStateDescriptor<number>('sum');
 const list = new ListStateDescriptor<number>('list');
@@ -159,6 +167,17 @@ describe('keyed state', () => {
     ]);
   });
 
+  it('key table invariant 2: clearing one of several states of a key is a change', () => {
+    const state = newState();
+    state.setCurrentKey('a');
+    state.getState(sum).update(1);
+    state.getListState(list).add(2);
+    stored(state);
+    state.getState(sum).clear();
+    state.getState(sum).clear();
+    expect(changesOf(state)).toEqual([['a', undefined, ['list', 1, [2]]]]);
+  });
+
   it('invariant 2: goes from parallelism 1 to 2 to 3 and back to 1 with nothing lost or doubled', () => {
     const keyed = fc.uniqueArray(fc.oneof(fc.string(), fc.integer(), fc.tuple(fc.string(), fc.integer())), {
       selector: (key) => JSON.stringify(key),
@@ -225,5 +244,50 @@ describe('keyed state', () => {
     again.setCurrentKey('a');
     expect(again.getState(sum).value()).toBe(1);
     expect(again.getListState(list).get()).toEqual([2]);
+  });
+});
+
+describe('keyed state of another version', () => {
+  const old = new ValueStateDescriptor<number>('v');
+  const next = new ValueStateDescriptor('v', {
+    schema: StateSchema.initial<number>().migrate((n) => ({ n })),
+  });
+  const withKey = (key: string, restored: readonly StoredState[] = []) => {
+    const state = newState({ restored });
+    state.setCurrentKey(key);
+    return state;
+  };
+
+  it('is migrated when it is asked for, and stored so', () => {
+    const before = withKey('a');
+    before.getState(old).update(1);
+    const after = withKey('a', [stored(before)]);
+    expect(after.getState(next).value()).toEqual({ n: 1 });
+    const snapshot = stored(after);
+    expect(snapshot.infos).toEqual([{ name: 'v', kind: 'value', hasTtl: false, version: 2 }]);
+    expect(withKey('a', [snapshot]).getState(next).value()).toEqual({ n: 1 });
+  });
+
+  it('is known again where one subtask had migrated it and another one had not', () => {
+    const before = ['a', 'b'].map((key, i) => {
+      const state = withKey(key);
+      state.getState(old).update(i);
+      return stored(state);
+    });
+    const migrated = withKey('b', [before[1]!]);
+    migrated.getState(next);
+    const together = [before[0]!, stored(migrated)];
+    for (const restored of [together, together.toReversed()]) {
+      const state = newState({ restored });
+      state.setCurrentKey('a');
+      state.getListState(list).add(7); // is stored again, with what has not been asked for
+      const again = newState({ restored: [stored(state)] });
+      const value = again.getState(next);
+      const values = ['a', 'b'].map((key) => {
+        again.setCurrentKey(key);
+        return value.value();
+      });
+      expect(values).toEqual([{ n: 0 }, { n: 1 }]);
+    }
   });
 });

@@ -37,7 +37,18 @@ const ttlConfig = fc.record({
   visibility: fc.constantFrom('never-return-expired' as const, 'return-expired-if-not-cleaned-up' as const),
 });
 const operation = fc.record({
-  type: fc.constantFrom('read', 'read', 'write', 'write', 'write', 'remove', 'clear', 'has', 'restore'),
+  type: fc.constantFrom(
+    'read',
+    'read',
+    'write',
+    'write',
+    'write',
+    'remove',
+    'clear',
+    'has',
+    'checkpoint',
+    'restore',
+  ),
   key: fc.constantFrom('a', 'b', 'c'),
   name: fc.nat(2),
   value: fc.nat(99),
@@ -65,6 +76,10 @@ function compare(
         time.processing += passes;
         time.event += passes;
         const now = time.processing;
+        if (next.type === 'checkpoint') {
+          stored(state);
+          continue;
+        }
         if (next.type === 'restore') {
           state = newState({ time, restored: [stored(state)] });
           continue;

@@ -8,6 +8,7 @@ import { encodeState } from '../../src/state/canonical-encoding.js';
 import { SubtaskRows } from '../../src/state/subtask-rows.js';
 import { ManualClock } from '../../src/testing/index.js';
 import { turn } from './conditions.js';
+import { metricGroup } from './metric-group.js';
 
 /** One attempt at a record, which the test settles. */
 export interface RemoteCall {
@@ -100,6 +101,7 @@ export class AsyncSubtask {
       keyGroups: { start: 0, end: 128 },
       clock,
       logger: silentLogger,
+      metrics: metricGroup(clock),
       describer: plainDescriber,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,

@@ -7,6 +7,17 @@ export async function quiet(turns = 50): Promise<void> {
   for (let i = 0; i < turns; i++) await turn();
 }
 
+/** As `until`, where real files are written meanwhile: however many turns that takes; the test's own time-out ends it. */
+export async function untilOnDisk(
+  condition: () => boolean,
+  each: () => void = () => undefined,
+): Promise<void> {
+  while (!condition()) {
+    each();
+    await turn();
+  }
+}
+
 /** A promise that the test settles. */
 export interface Gate {
   readonly opened: Promise<void>;

@@ -19,8 +19,9 @@ import { SubtaskRows } from '../../src/state/subtask-rows.js';
 import { MIN_TIMESTAMP } from '../../src/time/watermark-strategy.js';
 import { ManualClock } from './manual-clock.js';
 
-/** A record, a barrier by its checkpoint, a watermark, an idle mark, or the end. */
-export type Item = string | number | { readonly at: number } | { readonly isIdle: boolean } | 'end';
+/** A record (a function is one that is not plain data), a barrier by its checkpoint, a watermark, an idle mark, or the end. */
+export type Item =
+  string | number | (() => void) | { readonly at: number } | { readonly isIdle: boolean } | 'end';
 
 export interface InputTaskRig {
   readonly task: InputTask;
@@ -115,7 +116,7 @@ export function inputTask(channelCount: number, options: RigOptions = {}): Input
       for (const item of items) {
         if (item === 'end') channels[channel]?.put({ type: 'end' });
         else if (typeof item === 'number') channels[channel]?.put({ type: 'barrier', checkpointId: item });
-        else if (typeof item === 'string')
+        else if (typeof item === 'string' || typeof item === 'function')
           channels[channel]?.put({ type: 'records', values: [item], timestamps: [0] });
         else if ('at' in item) channels[channel]?.put({ type: 'watermark', timestamp: item.at });
         else channels[channel]?.put({ type: 'idle', ...item });

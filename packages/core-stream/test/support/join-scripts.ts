@@ -59,10 +59,13 @@ export function arrivals(steps: readonly JoinStep[]): { record: JoinRecord; wate
 
 export type JoinHarness<R> = TwoInputHarness<JoinRecord, JoinRecord, R>;
 
+/** Takes a snapshot with each watermark: it changes nothing, and what a later one leaves out is restored from it. */
 export function play<R>(harness: JoinHarness<R>, steps: readonly JoinStep[]): void {
   for (const step of steps) {
-    if (step.type === 'watermark') harness.watermark(step.watermark);
-    else if (step.record.isLeft) harness.pushLeft(step.record, step.record.timestamp);
+    if (step.type === 'watermark') {
+      harness.watermark(step.watermark);
+      harness.snapshot();
+    } else if (step.record.isLeft) harness.pushLeft(step.record, step.record.timestamp);
     else harness.pushRight(step.record, step.record.timestamp);
   }
 }

@@ -71,7 +71,7 @@ export class SinkRuns {
     const context = sinkContext({ clock, parallelism });
     const committer = await this.#sink.createCommitter?.(context);
     const globalCommitter = await this.#sink.createGlobalCommitter?.(context);
-    await committer?.recover?.(pending);
+    await committer?.recover?.(pending, (restored?.states ?? []).flat());
     const writers: SinkWriter<number>[] = [];
     for (let subtaskIndex = 0; subtaskIndex < parallelism; subtaskIndex++) {
       const states = shareOf(restored?.states ?? [], subtaskIndex, parallelism);

@@ -11,6 +11,7 @@ import { decodeState } from '../../src/state/canonical-decoding.js';
 import { encodeState } from '../../src/state/canonical-encoding.js';
 import { turn } from './conditions.js';
 import { ManualClock } from './manual-clock.js';
+import { metricGroup } from './metric-group.js';
 
 /** What a checkpoint has of a source, as it comes back from a file. */
 export interface SourceCheckpoint<SplitT, EnumT> {
@@ -82,6 +83,7 @@ export class SourceHarness<T, SplitT extends SourceSplit, EnumT> {
       source.createReader({
         ...base,
         subtaskIndex,
+        metrics: metricGroup(clock),
         requestSplit: () => queueMicrotask(() => this.#enumerator.handleSplitRequest(subtaskIndex)),
       }),
     );

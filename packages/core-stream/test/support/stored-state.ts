@@ -1,13 +1,24 @@
 import { KeyedState } from '../../src/state/keyed-state.js';
 import type { KeyedStateSnapshot } from '../../src/state/keyed-state-backend.js';
-import type { KeyGroupRange } from '../../src/state/key-groups.js';
+import { keyGroupOf, type KeyGroupRange } from '../../src/state/key-groups.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';
 import { decodeRowId } from '../../src/state/rows.js';
 import type { StateTime } from '../../src/state/state-ttl.js';
-import { SubtaskRows, type RowAccess } from '../../src/state/subtask-rows.js';
+import { SubtaskRows, type RowAccess, type SubtaskRowsOptions } from '../../src/state/subtask-rows.js';
+import type { HarnessSnapshot } from '../../src/testing/index.js';
 import { HarnessRows, restoredRows, type HarnessRow } from '../../src/testing/harness-rows.js';
 
 export const MAX_PARALLELISM = 16;
+
+/** Makes the rows of a subtask. */
+export type MakeRows = (options: SubtaskRowsOptions, keyGroups: KeyGroupRange) => SubtaskRows;
+
+let makeRows: MakeRows = (options) => new SubtaskRows(options);
+
+/** From now on state is where `make` puts it; on the heap unless told. */
+export function keepRowsIn(make: MakeRows): void {
+  makeRows = make;
+}
 
 /** The rows of one subtask, and all that its snapshots have stored of them so far. */
 export class StoredRows {
@@ -16,12 +27,18 @@ export class StoredRows {
   readonly #stored: HarnessRows;
 
   constructor(restored: readonly HarnessRow[] = [], keyGroups: KeyGroupRange = ALL_KEY_GROUPS) {
-    this.#stored = new HarnessRows(restored);
-    this.#rows = new SubtaskRows({
+    this.#stored = new HarnessRows(
+      restored.filter(({ id }) => {
+        const keyGroup = keyGroupOf(decodeRowId(id).key, MAX_PARALLELISM);
+        return keyGroup >= keyGroups.start && keyGroup < keyGroups.end;
+      }),
+    );
+    const options = {
       isEnabled: true,
       maxParallelism: MAX_PARALLELISM,
       restored: restoredRows(restored, '', keyGroups, MAX_PARALLELISM),
-    });
+    };
+    this.#rows = makeRows(options, keyGroups);
     this.access = this.#rows.access;
   }
 
@@ -91,4 +108,10 @@ export function contentsOf({ rows }: StoredState, name: string): unknown[] {
     const at = states.indexOf(name);
     return at < 0 ? [] : [[decodeRowId(id).key, states[at + 2]]];
   });
+}
+
+/** How much a harness stores. */
+export function bytesOf({ subtasks, rows }: HarnessSnapshot): number {
+  const parts = [...subtasks.map(({ bytes }) => bytes), ...rows.map(({ data }) => data)];
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }

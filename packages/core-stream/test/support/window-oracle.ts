@@ -11,8 +11,10 @@ export type Step =
   /** The watermark moves on by this much; the first one starts from −100. */
   | { readonly type: 'watermark'; readonly by: number }
   | { readonly type: 'clock'; readonly by: number }
-  /** A checkpoint is restored with this parallelism. */
-  | { readonly type: 'restore'; readonly parallelism: number };
+  /** A checkpoint is taken, in which what has not changed until the next one is stored. */
+  | { readonly type: 'checkpoint' }
+  /** A checkpoint is restored with this parallelism, with state on disk from then on, or on the heap. */
+  | { readonly type: 'restore'; readonly parallelism: number; readonly isOnDisk: boolean };
 
 export interface Emitted {
   readonly key: string;

@@ -260,8 +260,8 @@ describe('timer queue', () => {
     queue.clear();
     queue.register(3, 'a');
     expect(rows.changes()).toEqual([
-      ['a', 3, undefined],
       [{ user: 'b' }, 2, undefined],
+      ['a', 3, undefined],
       ['a', 3, null],
     ]);
   });
@@ -271,7 +271,11 @@ describe('timer queue', () => {
     const key = fc.constantFrom<unknown>('a', 'b', 1, { user: 1 }, [1, 'x']);
     const step = fc.oneof(
       fc.record({ type: fc.constantFrom('register' as const, 'delete' as const), time, key }),
-      fc.record({ type: fc.constantFrom('advance' as const, 'snapshot' as const, 'restore' as const), time, key }),
+      fc.record({
+        type: fc.constantFrom('advance' as const, 'snapshot' as const, 'restore' as const),
+        time,
+        key,
+      }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

@@ -1,0 +1,2 @@
+/** State on disk. Needs the package `lmdb`. */
+export { diskStateBackend, type DiskStateOptions } from '../state/disk-state-backend.js';

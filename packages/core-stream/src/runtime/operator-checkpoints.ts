@@ -1,0 +1,42 @@
+import type { OperatorCheckpoint } from '../checkpoint/checkpoint-data.js';
+import type { SegmentCatalog } from '../checkpoint/segment-catalog.js';
+import { keyVersionOf, typeOf, type ExecutionPlan } from '../plan/execution-plan.js';
+import type { OperatorSnapshot } from './task.js';
+
+/** What one subtask of an operator has given: everything but rows. */
+export type SubtaskPart = Pick<OperatorSnapshot, 'uid' | 'subtaskIndex' | 'bytes'>;
+
+/** Puts together what the subtasks of each operator have given. */
+export function operatorCheckpoints(
+  plan: ExecutionPlan,
+  parts: readonly SubtaskPart[],
+  segments: SegmentCatalog,
+): OperatorCheckpoint[] {
+  const byUid = new Map<string, Uint8Array[]>();
+  for (const { uid, subtaskIndex, bytes } of parts) {
+    let ofOperator = byUid.get(uid);
+    if (ofOperator === undefined) byUid.set(uid, (ofOperator = []));
+    ofOperator[subtaskIndex] = bytes;
+  }
+  return plan.vertices
+    .flatMap(({ nodes }) => nodes)
+    .map((node) => ({
+      uid: node.uid,
+      name: node.name,
+      type: typeOf(node),
+      maxParallelism: node.maxParallelism,
+      keyVersion: keyVersionOf(node),
+      subtasks: byUid.get(node.uid) ?? [],
+      segments: segments.list(node.uid),
+    }));
+}
+
+/** What a restart reads, in bytes. */
+export function sizeOf(operators: readonly OperatorCheckpoint[]): number {
+  let bytes = 0;
+  for (const { subtasks, segments } of operators) {
+    for (const part of subtasks) bytes += part.byteLength;
+    for (const segment of segments) bytes += segment.bytes;
+  }
+  return bytes;
+}
