@@ -19,14 +19,17 @@ import { SinkOperator } from './sink-operator.js';
 import { namingState } from './state-path.js';
 import type { TaskOperator } from './task.js';
 
+/** `undefined` where nothing has changed. */
+export type TakenRows = SegmentContent | undefined | Promise<SegmentContent | undefined>;
+
 /** What one subtask of one operator contributes to a checkpoint. */
 export interface OperatorSnapshot {
   readonly uid: string;
   readonly subtaskIndex: number;
   /** `SubtaskState`, encoded. */
   readonly bytes: Uint8Array;
-  /** The rows that have changed since the last checkpoint. */
-  readonly rows: SegmentContent | undefined;
+  /** The rows that have changed since the last checkpoint; with state on disk they are read while the job goes on. */
+  readonly rows: TakenRows;
   readonly committables: readonly unknown[];
 }
 
@@ -86,9 +89,9 @@ export function takeStates(operators: readonly TaskOperator[], checkpointId: num
   });
 }
 
-function takeRows(chained: TaskOperator, checkpointId: number): SegmentContent | undefined {
+function takeRows(chained: TaskOperator, checkpointId: number): TakenRows {
   try {
-    return chained.rows.snapshot();
+    return chained.rows.snapshot(checkpointId);
   } catch (error) {
     throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
   }
@@ -98,7 +101,7 @@ export class TaskSnapshot {
   readonly checkpointId: number;
   readonly #operators: readonly TaskOperator[];
   readonly #states: readonly TakenState[] | undefined;
-  readonly #rows: readonly (SegmentContent | undefined)[];
+  readonly #rows: readonly TakenRows[];
   /** What each sink has prepared, by uid; `undefined` while they do. */
   prepared: ReadonlyMap<string, PreparedSink> | undefined;
   /** What is in flight and belongs to the checkpoint. */
