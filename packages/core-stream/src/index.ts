@@ -1,5 +1,9 @@
 export { StreamExecutionEnvironment } from './api/stream-execution-environment.js';
-export type { EnvironmentOptions, ExecuteOptions } from './api/stream-execution-environment.js';
+export type {
+  EnvironmentOptions,
+  ExecuteOptions,
+  RestartOptions,
+} from './api/stream-execution-environment.js';
 export { DataStream, SingleOutputStreamOperator } from './api/data-stream.js';
 export { DataStreamSink } from './api/data-stream-sink.js';
 export { KeyedStream } from './api/keyed-stream.js';
@@ -20,6 +24,8 @@ export { TemporalJoin } from './api/temporal-join.js';
 export type { TemporalJoinType } from './api/temporal-join.js';
 export { AsyncDataStream } from './api/async-data-stream.js';
 export type { JobClient, StopOptions } from './api/job-client.js';
+export { stopOnSignals } from './api/stop-on-signals.js';
+export type { StopOnSignalsOptions } from './api/stop-on-signals.js';
 export type { SavepointTarget } from './checkpoint/savepoint.js';
 
 export type {
@@ -114,6 +120,7 @@ export type {
 } from './state/state.js';
 export type { OperatorStateStore } from './state/operator-state.js';
 export type { KeyByOptions } from './api/data-stream.js';
+export { heapStateBackend, type StateBackend } from './state/state-backend.js';
 export { StateSchema } from './state/state-schema.js';
 export type { StateTtlConfig } from './state/state-ttl.js';
 export type {
@@ -286,7 +293,12 @@ export type { RuntimeMode } from './plan/planner.js';
 
 export { FileCheckpointStorage } from './checkpoint/file-checkpoint-storage.js';
 export type { FileCheckpointStorageOptions } from './checkpoint/file-checkpoint-storage.js';
-export type { ByteRange, CheckpointStorage } from './checkpoint/checkpoint-storage.js';
+export { BlobCheckpointStorage } from './checkpoint/blob-checkpoint-storage.js';
+export type { BlobCheckpointStorageOptions } from './checkpoint/blob-checkpoint-storage.js';
+export type { BlobInfo, BlobStore, PutOptions } from './checkpoint/blob-store.js';
+export type { ByteRange, CheckpointStorage, Chunks } from './checkpoint/checkpoint-storage.js';
+export type { DirectoryEntry, FileSystem, WritableFile } from './checkpoint/file-system.js';
+export type { LeaseEnvironment, ProcessIdentity } from './checkpoint/lease-environment.js';
 export type {
   CheckpointData,
   JobLineage,

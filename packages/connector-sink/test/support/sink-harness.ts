@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, CommitRequest, Committer, Logger, SinkWriterContext } from '@millrace/core-stream';
+import { TestMetrics } from '@millrace/core-stream/testing';
 import { onTestFinished } from 'vitest';
 import { druidSchema, type DruidSink, type SpoolCommittable } from '../../src/index.js';
 
@@ -97,6 +98,7 @@ export class SinkJob {
       parallelism: 3,
       clock: this.#options.clock ?? hastyClock(),
       logger: this.#options.logger ?? recordingLogger(),
+      metrics: new TestMetrics().group,
       signal: this.#abort.signal,
       subtaskIndex,
     };

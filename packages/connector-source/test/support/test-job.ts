@@ -7,6 +7,7 @@ import {
   type SourceReader,
   type SplitEnumerator,
 } from '@millrace/core-stream';
+import { TestMetrics } from '@millrace/core-stream/testing';
 import type { DruidEnumeratorState, DruidSplit } from '../../src/index.js';
 
 /** A clock on which waiting takes no time: a scheduled call runs soon, and `now` then says that the delay has passed. */
@@ -92,6 +93,7 @@ export class TestJob<Row> {
       const reader = source.createReader({
         ...shared,
         subtaskIndex: index,
+        metrics: new TestMetrics().group,
         requestSplit: () =>
           queueMicrotask(() => this.stopping.signal.aborted || this.enumerator.handleSplitRequest(index)),
       });

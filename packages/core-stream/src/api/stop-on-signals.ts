@@ -35,6 +35,7 @@ export function stopOnSignals(client: JobClient, options: StopOnSignalsOptions =
       return;
     }
     client.stop(stop).catch((error: unknown) => {
+      if (count > 1) return; // it was cancelled meanwhile
       logger.warn('stopping failed, cancelling', { signal, error: messageOf(error) });
       client.cancel(error);
     });

@@ -34,6 +34,7 @@ import { LocalJob } from '../runtime/local-job.js';
 import { scopedLogger, silentLogger, type Logger } from '../runtime/logger.js';
 import { RestartStrategies, type RestartStrategy } from '../runtime/restart-strategy.js';
 import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
+import { heapStateBackend, type StateBackend } from '../state/state-backend.js';
 import { systemClock, type Clock } from '../time/clock.js';
 import { WatermarkStrategy } from '../time/watermark-strategy.js';
 import { checkDuration } from '../windows/durations.js';
@@ -129,6 +130,7 @@ export class StreamExecutionEnvironment {
   readonly #watermarkIntervalMs: number;
   readonly #scope: StreamScope;
   #checkpointing: CheckpointConfig | undefined;
+  #stateBackend: StateBackend = heapStateBackend();
   #restartStrategy: RestartStrategy = RestartStrategies.none();
   #restartOptions: RestartOptions = {};
   #runtimeMode: RuntimeMode;
@@ -233,6 +235,18 @@ export class StreamExecutionEnvironment {
   }
 
   /**
+   * Where keyed state is while the job runs; `heapStateBackend()` unless told. Checkpoints and savepoints are the same
+   * wherever it is, so that it may be another one at each start. A batch job has it on the heap.
+   *
+   * @example
+   * env.setStateBackend(diskStateBackend({ directory: '/var/lib/orders/state' })); // from '@millrace/core-stream/disk-state'
+   */
+  setStateBackend(backend: StateBackend): this {
+    this.#stateBackend = backend;
+    return this;
+  }
+
+  /**
    * Whether a job that has failed is started again, from its newest checkpoint; `RestartStrategies.none()` unless told. A
    * failure that cannot go away by trying again, by its `retryable`, ends the job in any case.
    */
@@ -305,6 +319,7 @@ export class StreamExecutionEnvironment {
             attempt > 1 && checkpointing?.restore === 'none'
               ? { ...checkpointing, restore: 'latest' }
               : checkpointing,
+          stateBackend: plan.isBatch ? heapStateBackend() : this.#stateBackend,
           createJobId: () => jobId,
           cancellationTimeoutMs: this.#options.cancellationTimeoutMs ?? DEFAULT_CANCELLATION_TIMEOUT_MS,
           onFailing,

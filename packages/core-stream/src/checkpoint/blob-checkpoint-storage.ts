@@ -2,7 +2,8 @@
  * Checkpoints in any store of named objects: all that is the same for files, memory and object stores.
  *
  * Role: `job.json` (the lineage), `owners/<n>.json` (`storage-lease.ts`), `segments/<id>`, and for each checkpoint
- * `chk-<id>/MANIFEST.json` and the state that it names. Boundary: what is atomic and durable is the store's business.
+ * `chk-<id>/MANIFEST-<owner>.json` and the state that it names. Boundary: what is atomic and durable is the store's business;
+ * what a store holds is found by `stored-checkpoints.ts`.
  *
  * Invariants
  * 1. The manifest makes the checkpoint: it is put last, after everything that it refers to, and never replaced.
@@ -10,7 +11,8 @@
  * 3. The newest `retained` checkpoints are kept. Older manifests are removed first, then states and segments that no
  *    remaining manifest refers to; a crash in between leaves objects that the next owner, or the next checkpoint, removes.
  * 4. Only the owner removes anything, and only what it had seen before it made sure that it is the owner: what a newer owner
- *    puts is not among that, and what a newer owner goes on from is not older than what is kept here.
+ *    puts is not among that, as no two owners use one name, and what a newer owner goes on from is not older than what is
+ *    kept here.
  * 5. A segment that no manifest has referred to yet is kept while its owner lives: it may be meant for the next one.
  * 6. Ids ascend: a checkpoint that is not newer than all others is refused.
  */
@@ -19,8 +21,6 @@ import { silentLogger, type Logger } from '../runtime/logger.js';
 import type { BlobStore } from './blob-store.js';
 import type { CheckpointData, JobLineage } from './checkpoint-data.js';
 import {
-  decodeCheckpoint,
-  decodeManifest,
   encodeCheckpoint,
   segmentsOf,
   type EncodedCheckpoint,
@@ -30,11 +30,23 @@ import type { ByteRange, CheckpointStorage, Chunks } from './checkpoint-storage.
 import { processEnvironment, type LeaseEnvironment } from './lease-environment.js';
 import { segmentName } from './segment-name.js';
 import { messageOf, storageFailure } from './storage-failure.js';
-import { counts, newestStart, StorageLease } from './storage-lease.js';
+import { StorageLease } from './storage-lease.js';
+import {
+  checkpointOfId,
+  DamagedCheckpoint,
+  findCheckpoints,
+  findSegments,
+  manifestName,
+  readCheckpoint,
+  readManifest,
+  requireSegments,
+  stateName,
+  type CheckpointName,
+  type StoredCheckpoint,
+  type StoredCheckpoints,
+} from './stored-checkpoints.js';
 
 const LINEAGE = 'job.json';
-const MANIFEST = 'MANIFEST.json';
-const MANIFEST_NAME = /^chk-(\d+)\/MANIFEST\.json$/;
 
 /** What a storage keeps, and how it is owned. */
 export interface BlobCheckpointStorageOptions {
@@ -56,24 +68,8 @@ export interface BlobCheckpointStorageOptions {
   readonly environment?: LeaseEnvironment;
 }
 
-/** A checkpoint that is there. */
-interface Found {
-  readonly checkpointId: number;
-  /** Who wrote it; `undefined` where its manifest is damaged. */
-  readonly owner: number | undefined;
-  readonly manifest: Manifest | undefined;
-  /** Why there is no manifest. */
-  readonly problem: unknown;
-  /** Whether it counts (`storage-lease.ts`, invariant 3). */
-  readonly isValid: boolean;
-}
-
 /** What was in the storage at one time. */
-interface Seen {
-  /** Ascending. */
-  readonly checkpoints: readonly Found[];
-  /** Names of all objects that belong to checkpoints. */
-  readonly objects: readonly string[];
+interface Seen extends StoredCheckpoints {
   readonly segments: ReadonlyMap<string, number>;
 }
 
@@ -109,14 +105,17 @@ export class BlobCheckpointStorage implements CheckpointStorage {
         environment: this.#environment,
         onProblem: (error) => this.#warn('noting who owns it', error),
       });
+      await this.#store.settle?.(); // what this owner goes on from must not vanish any more
       const lineage = await this.#lineage(candidate);
-      const { checkpoints } = await this.#find();
-      await lease.start(this.#chosen(checkpoints));
+      const { checkpoints } = await findCheckpoints(this.#store);
+      await lease.start(
+        this.#chosen(checkpoints).map(({ checkpointId, owner }) => ({ checkpointId, owner })),
+      );
       this.#unreferenced = new Set();
       this.#uncertain = new Set();
       this.#lease = lease;
       this.#restoreFrom = undefined;
-      await this.#later(() => this.#removeLeftovers(lease!));
+      await this.#later(() => this.#removeOrphans(lease!));
       return lineage;
     } catch (error) {
       await lease?.release();
@@ -140,44 +139,46 @@ export class BlobCheckpointStorage implements CheckpointStorage {
   }
 
   /** The checkpoints that a new owner goes on from. */
-  #chosen(found: readonly Found[]): readonly Found[] {
-    const wanted = this.#restoreFrom;
-    if (wanted === undefined) return found.filter(({ isValid }) => isValid);
-    if (!found.some(({ checkpointId }) => checkpointId === wanted)) {
-      throw new CheckpointError(
-        `${this.location} has no checkpoint ${wanted} to start from; it has ${listed(found)}.`,
-        { details: { checkpointId: wanted, location: this.location } },
-      );
-    }
-    return found.filter(
-      ({ checkpointId, isValid }) => checkpointId === wanted || (isValid && checkpointId < wanted),
-    );
+  #chosen(checkpoints: readonly StoredCheckpoint[]): readonly StoredCheckpoint[] {
+    const valid = checkpoints.filter(({ isValid }) => isValid);
+    if (this.#restoreFrom === undefined) return valid;
+    const chosen = this.#ofId(checkpoints, this.#restoreFrom);
+    return [...valid.filter(({ checkpointId }) => checkpointId < chosen.checkpointId), chosen];
+  }
+
+  #ofId(checkpoints: readonly StoredCheckpoint[], checkpointId: number): StoredCheckpoint {
+    const found = checkpointOfId(checkpoints, checkpointId);
+    if (found !== undefined) return found;
+    const there = [...new Set(checkpoints.map((checkpoint) => checkpoint.checkpointId))].join(', ') || 'none';
+    throw new CheckpointError(`${this.location} has no checkpoint ${checkpointId}; it has ${there}.`, {
+      details: { checkpointId, location: this.location },
+    });
   }
 
   async latest(): Promise<CheckpointData | undefined> {
-    const { checkpoints } = await this.#reading(() => this.#find());
-    const wanted = this.#restoreFrom;
-    if (wanted !== undefined) return this.read(wanted);
-    const valid = checkpoints.filter(({ isValid }) => isValid);
-    const newest = valid.at(-1);
-    if (newest === undefined) return undefined;
-    try {
-      return await this.#load(newest);
-    } catch (error) {
-      if (error instanceof CheckpointError) throw error;
-      throw await this.#distrust(newest, valid.slice(0, -1), error);
-    }
+    if (this.#restoreFrom !== undefined) return this.read(this.#restoreFrom);
+    return this.#reading(async () => {
+      const { checkpoints } = await findCheckpoints(this.#store);
+      const valid = checkpoints.filter(({ isValid }) => isValid);
+      const newest = valid.pop();
+      if (newest === undefined) return undefined;
+      try {
+        return await readCheckpoint(this.#store, newest);
+      } catch (error) {
+        throw error instanceof DamagedCheckpoint ? await this.#distrust(newest, valid, error) : error;
+      }
+    });
   }
 
   /** Says why the newest checkpoint is refused, and how the user can decide to go back (invariant 2). */
-  async #distrust(newest: Found, older: readonly Found[], error: unknown): Promise<CheckpointError> {
-    const { checkpointId } = newest;
+  async #distrust(
+    { checkpointId }: StoredCheckpoint,
+    older: readonly StoredCheckpoint[],
+    error: DamagedCheckpoint,
+  ): Promise<CheckpointError> {
     let previous: number | undefined;
     for (const candidate of [...older].reverse()) {
-      previous = await this.#load(candidate).then(
-        () => candidate.checkpointId,
-        () => undefined, // damaged as well
-      );
+      if (await this.#isWhole(candidate)) previous = candidate.checkpointId;
       if (previous !== undefined) break;
     }
     const way =
@@ -191,43 +192,35 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     );
   }
 
+  async #isWhole(stored: StoredCheckpoint): Promise<boolean> {
+    try {
+      await readCheckpoint(this.#store, stored);
+      return true;
+    } catch (error) {
+      if (error instanceof DamagedCheckpoint) return false;
+      throw error;
+    }
+  }
+
   async list(): Promise<readonly number[]> {
-    const { checkpoints } = await this.#reading(() => this.#find());
+    const { checkpoints } = await this.#reading(() => findCheckpoints(this.#store));
     return checkpoints.filter(({ isValid }) => isValid).map(({ checkpointId }) => checkpointId);
   }
 
-  async read(checkpointId: number): Promise<CheckpointData> {
-    const { checkpoints } = await this.#reading(() => this.#find());
-    const found = checkpoints.find((checkpoint) => checkpoint.checkpointId === checkpointId);
-    const details = { checkpointId, location: this.location };
-    if (found === undefined) {
-      throw new CheckpointError(
-        `${this.location} has no checkpoint ${checkpointId}; it has ${listed(checkpoints)}.`,
-        { details },
-      );
-    }
-    try {
-      return await this.#load(found);
-    } catch (error) {
-      if (error instanceof CheckpointError) throw error;
-      throw new CheckpointError(
-        `The checkpoint ${this.location}/chk-${checkpointId} cannot be trusted: ${messageOf(error)}. Choose another one.`,
-        { cause: error, details },
-      );
-    }
-  }
-
-  /** Throws a `CheckpointError` where the store cannot be read: that is no damage. */
-  async #load({ checkpointId, manifest, problem }: Found): Promise<CheckpointData> {
-    if (manifest === undefined) throw problem;
-    const [state, segments] = await this.#reading(async () => [
-      await this.#store.get(`chk-${checkpointId}/${manifest.state}`),
-      await this.#segments(),
-    ]);
-    if (state === undefined) throw new Error(`its ${manifest.state} is missing`);
-    const checkpoint = decodeCheckpoint(manifest, state);
-    requireSegments(manifest, segments);
-    return checkpoint;
+  read(checkpointId: number): Promise<CheckpointData> {
+    return this.#reading(async () => {
+      const { checkpoints } = await findCheckpoints(this.#store);
+      const found = this.#ofId(checkpoints, checkpointId);
+      try {
+        return await readCheckpoint(this.#store, found);
+      } catch (error) {
+        if (!(error instanceof DamagedCheckpoint)) throw error;
+        throw new CheckpointError(
+          `The checkpoint ${this.location}/chk-${checkpointId} cannot be trusted: ${error.message}. Choose another one.`,
+          { cause: error, details: { checkpointId, location: this.location } },
+        );
+      }
+    });
   }
 
   async write(checkpoint: CheckpointData): Promise<number> {
@@ -248,29 +241,19 @@ export class BlobCheckpointStorage implements CheckpointStorage {
   /** Resolves with what was there before this checkpoint (invariant 4). */
   async #write({ manifest, ...encoded }: EncodedCheckpoint, lease: StorageLease): Promise<Seen> {
     const { checkpointId } = manifest;
-    const seen = { ...(await this.#find()), segments: await this.#segments() };
+    const seen = { ...(await findCheckpoints(this.#store)), segments: await findSegments(this.#store) };
     await lease.verify();
     const newest = seen.checkpoints.filter(({ isValid }) => isValid).at(-1)?.checkpointId ?? 0;
     if (newest >= checkpointId) {
       throw new Error(`checkpoint ${newest} is there already, and ids ascend`); // invariant 6
     }
     requireSegments(manifest, seen.segments);
-    await this.#store.put(`chk-${checkpointId}/${manifest.state}`, encoded.stateChunks);
-    await this.#putManifest(checkpointId, encoded.manifestBytes, seen); // invariant 1
+    await this.#store.put(stateName(manifest), encoded.stateChunks);
+    const isNew = await this.#store.put(manifestName(manifest), [encoded.manifestBytes], { ifAbsent: true }); // invariant 1
+    if (!isNew) throw new Error('it is being written a second time');
     await lease.verify(); // `storage-lease.ts`, invariant 4
     for (const { id } of segmentsOf(manifest)) this.#unreferenced.delete(segmentName(id));
     return seen;
-  }
-
-  async #putManifest(checkpointId: number, bytes: Uint8Array, { checkpoints }: Seen): Promise<void> {
-    const name = `chk-${checkpointId}/${MANIFEST}`;
-    const overtaken = checkpoints.find((checkpoint) => checkpoint.checkpointId === checkpointId);
-    // One that does not count: a fenced owner's, or one that the user has given up.
-    if (overtaken !== undefined) await this.#store.delete([name]);
-    if (await this.#store.put(name, [bytes], { ifAbsent: true })) return;
-    throw new Error(
-      `checkpoint ${checkpointId} has been written meanwhile, so another process runs this job`,
-    );
   }
 
   async putSegment(id: string, chunks: Chunks): Promise<void> {
@@ -301,83 +284,36 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     );
   }
 
-  /** Everything that lies under `chk-`, and which manifests count. */
-  async #find(): Promise<Pick<Seen, 'checkpoints' | 'objects'>> {
-    const start = await newestStart(this.#store);
-    const objects = (await this.#store.list('chk-')).map(({ name }) => name);
-    const ids = objects
-      .map((name) => MANIFEST_NAME.exec(name)?.[1])
-      .filter((id) => id !== undefined)
-      .map(Number)
-      .sort((a, b) => a - b);
-    const checkpoints: Found[] = [];
-    for (const checkpointId of ids) {
-      const bytes = await this.#store.get(`chk-${checkpointId}/${MANIFEST}`);
-      if (bytes === undefined) continue; // removed by its owner in the meantime
-      let manifest: Manifest | undefined;
-      let problem: unknown;
-      try {
-        manifest = decodeManifest(bytes, checkpointId);
-      } catch (error) {
-        problem = error;
-      }
-      const owner = manifest?.owner;
-      checkpoints.push({
-        checkpointId,
-        owner,
-        manifest,
-        problem,
-        isValid: counts({ checkpointId, owner }, start),
-      });
-    }
-    return { checkpoints, objects };
-  }
-
-  /** Bytes of each segment that is there, by the name of its object. */
-  async #segments(): Promise<ReadonlyMap<string, number>> {
-    const segments = await this.#store.list('segments/');
-    return new Map(segments.map(({ name, bytes }) => [name, bytes]));
-  }
-
   async #removeOld(written: Manifest, { checkpoints, objects, segments }: Seen): Promise<void> {
     const valid = checkpoints.filter(({ isValid }) => isValid);
-    const kept = this.#retained === 1 ? [] : valid.slice(1 - this.#retained);
-    const keptStates = kept.map(({ checkpointId, manifest }) => `chk-${checkpointId}/${manifest?.state}`);
-    const keptIds = new Set(kept.map(({ checkpointId }) => checkpointId));
-    const isManifest = (name: string) => MANIFEST_NAME.test(name);
-    // Of the checkpoint that was just written there is nothing to remove: `seen` is older, except for what it replaced.
-    const dropped = objects.filter((name) => {
-      const id = Number(/^chk-(\d+)\//.exec(name)?.[1]);
-      if (id === written.checkpointId) return !isManifest(name) && !name.endsWith(`/${written.state}`);
-      if (!(id < written.checkpointId) && !checkpoints.some((c) => c.checkpointId === id)) return false;
-      return !keptIds.has(id) || !(isManifest(name) || keptStates.includes(name));
-    });
+    const kept = [...(this.#retained === 1 ? [] : valid.slice(1 - this.#retained)), written];
+    const names = new Set(kept.flatMap((checkpoint) => [manifestName(checkpoint), stateName(checkpoint)]));
+    const dropped = objects.filter((name) => !names.has(name));
+    const isManifest = (name: string) => /\/MANIFEST-/.test(name);
     await this.#store.delete(dropped.filter(isManifest)); // invariant 3
     await this.#store.delete(dropped.filter((name) => !isManifest(name)));
-    if (kept.some(({ manifest }) => manifest === undefined)) return; // nobody knows what a damaged one refers to
-    const manifests = kept.map(({ manifest }) => manifest!);
-    await this.#removeSegments([written, ...manifests], segments);
+    await this.#removeSegments(kept, segments);
   }
 
+  /** Those that `kept` do not refer to; none where one of these is damaged, as nobody knows what it refers to. */
   async #removeSegments(
-    manifests: readonly Manifest[],
+    kept: readonly CheckpointName[],
     segments: ReadonlyMap<string, number>,
   ): Promise<void> {
-    const referenced = new Set(manifests.flatMap(segmentsOf).map(({ id }) => segmentName(id)));
-    const isNeeded = (name: string) => referenced.has(name) || this.#unreferenced.has(name); // invariants 3, 5
-    await this.#store.delete([...segments.keys()].filter((name) => !isNeeded(name)));
+    const needed = new Set(this.#unreferenced); // invariant 5
+    for (const stored of kept) {
+      const manifest = await readManifest(this.#store, stored);
+      for (const { id } of segmentsOf(manifest)) needed.add(segmentName(id));
+    }
+    await this.#store.delete([...segments.keys()].filter((name) => !needed.has(name))); // invariant 3
   }
 
-  /** What earlier owners have left behind: half-written objects, and segments of checkpoints that were never complete. */
-  async #removeLeftovers(lease: StorageLease): Promise<void> {
-    const segments = await this.#segments();
-    const { checkpoints } = await this.#find();
+  /** Segments that earlier owners have put for checkpoints that were never complete. */
+  async #removeOrphans(lease: StorageLease): Promise<void> {
+    const segments = await findSegments(this.#store);
+    const { checkpoints } = await findCheckpoints(this.#store);
     await lease.verify(); // invariant 4
-    await this.#store.removeLeftovers?.();
-    const manifests = checkpoints
-      .map(({ manifest }) => manifest)
-      .filter((manifest) => manifest !== undefined);
-    if (manifests.length === checkpoints.length) await this.#removeSegments(manifests, segments);
+    await this.#removeSegments(checkpoints, segments);
   }
 
   /** What is durable stays so where removing old things fails: that is tried again later. */
@@ -410,18 +346,4 @@ export class BlobCheckpointStorage implements CheckpointStorage {
       throw storageFailure(`The checkpoints in ${this.location} cannot be read`, this.location, error);
     }
   }
-}
-
-/** @throws Error naming a segment that a checkpoint refers to and is not there as a whole */
-function requireSegments(manifest: Manifest, segments: ReadonlyMap<string, number>): void {
-  for (const { id, bytes } of segmentsOf(manifest)) {
-    const there = segments.get(segmentName(id));
-    if (there === bytes) continue;
-    const problem = there === undefined ? 'is missing' : `has ${there} bytes instead of ${bytes}`;
-    throw new Error(`its segment '${id}' ${problem}`);
-  }
-}
-
-function listed(checkpoints: readonly Found[]): string {
-  return checkpoints.map(({ checkpointId }) => checkpointId).join(', ') || 'none';
 }

@@ -33,6 +33,9 @@ export interface BlobStore {
   list(prefix: string): Promise<readonly BlobInfo[]>;
   /** Objects that are not there do not matter. */
   delete(names: readonly string[]): Promise<void>;
-  /** Called by the owner after it has taken the store: removes what crashes of earlier owners have left half-written. */
-  removeLeftovers?(): Promise<void>;
+  /**
+   * Called by a new owner before it looks at what is there: makes all of that durable, as a crash may have come between a
+   * `put` and its being durable, and removes what crashes have left half-written.
+   */
+  settle?(): Promise<void>;
 }

@@ -55,6 +55,8 @@ export interface CheckpointData {
   readonly maxParallelism: number;
   /** Epoch milliseconds of the engine's clock. */
   readonly createdAt: number;
+  /** The run whose state on disk can be taken back to it. */
+  readonly stateRun?: string | undefined;
   readonly operators: readonly OperatorCheckpoint[];
   /** Enumerator states, encoded, by source uid. */
   readonly enumerators: readonly { readonly uid: string; readonly bytes: Uint8Array }[];

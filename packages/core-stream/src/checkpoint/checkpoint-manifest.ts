@@ -39,6 +39,7 @@ export interface Manifest {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly maxParallelism: number;
+  readonly stateRun?: string | undefined;
   /** The name of the state, in the manifest's directory. */
   readonly state: string;
   readonly operators: readonly OperatorPart[];
@@ -69,7 +70,7 @@ export function encodeCheckpoint(checkpoint: CheckpointData, owner: number): Enc
     ...job,
     owner,
     createdAt: new Date(createdAt).toISOString(),
-    state: `state-${owner}.bin`,
+    state: stateFile(owner),
     operators: operators.map(({ subtasks, segments, ...operator }) => ({
       ...operator,
       parallelism: subtasks.length,
@@ -134,6 +135,11 @@ export function decodeCheckpoint(manifest: Manifest, state: Uint8Array): Checkpo
       requests: decodeState(cut(uid, part)) as CommitRequest<unknown>[],
     })),
   };
+}
+
+/** In a checkpoint's directory: each owner's has a name of its own. */
+export function stateFile(owner: number): string {
+  return `state-${owner}.bin`;
 }
 
 /** The segments that a checkpoint refers to. */

@@ -82,31 +82,30 @@ export class FileBlobStore implements BlobStore {
     return isNamed;
   }
 
+  /** With those above it: their makers may have crashed, too. */
   async #makeDurable(directory: string): Promise<void> {
-    if (this.#durable.has(directory)) return;
-    if (directory !== this.#root) await this.#makeDurable(this.#root);
+    const parent = dirname(directory);
+    if (this.#durable.has(directory) || parent === directory) return;
+    await this.#makeDurable(parent);
     const isMade = await this.#make(directory);
     try {
-      await this.#files.syncDirectory(dirname(directory));
+      await this.#files.syncDirectory(parent);
     } catch (error) {
-      // A directory above the store's that may not be read: then it was not this user who has made the store's.
+      // A directory above the store's that may not be read: then it was not this user who has made what is in it.
       if (isMade || !['EACCES', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
     }
     this.#durable.add(directory);
   }
 
-  /** Resolves with whether it was made. Those above it are made, too. */
+  /** Resolves with whether it was made. */
   async #make(directory: string): Promise<boolean> {
-    const parent = dirname(directory);
     try {
       await this.#files.makeDirectory(directory);
       return true;
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return false;
-      if (codeOf(error) !== 'ENOENT' || parent === directory) throw error;
+      throw error;
     }
-    if (await this.#make(parent)) await this.#files.syncDirectory(dirname(parent));
-    return this.#make(directory);
   }
 
   async get(name: string, range?: ByteRange): Promise<Uint8Array | undefined> {
@@ -183,19 +182,19 @@ export class FileBlobStore implements BlobStore {
     return true;
   }
 
-  /** Also those of a process that lives and has lost the store: its `put` fails. */
-  async removeLeftovers(): Promise<void> {
+  /** What is removed may be of a process that lives and has lost the store: its `put` fails. */
+  async settle(): Promise<void> {
     const root = await this.#entries(this.#root);
     const directories = root
       .filter(({ isDirectory }) => isDirectory)
       .map(({ name }) => join(this.#root, name));
-    for (const directory of [this.#root, ...directories]) {
-      const entries = directory === this.#root ? root : await this.#entries(directory);
-      for (const { name } of entries) {
+    for (const directory of [...directories, this.#root]) {
+      for (const { name } of directory === this.#root ? root : await this.#entries(directory)) {
         if (name.startsWith(UNFINISHED) && !name.startsWith(this.#ownPrefix))
           await this.#remove(join(directory, name));
       }
-      if (directory !== this.#root) await this.#removeIfEmpty(directory);
+      // What has a name is complete; a crash may have come before the name was durable (invariant 1).
+      if (!(await this.#removeIfEmpty(directory))) await this.#files.syncDirectory(directory);
     }
   }
 }

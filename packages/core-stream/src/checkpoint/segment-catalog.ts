@@ -10,13 +10,14 @@
  * 2. Segments keep the order in which they came; only neighbours are merged.
  * 3. What could not be stored stays in memory, and is tried again with the next checkpoint.
  * 4. After `signal` is aborted nothing is begun.
+ * 5. Nothing is stored while rows that were handed over before are still being read; nothing any more where that has failed.
  */
 import { CheckpointError } from '../errors.js';
 import type { SegmentRef } from './checkpoint-data.js';
 import type { CheckpointStorage } from './checkpoint-storage.js';
 import { chooseMerge } from './compaction-policy.js';
 import { mergeSegments } from './segment-merge.js';
-import type { SegmentContent } from './segment.js';
+import type { SegmentContent, TakenRows } from './segment.js';
 
 /** Segments that are being stored at a time. */
 const PARALLEL_PUTS = 4;
@@ -34,6 +35,9 @@ export class SegmentCatalog {
   readonly #signal: AbortSignal;
   readonly #operators = new Map<string, Entry[]>();
   #count = 0;
+  /** Rows that are being read. */
+  #arriving = 0;
+  #arrived: Promise<void> = Promise.resolve();
   #storing: Promise<number> = Promise.resolve(0);
   #isCompacting = false;
 
@@ -51,8 +55,20 @@ export class SegmentCatalog {
     );
   }
 
-  /** What a subtask has handed over. */
-  add(uid: string, { chunks, ...described }: SegmentContent): void {
+  /** What a subtask has handed over. What is still being read keeps what comes after it waiting (invariant 2). */
+  add(uid: string, rows: TakenRows): void {
+    if (this.#arriving === 0 && !(rows instanceof Promise)) return this.#append(uid, rows);
+    this.#arriving++;
+    this.#arrived = Promise.all([rows, this.#arrived]).then(([content]) => {
+      this.#arriving--;
+      this.#append(uid, content);
+    });
+    this.#arrived.catch(() => undefined); // `store` tells
+  }
+
+  #append(uid: string, content: SegmentContent | undefined): void {
+    if (content === undefined) return;
+    const { chunks, ...described } = content;
     this.#entries(uid).push({ ref: { id: this.#nextId(uid), ...described }, chunks });
   }
 
@@ -74,6 +90,8 @@ export class SegmentCatalog {
   }
 
   async #store(): Promise<number> {
+    await this.#arrived; // invariant 5
+    this.#signal.throwIfAborted();
     const entries = this.#unstored().values(); // shared by the loops
     let bytes = 0;
     let failure: { readonly error: unknown } | undefined;

@@ -19,12 +19,14 @@ import type { RowSink } from '../state/rows.js';
 import type { SegmentRef } from './checkpoint-data.js';
 
 export { readRows } from './segment-reader.js';
-export type { RestoredRows } from './segment-reader.js';
 
 /** A segment that is not stored yet. */
 export interface SegmentContent extends Omit<SegmentRef, 'id'> {
   readonly chunks: readonly Uint8Array[];
 }
+
+/** What a subtask hands over at a checkpoint; `undefined` where nothing has changed. A promise where it is still being read. */
+export type TakenRows = SegmentContent | undefined | Promise<SegmentContent | undefined>;
 
 const FIRST_CHUNK = 256;
 const LARGEST_CHUNK = 1 << 18;

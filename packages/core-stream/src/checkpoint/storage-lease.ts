@@ -8,7 +8,7 @@
  * its being dead:
  *
  * Invariants
- * 1. An owner's number is its own: `owners/<n>.json` is put with `ifAbsent`. A manifest carries the number of its owner.
+ * 1. An owner's number is its own: `owners/<n>.json` is put with `ifAbsent`. A manifest has its owner's number in its name.
  * 2. A new owner first puts its object, then looks which checkpoints are there, then writes into its object which ones it
  *    goes on from. It writes no manifest before.
  * 3. What counts: the checkpoints that the newest owner goes on from, and its own. Other manifests do not, whatever their id:
@@ -30,10 +30,10 @@ import type { LeaseEnvironment, ProcessIdentity } from './lease-environment.js';
 
 const OWNERS = 'owners/';
 
-/** A checkpoint that a new owner has found; `owner` wrote it, `undefined` where its manifest cannot be read. */
+/** A checkpoint that a new owner has found, and who wrote it. */
 export interface InheritedCheckpoint {
   readonly checkpointId: number;
-  readonly owner: number | undefined;
+  readonly owner: number;
 }
 
 interface OwnerRecord extends ProcessIdentity {
@@ -177,12 +177,10 @@ export async function newestStart(store: BlobStore): Promise<OwnerStart | undefi
   return undefined;
 }
 
-/** Whether a manifest counts (invariant 3). One that cannot be read does: its damage must not pass unseen. */
+/** Whether a manifest counts (invariant 3). */
 export function counts({ checkpointId, owner }: InheritedCheckpoint, start: OwnerStart | undefined): boolean {
-  if (start === undefined || owner === undefined || owner >= start.owner) return true;
-  return start.startsFrom.some(
-    (from) => from.checkpointId === checkpointId && (from.owner ?? owner) === owner,
-  );
+  if (start === undefined || owner >= start.owner) return true;
+  return start.startsFrom.some((from) => from.checkpointId === checkpointId && from.owner === owner);
 }
 
 async function refuseWhileHeld(

@@ -85,7 +85,7 @@ export interface DiagnosticsEvents {
 export type DiagnosticsChannel = keyof DiagnosticsEvents;
 
 /** Held here: a channel that nobody holds is collected, with what has subscribed to it. */
-const channels: { readonly [Name in DiagnosticsChannel]: Channel } = {
+const channels: Readonly<Record<DiagnosticsChannel, Channel>> = {
   'millrace:job:status': channel('millrace:job:status'),
   'millrace:job:restart': channel('millrace:job:restart'),
   'millrace:checkpoint:completed': channel('millrace:checkpoint:completed'),

@@ -43,8 +43,9 @@ export interface MetricGroup {
   /** `read` is called by reporters, never by records. `undefined`: there is nothing to tell now. */
   gauge(name: string, read: () => number | undefined, options?: MetricOptions): void;
   histogram(name: string, options?: MetricOptions): Histogram;
-  /** A group within this one: `name` becomes part of its metrics' names. */
-  addGroup(name: string): MetricGroup;
-  /** A group per value: `key` becomes part of its metrics' names, and a variable with this value. */
-  addGroup(key: string, value: string): MetricGroup;
+  /**
+   * A group within this one: `name` becomes part of its metrics' names. With a `value` it becomes a variable, too: one group
+   * per value, so there must not be many.
+   */
+  addGroup(name: string, value?: string): MetricGroup;
 }

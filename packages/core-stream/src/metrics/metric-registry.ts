@@ -62,7 +62,7 @@ export function requireName(name: string, what: string): void {
   if (typeof name === 'string' && NAME.test(name)) return;
   throw new StreamConfigError(
     `The name of a ${what} is letters, digits and '_', beginning with a letter, got '${String(name)}'. ` +
-      'What varies goes into the value of a variable: addGroup(key, value).',
+      'What varies goes into the value of a variable: addGroup(name, value).',
   );
 }
 

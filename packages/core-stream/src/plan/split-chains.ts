@@ -12,7 +12,8 @@ export function splitChains(
   const vertices = plan.vertices.flatMap((vertex) => {
     const byId = new Map(vertex.nodes.map((node) => [node.id, node]));
     const split = vertex.chainEdges.filter((edge) => isSplit(edge, byId.get(edge.to)!));
-    for (const edge of split) channelEdges.push({ ...edge, partitioning: { type: 'forward' }, inputIndex: 0 });
+    for (const edge of split)
+      channelEdges.push({ ...edge, partitioning: { type: 'forward' }, inputIndex: 0 });
     const chainEdges = vertex.chainEdges.filter((edge) => !split.includes(edge));
     return chainsOf(vertex, chainEdges);
   });

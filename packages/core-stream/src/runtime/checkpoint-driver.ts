@@ -11,6 +11,7 @@
  *    rows in the catalog, committables in the queue.
  * 3. After `signal` is aborted nothing is begun: no segment, no manifest, no commit. What was begun is pending.
  * 4. A request is answered once, also when the job fails.
+ * 5. Rows that a subtask has given away and that could not be read are lost to this run: it fails.
  */
 import { storeEnd } from '../batch/batch-checkpoint.js';
 import { decide, initialCoordinator } from '../checkpoint/checkpoint-coordinator.js';
@@ -25,6 +26,7 @@ import type {
 import { writeSavepoint } from '../checkpoint/savepoint.js';
 import { requireRoom, type SegmentCatalog } from '../checkpoint/segment-catalog.js';
 import { InvariantError } from '../errors.js';
+import type { JobStateStore } from '../state/state-backend.js';
 import type { Cancel } from '../time/clock.js';
 import { isFencedOff, tookTooLong, tooManyFailures } from './checkpoint-failure.js';
 import { CheckpointRequests, type SavepointRequest } from './checkpoint-requests.js';
@@ -50,6 +52,7 @@ export interface CheckpointDriverOptions {
   snapshotEnumerators(checkpointId: number): CheckpointData['enumerators'];
   readonly commits: CommitQueue;
   readonly segments: SegmentCatalog;
+  readonly state: Pick<JobStateStore, 'run' | 'forget'>;
   /** What waits for a storage or a committer is known here: a job that ends waits for it. */
   readonly pending: PendingCalls;
   /** Aborted when the job has ended, well or not. */
@@ -122,7 +125,8 @@ export class CheckpointDriver {
     const { commits, segments } = this.#options;
     const taking = this.#taking?.id === checkpointId ? this.#taking : undefined;
     for (const { uid, subtaskIndex, bytes, rows, committables } of operators) {
-      if (rows !== undefined) segments.add(uid, rows); // invariant 2
+      if (rows instanceof Promise) rows.catch((error: unknown) => this.#options.onFailure(error)); // invariant 5
+      segments.add(uid, rows); // invariant 2
       commits.prepare(uid, subtaskIndex, committables);
       taking?.parts.push({ uid, subtaskIndex, bytes });
     }
@@ -267,7 +271,7 @@ export class CheckpointDriver {
   }
 
   async #write(taking: Taking): Promise<void> {
-    const { job, jobId, commits, segments } = this.#options;
+    const { job, jobId, commits, segments, state } = this.#options;
     const { checkpointing, clock, jobName, plan, metrics } = job;
     const checkpointId = taking.id;
     let data: CheckpointData;
@@ -280,6 +284,7 @@ export class CheckpointDriver {
         jobId,
         maxParallelism: plan.maxParallelism,
         createdAt: clock.now(),
+        stateRun: state.run,
         operators: operatorCheckpoints(plan, taking.parts, segments),
         enumerators: taking.enumerators,
         pendingCommits: commits.snapshot(checkpointId),
@@ -293,6 +298,7 @@ export class CheckpointDriver {
     }
     this.#taking = undefined;
     commits.complete(checkpointId);
+    state.forget(checkpointId);
     if (plan.isBatch) this.#onlyCheckpoint = data;
     metrics.checkpointed(data.operators);
     this.#reporter.completed(

@@ -1,12 +1,13 @@
 /**
  * What the checkpoints of a job ask of its tasks, and what tasks tell them.
  *
- * Every call is mail: the task acts on it in one of its own turns, in the order of the calls.
+ * The task acts on every call in one of its own turns; `overtake` comes first, all others are mail, in the order of the calls.
  *
  * Invariants of a task
  * 1. It answers for each barrier that it has acted on: `onSnapshot` or `onDecline`, in the order of the checkpoints, also when
  *    the checkpoint was aborted meanwhile. What it has handed out (changed rows, committables) it does not hand out again.
- * 2. What it does not hand out when it declines, it hands out with the next checkpoint. A task that cannot, fails the job.
+ * 2. What it has not taken when it declines, it hands out with the next checkpoint; what it has taken already, with an
+ *    `onSnapshot` of the declined one that follows. A task that cannot do either fails the job.
  * 3. Checkpoints may be aborted or overtaken: a barrier of an older checkpoint than the newest one that the task knows of,
  *    or of an aborted one, counts for nothing.
  */

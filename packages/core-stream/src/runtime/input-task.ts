@@ -132,7 +132,8 @@ export class InputTask extends Task {
 
   #onBarrier(index: number, checkpointId: number): void {
     const capture = this.#capture;
-    if (capture !== undefined && capture.checkpointId < checkpointId) this.endCheckpoint(capture.checkpointId);
+    if (capture !== undefined && capture.checkpointId < checkpointId)
+      this.endCheckpoint(capture.checkpointId);
     if (this.#alignment.onBarrier(index, checkpointId)) this.snapshot(checkpointId);
   }
 
@@ -155,6 +156,11 @@ export class InputTask extends Task {
   overtake(checkpointId: number): void {
     this.#overtaking = checkpointId;
     this.listener.wake();
+  }
+
+  override abortCheckpoint(checkpointId: number): void {
+    if (this.#overtaking === checkpointId) this.#overtaking = undefined;
+    super.abortCheckpoint(checkpointId);
   }
 
   protected override endCheckpoint(checkpointId: number): void {

@@ -4,6 +4,7 @@ import type { SavepointTarget } from '../checkpoint/savepoint.js';
 import { StreamConfigError } from '../errors.js';
 import type { ExecutionPlan } from '../plan/execution-plan.js';
 import type { JobMetrics } from '../metrics/job-metrics.js';
+import type { StateBackend } from '../state/state-backend.js';
 import type { Clock } from '../time/clock.js';
 import type { Describer } from './describe-value.js';
 import type { Logger } from './logger.js';
@@ -101,6 +102,7 @@ export interface JobOptions {
   /** Whether chains are compiled to generated code. */
   readonly isGenerated: boolean;
   readonly checkpointing: CheckpointConfig | undefined;
+  readonly stateBackend: StateBackend;
   readonly createJobId: () => string;
   readonly describer: Describer;
   /** How long an attempt that ends waits for what does not settle. */

@@ -25,6 +25,7 @@ import type { SavepointRequest } from './checkpoint-requests.js';
 import { NO_CHECKPOINTS } from './checkpoint-statistics.js';
 import { closeSink, CommitQueue, createSinkCommitter, type SinkCommitter } from './commit-queue.js';
 import type { JobOptions } from './job-options.js';
+import { JobState } from './job-state.js';
 import type { AttemptSnapshot } from './job-result.js';
 import { loadStart, RestoredState } from './restored-state.js';
 import { SourceCoordinator } from './source-coordinator.js';
@@ -42,6 +43,7 @@ export class LocalJob implements TaskListener {
   readonly #options: JobOptions;
   readonly pending: PendingCalls;
   readonly #storage: AttemptStorage | undefined;
+  #state: JobState | undefined;
   readonly #abort = new AbortController();
   readonly #startedAt: number;
   #jobId = '';
@@ -115,6 +117,7 @@ export class LocalJob implements TaskListener {
     await this.#createCommitters(nodes, checkpoint, restored);
     signal.throwIfAborted();
     this.#createSources(nodes, restored);
+    const state = await this.#openState(jobId, checkpoint, restored);
     const { tasks, sourceTasks } = await buildTasks({
       plan: this.#options.plan,
       clock: this.#options.clock,
@@ -128,14 +131,19 @@ export class LocalJob implements TaskListener {
       listener: this,
       isRescaled: restored.isRescaled,
       restoredStates: (uid) => restored.operatorStates(uid),
-      restoredRows: (node, keyGroups) => restored.rows(node, keyGroups),
       hasOtherKeys: (node) => restored.hasOtherKeys(node),
+      subtaskRows: (node, keyGroups) =>
+        this.pending.run(`the state of '${node.name}' is being restored`, () =>
+          state.subtask(node, keyGroups),
+        ),
       allowNonRestoredState: this.#options.checkpointing?.allowNonRestoredState ?? false,
       restoredSplits: splitsOf,
       requestSplit: (uid, subtaskIndex) => this.#sources.get(uid)?.requestSplit(subtaskIndex),
       sinkContext: (node) => this.#sinkContext(node),
     });
     this.#tasks = tasks;
+    await this.pending.run('the state is being restored', () => state.ready());
+    signal.throwIfAborted();
     alignSources(nodes, sourceTasks);
     for (const [uid, source] of this.#sources) {
       source.start(
@@ -160,6 +168,7 @@ export class LocalJob implements TaskListener {
         })),
       commits: this.#commits,
       segments,
+      state,
       pending: this.pending,
       signal: this.#abort.signal,
       onFailure: (error) => this.onFailure(error),
@@ -178,6 +187,19 @@ export class LocalJob implements TaskListener {
       const onAbort = () => reject(signal.reason as Error);
       signal.addEventListener('abort', onAbort, { once: true });
       starting.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
+    });
+  }
+
+  /** Closed with the job, also where it ends meanwhile. */
+  #openState(
+    jobId: string,
+    checkpoint: CheckpointData | undefined,
+    restored: RestoredState,
+  ): Promise<JobState> {
+    return this.pending.run('the state is being opened', async () => {
+      this.#state = await JobState.open(this.#options, { jobId, checkpoint }, restored);
+      this.#abort.signal.throwIfAborted();
+      return this.#state;
     });
   }
 
@@ -328,7 +350,7 @@ export class LocalJob implements TaskListener {
     return this.#checkpoints?.isSuspended ?? false;
   }
 
-  /** Step by step: what is under way, then tasks, enumerators, committers, the storage (invariants 3 and 4). */
+  /** Step by step: what is under way, then tasks, enumerators, committers, the state, the storage (invariants 3 and 4). */
   async #close(): Promise<void> {
     const errors: unknown[] = [];
     const onError = (error: unknown) => void errors.push(error);
@@ -344,6 +366,8 @@ export class LocalJob implements TaskListener {
     for (const source of this.#sources.values()) source.close().catch(onError);
     await settle();
     this.#commits.close(onError);
+    await settle();
+    this.pending.run('the state is being closed', () => this.#state?.close()).catch(onError);
     await settle();
     this.#storage?.release().catch(onError);
     await settle();

@@ -21,7 +21,13 @@ import { decodeState } from '../state/canonical-decoding.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { RecordBatch, StreamElement } from './channel.js';
 import { channelSelector } from './channel-selector.js';
-import { decodeElements, edgeKey, type ChannelName, type EdgeName, type InFlightChannel } from './in-flight.js';
+import {
+  decodeElements,
+  edgeKey,
+  type ChannelName,
+  type EdgeName,
+  type InFlightChannel,
+} from './in-flight.js';
 import { operatorError } from './operator-error.js';
 import type { SubtaskState } from './task-snapshot.js';
 
@@ -154,7 +160,12 @@ export class RestoredInFlight {
   /** Gives the records of a channel to the subtasks that there are now (invariants 2 and 3). */
   #route(
     channel: InFlightChannel,
-    of: { readonly node: PlanNode; readonly edge: ChannelEdge; readonly from: number; readonly subtasks: number },
+    of: {
+      readonly node: PlanNode;
+      readonly edge: ChannelEdge;
+      readonly from: number;
+      readonly subtasks: number;
+    },
   ): void {
     const { node, edge, from, subtasks } = of;
     const { parallelism, maxParallelism } = node;
@@ -181,7 +192,11 @@ export class RestoredInFlight {
           to = select(value);
         } catch (error) {
           const at = { name: node.name, subtaskIndex: from };
-          throw operatorError(error, at, 'choosing the subtask of a record that was restored on its way to it');
+          throw operatorError(
+            error,
+            at,
+            'choosing the subtask of a record that was restored on its way to it',
+          );
         }
         let batch = chosen.get(to);
         if (batch === undefined) chosen.set(to, (batch = { values: [], timestamps: [] }));

@@ -118,13 +118,18 @@ export class RestoredState {
     );
   }
 
-  /** The rows of an operator's key groups; `undefined` where the checkpoint has none. */
-  async rows(node: PlanNode, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined> {
+  /** The rows of an operator's key groups, of the tables that are wanted; `undefined` where the checkpoint has none. */
+  async rows(
+    node: PlanNode,
+    keyGroups: KeyGroupRange,
+    isWanted?: (table: string) => boolean,
+  ): Promise<RestoredRows | undefined> {
     const stored = this.#operators.get(node.uid);
     if (this.#storage === undefined || stored === undefined || stored.segments.length === 0) return undefined;
     const migrate = keyMigrationOf(node, stored.keyVersion);
-    if (migrate === undefined) return readRows(this.#storage, stored.segments, keyGroups);
-    const all = await readRows(this.#storage, stored.segments, { start: 0, end: stored.maxParallelism });
+    if (migrate === undefined) return readRows(this.#storage, stored.segments, keyGroups, isWanted);
+    const ofAll = { start: 0, end: stored.maxParallelism };
+    const all = await readRows(this.#storage, stored.segments, ofAll, isWanted);
     return migratedRows(all, migrate, node, keyGroups);
   }
 

@@ -101,11 +101,12 @@ export class SourceCoordinator {
     handler: (result: R) => void,
     schedule: { readonly delayMs?: number; readonly periodMs?: number },
   ): Promise<void> {
-    const { clock, signal } = this.#options;
+    const { clock, name, pending, signal } = this.#options;
+    const call = describeCall({ name, subtaskIndex: 0 }, 'finding splits');
     try {
       if (schedule.delayMs !== undefined) await sleep(clock, schedule.delayMs, signal);
       while (!signal.aborted) {
-        const result = await work(signal);
+        const result = await pending.run(call, () => work(signal));
         if (signal.aborted) return;
         handler(result);
         if (schedule.periodMs === undefined) return;

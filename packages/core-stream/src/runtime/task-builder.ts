@@ -1,7 +1,6 @@
 /** Makes the tasks of a plan: operators wired to each other inside a chain, and by channels between chains. */
 import { batchOperator } from '../batch/batch-input-operator.js';
 import type { BatchOptions } from '../batch/batch-options.js';
-import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError } from '../errors.js';
 import type { SinkContext, SinkWriter } from '../connectors/sink.js';
 import type { SourceReader, SourceSplit } from '../connectors/source.js';
@@ -14,7 +13,7 @@ import { typeOf, type ExecutionPlan, type PlanNode, type PlanVertex } from '../p
 import { decodeState } from '../state/canonical-decoding.js';
 import { keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
-import { SubtaskRows } from '../state/subtask-rows.js';
+import type { SubtaskRows } from '../state/subtask-rows.js';
 import type { Clock } from '../time/clock.js';
 import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
 import { WatermarkTracker } from '../time/watermark-tracker.js';
@@ -55,8 +54,8 @@ export interface TaskBuilderOptions {
   readonly isRescaled: boolean;
   /** The subtask states of an operator in the restored checkpoint, ascending by subtask; `undefined` on a fresh start. */
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
-  /** The rows of these key groups of an operator in the restored checkpoint; `undefined` on a fresh start. */
-  restoredRows(node: PlanNode, keyGroups: KeyGroupRange): Promise<RestoredRows | undefined>;
+  /** The rows of one subtask of an operator, with those of the restored checkpoint. */
+  subtaskRows(node: PlanNode, keyGroups: KeyGroupRange): Promise<SubtaskRows>;
   /** Whether the operator's keys have become others since the restored checkpoint. */
   hasOtherKeys(node: PlanNode): boolean;
   /** Whether what is in flight on edges that the program no longer has may be lost. */
@@ -225,13 +224,7 @@ class SubtaskBuilder {
     });
     const watermark = this.#restoredWatermark(node, restored ?? []);
     if (node === this.#vertex.nodes[0]) this.#headWatermark = watermark;
-    const { listener, plan } = this.#options;
-    const rows = new SubtaskRows({
-      isEnabled: listener.storesState && !plan.isBatch, // a batch job stores its end only: no key has rows then
-      maxParallelism: node.maxParallelism,
-      restored: await this.#options.restoredRows(node, this.#keyGroups(node)),
-      isRewriting: this.#options.hasOtherKeys(node),
-    });
+    const rows = await this.#options.subtaskRows(node, this.#keyGroups(node));
     const operator = await this.#createOperator(
       node,
       output,

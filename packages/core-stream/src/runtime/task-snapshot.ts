@@ -8,7 +8,7 @@
  * 1. States are taken and encoded before any rows: a task that cannot encode one has given nothing away, and declines.
  * 2. Rows that were taken, and what sinks have prepared, are handed out in any case: nobody else has them.
  */
-import type { SegmentContent } from '../checkpoint/segment.js';
+import type { TakenRows } from '../checkpoint/segment.js';
 import { snapshotMetrics, type OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
 import type { OperatorState } from '../operators/operator.js';
 import { decodeState } from '../state/canonical-decoding.js';
@@ -18,9 +18,6 @@ import { operatorError } from './operator-error.js';
 import { SinkOperator } from './sink-operator.js';
 import { namingState } from './state-path.js';
 import type { TaskOperator } from './task.js';
-
-/** `undefined` where nothing has changed. */
-export type TakenRows = SegmentContent | undefined | Promise<SegmentContent | undefined>;
 
 /** What one subtask of one operator contributes to a checkpoint. */
 export interface OperatorSnapshot {
@@ -132,10 +129,10 @@ export class TaskSnapshot {
       let bytes: Uint8Array = NOTHING;
       try {
         bytes = this.#states?.[index]?.encode(sink?.writerState) ?? NOTHING;
+        if (index === 0 && this.capture !== undefined) bytes = withInFlight(bytes, this.capture.channels);
       } catch (error) {
         onError(error);
       }
-      if (index === 0 && this.capture !== undefined) bytes = withInFlight(bytes, this.capture.channels);
       return {
         uid: chained.uid,
         subtaskIndex: chained.subtaskIndex,

@@ -5,9 +5,11 @@
  * Invariants
  * 1. While a store is being filled its history has no runs: if the process ends meanwhile, it is filled anew.
  * 2. A store that may be damaged is removed without being opened.
+ * 3. Of an operator that the restored checkpoint has no rows of, none are found in the store.
  */
 import { randomUUID } from 'node:crypto';
 import { StreamConfigError } from '../errors.js';
+import { messageOf } from '../runtime/describe-value.js';
 import { CacheBudget } from './cache-budget.js';
 import { currentBootId, DiskDirectory } from './disk-directory.js';
 import { fillSubtask } from './disk-fill.js';
@@ -30,6 +32,8 @@ export interface DiskStateOptions {
 }
 
 const DEFAULT_CACHE_BYTES = 128 << 20;
+/** Undo records that are removed before others get their turn. */
+const FORGOTTEN_TOGETHER = 512;
 
 /**
  * Keyed state in an embedded store on disk, with what was used lately in memory: for state that is larger than memory, and to
@@ -52,8 +56,14 @@ class DiskJobState implements JobStateStore {
   readonly #bootId: string | undefined;
   readonly #budget: CacheBudget;
   readonly #subtasks: DiskSubtaskRows[] = [];
+  /** Operators of which rows are read from segments, and not all of them may be in the store. */
+  readonly #read = new Set<string>();
+  /** Operators that have asked for their rows. */
+  readonly #asked = new Set<string>();
   readonly #filled: { readonly uid: string; readonly table: string }[] = [];
-  #store: DiskStore;
+  /** Operators all of whose rows are in the store: nothing of theirs needs to be read from segments. */
+  readonly #complete: Set<string>;
+  readonly #store: DiskStore;
   /** What is in the store can be taken back to the restored checkpoint, and has been. */
   #isRecovered = false;
   #history: StoreHistory;
@@ -71,6 +81,7 @@ class DiskJobState implements JobStateStore {
   ) {
     this.#directory = directory;
     this.#store = store;
+    this.#complete = new Set(store.fact('complete') as string[] | undefined);
     this.#history = history;
     this.#bootId = history.bootId;
     this.#budget = budget;
@@ -112,25 +123,41 @@ class DiskJobState implements JobStateStore {
   }
 
   async subtask(options: SubtaskStateOptions): Promise<SubtaskRows> {
-    const { uid, isEnabled, isRewriting, restoredRows, keyGroups } = options;
+    const { uid, isEnabled, isRewriting, restoredBytes, restoredRows, keyGroups } = options;
     const { restored } = this.#context;
+    if (restoredBytes === 0) await this.#drop(uid);
     let known: ReadonlySet<string> = new Set();
     if (this.#isRecovered) known = new Set(this.#store.tablesOf(uid));
     else if (restored !== undefined && !isRewriting) {
       known = await fillSubtask(this.#store, options, options.maxParallelism);
       for (const table of known) this.#filled.push({ uid, table });
     }
-    const isRead = restored !== undefined && (this.#isRecovered || isRewriting);
+    const isRead = isRewriting || (this.#isRecovered && restoredBytes > 0 && !this.#complete.has(uid));
+    if (isRead) this.#read.add(uid);
     const rows = new DiskSubtaskRows({
       ...options,
       store: this.#store,
       budget: this.#budget,
       known,
+      onOtherRows: () => {
+        if (this.#complete.delete(uid)) this.#store.setFact('complete', [...this.#complete]);
+      },
       restored: isRead ? await restoredRows(keyGroups, (table) => !known.has(table)) : undefined,
       writer: isEnabled ? this.#store.writer(restored?.checkpointId ?? 0) : undefined,
     });
     this.#subtasks.push(rows);
     return rows;
+  }
+
+  /** What it has left there before it was taken out of the program, and put in again (invariant 3). */
+  async #drop(uid: string): Promise<void> {
+    const tables = this.#isRecovered && !this.#asked.has(uid) ? this.#store.tablesOf(uid) : [];
+    this.#asked.add(uid);
+    if (tables.length > 0) {
+      this.#history = { ...this.#history, oldest: this.#context.restored?.checkpointId ?? 0 };
+      await this.#directory.writeHistory(this.#history); // what is dropped cannot be taken back
+    }
+    for (const table of tables) this.#store.drop(uid, table);
   }
 
   async ready(): Promise<void> {
@@ -141,7 +168,19 @@ class DiskJobState implements JobStateStore {
     for (const { uid, table } of this.#filled) {
       if (!asked.has(`${uid}/${table}`)) this.#store.drop(uid, table);
     }
+    this.#noteComplete(asked);
     if (!this.#isRecovered) await this.#begin();
+  }
+
+  #noteComplete(asked: ReadonlySet<string>): void {
+    const others = new Set(
+      this.#filled.filter(({ uid, table }) => !asked.has(`${uid}/${table}`)).map(({ uid }) => uid),
+    );
+    this.#complete.clear();
+    for (const { uid } of this.#subtasks) {
+      if (!others.has(uid) && !this.#read.has(uid)) this.#complete.add(uid);
+    }
+    this.#store.setFact('complete', [...this.#complete]);
   }
 
   async #begin(): Promise<void> {
@@ -165,13 +204,19 @@ class DiskJobState implements JobStateStore {
     if (!this.#isForgetting) void this.#forget();
   }
 
+  /** What is left over is forgotten after a later checkpoint. */
   async #forget(): Promise<void> {
     this.#isForgetting = true;
-    await this.#writing.catch(() => undefined);
-    while (!this.#isClosed && this.#store.forget(this.#history.oldest)) {
-      await new Promise((resolve) => setImmediate(resolve));
+    try {
+      await this.#writing;
+      while (!this.#isClosed && this.#store.forget(this.#history.oldest, FORGOTTEN_TOGETHER)) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } catch (error) {
+      this.#context.logger.warn('state on disk cannot be tidied up', { error: messageOf(error) });
+    } finally {
+      this.#isForgetting = false;
     }
-    this.#isForgetting = false;
   }
 
   async close(): Promise<void> {

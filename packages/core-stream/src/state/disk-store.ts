@@ -19,7 +19,7 @@
  */
 import { open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { messageOf } from '../runtime/describe-value.js';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, InvariantError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
 import { encodeState } from './canonical-encoding.js';
 import {
@@ -89,6 +89,7 @@ export class DiskStore {
   readonly #tables: Map<string, number>;
   #nextTable: number;
   #writers = 0;
+  #isClosed = false;
 
   constructor(directory: string) {
     this.directory = directory;
@@ -186,6 +187,7 @@ export class DiskStore {
 
   /** A view that the next read overwrites. */
   #read(key: Buffer): Buffer | undefined {
+    this.#requireOpen();
     const value = this.#db.getBinaryFast(key); // its own length is not that of the value
     return value?.subarray(0, value.length);
   }
@@ -196,6 +198,7 @@ export class DiskStore {
     { start, end }: KeyGroupRange,
     { limit, after }: { readonly limit: number; readonly after?: Buffer | undefined },
   ): (StoredBytes & { readonly key: Buffer })[] {
+    this.#requireOpen();
     const range = this.#db.getRange({
       start: after ?? firstRowKey(table, start),
       exclusiveStart: after !== undefined,
@@ -303,6 +306,7 @@ export class DiskStore {
   }
 
   #transact(work: () => void): void {
+    this.#requireOpen();
     try {
       this.#db.transactionSync(work, NO_SYNC);
     } catch (error) {
@@ -314,7 +318,14 @@ export class DiskStore {
     }
   }
 
+  /** A use after that would end the process. */
+  #requireOpen(): void {
+    if (this.#isClosed)
+      throw new InvariantError(`The state store in ${this.directory} is used after it was closed`);
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#db.close();
   }
 }

@@ -4,8 +4,7 @@
  * Invariants
  * 1. A checkpoint's segment holds the rows as they were at its barrier, although it is made while the job goes on.
  */
-import { SegmentBuilder, type SegmentContent } from '../checkpoint/segment.js';
-import type { RestoredRows } from '../checkpoint/segment-reader.js';
+import { SegmentBuilder, type SegmentContent, type TakenRows } from '../checkpoint/segment.js';
 import { CheckpointError, InvariantError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
 import { DiskRows, type DiskRowsOptions } from './disk-rows.js';
@@ -22,10 +21,13 @@ export interface DiskSubtaskRowsOptions extends SubtaskRowsOptions, Omit<DiskRow
   readonly uid: string;
   /** Tables that the store has as the restored checkpoint has them. */
   readonly known: ReadonlySet<string>;
+  /** Called before rows are stored that are not in the store. */
+  onOtherRows(): void;
 }
 
 export class DiskSubtaskRows extends SubtaskRows {
-  readonly #options: DiskSubtaskRowsOptions;
+  readonly #options: Omit<DiskSubtaskRowsOptions, 'restored'>;
+  protected override readonly isOnDisk = true;
   readonly #tables = new Map<string, DiskRows<Row>>();
   readonly #numbers = new Map<number, string>();
   /** Segments that are being made. */
@@ -34,7 +36,8 @@ export class DiskSubtaskRows extends SubtaskRows {
 
   constructor(options: DiskSubtaskRowsOptions) {
     super(options);
-    this.#options = options;
+    const { restored: _, ...others } = options;
+    this.#options = others;
   }
 
   get uid(): string {
@@ -46,10 +49,6 @@ export class DiskSubtaskRows extends SubtaskRows {
     return this.#tables.keys();
   }
 
-  protected override get isOnDisk(): boolean {
-    return true;
-  }
-
   override restored(table: string): Iterable<StoredRow> {
     return this.#options.known.has(table) ? this.#stored(table) : super.restored(table);
   }
@@ -57,10 +56,10 @@ export class DiskSubtaskRows extends SubtaskRows {
   override keyed<R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> {
     const { table: name } = format;
     if (this.#tables.has(name)) throw new InvariantError(`Rows '${name}' are asked for twice`);
-    const { uid, store, known, restored, writer, isRewriting } = this.#options;
+    const { uid, store, known, writer, isRewriting } = this.#options;
     const table = store.table(uid, name);
-    if (!known.has(name) && restored !== undefined) {
-      fillTable(store, table, restored.entries(name), isRewriting === true ? writer : undefined);
+    if (!known.has(name) && this.restoredRows !== undefined) {
+      fillTable(store, table, this.restoredRows.entries(name), isRewriting === true ? writer : undefined);
     }
     const rows = new DiskRows(format, { ...this.#options, table });
     this.#tables.set(name, rows as unknown as DiskRows<Row>);
@@ -80,7 +79,8 @@ export class DiskSubtaskRows extends SubtaskRows {
     }
   }
 
-  override snapshot(checkpointId: number): SegmentContent | undefined | Promise<SegmentContent | undefined> {
+  override snapshot(checkpointId: number): TakenRows {
+    if (this.hasTrackedChanges) this.#options.onOtherRows();
     const changes = this.#takeChanges(checkpointId);
     if (changes === undefined) return super.snapshot(checkpointId);
     const builder = new SegmentBuilder(this.#options.maxParallelism);

@@ -1,5 +1,5 @@
 /** All rows of one subtask of one operator: its trackers, and what a checkpoint holds for it. */
-import { SegmentBuilder, type SegmentContent } from '../checkpoint/segment.js';
+import { SegmentBuilder, type TakenRows } from '../checkpoint/segment.js';
 import type { RestoredRows } from '../checkpoint/segment-reader.js';
 import { InvariantError } from '../errors.js';
 import type { OperatorContext } from '../operators/operator.js';
@@ -25,14 +25,15 @@ export type RowAccess = Pick<
 >;
 
 export class SubtaskRows {
-  readonly #options: SubtaskRowsOptions;
+  readonly #options: Omit<SubtaskRowsOptions, 'restored'>;
+  protected readonly isOnDisk: boolean = false;
   readonly #trackers = new Map<string, RowTracker<Row>>();
   readonly #keyed: { readonly size: number }[] = [];
   #restored: RestoredRows | undefined;
 
-  constructor(options: SubtaskRowsOptions) {
+  constructor({ restored, ...options }: SubtaskRowsOptions) {
     this.#options = options;
-    this.#restored = options.restored;
+    this.#restored = restored;
   }
 
   /** Gives up what was restored: the operator has been made, and has taken it over. */
@@ -53,6 +54,17 @@ export class SubtaskRows {
   /** What the restored checkpoint holds of a table, for this subtask's key groups. */
   restored(table: string): Iterable<StoredRow> {
     return this.#restored?.rows(table) ?? [];
+  }
+
+  /** As they were stored; `undefined` on a fresh start, and after `release`. */
+  protected get restoredRows(): RestoredRows | undefined {
+    return this.#restored;
+  }
+
+  /** Whether rows of the operator's own structures have changed since the last snapshot. */
+  protected get hasTrackedChanges(): boolean {
+    for (const { size } of this.#trackers.values()) if (size > 0) return true;
+    return false;
   }
 
   /** Rows by key, with the restored ones in them. */
@@ -80,14 +92,10 @@ export class SubtaskRows {
     return this.#keyed.length === 0 ? undefined : this.#keyed.reduce((sum, { size }) => sum + size, 0);
   }
 
-  protected get isOnDisk(): boolean {
-    return false;
-  }
-
   /**
    * What has changed since the last call; `undefined` where nothing has. With state on disk it is read while the job goes on.
    */
-  snapshot(_checkpointId: number): SegmentContent | undefined | Promise<SegmentContent | undefined> {
+  snapshot(_checkpointId: number): TakenRows {
     const builder = new SegmentBuilder(this.#options.maxParallelism);
     this.snapshotTo(builder);
     return builder.build();

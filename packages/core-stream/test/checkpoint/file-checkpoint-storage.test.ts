@@ -2,8 +2,17 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CheckpointError, FileCheckpointStorage, type CheckpointData } from '../../src/index.js';
+import { FileBlobStore } from '../../src/checkpoint/file-blob-store.js';
+import {
+  FileCheckpointStorage,
+  type FileCheckpointStorageOptions,
+} from '../../src/checkpoint/file-checkpoint-storage.js';
+import { CheckpointError } from '../../src/errors.js';
+import { checkpointOf, contentsOf, historyOf, lineage, putSegmentOf } from '../support/checkpoints.js';
 import { failureOf } from '../support/conditions.js';
+
+const MANIFEST = 'MANIFEST-1.json';
+const STATE = 'state-1.bin';
 
 let root = '';
 let directory = '';
@@ -16,25 +25,21 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-function checkpoint(checkpointId: number): CheckpointData {
-  return {
-    checkpointId,
-    jobName: 'clicks',
-    jobId: 'job-1',
-    maxParallelism: 128,
-    createdAt: 1_700_000_000_000 + checkpointId,
-    operators: [
-      { uid: 'count', subtaskIndex: 0, bytes: Uint8Array.of(1, 2, 3) },
-      { uid: 'count', subtaskIndex: 1, bytes: Uint8Array.of() },
-    ],
-    enumerators: [{ uid: 'in', bytes: Uint8Array.of(9) }],
-    pendingCommits: [
-      {
-        uid: 'out',
-        requests: [{ checkpointId, subtaskIndex: 1, committable: { id: 'tx', rows: 7n, at: new Date(0) } }],
-      },
-    ],
-  };
+async function claimed(options: FileCheckpointStorageOptions = {}): Promise<FileCheckpointStorage> {
+  const storage = new FileCheckpointStorage(directory, options);
+  await storage.claim(lineage);
+  return storage;
+}
+
+/** The checkpoints of a job that has ended. */
+async function written(...ids: number[]): Promise<void> {
+  const storage = await claimed();
+  for (const id of ids) await storage.write(checkpointOf(id));
+  await storage.release();
+}
+
+async function checkpointDirectories(): Promise<string[]> {
+  return (await readdir(directory)).filter((name) => name.startsWith('chk-')).sort();
 }
 
 describe('file checkpoint storage', () => {
@@ -43,96 +48,150 @@ describe('file checkpoint storage', () => {
     expect(await readdir(root)).toEqual([]);
   });
 
-  it('gives back what was written, the newest first', async () => {
-    const storage = new FileCheckpointStorage(join(directory, 'deeper'));
-    expect(await storage.write(checkpoint(9))).toBeGreaterThan(0);
-    await storage.write(checkpoint(10));
-    const latest = await new FileCheckpointStorage(join(directory, 'deeper')).latest();
-    expect({
-      ...latest,
-      operators: latest?.operators.map((part) => ({ ...part, bytes: Uint8Array.from(part.bytes) })),
-      enumerators: latest?.enumerators.map((part) => ({ ...part, bytes: Uint8Array.from(part.bytes) })),
-    }).toEqual(checkpoint(10));
-  });
-
   it('writes a manifest that a person can read', async () => {
-    await new FileCheckpointStorage(directory).write(checkpoint(1));
-    const manifest = JSON.parse(await readFile(join(directory, 'chk-1/MANIFEST.json'), 'utf8')) as unknown;
+    const storage = await claimed();
+    const segment = await putSegmentOf(storage, 'rows of count', 'content');
+    await storage.write(checkpointOf(1, 'history', [segment]));
+    const manifest = JSON.parse(await readFile(join(directory, 'chk-1', MANIFEST), 'utf8')) as unknown;
     expect(manifest).toMatchObject({
+      formatVersion: 2,
       jobName: 'clicks',
       createdAt: '2023-11-14T22:13:20.001Z',
+      operators: [
+        {
+          uid: 'count',
+          name: 'Count',
+          type: 'KeyedProcess',
+          parallelism: 2,
+          bytes: 3 + segment.bytes,
+          rows: 1,
+          segments: [{ id: 'rows of count', keyGroups: segment.keyGroups }],
+        },
+      ],
       pendingCommits: [{ requests: 1 }],
     });
+    expect(await readdir(join(directory, 'segments'))).toEqual(['rows%20of%20count']);
+    expect(await contentsOf(storage, (await storage.latest())!)).toEqual(['content']);
   });
 
-  it('file storage invariant 1: ignores what was not finished, and writes over it', async () => {
-    const storage = new FileCheckpointStorage(directory);
-    await storage.write(checkpoint(1));
-    await mkdir(join(directory, '.chk-2.unfinished'));
-    await writeFile(join(directory, '.chk-2.unfinished/state.bin'), 'half of');
+  it('says in a file who owns it', async () => {
+    await claimed();
+    const owner = JSON.parse(await readFile(join(directory, 'owners/1.json'), 'utf8')) as unknown;
+    expect(owner).toMatchObject({ owner: 1, pid: process.pid, startsFrom: [] });
+  });
+
+  it('blob storage invariant 1: ignores what was not finished, and removes it', async () => {
+    await written(1);
+    await mkdir(join(directory, 'chk-2'));
+    await writeFile(join(directory, 'chk-2', STATE), 'half of');
+    await writeFile(join(directory, 'chk-1/.unfinished-99-abc'), 'half of');
     await writeFile(join(directory, 'notes.txt'), 'mine');
+    const storage = await claimed();
     expect((await storage.latest())?.checkpointId).toBe(1);
-    await storage.write(checkpoint(2));
+    await storage.write(checkpointOf(2));
     expect((await storage.latest())?.checkpointId).toBe(2);
-    expect((await readdir(directory)).sort()).toEqual(['chk-1', 'chk-2', 'notes.txt']);
+    expect((await readdir(directory)).sort()).toEqual(['chk-1', 'chk-2', 'job.json', 'notes.txt', 'owners']);
+    expect((await readdir(join(directory, 'chk-1'))).sort()).toEqual([MANIFEST, STATE]);
+    expect((await readdir(join(directory, 'chk-2'))).sort()).toEqual(['MANIFEST-2.json', 'state-2.bin']);
   });
 
   it.each<[string, (path: string) => Promise<unknown>, RegExp]>([
     [
       'a changed byte',
-      (path) => flip(join(path, 'state.bin'), 1),
+      (path) => flip(join(path, STATE), 1),
       /the state of 'count' does not match its checksum/,
     ],
     [
       'a state that is cut off',
-      (path) => writeFile(join(path, 'state.bin'), Uint8Array.of(1, 2)),
+      (path) => writeFile(join(path, STATE), Uint8Array.of(1, 2)),
       /'count' does not match/,
     ],
-    ['no state', (path) => rm(join(path, 'state.bin')), /ENOENT/],
-    ['no manifest', (path) => rm(join(path, 'MANIFEST.json')), /ENOENT/],
-    ['a manifest that is cut off', (path) => cut(join(path, 'MANIFEST.json')), /JSON/],
+    ['no state', (path) => rm(join(path, STATE)), /its state-1.bin is missing/],
+    ['a manifest that is cut off', (path) => cut(join(path, MANIFEST)), /JSON/],
+    [
+      'a manifest with another number',
+      (path) => replace(join(path, MANIFEST), '128', '256'),
+      /its manifest does not match/,
+    ],
     [
       'a manifest without parts',
-      (path) => writeFile(join(path, 'MANIFEST.json'), '{"formatVersion":1,"checkpointId":2}'),
-      /undefined/,
+      (path) => writeFile(join(path, MANIFEST), '{"formatVersion":2}'),
+      /its manifest does not/,
     ],
     [
       'a manifest of another format',
-      (path) => writeFile(join(path, 'MANIFEST.json'), '{"formatVersion":2}'),
-      /format is version 2/,
+      (path) => writeFile(join(path, MANIFEST), '{"formatVersion":3}'),
+      /format is version 3/,
     ],
     [
       'the manifest of another checkpoint',
       (path) => cp(join(path, '../chk-1'), path, { recursive: true }),
       /checkpoint 1/,
     ],
+    ['a missing segment', (path) => rm(join(path, '../segments/b')), /its segment 'b' is missing/],
+    [
+      'a segment that is cut off',
+      (path) => cut(join(path, '../segments/b')),
+      /its segment 'b' has \d+ bytes instead of/,
+    ],
   ])(
-    'file storage invariant 2: refuses %s, and does not fall back to an older one',
+    'blob storage invariant 2: refuses %s, and does not fall back to an older one',
     async (_what, damage, message) => {
-      const storage = new FileCheckpointStorage(directory);
-      await storage.write(checkpoint(1));
-      await storage.write(checkpoint(2));
+      const storage = await claimed();
+      const segments = [await putSegmentOf(storage, 'a', '1')];
+      await storage.write(checkpointOf(1, '1', segments));
+      segments.push(await putSegmentOf(storage, 'b', '2'));
+      await storage.write(checkpointOf(2, '2', segments));
+      await storage.release();
       await damage(join(directory, 'chk-2'));
       const error = await failureOf(storage.latest());
       expect(error).toBeInstanceOf(CheckpointError);
-      expect(error).toMatchObject({ retryable: false, details: { checkpointId: 2 } });
+      expect(error).toMatchObject({ retryable: false, details: { checkpointId: 2, previous: 1 } });
       expect(error.message).toMatch(message);
       expect(error.message).toContain('chk-2, cannot be trusted');
-      // The way out that the message names.
+      expect(error.message).toContain('start with the option { restoreFrom: 1 }, or move chk-2 away');
+      expect(await failureOf(storage.read(2))).toBeInstanceOf(CheckpointError);
+      // Both ways out that the message names.
+      const chosen = await claimed({ restoreFrom: 1 });
+      expect((await chosen.latest())?.checkpointId).toBe(1);
+      await chosen.release();
       await rename(join(directory, 'chk-2'), join(root, 'away'));
       expect((await storage.latest())?.checkpointId).toBe(1);
     },
   );
 
-  it('file storage invariant 2: refuses damage anywhere in the state', async () => {
+  it('blob storage invariant 2: names the newest one that is whole, or says that there is none', async () => {
+    const storage = await claimed({ retained: 3 });
+    for (const id of [1, 2, 3]) await storage.write(checkpointOf(id));
+    for (const id of [3, 2]) await flip(join(directory, `chk-${id}`, STATE), 0);
+    expect((await failureOf(storage.latest())).message).toContain(
+      'The previous one that is whole is checkpoint 1.',
+    );
+    await flip(join(directory, 'chk-1', STATE), 0);
+    expect((await failureOf(storage.latest())).message).toContain('There is no older one that is whole');
+  });
+
+  it('blob storage invariant 2: refuses the manifest of another owner', async () => {
+    await written(1);
+    const path = join(directory, 'chk-1');
+    await rename(join(path, MANIFEST), join(path, 'MANIFEST-2.json'));
+    const error = await failureOf(new FileCheckpointStorage(directory).latest());
+    expect(error.message).toContain('its manifest is that of owner 1');
+  });
+
+  it('blob storage invariant 2: refuses damage anywhere', async () => {
+    await written(1);
     const storage = new FileCheckpointStorage(directory);
-    await storage.write(checkpoint(1));
-    const path = join(directory, 'chk-1/state.bin');
-    const { length } = await readFile(path);
-    for (let at = 0; at < length; at++) {
-      await flip(path, at);
-      expect(await failureOf(storage.latest())).toBeInstanceOf(CheckpointError);
-      await flip(path, at);
+    for (const name of [STATE, MANIFEST]) {
+      const path = join(directory, 'chk-1', name);
+      const { length } = await readFile(path);
+      // The last byte of the manifest is a line feed, which says nothing; of the others some are enough.
+      const [end, step] = name === MANIFEST ? [length - 1, 17] : [length, 1];
+      for (let at = 0; at < end; at += step) {
+        await flip(path, at);
+        expect(await failureOf(storage.latest()), `${name}, byte ${at}`).toBeInstanceOf(CheckpointError);
+        await flip(path, at);
+      }
     }
     expect((await storage.latest())?.checkpointId).toBe(1);
   });
@@ -142,50 +201,141 @@ describe('file checkpoint storage', () => {
     [1, ['chk-12']],
     [0, ['chk-12']],
     [3, ['chk-10', 'chk-11', 'chk-12']],
-  ])('file storage invariant 3: keeps the newest %s', async (retained, expected) => {
-    const storage = new FileCheckpointStorage(directory, retained === undefined ? {} : { retained });
-    for (let id = 8; id <= 12; id++) await storage.write(checkpoint(id));
-    expect((await readdir(directory)).sort()).toEqual(expected);
+  ])('blob storage invariant 3: keeps the newest %s', async (retained, expected) => {
+    const storage = await claimed(retained === undefined ? {} : { retained });
+    for (let id = 8; id <= 12; id++) await storage.write(checkpointOf(id));
+    expect(await checkpointDirectories()).toEqual(expected);
   });
 
-  it('does not replace a checkpoint that is there already', async () => {
-    const storage = new FileCheckpointStorage(directory);
-    await storage.write(checkpoint(3));
-    expect(await failureOf(storage.write({ ...checkpoint(3), jobId: 'another job' }))).toBeInstanceOf(
-      CheckpointError,
+  it('blob storage invariants 3 and 5: keeps segments that are referred to, or will be', async () => {
+    const storage = await claimed();
+    const segments = [await putSegmentOf(storage, 's0', '0')];
+    const merged = await putSegmentOf(storage, 'merged', 'later');
+    for (let id = 1; id <= 4; id++) {
+      segments.push(await putSegmentOf(storage, `s${id}`, String(id)));
+      if (segments.length > 2) segments.shift();
+      await storage.write(checkpointOf(id, String(id), segments));
+    }
+    const there = async () => (await readdir(join(directory, 'segments'))).sort();
+    expect(await there()).toEqual(['merged', 's2', 's3', 's4']);
+    await storage.write(checkpointOf(5, '5', [merged]));
+    await storage.write(checkpointOf(6, '6', [merged]));
+    expect(await there()).toEqual(['merged']);
+    await putSegmentOf(storage, 'never used', '');
+    await storage.write(checkpointOf(7, '7', [merged]));
+    await storage.release();
+    expect(await there()).toEqual(['merged', 'never%20used']);
+    await claimed();
+    expect(await there()).toEqual(['merged']);
+  });
+
+  it('keeps a checkpoint that is written although an older one cannot be removed, and removes that later', async () => {
+    const warnings: string[] = [];
+    const nothing = () => undefined;
+    const warn = (message: string, fields?: object) => warnings.push(`${message}: ${JSON.stringify(fields)}`);
+    const storage = await claimed({
+      retained: 1,
+      logger: { debug: nothing, info: nothing, error: nothing, warn },
+    });
+    await storage.write(checkpointOf(1));
+    const state = join(directory, 'chk-1', STATE);
+    await rm(state);
+    await mkdir(state); // which is no file that could be removed
+    await writeFile(join(state, 'x'), '');
+    await storage.write(checkpointOf(2));
+    expect((await storage.latest())?.checkpointId).toBe(2);
+    await storage.write(checkpointOf(3));
+    expect(await storage.list()).toEqual([3]);
+  });
+
+  it('starts from the chosen checkpoint once, and gives up newer ones when there is one again', async () => {
+    await written(1, 2, 3);
+    expect((await new FileCheckpointStorage(directory, { restoreFrom: 2 }).latest())?.checkpointId).toBe(2);
+    const storage = await claimed({ restoreFrom: 2 });
+    expect(await storage.list()).toEqual([2]);
+    expect((await storage.latest())?.checkpointId).toBe(2);
+    expect(await checkpointDirectories()).toEqual(['chk-2', 'chk-3']);
+    await storage.write(checkpointOf(3, 'anew'));
+    await storage.release();
+    await storage.claim(lineage);
+    expect(historyOf((await storage.latest())!)).toBe('anew');
+    expect((await readdir(join(directory, 'chk-3'))).sort()).toEqual(['MANIFEST-2.json', 'state-2.bin']);
+    const error = await failureOf(new FileCheckpointStorage(directory, { restoreFrom: 7 }).claim(lineage));
+    expect(error.message).toContain('in use by process');
+    await storage.release();
+    expect((await failureOf(claimed({ restoreFrom: 7 }))).message).toContain(
+      'has no checkpoint 7; it has 2, 3.',
     );
-    expect((await storage.latest())?.jobId).toBe('job-1');
+    await claimed();
   });
 
-  it('file storage invariant 4: refuses a checkpoint that another process has overtaken', async () => {
-    const ahead = new FileCheckpointStorage(directory);
-    for (const id of [1, 2, 3, 4, 5]) await ahead.write(checkpoint(id));
-    const error = await failureOf(new FileCheckpointStorage(directory).write(checkpoint(2)));
+  it('blob storage invariant 6: refuses a checkpoint that is there, and says so', async () => {
+    const storage = await claimed();
+    for (const id of [1, 2, 3]) await storage.write(checkpointOf(id));
+    const error = await failureOf(storage.write(checkpointOf(3, 'another')));
     expect(error).toBeInstanceOf(CheckpointError);
-    expect((error as Error).message).toContain(
-      'checkpoint 5 is there already, so another process runs this job',
-    );
-    expect((await ahead.latest())?.checkpointId).toBe(5);
+    expect(error.message).toContain('Checkpoint 3 could not be written');
+    expect(error.message).toContain('checkpoint 3 is there already');
+    expect(historyOf((await storage.latest())!)).toBe('3');
   });
 
-  it('file storage invariant 5: names one lineage, from the first claim on, whoever claims it', async () => {
-    const candidates = ['one', 'two', 'three'].map((jobId) => ({ jobName: 'clicks', jobId }));
-    const claims = await Promise.all(
-      candidates.map((candidate) => new FileCheckpointStorage(directory).claim(candidate)),
-    );
-    expect(new Set(claims.map(({ jobId }) => jobId)).size).toBe(1);
-    const later = await new FileCheckpointStorage(directory).claim({ jobName: 'other', jobId: 'four' });
-    expect(later).toEqual(claims[0]);
-    expect(await readdir(directory)).toEqual(['job.json']);
+  it('refuses checkpoints of the format before this one', async () => {
+    await mkdir(join(directory, 'chk-4'), { recursive: true });
+    await writeFile(join(directory, 'chk-4/MANIFEST.json'), '{"formatVersion":1}');
+    for (const error of [
+      await failureOf(new FileCheckpointStorage(directory).latest()),
+      await failureOf(claimed()),
+    ]) {
+      expect(error).toBeInstanceOf(CheckpointError);
+      expect(error.message).toContain(
+        'chk-4/MANIFEST.json is of format version 1, which this program does not read',
+      );
+    }
   });
 
-  it('says what to do when it cannot write', async () => {
+  it('says what to do when it cannot be used', async () => {
     await writeFile(directory, 'a file where the directory should be');
-    const error = await failureOf(new FileCheckpointStorage(directory).write(checkpoint(3)));
-    expect(error).toBeInstanceOf(CheckpointError);
-    expect(error.message).toContain(`Checkpoint 3 could not be written to ${directory}`);
-    expect(error.message).toContain('Check that the directory is writable and the disk has space');
-    expect(await failureOf(new FileCheckpointStorage(directory).latest())).toBeInstanceOf(CheckpointError);
+    const storage = new FileCheckpointStorage(directory);
+    for (const error of [await failureOf(storage.claim(lineage)), await failureOf(storage.latest())]) {
+      expect(error).toBeInstanceOf(CheckpointError);
+      expect(error.message).toContain(directory);
+      expect(error.message).toContain('Check that the directory is writable and the disk has space');
+    }
+  });
+
+  it('takes segments of any name', async () => {
+    const storage = await claimed();
+    const ids = ['a', '../a', '.a', 'ä/b:*?', 'x'.repeat(1_000), `${'x'.repeat(1_000)}y`];
+    const segments = [];
+    for (const id of ids) segments.push(await putSegmentOf(storage, id, id));
+    await storage.write(checkpointOf(1, '1', segments));
+    expect(await contentsOf(storage, (await storage.latest())!)).toEqual(ids);
+    expect(await readdir(root)).toEqual(['job']);
+  });
+});
+
+describe('file blob store', () => {
+  it('removes what others have left half-written, and not what it is writing itself', async () => {
+    const store = new FileBlobStore(directory);
+    let isHalfWay: () => void = () => undefined;
+    const halfWay = new Promise<void>((resolve) => (isHalfWay = resolve));
+    let goOn: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    async function* pieces() {
+      yield Buffer.from('one');
+      isHalfWay();
+      await gate;
+      yield Buffer.from('two');
+    }
+    const putting = store.put('a/b', pieces());
+    await halfWay;
+    await writeFile(join(directory, 'a/.unfinished-1-x-1'), 'left');
+    await writeFile(join(directory, '.unfinished-1-x-2'), 'left');
+    await store.settle();
+    goOn();
+    await putting;
+    expect(await readdir(join(directory, 'a'))).toEqual(['b']);
+    expect(await readdir(directory)).toEqual(['a']);
   });
 });
 
@@ -196,6 +346,10 @@ async function flip(path: string, at: number): Promise<void> {
 }
 
 async function cut(path: string): Promise<void> {
-  const text = await readFile(path, 'utf8');
-  await writeFile(path, text.slice(0, text.length / 2));
+  const bytes = await readFile(path);
+  await writeFile(path, bytes.subarray(0, bytes.length / 2));
+}
+
+async function replace(path: string, from: string, to: string): Promise<void> {
+  await writeFile(path, (await readFile(path, 'utf8')).replace(from, to));
 }

@@ -20,14 +20,20 @@ const CHECKPOINTS = 3;
 
 /** What a job has been told. */
 interface Progress {
-  /** The newest checkpoint that was written. */
+  /** The newest checkpoint that was written, or that it goes on from. */
   completed: number;
   /** The newest one that was begun. */
   begun: number;
 }
 
+let starts = 0;
+
 function storageOn(fileSystem: FaultyFileSystem, retained = 1): FileCheckpointStorage {
-  return new FileCheckpointStorage(DIRECTORY, { fileSystem, retained, environment: processOn('A') });
+  return new FileCheckpointStorage(DIRECTORY, {
+    fileSystem,
+    retained,
+    environment: processOn('A', String(++starts)),
+  });
 }
 
 /** One start of a job: goes on from what is there, and writes some checkpoints. */
@@ -35,6 +41,8 @@ async function live(fileSystem: FaultyFileSystem, progress: Progress): Promise<v
   const storage = storageOn(fileSystem);
   await storage.claim(lineage);
   const latest = await storage.latest();
+  // The job goes on from it, so it must never vanish again.
+  progress.completed = latest?.checkpointId ?? 0;
   const segments = [...(latest?.operators[0]?.segments ?? [])];
   const first = (latest?.checkpointId ?? 0) + 1;
   for (let id = first; id < first + CHECKPOINTS; id++) {
@@ -98,21 +106,38 @@ describe('a power cut', () => {
     }
   });
 
-  it('again and again, at random steps, leaves one whole checkpoint after the other', async () => {
-    for (let seed = 0; seed < 150; seed++) {
+  it('does not take away what a job goes on from, although its writer was killed at any step', async () => {
+    const steps = await stepsOfALife();
+    for (let at = 1; at <= steps; at++) {
+      for (const seed of SEEDS) {
+        const killed = new FaultyFileSystem();
+        const progress = { completed: 0, begun: 0 };
+        killed.beforeStep = (step) => {
+          if (step === at) throw new PowerCut();
+        };
+        await live(killed, progress).catch(() => undefined);
+        const next = killed.killed();
+        const storage = storageOn(next);
+        await storage.claim(lineage);
+        progress.completed = (await storage.latest())?.checkpointId ?? 0;
+        await check(next.cut(new Random(at * 1_000 + seed)), progress);
+      }
+    }
+  });
+
+  it('or a killed process, again and again, at random steps, leaves one whole checkpoint after the other', async () => {
+    for (let seed = 0; seed < 300; seed++) {
       const random = new Random(seed);
       let fileSystem = new FaultyFileSystem();
       const progress = { completed: 0, begun: 0 };
       for (let life = 0; life < 8; life++) {
-        const at = random.below(200);
+        const at = random.below(life === 0 ? 40 : 200);
         fileSystem.beforeStep = (step) => {
           if (step === at) throw new PowerCut();
         };
         await live(fileSystem, progress).catch(() => undefined); // it may be cut at this step, or later, or not at all
-        fileSystem = fileSystem.cut(random);
-        const found = await check(fileSystem, progress);
-        progress.completed = found;
-        progress.begun = found;
+        fileSystem = random.below(3) === 0 ? fileSystem.killed() : fileSystem.cut(random);
+        await check(fileSystem, progress);
       }
     }
   });
@@ -135,7 +160,7 @@ describe('a power cut', () => {
       }
       const kinds = names.map((name) => name.replaceAll(/[\d-]+/g, 'N')).sort();
       expect(kinds, `step ${at}`).toEqual([
-        'chkN/MANIFEST.json',
+        'chkN/MANIFESTN.json',
         'chkN/stateN.bin',
         'job.json',
         'owners/N.json',

@@ -6,7 +6,7 @@ import { SegmentBuilder, type SegmentContent } from '../../src/checkpoint/segmen
 import { encodeState } from '../../src/state/canonical-encoding.js';
 import { rowId } from '../../src/state/rows.js';
 import { MemoryCheckpointStorage } from '../../src/testing/memory-checkpoint-storage.js';
-import { failureOf } from '../support/conditions.js';
+import { createGate, failureOf, quiet } from '../support/conditions.js';
 
 const ALL = { start: 0, end: 8 };
 
@@ -47,6 +47,33 @@ describe('segment catalog', () => {
     expect(catalog.list('counts')).toHaveLength(3);
     expect(await rows()).toEqual({ b: 2, c: 3 });
     expect(await rows('others')).toEqual({ a: 5 });
+  });
+
+  it('segment catalog invariants 2 and 5: rows that are still being read keep their place, and storing waits for them', async () => {
+    const { catalog, rows } = await createCatalog();
+    const gate = createGate();
+    catalog.add(
+      'counts',
+      gate.opened.then(() => segmentOf({ a: 1, b: 1 })),
+    );
+    catalog.add('counts', segmentOf({ b: 2 }));
+    catalog.add('counts', Promise.resolve(undefined));
+    let isStored = false;
+    const storing = catalog.store().then(() => (isStored = true));
+    await quiet();
+    expect(isStored).toBe(false);
+    gate.open();
+    await storing;
+    expect(await rows()).toEqual({ a: 1, b: 2 });
+  });
+
+  it('segment catalog invariant 5: nothing is stored any more once rows could not be read', async () => {
+    const { catalog } = await createCatalog();
+    catalog.add('counts', Promise.reject(new Error('cannot be read')));
+    catalog.add('counts', segmentOf({ b: 2 }));
+    expect((await failureOf(catalog.store())).message).toBe('cannot be read');
+    expect((await failureOf(catalog.store())).message).toBe('cannot be read');
+    expect(catalog.list('counts')).toEqual([]);
   });
 
   it('segment catalog invariant 3: what could not be stored is stored the next time, and nothing twice', async () => {

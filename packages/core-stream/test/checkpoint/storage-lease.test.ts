@@ -17,7 +17,7 @@ import {
   putSegmentOf,
 } from '../support/checkpoints.js';
 import { failureOf } from '../support/conditions.js';
-import { SteppedStores } from '../support/stepped-stores.js';
+import { settled, SteppedStores } from '../support/stepped-stores.js';
 
 /** What some processes do to one storage, step by step. */
 interface World {
@@ -42,7 +42,10 @@ async function takeOver(world: World, name: string, count: number): Promise<void
 }
 
 function storageOf(world: World, name: string): BlobCheckpointStorage {
-  return new BlobCheckpointStorage(world.stores.of(name), { retained: 1, environment: processOn(name) });
+  // The same in all runs, so that equal situations are known as equal.
+  const self = () => Promise.resolve({ host: name, pid: 1, processStart: name });
+  const environment = { ...processOn(name), self };
+  return new BlobCheckpointStorage(world.stores.of(name), { retained: 1, environment });
 }
 
 async function goOn(
@@ -69,7 +72,7 @@ async function start(names: readonly string[], count: number): Promise<World> {
   await world.stores.runFreely(beginning);
   world.stores.begin('A', () => goOn(world, 'A', a, 1, '>A1', Math.max(1, count)));
   for (const name of names.slice(1)) world.stores.begin(name, () => takeOver(world, name, count));
-  await turn();
+  await settled();
   return world;
 }
 
@@ -100,7 +103,8 @@ async function check({ stores, completed }: World): Promise<void> {
 describe('the ownership of a storage', () => {
   it.each([
     ['a checkpoint against a claim', 0, Infinity],
-    ['two checkpoints against a claim and two checkpoints, with three changes from one to the other', 2, 3],
+    ['a checkpoint against a claim and a checkpoint, with two changes from one to the other', 1, 2],
+    ['two checkpoints against a claim and two checkpoints, with one change', 2, 1],
   ])(
     'lease invariants 1 to 4: two processes have one history, in every order of the steps of %s',
     async (_name, count, changes) => {
@@ -125,10 +129,8 @@ describe('the ownership of a storage', () => {
               : changesLeft - 1;
           if (left >= 0) await visit([...schedule, name], left);
         }
-        if (seen.size % 2000 === 0) console.log(schedule.length, seen.size, checked.size);
       };
       await visit([], changes);
-      console.log(seen.size, checked.size);
       expect(checked.size).toBeGreaterThan(20);
     },
     60_000,

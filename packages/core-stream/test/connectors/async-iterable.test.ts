@@ -98,7 +98,9 @@ describe('fromAsyncIterable', () => {
       const job = env.executeAsync('cancel');
       await until(() => iterable.pulled > 0);
       await quiet();
-      await cancelled(job);
+      job.cancel();
+      gate.open(); // a sink's promises are waited for
+      await failureOf(job.result);
       expect(iterable.returned).toBe(1);
     }
   });

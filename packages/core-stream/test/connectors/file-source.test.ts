@@ -52,6 +52,16 @@ describe('NDJSON files', () => {
     }
   });
 
+  it('have their bytes counted', async () => {
+    const content = '{"a":1}\n"é"\n';
+    const harness = new SourceHarness(
+      FileSource.forNdjson({ paths: await file('a', content), chunkBytes: 4 }),
+    );
+    await harness.run();
+    await harness.close();
+    expect(harness.metrics.registry.value('operator_numBytesIn')).toBe(Buffer.byteLength(content));
+  });
+
   it('may be empty', async () => {
     expect(await readAll(FileSource.forNdjson({ paths: await file('a', '') }))).toEqual([]);
     expect(await readAll(FileSource.forNdjson({ paths: await file('b', '\n') }))).toEqual([]);

@@ -2,12 +2,11 @@
  * A real process, killed by `SIGKILL` at random instants and started again each time, also at another parallelism.
  * `MILLRACE_CRASH_SEED` repeats the choices of a run, as far as a process can be repeated; `MILLRACE_CRASH_KILLS` sets how often.
  */
-import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runUntilKilled, type Kill } from '../support/killed-process.js';
 import { Random } from '../support/random.js';
 import { transpilePackage, type TranspiledPackage } from '../support/transpiled-package.js';
 
@@ -17,41 +16,24 @@ const SEED = Number(process.env['MILLRACE_CRASH_SEED'] ?? Math.floor(Math.random
 const LANES = 2;
 /** Enough that a job lives through about twenty kills. */
 const RECORDS = 4_000;
-/** From the start of the process: half of the instants lie in its start and its restore, the others in its work. */
+/** From the start of the process: Node itself takes the first of it. */
+const MIN_LIFE_MS = 100;
+/** Until then: such instants lie in the start of the job, its restore and its first checkpoints. */
 const MAX_LIFE_MS = 500;
+
+type Backend = 'heap' | 'disk';
+
+const program = join(import.meta.dirname, 'crashing-job.mjs');
 
 let built: TranspiledPackage;
 beforeAll(async () => void (built = await transpilePackage()), 60_000);
 afterAll(() => built.remove());
 
-/** When a process is killed: some time after its start, or at a line of its progress. */
-type Kill = { readonly afterMs: number } | { readonly afterLines: number };
-
-/** Runs the job; resolves with whether it got to its end. */
-function run(directory: string, parallelism: number, kill: Kill | undefined): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const options = JSON.stringify({ directory, parallelism, records: RECORDS, url: built.url });
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'crashing-job.mjs'), options], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const { afterMs, afterLines } = { afterMs: undefined, afterLines: undefined, ...kill };
-    const timer = afterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), afterMs);
-    let lines = 0;
-    let errors = '';
-    let isFinished = false;
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line === 'finished') isFinished = true;
-      else if (++lines === afterLines) child.kill('SIGKILL');
-    });
-    child.stderr.on('data', (text) => (errors += String(text)));
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      if (isFinished) resolve(true);
-      else if (signal === 'SIGKILL') resolve(false);
-      else reject(new Error(`the job ended with ${String(code ?? signal)}: ${errors}`));
-    });
-  });
+/** Half of the instants count from the start, half from a line of progress: then they lie in the work. */
+function randomKill(random: Random): Kill {
+  return random.below(2) === 0
+    ? { afterMs: MIN_LIFE_MS + random.below(MAX_LIFE_MS - MIN_LIFE_MS) }
+    : { afterLines: 1 + random.below(12), afterMs: random.below(15) };
 }
 
 async function linesOf(folder: string): Promise<string[]> {
@@ -83,32 +65,34 @@ function oracle(): { counts: string[]; sums: string[] } {
 }
 
 /** One job after the other, until `kills` have been killed in all. Each is run to its end and compared. */
-async function kill(random: Random, kills: number): Promise<number> {
+async function kill(backend: Backend, random: Random, kills: number): Promise<number> {
   const expected = oracle();
   let killed = 0;
   while (killed < kills) {
-    const directory = await mkdtemp(join(tmpdir(), 'millrace-crash-'));
-    for (;;) {
-      const at =
-        random.below(2) === 0 ? { afterMs: random.below(MAX_LIFE_MS) } : { afterLines: 1 + random.below(12) };
-      if (await run(directory, 1 + random.below(3), killed < kills ? at : undefined)) break;
-      killed++;
-    }
+    const directory = await mkdtemp(join(tmpdir(), `millrace-crash-${backend}-`));
+    const run = (at: Kill) => {
+      const parallelism = 1 + random.below(3);
+      const options = { directory, backend, parallelism, records: RECORDS, url: built.url };
+      return runUntilKilled(program, [JSON.stringify(options)], at);
+    };
+    while (!(await run(killed < kills ? randomKill(random) : {}))) killed++;
     expect(await linesOf(join(directory, 'counts/committed'))).toEqual(expected.counts);
     expect(await linesOf(join(directory, 'sums'))).toEqual(expected.sums);
     expect(await readdir(join(directory, 'counts/prepared'))).toEqual([]);
     // A finished job has nothing left to do.
-    expect(await run(directory, 2, undefined)).toBe(true);
+    expect(await run({})).toBe(true);
     expect(await linesOf(join(directory, 'counts/committed'))).toEqual(expected.counts);
     await rm(directory, { recursive: true }); // where the test fails, its files stay
   }
   return killed;
 }
 
-describe('a job whose process is killed', () => {
+describe.each<Backend>(['heap', 'disk'])('a job on %s state whose process is killed', (backend) => {
   it(`goes on from its files, and its output is complete and without duplicates: ${KILLS} kills, MILLRACE_CRASH_SEED=${SEED}`, async () => {
     const shares = Array.from({ length: LANES }, (_, lane) => Math.floor((KILLS + lane) / LANES));
-    const killed = await Promise.all(shares.map((share, lane) => kill(new Random(SEED + lane), share)));
+    const killed = await Promise.all(
+      shares.map((share, lane) => kill(backend, new Random(SEED + lane), share)),
+    );
     expect(killed.reduce((sum, count) => sum + count, 0)).toBe(KILLS);
   }, 300_000);
 });

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-const { directory, parallelism, records, url } = JSON.parse(process.argv[2]);
+const { directory, backend, parallelism, records, url } = JSON.parse(process.argv[2]);
 const {
   FileCheckpointStorage,
   FileSink,
@@ -24,6 +24,7 @@ const {
   ValueStateDescriptor,
   WatermarkStrategy,
 } = await import(url);
+const { diskStateBackend } = await import(new URL('disk-state/index.js', url));
 
 const say = (line) => void writeSync(1, `${line}\n`);
 
@@ -79,6 +80,8 @@ env.enableCheckpointing({
   intervalMs: 5,
   storage: new FileCheckpointStorage(join(directory, 'checkpoints')),
 });
+if (backend === 'disk')
+  env.setStateBackend(diskStateBackend({ directory: join(directory, 'state'), cacheBytes: 1_000 }));
 const numbers = env
   .addSource(
     {

@@ -1,5 +1,16 @@
 /** One job under faults: everything about it follows from its seed. */
-import { StreamExecutionEnvironment, type Sink, type SinkWriter } from '../../src/index.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { diskStateBackend } from '../../src/disk-state/index.js';
+import {
+  heapStateBackend,
+  StreamExecutionEnvironment,
+  type JobClient,
+  type Sink,
+  type SinkWriter,
+  type StateBackend,
+} from '../../src/index.js';
 import {
   build,
   makeSources,
@@ -9,7 +20,7 @@ import {
   type StageSpec,
 } from '../fuzz/program.js';
 import { stages, type StageName } from '../fuzz/stages.js';
-import { drive } from '../support/conditions.js';
+import { until, untilOnDisk } from '../support/conditions.js';
 import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { MemoryStorage } from '../support/memory-storage.js';
@@ -19,6 +30,10 @@ import { checkSequence, placesOf } from './sequence.js';
 
 /** After so many runs a job is taken never to get to its end. */
 const MAX_RUNS = 40;
+/** Every so many schedules one has its state on disk; a prime, so that each stage has its turn. */
+const DISK_EVERY = Number(process.env.FAULT_DISK_EVERY ?? 11);
+/** Next to nothing of it in memory. */
+const CACHE_BYTES = 2000;
 
 /** What a schedule has shown. */
 export interface Outcome {
@@ -87,6 +102,31 @@ const pointOf = (name: string): FaultPoint =>
 
 /** Runs the job of `seed` until it has got to its end, again after each failure, at another parallelism each time. */
 export async function runSchedule(seed: number): Promise<Outcome> {
+  if (seed % DISK_EVERY !== 0) return runOn(seed, heapStateBackend());
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-faults-'));
+  try {
+    return await runOn(seed, diskStateBackend({ directory, cacheBytes: CACHE_BYTES }));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** What the job fails with; `undefined` where it gets to its end. */
+async function failureOf({ result }: JobClient, clock: ManualClock, isOnDisk: boolean): Promise<unknown> {
+  let outcome: { readonly error: unknown } | undefined;
+  result.then(
+    () => (outcome = { error: undefined }),
+    (error: unknown) => (outcome = { error }),
+  );
+  const wait = isOnDisk ? untilOnDisk : until;
+  await wait(
+    () => outcome !== undefined,
+    () => clock.advance(1),
+  );
+  return outcome?.error;
+}
+
+async function runOn(seed: number, backend: StateBackend): Promise<Outcome> {
   const random = new Random(seed);
   const program = resolve(randomProgram(random, stageNames[seed % stageNames.length]!));
   const plan = new FaultPlan(random, 1 + random.below(4));
@@ -105,7 +145,9 @@ export async function runSchedule(seed: number): Promise<Outcome> {
       operatorChaining,
       clock,
       autoWatermarkIntervalMs: 3,
+      cancellationTimeoutMs: 1e9, // files take as long as they do
     });
+    env.setStateBackend(runs % 3 === 0 ? heapStateBackend() : backend); // what it finds on disk is not always its own
     env.enableCheckpointing({ intervalMs: 1 + random.below(4), storage });
     build(
       env,
@@ -115,10 +157,7 @@ export async function runSchedule(seed: number): Promise<Outcome> {
         faultySink(new TransactionalSink(systems[sink]!, (name) => plan.hit(pointOf(name))), plan.hit),
       (stream) => checkSequence(stream, { places, violations, hit: plan.hit }),
     );
-    const error = await drive(env.executeAsync('faults'), clock).then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
+    const error = await failureOf(env.executeAsync('faults'), clock, backend.name === 'disk');
     if (error === undefined) break;
     if (!String(error).includes('injected')) throw error;
   }

@@ -2,7 +2,8 @@
  * Jobs with keyed state, timers, windows, joins, broadcast state, async I/O and two-phase sinks, that fail at seeded random
  * points of map, snapshot, persist, notify, commit, restore and close.
  *
- * `FAULT_SCHEDULES=20000` runs more of them, `FAULT_SEED=…` begins with another one; one alone: `FAULT_SCHEDULES=1`.
+ * `FAULT_SCHEDULES=20000` runs more of them, `FAULT_SEED=…` begins with another one; one alone: `FAULT_SCHEDULES=1`;
+ * `FAULT_DISK_EVERY=1` has the state of all of them on disk.
  */
 import { describe, expect, it } from 'vitest';
 import { faultPoints } from './fault-plan.js';

@@ -32,7 +32,11 @@ const settings = fc.record({
 /** Returns how often a job went on from a checkpoint with records in flight. */
 async function runToItsEnd(
   spec: ProgramSpec,
-  { isRescaled, seed, ...options }: { isRescaled: boolean; seed: number; parallelism: number; maxParallelism: number },
+  {
+    isRescaled,
+    seed,
+    ...options
+  }: { isRescaled: boolean; seed: number; parallelism: number; maxParallelism: number },
 ): Promise<number> {
   const program = resolve(spec);
   const sources = makeSources(program, true);
@@ -63,7 +67,7 @@ async function runToItsEnd(
       intervalMs: 1 + random.below(20),
       storage,
       alignedTimeoutMs: random.below(4),
-      ...(random.below(3) === 0 ? { timeoutMs: 30 + random.below(150), tolerableFailures: 1e9 } : {}),
+      ...(random.below(3) === 0 ? { timeoutMs: 8 + random.below(80), tolerableFailures: 1e9 } : {}),
     });
     build(env, program, sources, (sink) => new TransactionalSink(systems[sink]!, fault));
     if (hasInFlight(storage)) restored++;

@@ -13,10 +13,11 @@ import {
   type SourceFunction,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
+import { FAIL } from '../../src/testing/index.js';
 import { createGate, drive, until } from '../support/conditions.js';
 import { boom, environment, none, refuseUnhandledRejections, scripted } from '../support/environment.js';
 import { MemoryStorage } from '../support/memory-storage.js';
-import { FAIL, PAUSE, ScriptedSource } from '../support/scripted-source.js';
+import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
 
 refuseUnhandledRejections();
 

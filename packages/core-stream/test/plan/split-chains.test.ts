@@ -12,7 +12,11 @@ function plan() {
   const graph = new StreamGraph();
   const source = graph.add({
     name: 'source',
-    spec: { kind: 'source', source: new NumberSequenceSource(0, 9), watermarks: WatermarkStrategy.noWatermarks() },
+    spec: {
+      kind: 'source',
+      source: new NumberSequenceSource(0, 9),
+      watermarks: WatermarkStrategy.noWatermarks(),
+    },
     inputs: [],
   });
   const add = (name: string, sourceId: number) => {
@@ -28,8 +32,15 @@ function plan() {
   };
   const a = add('a', source.id);
   const b = add('b', a.id);
-  const sink = { kind: 'sink', sink: { createWriter: () => ({ write: () => undefined, close: () => undefined }) } } as const;
-  const edge = (sourceId: number) => [{ sourceId, partitioning: undefined, outputTag: undefined, inputIndex: 0 as const }];
+  const sink = {
+    kind: 'sink',
+    sink: {
+      createWriter: () => ({ write: () => undefined, flush: () => undefined, close: () => undefined }),
+    },
+  } as const;
+  const edge = (sourceId: number) => [
+    { sourceId, partitioning: undefined, outputTag: undefined, inputIndex: 0 as const },
+  ];
   graph.add({ name: 'c', spec: sink, inputs: edge(b.id) });
   graph.add({ name: 'd', spec: sink, inputs: edge(a.id) });
   return createExecutionPlan(graph, options);

@@ -65,7 +65,7 @@ describe('barrier alignment', () => {
           };
           for (const choice of choices) read(choice % channelCount);
           for (const id of aborted) alignment.end(id);
-          for (let hasRead = true; hasRead; ) {
+          for (let hasRead = true; hasRead;) {
             hasRead = false;
             for (let channel = 0; channel < channelCount; channel++) hasRead = read(channel) || hasRead;
           }

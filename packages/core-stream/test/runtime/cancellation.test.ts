@@ -22,9 +22,9 @@ const TIMEOUT_MS = 5_000;
 type Place =
   | `storage ${'claim' | 'latest' | 'write' | 'release'}`
   | `committer ${'create' | 'recover' | 'commit' | 'close'}`
-  | `writer ${'create' | 'backPressure' | 'flush' | 'prepareCommit' | 'close'}`
+  | `writer ${'create' | 'backPressure' | 'flush' | 'flush at the end' | 'prepareCommit' | 'close'}`
   | `function ${'open' | 'close'}`
-  | `source ${'reader close' | 'enumerator close'}`;
+  | `source ${'find splits' | 'reader close' | 'enumerator close'}`;
 
 /** A job that does not get past one place, and says when it is there. */
 class HangingJob {
@@ -91,15 +91,27 @@ class HangingJob {
     source.createReader = (context) =>
       Object.assign(createReader(context), { close: () => this.at('source reader close') });
     const createEnumerator = source.createEnumerator.bind(source);
-    source.createEnumerator = (context, restored) =>
-      Object.assign(createEnumerator(context, restored), { close: () => this.at('source enumerator close') });
+    source.createEnumerator = (context, restored) => {
+      const enumerator = createEnumerator(context, restored);
+      const start = enumerator.start.bind(enumerator);
+      return Object.assign(enumerator, {
+        start: () => {
+          start();
+          context.callAsync(
+            () => this.at('source find splits'),
+            () => undefined,
+          );
+        },
+        close: () => this.at('source enumerator close'),
+      });
+    };
   }
 
   #sink(): Sink<number, string> {
     const writer: SinkWriter<number, string> = {
       write: () => undefined,
       backPressure: () => this.at('writer backPressure'),
-      flush: () => this.at('writer flush'),
+      flush: (endOfInput) => this.at(endOfInput ? 'writer flush at the end' : 'writer flush'),
       prepareCommit: (checkpointId) => this.at('writer prepareCommit').then(() => [String(checkpointId)]),
       close: () => this.at('writer close'),
     };
@@ -127,6 +139,7 @@ const whileRunning: readonly [Place, string][] = [
   ['writer flush', "'Out' (subtask 0) is preparing checkpoint 1"],
   ['writer prepareCommit', "'Out' (subtask 0) is preparing checkpoint 1"],
   ['function open', "'Function' (subtask 0) is opening"],
+  ['source find splits', "'In' (subtask 0) is finding splits"],
 ];
 
 const whileClosing: readonly [Place, string][] = [
@@ -164,6 +177,21 @@ describe('a job that is cancelled', () => {
     expect(tookMs).toBeGreaterThanOrEqual(TIMEOUT_MS);
     expect(job.log[0]).toContain(`closing failed: ${name}, and has not ended after 5000 ms`);
     expect(job.clock.pending).toBe(0);
+  });
+
+  it('ends while a sink hangs at the end of its input, and says who hangs', async () => {
+    const job = new HangingJob('writer flush at the end');
+    const stopping = failureOf(job.client.stop({ drain: true }));
+    await until(
+      () => job.isThere,
+      () => job.clock.advance(1),
+    );
+    const { error } = await cancelled(job);
+    expect(error).toMatchObject({ code: 'MILLRACE_CANCELLED' });
+    expect(await stopping).toMatchObject({ code: 'MILLRACE_CHECKPOINT' });
+    expect(job.log[0]).toContain(
+      "'Out' (subtask 0) is flushing at the end of input, and has not ended after 5000 ms",
+    );
   });
 
   it.each(whileClosing)('ends while its %s hangs, and says who hangs', async (place, name) => {

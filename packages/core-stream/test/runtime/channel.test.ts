@@ -70,3 +70,18 @@ describe('record writer', () => {
     }
   });
 });
+
+describe('channel', () => {
+  it('tells what waits before the barrier of a checkpoint, and takes nothing', () => {
+    const channel = new Channel();
+    const barrier = (checkpointId: number): StreamElement => ({ type: 'barrier', checkpointId });
+    expect(channel.elementsBefore(1)).toBeUndefined();
+    const elements = [batch(['a']), barrier(1), batch(['b']), barrier(2)];
+    for (const element of elements) channel.put(element);
+    expect(channel.elementsBefore(1)).toEqual(elements.slice(0, 1));
+    expect(channel.elementsBefore(2)).toEqual(elements.slice(0, 3));
+    expect(channel.elementsBefore(3)).toBeUndefined();
+    expect(drain(channel)).toEqual(elements);
+    expect(channel.elementsBefore(1)).toBeUndefined();
+  });
+});

@@ -1,9 +1,11 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import {
   RestartStrategies,
   StreamConfigError,
   ValueStateDescriptor,
   WatermarkStrategy,
+  type JobRestartEvent,
   type StreamExecutionEnvironment,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
@@ -99,6 +101,43 @@ describe('a job that is restarted', () => {
     expect(client.snapshot()).toEqual(result);
     expect([ids, made]).toEqual([1, 3]);
   });
+
+  it.each([true, false])(
+    'is counted in its snapshot, its metrics and its events; checkpoints: %s',
+    async (hasCheckpoints) => {
+      const { clock, env } = environment();
+      if (hasCheckpoints) env.enableCheckpointing({ intervalMs: 5, storage: new MemoryStorage() });
+      env.setRestartStrategy(always, { fromTheBeginning: true });
+      let faults = 20;
+      env
+        .fromSource(new ScriptedSource<number>([scripted(3)]), none, 'In')
+        .map((n) => {
+          if (n === 2 && faults-- > 0) boom();
+          return n;
+        })
+        .name('Breaks')
+        .print();
+      const events: unknown[] = [];
+      const onRestart = (event: unknown) => void events.push(event);
+      subscribe('millrace:job:restart', onRestart);
+      const client = env.executeAsync('counted');
+      const result = await drive(client, clock);
+      unsubscribe('millrace:job:restart', onRestart);
+      expect(result.numRestarts).toBe(20);
+      expect(client.metrics.value('job_numRestarts')).toBe(20);
+      expect(events.map((event) => (event as JobRestartEvent).numRestarts)).toEqual(
+        numbers(20).map((n) => n + 1),
+      );
+      expect(result.exceptions.map(({ attempt }) => attempt)).toEqual(numbers(16).map((n) => n + 5));
+      expect(result.exceptions.at(-1)).toMatchObject({
+        operator: 'Breaks',
+        subtask: 0,
+        record: '2',
+        causes: ['Error: boom'],
+        restartAfterMs: 10,
+      });
+    },
+  );
 
   it('begins at the beginning without checkpoints, which has to be said: its sinks get records again', async () => {
     const { clock, env } = environment();

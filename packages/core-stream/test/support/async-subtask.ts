@@ -6,9 +6,8 @@ import { silentLogger } from '../../src/runtime/logger.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';
 import { encodeState } from '../../src/state/canonical-encoding.js';
 import { SubtaskRows } from '../../src/state/subtask-rows.js';
-import { ManualClock } from '../../src/testing/index.js';
+import { ManualClock, TestMetrics } from '../../src/testing/index.js';
 import { turn } from './conditions.js';
-import { metricGroup } from './metric-group.js';
 
 /** One attempt at a record, which the test settles. */
 export interface RemoteCall {
@@ -101,7 +100,7 @@ export class AsyncSubtask {
       keyGroups: { start: 0, end: 128 },
       clock,
       logger: silentLogger,
-      metrics: metricGroup(clock),
+      metrics: new TestMetrics(clock).group,
       describer: plainDescriber,
       signal: this.#abort.signal,
       watermarkIntervalMs: 200,

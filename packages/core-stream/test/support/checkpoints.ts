@@ -63,11 +63,8 @@ export async function contentsOf(storage: CheckpointStorage, checkpoint: Checkpo
   return contents;
 }
 
-let started = 0;
-
 /** A process on a host of its own, which takes all others for dead. */
-export function processOn(host: string): LeaseEnvironment {
-  const processStart = String(++started);
+export function processOn(host: string, processStart = 'start'): LeaseEnvironment {
   return {
     self: () => Promise.resolve({ host, pid: 1, processStart }),
     isAlive: () => Promise.resolve(false),

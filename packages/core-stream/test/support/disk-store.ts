@@ -22,8 +22,13 @@ export function keepStateOnDisk(cacheBytes: number): () => Promise<void> {
   let count = 0;
   keepRowsIn((options, keyGroups) => {
     const uid = String(count++);
-    const writer = store.writer(0);
-    return new DiskSubtaskRows({ ...options, keyGroups, store, budget, writer, uid, known: new Set() });
+    const writer = store.writer(1); // what is restored belongs to what was before
+    const onOtherRows = () => undefined;
+    return new DiskSubtaskRows({
+      ...options,
+      ...{ keyGroups, store, budget, writer, uid, onOtherRows },
+      known: new Set(),
+    });
   });
   return async () => {
     await store.close();

@@ -52,6 +52,12 @@ export class FaultyFileSystem implements FileSystem {
     return new FaultyFileSystem(survivorOf(this.#root, random));
   }
 
+  /** What the next process finds where only this one was killed. */
+  killed(): FaultyFileSystem {
+    this.#isDead = true;
+    return new FaultyFileSystem(this.#root);
+  }
+
   /** As somebody with `rm -rf` does. */
   removeTree(path: string): void {
     this.#directory(dirname(path)).set(basename(path), undefined);

@@ -11,7 +11,7 @@ import { decodeElements } from '../../src/runtime/in-flight.js';
 import { InputTask } from '../../src/runtime/input-task.js';
 import { RecordWriter } from '../../src/runtime/record-writer.js';
 import type { RestoredRecords } from '../../src/runtime/restored-in-flight.js';
-import { SinkOperator } from '../../src/runtime/sink-operator.js';
+import type { SinkOperator } from '../../src/runtime/sink-operator.js';
 import type { OperatorSnapshot, SubtaskState, TaskOperator } from '../../src/runtime/task.js';
 import { Turn } from '../../src/runtime/turn.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';

@@ -26,9 +26,10 @@ export async function runSnippet(code: string, built: TranspiledPackage): Promis
     const { outputText } = ts.transpileModule(code, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
     });
-    const linked = outputText
-      .replaceAll('@millrace/core-stream/testing', new URL('testing/index.js', built.url).href)
-      .replaceAll('@millrace/core-stream', built.url);
+    const linked = outputText.replaceAll(
+      /@millrace\/core-stream(?:\/([a-z-]+))?/g,
+      (_, entry?: string) => new URL(entry === undefined ? 'index.js' : `${entry}/index.js`, built.url).href,
+    );
     await writeFile(join(directory, 'snippet.mjs'), linked);
     const { stdout } = await promisify(execFile)(process.execPath, ['snippet.mjs'], { cwd: directory });
     return stdout;

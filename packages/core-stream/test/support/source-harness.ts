@@ -9,9 +9,9 @@ import {
 } from '../../src/index.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';
 import { encodeState } from '../../src/state/canonical-encoding.js';
+import { TestMetrics } from '../../src/testing/index.js';
 import { turn } from './conditions.js';
 import { ManualClock } from './manual-clock.js';
-import { metricGroup } from './metric-group.js';
 
 /** What a checkpoint has of a source, as it comes back from a file. */
 export interface SourceCheckpoint<SplitT, EnumT> {
@@ -29,6 +29,7 @@ export class SourceHarness<T, SplitT extends SourceSplit, EnumT> {
   readonly #readers: SourceReader<T, SplitT>[];
   readonly #ended = new Set<number>();
   readonly #abort = new AbortController();
+  readonly metrics = new TestMetrics();
   /** What the enumerator threw. */
   failure: Error | undefined;
   /** Results that the enumerator has got from `callAsync`. */
@@ -83,7 +84,7 @@ export class SourceHarness<T, SplitT extends SourceSplit, EnumT> {
       source.createReader({
         ...base,
         subtaskIndex,
-        metrics: metricGroup(clock),
+        metrics: this.metrics.group,
         requestSplit: () => queueMicrotask(() => this.#enumerator.handleSplitRequest(subtaskIndex)),
       }),
     );

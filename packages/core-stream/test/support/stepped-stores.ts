@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BlobInfo, BlobStore, PutOptions } from '../../src/checkpoint/blob-store.js';
 import type { ByteRange, Chunks } from '../../src/checkpoint/checkpoint-storage.js';
-import { turn } from '../../src/testing/conditions.js';
 
 interface Step {
   readonly run: () => void;
@@ -10,6 +9,11 @@ interface Step {
 
 /** What processes that run freely wait for. */
 class Stopped extends Error {}
+
+/** More than enough for a process to come to its next call: nothing but these calls takes longer. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 100; i++) await Promise.resolve();
+}
 
 /** One set of objects as several processes see it. Each call of a process waits until the test says that it happens. */
 export class SteppedStores {
@@ -47,7 +51,7 @@ export class SteppedStores {
     if (step === undefined) return;
     this.#steps.delete(name);
     step.run();
-    await turn();
+    await settled();
   }
 
   /** Ends what is still waiting. */
@@ -56,7 +60,7 @@ export class SteppedStores {
       const steps = [...this.#steps.values()];
       this.#steps.clear();
       for (const { abandon } of steps) abandon();
-      await turn();
+      await settled();
     }
   }
 
@@ -80,7 +84,8 @@ export class SteppedStores {
       new Promise((resolve, reject) => {
         const run = () => {
           const result = work();
-          this.#log(name, `${what} ${withoutNames(Buffer.from(JSON.stringify(result) ?? ''))}`);
+          const seen = result instanceof Uint8Array ? result : Buffer.from(JSON.stringify(result) ?? '');
+          this.#log(name, `${what} ${withoutNames(seen)}`);
           resolve(result);
         };
         if (this.#isFree) run();

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +16,7 @@ export interface TranspiledPackage {
 export async function transpilePackage(): Promise<TranspiledPackage> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-core-stream-'));
   await writeFile(join(directory, 'package.json'), '{"type":"module"}');
+  await symlink(join(sources, '../node_modules'), join(directory, 'node_modules'));
   for (const name of await readdir(sources, { recursive: true })) {
     if (!name.endsWith('.ts')) continue;
     const { outputText } = ts.transpileModule(await readFile(join(sources, name), 'utf8'), {

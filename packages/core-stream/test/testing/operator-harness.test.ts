@@ -365,6 +365,20 @@ describe('the operator harness', () => {
     expect(harness.values()).toEqual([2]);
   });
 
+  it('has what functions have counted, by subtask', async () => {
+    const harness = await OperatorHarness.of(
+      (input: DataStream<number>) =>
+        input
+          .keyBy((n) => n)
+          .process<number>(({ metrics }) => ({ processElement: () => metrics.counter('seen').inc() })),
+      { parallelism: 2 },
+    );
+    for (let n = 0; n < 10; n++) harness.push(n);
+    const seen = ['0', '1'].map((subtask_index) => harness.metrics.value('operator_seen', { subtask_index }));
+    expect(seen.every((count) => count! > 0)).toBe(true);
+    expect(seen[0]! + seen[1]!).toBe(10);
+  });
+
   it('refuses a snapshot with another number of key groups', async () => {
     const snapshot = (await OperatorHarness.of(counting)).snapshot();
     await expect(OperatorHarness.of(counting, { maxParallelism: 64, restored: snapshot })).rejects.toThrow(

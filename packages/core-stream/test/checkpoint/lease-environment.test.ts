@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { processEnvironment } from '../../src/checkpoint/lease-environment.js';
+
+describe('the process as a lease knows it', () => {
+  it('lives, and has the same name every time', async () => {
+    const self = await processEnvironment.self();
+    expect(await processEnvironment.self()).toEqual(self);
+    expect(self.pid).toBe(process.pid);
+    // Undefined where the system does not tell when a process has begun.
+    expect(await processEnvironment.isAlive(self)).not.toBe(false);
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'is another one than an earlier process of the same number',
+    async () => {
+      const self = await processEnvironment.self();
+      expect(await processEnvironment.isAlive({ ...self, processStart: 'another boot/1' })).toBe(false);
+      expect(await processEnvironment.isAlive({ ...self, processStart: undefined })).toBeUndefined();
+    },
+  );
+
+  it('is dead when it has ended', async () => {
+    const child = spawn(process.execPath, ['-e', '']);
+    await once(child, 'exit');
+    expect(await processEnvironment.isAlive({ host: 'here', pid: child.pid!, processStart: undefined })).toBe(
+      false,
+    );
+  });
+});
