@@ -109,7 +109,7 @@ export class SinkJob {
   ): Promise<Committer<SpoolCommittable>> {
     const committer = await this.#sink.createCommitter(this.context());
     onTestFinished(() => committer.close?.());
-    await committer.recover?.(pending);
+    await committer.recover?.(pending, []);
     return committer;
   }
 

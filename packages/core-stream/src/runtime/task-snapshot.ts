@@ -13,10 +13,11 @@ import { snapshotMetrics, type OperatorMetricsSnapshot } from '../metrics/operat
 import type { OperatorState } from '../operators/operator.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { encodeState } from '../state/canonical-encoding.js';
+import { UnencodableRowError } from '../state/row-encoding.js';
+import { plainDescriber } from './describe-value.js';
 import type { InFlightCapture, InFlightChannel } from './in-flight.js';
 import { operatorError } from './operator-error.js';
 import { SinkOperator } from './sink-operator.js';
-import { namingState } from './state-path.js';
 import type { TaskOperator } from './task.js';
 
 /** What one subtask of one operator contributes to a checkpoint. */
@@ -77,7 +78,7 @@ export function takeStates(operators: readonly TaskOperator[], checkpointId: num
         return encodeState(whole);
       } catch (error) {
         const doing = `encoding its state for checkpoint ${checkpointId}`;
-        throw operatorError(namingState(error, whole), chained, doing);
+        throw operatorError(error, chained, doing);
       }
     };
     if (chained.operator instanceof SinkOperator) return { encode };
@@ -90,7 +91,11 @@ function takeRows(chained: TaskOperator, checkpointId: number): TakenRows {
   try {
     return chained.rows.snapshot(checkpointId);
   } catch (error) {
-    throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
+    if (!(error instanceof UnencodableRowError)) {
+      throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
+    }
+    const named = error.named((key) => (chained.describer ?? plainDescriber).describeRecord(key));
+    throw operatorError(named, chained, `encoding its state for checkpoint ${checkpointId}`);
   }
 }
 

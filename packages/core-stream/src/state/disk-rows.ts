@@ -12,7 +12,8 @@
  *    written, so that the pause of a checkpoint is bounded.
  */
 import { decodeState } from './canonical-decoding.js';
-import { encodeStateView, keyIdentity } from './canonical-encoding.js';
+import { keyIdentity } from './canonical-encoding.js';
+import { encodeRow } from './row-encoding.js';
 import type { CacheBudget, Evictable } from './cache-budget.js';
 import { countKey, rowKey } from './disk-keys.js';
 import { encodeCount, type DiskStore, type DiskWriter, type RowWrite } from './disk-store.js';
@@ -211,9 +212,7 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
     const writes: RowWrite[] = [];
     for (const row of rows) {
       const id = rowId(row.key, undefined);
-      const data = this.#format.isGone(row)
-        ? undefined
-        : Uint8Array.from(encodeStateView(this.#format.dataOf(row)));
+      const data = this.#format.isGone(row) ? undefined : Uint8Array.from(encodeRow(this.#format, row));
       writes.push({ key: rowKey(table, keyGroupOf(row.key, maxParallelism), id), id, data });
       written.push({ row, size: data === undefined ? 0 : sizeOf(data) });
     }

@@ -25,6 +25,7 @@ import {
 import { KeyRecord, KeyTable, VACANT } from './key-table.js';
 import type { KeyedRowFormat, MakeKeyedRows } from './keyed-rows.js';
 import type { KeyedStateBackend, KeyedStateInfo, KeyedStateSnapshot } from './keyed-state-backend.js';
+import { KEYED_STATE_TABLE } from './row-encoding.js';
 import type { StoredRow } from './rows.js';
 import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 import { migrateContent } from './state-migration.js';
@@ -71,9 +72,6 @@ export function copies<T>(value: T): () => T {
   const bytes = encodeState(value);
   return () => decodeState(bytes) as T;
 }
-
-/** The table of an operator's keyed state. */
-export const KEYED_STATE_TABLE = 'state';
 
 const vacant = (): typeof VACANT => VACANT;
 

@@ -10,8 +10,9 @@
  * 2. A row that is new and removed between two snapshots is in neither.
  * 3. Without a storage nothing is remembered.
  */
-import { encodeKeyPair, encodeStateView } from './canonical-encoding.js';
+import { encodeKeyPair } from './canonical-encoding.js';
 import { decodeState } from './canonical-decoding.js';
+import { encodeRow } from './row-encoding.js';
 
 /** What is stored under one key, or under one key and a namespace of it: a window, for example. */
 export abstract class Row {
@@ -112,7 +113,7 @@ export class RowTracker<R extends Row> {
       if (isGone && !row.isStored) continue; // invariant 2
       row.isStored = !isGone;
       const id = encodeKeyPair(row.key, this.#format.namespaceOf?.(row));
-      sink.add(table, row.key, id, isGone ? undefined : encodeStateView(this.#format.dataOf(row)));
+      sink.add(table, row.key, id, isGone ? undefined : encodeRow(this.#format, row));
     }
   }
 
