@@ -49,8 +49,7 @@ export async function runProgram(options: ProgramOptions): Promise<RowHashResult
   };
   const env = StreamExecutionEnvironment.getExecutionEnvironment({
     parallelism,
-    // A clock of its own runs ahead of the files that are waited for at the end.
-    ...(clock === undefined ? {} : { clock, cancellationTimeoutMs: 1e9 }),
+    ...(clock === undefined ? {} : { clock }),
   });
   const source = new NexmarkSource({
     events,
