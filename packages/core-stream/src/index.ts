@@ -200,6 +200,7 @@ export type {
   SinkWriter,
   SinkWriterContext,
 } from './connectors/sink.js';
+export type { Describer } from './runtime/describe-value.js';
 export type { FunctionContext, SinkFunction, SourceCollector, SourceFunction } from './connectors/classic.js';
 export { DataGeneratorSource } from './connectors/data-generator-source.js';
 export type { DataGeneratorOptions, DataGeneratorSplit } from './connectors/data-generator-source.js';
@@ -294,8 +295,8 @@ export type { RuntimeMode } from './plan/planner.js';
 export { FileCheckpointStorage } from './checkpoint/file-checkpoint-storage.js';
 export type { FileCheckpointStorageOptions } from './checkpoint/file-checkpoint-storage.js';
 export { BlobCheckpointStorage } from './checkpoint/blob-checkpoint-storage.js';
-export type { BlobCheckpointStorageOptions } from './checkpoint/blob-checkpoint-storage.js';
-export type { BlobInfo, BlobStore, PutOptions } from './checkpoint/blob-store.js';
+export type { BlobCheckpointStorageOptions } from './checkpoint/storage-options.js';
+export type { BlobInfo, BlobStore, DeleteOptions, PutOptions } from './checkpoint/blob-store.js';
 export type { ByteRange, CheckpointStorage, Chunks } from './checkpoint/checkpoint-storage.js';
 export type { DirectoryEntry, FileSystem, WritableFile } from './checkpoint/file-system.js';
 export type { LeaseEnvironment, ProcessIdentity } from './checkpoint/lease-environment.js';
@@ -305,7 +306,20 @@ export type {
   OperatorCheckpoint,
   SegmentRef,
   StateSchemaInfo,
+  StoredStateKind,
 } from './checkpoint/checkpoint-data.js';
+export { SavepointReader } from './checkpoint/savepoint-reader.js';
+export type {
+  OperatorInfo,
+  OperatorSize,
+  ReadOptions,
+  StateEntry,
+  StateRow,
+  StateSize,
+  StoredTimer,
+} from './checkpoint/savepoint-reader.js';
+export type { StoredSource } from './checkpoint/stored-operator.js';
+export type { TableSize } from './checkpoint/row-scan.js';
 
 export {
   CheckpointError,

@@ -98,6 +98,7 @@ export class SinkJob {
       parallelism: 3,
       clock: this.#options.clock ?? hastyClock(),
       logger: this.#options.logger ?? recordingLogger(),
+      describer: { describeRecord: JSON.stringify, describeError: String },
       metrics: new TestMetrics().group,
       signal: this.#abort.signal,
       subtaskIndex,

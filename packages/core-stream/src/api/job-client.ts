@@ -31,8 +31,8 @@ export interface JobClient {
    * Ends the job in good order, with a last checkpoint whose sinks are committed. Resolves when it has ended, with where the
    * savepoint is, if one was asked for; `result` resolves too.
    *
-   * @throws CheckpointError `MILLRACE_CHECKPOINT` where that checkpoint cannot be taken: the job goes on, unless it drains;
-   *   StreamConfigError `MILLRACE_CONFIG` for a job without checkpoints
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where that checkpoint cannot be taken, and the job goes on, unless it drains;
+   *   or where the job fails on the way, and is started again; StreamConfigError `MILLRACE_CONFIG` for a job without checkpoints
    */
   stop(options?: StopOptions): Promise<string | undefined>;
   /** Stops the job where it stands; `result` rejects with `MILLRACE_CANCELLED`. It can go on from its last checkpoint. */

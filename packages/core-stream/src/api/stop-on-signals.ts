@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+import { StreamConfigError } from '../errors.js';
 import { messageOf } from '../runtime/describe-value.js';
 import { silentLogger, type Logger } from '../runtime/logger.js';
 import type { JobClient, StopOptions } from './job-client.js';
@@ -18,6 +20,7 @@ export interface StopOnSignalsOptions extends StopOptions {
  * the program's business: look at the outcome of `client.result`.
  *
  * @returns removes the handlers before that
+ * @throws StreamConfigError `MILLRACE_CONFIG` for a signal that there is not, or that no process can handle
  * @example
  * const client = env.executeAsync('orders');
  * stopOnSignals(client, { savepoint: 'savepoints/orders' });
@@ -25,6 +28,7 @@ export interface StopOnSignalsOptions extends StopOptions {
  */
 export function stopOnSignals(client: JobClient, options: StopOnSignalsOptions = {}): () => void {
   const { signals = ['SIGTERM', 'SIGINT'], logger = silentLogger, ...stop } = options;
+  signals.forEach(requireHandleable);
   let count = 0;
   const onSignal = (signal: string) => {
     count++;
@@ -46,4 +50,12 @@ export function stopOnSignals(client: JobClient, options: StopOnSignalsOptions =
   for (const signal of signals) process.on(signal, onSignal);
   client.result.then(remove, remove);
   return remove;
+}
+
+/** Node would wait for a signal that does not exist for ever. */
+function requireHandleable(signal: string): void {
+  if (signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP') return;
+  throw new StreamConfigError(
+    `A process cannot handle the signal '${signal}'. Choose others, such as SIGTERM and SIGINT.`,
+  );
 }

@@ -22,16 +22,11 @@ import {
   type ExecutionPlan,
   type PlanDescription,
 } from '../plan/execution-plan.js';
-import { savepointStorage } from '../checkpoint/savepoint.js';
 import { createExecutionPlan, type RuntimeMode } from '../plan/planner.js';
-import { canGenerateCode } from '../runtime/chain-compiler.js';
 import { requireValid, type CheckpointConfig } from '../runtime/job-options.js';
 import type { JobExecutionResult } from '../runtime/job-result.js';
-import { JobMetrics } from '../metrics/job-metrics.js';
 import { createDescriber } from '../runtime/describe-value.js';
-import { JobSupervisor } from '../runtime/job-supervisor.js';
-import { LocalJob } from '../runtime/local-job.js';
-import { scopedLogger, silentLogger, type Logger } from '../runtime/logger.js';
+import { silentLogger, type Logger } from '../runtime/logger.js';
 import { RestartStrategies, type RestartStrategy } from '../runtime/restart-strategy.js';
 import { DEFAULT_MAX_PARALLELISM } from '../state/key-groups.js';
 import { heapStateBackend, type StateBackend } from '../state/state-backend.js';
@@ -40,6 +35,7 @@ import { WatermarkStrategy } from '../time/watermark-strategy.js';
 import { checkDuration } from '../windows/durations.js';
 import { SingleOutputStreamOperator } from './data-stream.js';
 import type { JobClient } from './job-client.js';
+import { startJob } from './start-job.js';
 import type { StreamScope } from './stream-scope.js';
 
 /** Flink's default. */
@@ -284,66 +280,26 @@ export class StreamExecutionEnvironment {
 
   /** Starts the program, and returns at once. */
   executeAsync(jobName: string, options: ExecuteOptions = {}): JobClient {
-    const { clock = systemClock, logger = silentLogger, createJobId = randomUUID } = this.#options;
-    const plan = this.#plan();
-    const checkpointing = this.#checkpointing;
-    if (this.#restartStrategy.kind !== 'none' && checkpointing === undefined) this.#requireFromTheBeginning();
-    const describer = createDescriber(this.#options);
-    const jobId = createJobId(); // of a job without checkpoints it is the same after every restart too
-    const metrics = new JobMetrics(jobName, clock, logger);
-    const supervisor = new JobSupervisor({
+    if (this.#restartStrategy.kind !== 'none' && this.#checkpointing === undefined) {
+      this.#requireFromTheBeginning();
+    }
+    return startJob({
+      jobName,
+      plan: this.#plan(),
+      clock: this.#options.clock ?? systemClock,
+      logger: this.#options.logger ?? silentLogger,
+      describer: createDescriber(this.#options),
+      watermarkIntervalMs: this.#watermarkIntervalMs,
+      batch: batchOptions(this.#options),
+      codeGeneration: this.#options.codeGeneration ?? 'auto',
+      checkpointing: this.#checkpointing,
+      stateBackend: this.#stateBackend,
       restartStrategy: this.#restartStrategy,
-      clock,
-      logger,
-      describer,
+      createJobId: this.#options.createJobId ?? randomUUID,
+      cancellationTimeoutMs: this.#options.cancellationTimeoutMs ?? DEFAULT_CANCELLATION_TIMEOUT_MS,
       random: this.#options.random ?? Math.random,
       signal: options.signal,
-      onCancelMessage:
-        `The job '${jobName}' was cancelled. ` +
-        (plan.isBatch || checkpointing === undefined
-          ? 'Started again, it begins at the beginning.'
-          : 'Start it again to go on from its last checkpoint.'),
-      createAttempt: (attempt, onFailing) =>
-        new LocalJob({
-          jobName,
-          plan,
-          clock,
-          logger: scopedLogger(logger, { job: jobName }),
-          metrics,
-          describer,
-          watermarkIntervalMs: this.#watermarkIntervalMs,
-          batch: batchOptions(this.#options),
-          isGenerated: this.#options.codeGeneration !== 'off' && canGenerateCode(),
-          // 'none' is about what was there before the first start.
-          checkpointing:
-            attempt > 1 && checkpointing?.restore === 'none'
-              ? { ...checkpointing, restore: 'latest' }
-              : checkpointing,
-          stateBackend: plan.isBatch ? heapStateBackend() : this.#stateBackend,
-          createJobId: () => jobId,
-          cancellationTimeoutMs: this.#options.cancellationTimeoutMs ?? DEFAULT_CANCELLATION_TIMEOUT_MS,
-          onFailing,
-        }),
     });
-    metrics.addJob(() => supervisor.snapshot());
-    const result = supervisor.run();
-    return {
-      snapshot: () => supervisor.snapshot(),
-      metrics: metrics.registry,
-      triggerSavepoint: async (savepoint) => {
-        const target = savepointStorage(savepoint);
-        await supervisor.current.request({ target, then: 'go-on' });
-        return target.location;
-      },
-      stop: async ({ savepoint, drain = false } = {}) => {
-        const target = savepoint === undefined ? undefined : savepointStorage(savepoint);
-        await supervisor.current.request({ target, then: drain ? 'drain' : 'suspend' });
-        await result;
-        return target?.location;
-      },
-      cancel: (reason) => supervisor.cancel(reason),
-      result,
-    };
   }
 
   #requireFromTheBeginning(): void {

@@ -13,12 +13,13 @@
  * 4. Only the owner removes anything, and only what it had seen before it made sure that it is the owner: what a newer owner
  *    puts is not among that, as no two owners use one name, and what a newer owner goes on from is not older than what is
  *    kept here.
- * 5. A segment that no manifest has referred to yet is kept while its owner lives: it may be meant for the next one.
+ * 5. A segment that no manifest refers to is kept until its owner has written two checkpoints without it, or has gone: it may
+ *    be meant for the next one. After that it is not: it was merged with others, or putting it has failed.
  * 6. Ids ascend: a checkpoint that is not newer than all others is refused.
  */
 import { CheckpointError } from '../errors.js';
 import { silentLogger, type Logger } from '../runtime/logger.js';
-import type { BlobStore } from './blob-store.js';
+import type { BlobStore, DeleteOptions } from './blob-store.js';
 import type { CheckpointData, JobLineage } from './checkpoint-data.js';
 import {
   encodeCheckpoint,
@@ -29,8 +30,10 @@ import {
 import type { ByteRange, CheckpointStorage, Chunks } from './checkpoint-storage.js';
 import { processEnvironment, type LeaseEnvironment } from './lease-environment.js';
 import { segmentName } from './segment-name.js';
-import { messageOf, storageFailure } from './storage-failure.js';
+import { messageOf, SEGMENT_LOST, storageFailure } from './storage-failure.js';
 import { StorageLease } from './storage-lease.js';
+import { requireValid, type BlobCheckpointStorageOptions } from './storage-options.js';
+import { jsonChunks, readJson } from './stored-json.js';
 import {
   checkpointOfId,
   DamagedCheckpoint,
@@ -47,26 +50,8 @@ import {
 } from './stored-checkpoints.js';
 
 const LINEAGE = 'job.json';
-
-/** What a storage keeps, and how it is owned. */
-export interface BlobCheckpointStorageOptions {
-  /** How many checkpoints are kept; 2 unless told. */
-  readonly retained?: number;
-  /**
-   * Starts from this checkpoint instead of the newest one; newer ones are given up. What was committed since is written
-   * again. Applies to the first `claim`; take it out when the job has started.
-   */
-  readonly restoreFrom?: number;
-  /**
-   * Milliseconds without a sign of life after which an owner on another host is taken for dead; 60,000 unless told. An owner
-   * on this host is taken over as soon as its process is gone.
-   */
-  readonly leaseMs?: number;
-  /** Is told what could not be removed; says nothing unless given. */
-  readonly logger?: Logger;
-  /** For tests: which process this is, and what time. */
-  readonly environment?: LeaseEnvironment;
-}
+/** Of objects that no manifest refers to: where they come back the next owner removes them (invariant 3). */
+const REMOVED_AGAIN: DeleteOptions = { mayComeBack: true };
 
 /** What was in the storage at one time. */
 interface Seen extends StoredCheckpoints {
@@ -82,12 +67,19 @@ export class BlobCheckpointStorage implements CheckpointStorage {
   readonly #environment: LeaseEnvironment;
   #restoreFrom: number | undefined;
   #lease: StorageLease | undefined;
-  /** Objects of segments that this owner has put, or is putting, and no manifest refers to (invariant 5). */
-  #unreferenced = new Set<string>();
-  /** Those of them whose `put` runs or has failed. */
+  /** Checkpoints whose writing this owner has begun. */
+  #begun = 0;
+  /**
+   * Objects of segments that this owner has put and no manifest refers to, with how many checkpoints were begun when that had
+   * ended; `Infinity` while it is being put (invariant 5).
+   */
+  #unreferenced = new Map<string, number>();
+  /** Those of them whose `put` has failed: they may be there, or not. */
   #uncertain = new Set<string>();
 
+  /** @throws StreamConfigError `MILLRACE_CONFIG` for an option that makes no sense */
   constructor(store: BlobStore, options: BlobCheckpointStorageOptions = {}) {
+    requireValid(options);
     this.location = store.location;
     this.#store = store;
     this.#retained = Math.max(1, options.retained ?? 2);
@@ -111,10 +103,9 @@ export class BlobCheckpointStorage implements CheckpointStorage {
       await lease.start(
         this.#chosen(checkpoints).map(({ checkpointId, owner }) => ({ checkpointId, owner })),
       );
-      this.#unreferenced = new Set();
+      this.#unreferenced = new Map();
       this.#uncertain = new Set();
       this.#lease = lease;
-      this.#restoreFrom = undefined;
       await this.#later(() => this.#removeOrphans(lease!));
       return lineage;
     } catch (error) {
@@ -130,12 +121,10 @@ export class BlobCheckpointStorage implements CheckpointStorage {
   }
 
   async #lineage(candidate: JobLineage): Promise<JobLineage> {
-    const bytes = Buffer.from(`${JSON.stringify(candidate, null, 2)}\n`);
-    await this.#store.put(LINEAGE, [bytes], { ifAbsent: true });
-    const stored = await this.#store.get(LINEAGE);
+    await this.#store.put(LINEAGE, jsonChunks(candidate), { ifAbsent: true });
+    const stored = await readJson<JobLineage>(this.#store, LINEAGE, ['jobName', 'jobId'], 'whose it is');
     if (stored === undefined) throw new Error(`${LINEAGE} was removed`);
-    const { jobName, jobId } = JSON.parse(Buffer.from(stored).toString('utf8')) as JobLineage;
-    return { jobName, jobId };
+    return { jobName: stored.jobName, jobId: stored.jobId };
   }
 
   /** The checkpoints that a new owner goes on from. */
@@ -158,16 +147,25 @@ export class BlobCheckpointStorage implements CheckpointStorage {
   async latest(): Promise<CheckpointData | undefined> {
     if (this.#restoreFrom !== undefined) return this.read(this.#restoreFrom);
     return this.#reading(async () => {
-      const { checkpoints } = await findCheckpoints(this.#store);
-      const valid = checkpoints.filter(({ isValid }) => isValid);
-      const newest = valid.pop();
-      if (newest === undefined) return undefined;
-      try {
-        return await readCheckpoint(this.#store, newest);
-      } catch (error) {
-        throw error instanceof DamagedCheckpoint ? await this.#distrust(newest, valid, error) : error;
+      for (let valid = await this.#valid(); ;) {
+        const newest = valid.at(-1);
+        if (newest === undefined) return undefined;
+        try {
+          return await readCheckpoint(this.#store, newest);
+        } catch (error) {
+          if (!(error instanceof DamagedCheckpoint)) throw error;
+          // Its owner may have removed it meanwhile, for a newer one.
+          valid = await this.#valid();
+          if (valid.at(-1)?.checkpointId === newest.checkpointId)
+            throw await this.#distrust(newest, valid.slice(0, -1), error);
+        }
       }
     });
+  }
+
+  async #valid(): Promise<readonly StoredCheckpoint[]> {
+    const { checkpoints } = await findCheckpoints(this.#store);
+    return checkpoints.filter(({ isValid }) => isValid);
   }
 
   /** Says why the newest checkpoint is refused, and how the user can decide to go back (invariant 2). */
@@ -203,8 +201,7 @@ export class BlobCheckpointStorage implements CheckpointStorage {
   }
 
   async list(): Promise<readonly number[]> {
-    const { checkpoints } = await this.#reading(() => findCheckpoints(this.#store));
-    return checkpoints.filter(({ isValid }) => isValid).map(({ checkpointId }) => checkpointId);
+    return (await this.#reading(() => this.#valid())).map(({ checkpointId }) => checkpointId);
   }
 
   read(checkpointId: number): Promise<CheckpointData> {
@@ -225,15 +222,18 @@ export class BlobCheckpointStorage implements CheckpointStorage {
 
   async write(checkpoint: CheckpointData): Promise<number> {
     const { checkpointId } = checkpoint;
-    const lease = this.#owned(`Checkpoint ${checkpointId} could not be written to ${this.location}`);
-    const encoded = encodeCheckpoint(checkpoint, lease.owner);
+    const what = `Checkpoint ${checkpointId} could not be written to ${this.location}`;
+    const lease = this.#owned(what);
+    this.#begun++;
+    let encoded: EncodedCheckpoint;
     let seen: Seen;
     try {
+      encoded = encodeCheckpoint(checkpoint, lease.owner);
       seen = await this.#write(encoded, lease);
     } catch (error) {
-      const what = `Checkpoint ${checkpointId} could not be written to ${this.location}`;
       throw storageFailure(what, this.location, error, { checkpointId });
     }
+    this.#restoreFrom = undefined;
     await this.#later(() => this.#removeOld(encoded.manifest, seen));
     return encoded.stateBytes + encoded.manifestBytes.byteLength;
   }
@@ -244,9 +244,7 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     const seen = { ...(await findCheckpoints(this.#store)), segments: await findSegments(this.#store) };
     await lease.verify();
     const newest = seen.checkpoints.filter(({ isValid }) => isValid).at(-1)?.checkpointId ?? 0;
-    if (newest >= checkpointId) {
-      throw new Error(`checkpoint ${newest} is there already, and ids ascend`); // invariant 6
-    }
+    if (newest >= checkpointId) throw new Error(`checkpoint ${newest} is there already, and ids ascend`); // invariant 6
     requireSegments(manifest, seen.segments);
     await this.#store.put(stateName(manifest), encoded.stateChunks);
     const isNew = await this.#store.put(manifestName(manifest), [encoded.manifestBytes], { ifAbsent: true }); // invariant 1
@@ -261,37 +259,41 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     this.#owned(what);
     const name = segmentName(id);
     // One that this owner has tried to put may be there, or not: then it is replaced by the same.
-    const ifAbsent = !this.#uncertain.has(name);
-    this.#unreferenced.add(name); // invariant 5
-    this.#uncertain.add(name);
+    const ifAbsent = !this.#uncertain.delete(name);
+    this.#unreferenced.set(name, Infinity); // invariant 5
+    let isNew: boolean;
     try {
-      const isNew = await this.#store.put(name, chunks, { ifAbsent });
-      this.#uncertain.delete(name);
-      if (!isNew) throw new Error('there is one of this id already, and segments are never replaced');
+      isNew = await this.#store.put(name, chunks, { ifAbsent });
     } catch (error) {
+      this.#uncertain.add(name);
       throw storageFailure(what, this.location, error, { segment: id });
+    } finally {
+      this.#unreferenced.set(name, this.#begun);
     }
+    if (isNew) return;
+    throw new CheckpointError(`${what}: there is one of this id already, and segments are never replaced.`, {
+      details: { segment: id, location: this.location },
+    });
   }
 
   async readSegment(id: string, range: ByteRange): Promise<Uint8Array> {
     const bytes = await this.#reading(() => this.#store.get(segmentName(id), range));
     if (bytes?.byteLength === range.length) return bytes;
     const problem = bytes === undefined ? 'is missing' : 'is cut off';
-    throw new CheckpointError(
-      `The segment '${id}' in ${this.location} ${problem}. Restore the object from a copy, or start from a checkpoint ` +
-        'that does not refer to it.',
-      { details: { segment: id, location: this.location } },
-    );
+    throw new CheckpointError(`The segment '${id}' in ${this.location} ${problem}. ${SEGMENT_LOST}`, {
+      details: { segment: id, location: this.location },
+    });
   }
 
-  async #removeOld(written: Manifest, { checkpoints, objects, segments }: Seen): Promise<void> {
+  async #removeOld(written: Manifest, { checkpoints, manifests, states, segments }: Seen): Promise<void> {
     const valid = checkpoints.filter(({ isValid }) => isValid);
     const kept = [...(this.#retained === 1 ? [] : valid.slice(1 - this.#retained)), written];
     const names = new Set(kept.flatMap((checkpoint) => [manifestName(checkpoint), stateName(checkpoint)]));
-    const dropped = objects.filter((name) => !names.has(name));
-    const isManifest = (name: string) => /\/MANIFEST-/.test(name);
-    await this.#store.delete(dropped.filter(isManifest)); // invariant 3
-    await this.#store.delete(dropped.filter((name) => !isManifest(name)));
+    await this.#store.delete(manifests.filter((name) => !names.has(name))); // invariant 3
+    await this.#store.delete(
+      states.filter((name) => !names.has(name)),
+      REMOVED_AGAIN,
+    );
     await this.#removeSegments(kept, segments);
   }
 
@@ -300,12 +302,21 @@ export class BlobCheckpointStorage implements CheckpointStorage {
     kept: readonly CheckpointName[],
     segments: ReadonlyMap<string, number>,
   ): Promise<void> {
-    const needed = new Set(this.#unreferenced); // invariant 5
+    const needed = new Set<string>();
     for (const stored of kept) {
       const manifest = await readManifest(this.#store, stored);
       for (const { id } of segmentsOf(manifest)) needed.add(segmentName(id));
     }
-    await this.#store.delete([...segments.keys()].filter((name) => !needed.has(name))); // invariant 3
+    for (const [name, begun] of this.#unreferenced) {
+      if (this.#begun - begun < 2) {
+        needed.add(name); // invariant 5
+      } else {
+        this.#unreferenced.delete(name);
+        this.#uncertain.delete(name);
+      }
+    }
+    const dropped = [...segments.keys()].filter((name) => !needed.has(name));
+    await this.#store.delete(dropped, REMOVED_AGAIN); // invariant 3
   }
 
   /** Segments that earlier owners have put for checkpoints that were never complete. */

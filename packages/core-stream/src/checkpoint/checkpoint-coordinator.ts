@@ -2,6 +2,7 @@
  * When checkpoints are taken, when they are complete or have failed, and when a job is done: decisions only.
  *
  * `(state, event) → (state, effects)`; the job carries the effects out and reports back. No clock, no I/O: time comes as events.
+ * SPEC.md has the table in words, and what a user may rely on: P1 to P3, C2 and C3 are enforced here.
  *
  * Invariants
  * 1. One checkpoint at a time: the next is triggered when the previous one is durable, and its savepoint written, or it has
@@ -14,7 +15,8 @@
  *    and all before it are committed.
  * 5. A checkpoint that is not acknowledged in time, is declined or cannot be written is aborted. When more than
  *    `tolerableFailures` in a row have failed, the job fails; one that was asked for does not count. What is being written
- *    is not aborted by time, because it may become durable: each time-out counts as a failure, and its outcome decides.
+ *    is not aborted by time, because it may become durable: each time-out counts as a failure, also of one that was asked
+ *    for, because a storage that does not answer must not stop checkpoints for ever; its outcome decides.
  * 6. Each request is answered once, with its checkpoint or with the reason. A savepoint is written when its checkpoint is
  *    committed, so that it has nothing to commit.
  * 7. A job that is to suspend is done when the checkpoint for it is committed and saved; where that fails, its sources go on.
@@ -209,7 +211,7 @@ function acknowledge(state: StateIn<'aligning'>, { task }: EventOf<'acknowledged
   const { checkpoint } = state.phase;
   return {
     state: { ...state, phase: { name: 'writing', checkpoint } },
-    effects: [{ type: 'write', checkpointId: checkpoint.id }], // invariant 2
+    effects: [{ type: 'write', checkpointId: checkpoint.id }], // invariant 2; P2
   };
 }
 
@@ -229,7 +231,7 @@ function abort(state: StateIn<'aligning' | 'writing'>, reason: CheckpointFailure
   const effects: CoordinatorEffect[] = [{ type: 'abort', checkpointId, reason }];
   if (request !== undefined) return pause(idle, [...effects, ...giveUp(state, request, reason)]); // invariant 5
   const failures = state.failures + 1;
-  if (failures > state.config.tolerableFailures) return failJob(idle, checkpointId, reason, effects);
+  if (failures > state.config.tolerableFailures) return failJob(idle, checkpointId, reason, effects); // P3
   return pause({ ...idle, failures }, effects);
 }
 
@@ -244,7 +246,7 @@ function complete(state: StateIn<'writing'>): Decision {
   const { checkpoint } = state.phase;
   const { id: checkpointId, request } = checkpoint;
   const effects: CoordinatorEffect[] = [{ type: 'notify-complete', checkpointId }];
-  if (state.uncommitted.length === 0) effects.push({ type: 'commit', checkpointId }); // invariant 3
+  if (state.uncommitted.length === 0) effects.push({ type: 'commit', checkpointId }); // invariant 3; C2
   const durable: CoordinatorState = {
     ...state,
     uncommitted: [...state.uncommitted, checkpointId],
@@ -355,7 +357,7 @@ function settle(state: CoordinatorState, effects: readonly CoordinatorEffect[]):
     return { state: { ...state, phase: { name: 'over' } }, effects: [...effects, { type: 'finish-job' }] }; // invariants 4, 7
   }
   // The final one is repeated after the pause.
-  if (haveEnded && !(state.isPausing && state.failures > 0)) return trigger(state, true, undefined, effects); // invariant 4
+  if (haveEnded && !(state.isPausing && state.failures > 0)) return trigger(state, true, undefined, effects); // invariant 4; C3
   if (!haveEnded && state.isDue && !state.isPausing && uncommitted.length < config.maxPendingCommits) {
     return trigger(state, false, undefined, effects); // invariant 3
   }
@@ -373,7 +375,7 @@ function trigger(
     state: {
       ...state,
       phase: {
-        name: 'aligning', // invariant 1: only from idle
+        name: 'aligning', // invariant 1, P1: only from idle
         checkpoint: { id: checkpointId, isFinal, request },
         missing: new Set(state.config.tasks),
         isUnaligned: false,

@@ -1,6 +1,7 @@
 /** What a checkpoint is made of. Small parts lie in the checkpoint itself; changed rows lie in segments that checkpoints share. */
 import type { CommitRequest } from '../connectors/sink.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
+import type { StateKind } from '../state/state.js';
 
 /**
  * An immutable object in the storage: rows of one operator that have changed, by key group. Later segments of an operator
@@ -20,11 +21,13 @@ export interface SegmentRef {
   readonly keyGroups: KeyGroupRange;
 }
 
+/** Keyed state, the two kinds of operator state, and broadcast state. */
+export type StoredStateKind = StateKind | 'operator-list' | 'union-list' | 'broadcast';
+
 /** What an operator's checkpoint tells about one of its states: to compare it with what a program asks for. */
 export interface StateSchemaInfo {
-  readonly table: string;
   readonly name: string;
-  readonly kind: string;
+  readonly kind: StoredStateKind;
   readonly hasTtl: boolean;
   /** The version of its schema; 1 where the program declares none. */
   readonly version: number;
@@ -40,6 +43,8 @@ export interface OperatorCheckpoint {
   readonly maxParallelism: number;
   /** The version of its keys; 1 where the program declares none. */
   readonly keyVersion: number;
+  /** Its states. One that subtasks hold in several versions is there once for each. */
+  readonly states: readonly StateSchemaInfo[];
   /** By subtask: `SubtaskState`, encoded; everything but rows. */
   readonly subtasks: readonly Uint8Array[];
   /** Rows, oldest first. */

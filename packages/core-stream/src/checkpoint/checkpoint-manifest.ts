@@ -11,7 +11,7 @@ import { decodeState } from '../state/canonical-decoding.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import type { CheckpointData, OperatorCheckpoint } from './checkpoint-data.js';
 
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Where a part lies in the state. */
 interface Part {

@@ -45,7 +45,10 @@ export interface CheckpointStorage {
    *   newer one already, or another process has claimed it: then another process runs the same job
    */
   write(checkpoint: CheckpointData): Promise<number>;
-  /** Stores an immutable object; an `id` is used once, except to try again what has failed. */
+  /**
+   * Stores an immutable object; an `id` is used once, except to try again at once what has failed. It stays until two
+   * checkpoints have been written, or tried, that do not refer to it, at least.
+   */
   putSegment(id: string, chunks: Chunks): Promise<void>;
   /** @throws CheckpointError `MILLRACE_CHECKPOINT` where it is not there */
   readSegment(id: string, range: ByteRange): Promise<Uint8Array>;

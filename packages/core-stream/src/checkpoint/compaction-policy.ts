@@ -2,8 +2,9 @@
  * Which of an operator's segments are merged, so that they stay few and little is written for it.
  *
  * Segments have tiers by their size, each `FANOUT` times as large as the one below. Merging keeps two things: an older segment
- * is in the same tier as a newer one or in a higher one, and no tier has `FANOUT` segments. So their number grows with the
- * logarithm of their size, and a byte is rewritten about twice per tier at most, because merging takes it a tier up.
+ * is in the same tier as a newer one or in a higher one, and no tier has `FANOUT` segments. So there are at most
+ * `(FANOUT - 1) * (tierOf(bytes) + 1)` segments, where `bytes` is all that ever came, and merging reads and writes each byte
+ * that came at most `2 * (tierOf(bytes) + 1)` times: it takes bytes a tier up, or makes them fewer.
  */
 
 /** Segments of one tier that become one of the next. */

@@ -9,7 +9,7 @@
  * 3. With `ifAbsent` a link instead of a rename gives the name: it fails where the name is taken.
  */
 import { dirname, join, resolve } from 'node:path';
-import type { BlobInfo, BlobStore, PutOptions } from './blob-store.js';
+import type { BlobInfo, BlobStore, DeleteOptions, PutOptions } from './blob-store.js';
 import type { ByteRange, Chunks } from './checkpoint-storage.js';
 import { nodeFileSystem, type DirectoryEntry, type FileSystem, type WritableFile } from './file-system.js';
 
@@ -61,7 +61,8 @@ export class FileBlobStore implements BlobStore {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
-    this.#durable = new Set(); // the directory was removed underneath, or because it was empty
+    // A directory is removed when it is empty. The store's own is not: where that is gone it is not begun anew.
+    this.#durable = new Set([...this.#durable].filter((directory) => directory === this.#root));
     await this.#makeDurable(dirname(path));
     return this.#files.create(path);
   }
@@ -92,7 +93,7 @@ export class FileBlobStore implements BlobStore {
       await this.#files.syncDirectory(parent);
     } catch (error) {
       // A directory above the store's that may not be read: then it was not this user who has made what is in it.
-      if (isMade || !['EACCES', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
+      if (isMade || !isForbidden(error)) throw error;
     }
     this.#durable.add(directory);
   }
@@ -145,7 +146,17 @@ export class FileBlobStore implements BlobStore {
     }
   }
 
-  async delete(names: readonly string[]): Promise<void> {
+  /** `undefined` where they may not be read: then they are another user's, as those of `lost+found`. */
+  async #entriesIfAllowed(path: string): Promise<readonly DirectoryEntry[] | undefined> {
+    try {
+      return await this.#entries(path);
+    } catch (error) {
+      if (isForbidden(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async delete(names: readonly string[], { mayComeBack = false }: DeleteOptions = {}): Promise<void> {
     const directories = new Set<string>();
     for (const name of names) {
       const path = join(this.#root, name);
@@ -153,7 +164,7 @@ export class FileBlobStore implements BlobStore {
     }
     for (const directory of directories) {
       const isGone = await this.#removeIfEmpty(directory);
-      await this.#files.syncDirectory(isGone ? this.#root : directory);
+      if (!mayComeBack) await this.#files.syncDirectory(isGone ? this.#root : directory);
     }
   }
 
@@ -189,7 +200,9 @@ export class FileBlobStore implements BlobStore {
       .filter(({ isDirectory }) => isDirectory)
       .map(({ name }) => join(this.#root, name));
     for (const directory of [...directories, this.#root]) {
-      for (const { name } of directory === this.#root ? root : await this.#entries(directory)) {
+      const entries = directory === this.#root ? root : await this.#entriesIfAllowed(directory);
+      if (entries === undefined) continue;
+      for (const { name } of entries) {
         if (name.startsWith(UNFINISHED) && !name.startsWith(this.#ownPrefix))
           await this.#remove(join(directory, name));
       }
@@ -221,6 +234,10 @@ async function* together(chunks: Chunks): AsyncIterable<Uint8Array> {
     length = 0;
   }
   if (length > 0) yield Buffer.concat(waiting);
+}
+
+function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes(codeOf(error) ?? '');
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -88,6 +88,9 @@ export const nodeFileSystem: FileSystem = {
     const directory = await open(path, 'r');
     try {
       await directory.sync();
+    } catch (error) {
+      // Some file systems cannot sync directories, and make names durable by themselves (as PostgreSQL's `fsync_fname` has it).
+      if (!['EINVAL', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     } finally {
       await directory.close();
     }

@@ -60,23 +60,18 @@ export async function writeSavepoint(
       operators.push({ ...operator, segments });
     }
     signal.throwIfAborted();
-    await to.write({ ...checkpoint, operators, pendingCommits: [] });
+    await to.write({ ...checkpoint, operators, pendingCommits: [] }); // P6
   } finally {
     await to.release?.();
   }
 }
 
 /**
- * Reads a savepoint for a job that starts from it, and copies its rows to the job's own storage.
+ * Reads a savepoint for a job that starts from it.
  *
  * @throws CheckpointError `MILLRACE_CHECKPOINT` where there is none, or it is damaged
  */
-export async function loadSavepoint(
-  target: SavepointTarget,
-  into: CheckpointStorage,
-  jobId: string,
-): Promise<CheckpointData> {
-  const from = savepointStorage(target);
+export async function readSavepoint(from: CheckpointStorage): Promise<CheckpointData> {
   const savepoint = await from.latest();
   if (savepoint === undefined) {
     throw new CheckpointError(
@@ -84,17 +79,22 @@ export async function loadSavepoint(
       { details: { location: from.location } },
     );
   }
-  const operators: OperatorCheckpoint[] = [];
-  for (const operator of savepoint.operators) {
-    const segments: SegmentRef[] = [];
-    for (const ref of operator.segments) {
-      const id = segmentId(operator.uid);
-      await into.putSegment(id, bytesOf(from, ref));
-      segments.push({ ...ref, id });
-    }
-    operators.push({ ...operator, segments });
+  return savepoint;
+}
+
+/** Copies an operator's rows to the storage of a job that starts from a savepoint. */
+export async function copySegments(
+  from: CheckpointStorage,
+  { uid, segments }: { readonly uid: string; readonly segments: readonly SegmentRef[] },
+  into: CheckpointStorage,
+): Promise<readonly SegmentRef[]> {
+  const copies: SegmentRef[] = [];
+  for (const ref of segments) {
+    const id = segmentId(uid);
+    await into.putSegment(id, bytesOf(from, ref));
+    copies.push({ ...ref, id });
   }
-  return { ...savepoint, jobId, operators };
+  return copies;
 }
 
 /** One that nobody has used: what an earlier try has left behind is not replaced. */

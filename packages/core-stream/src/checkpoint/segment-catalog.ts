@@ -91,7 +91,7 @@ export class SegmentCatalog {
 
   async #store(): Promise<number> {
     await this.#arrived; // invariant 5
-    this.#signal.throwIfAborted();
+    this.#signal.throwIfAborted(); // invariant 4; P7
     const entries = this.#unstored().values(); // shared by the loops
     let bytes = 0;
     let failure: { readonly error: unknown } | undefined;
@@ -103,7 +103,7 @@ export class SegmentCatalog {
           entry.chunks = undefined;
           bytes += entry.ref.bytes;
         } catch (error) {
-          failure ??= { error }; // invariant 3
+          failure ??= { error }; // invariant 3; P4
           entry.ref = { ...entry.ref, id: this.#nextId(uid) }; // it may be there all the same, and ids are used once
         }
       }

@@ -14,6 +14,7 @@ import type { KeyGroupRange } from '../state/key-groups.js';
 import { decodeRowId, type StoredRow } from '../state/rows.js';
 import type { SegmentRef } from './checkpoint-data.js';
 import type { CheckpointStorage } from './checkpoint-storage.js';
+import { SEGMENT_LOST } from './storage-failure.js';
 
 /** The rows of one key group and one table. */
 export interface SegmentSlice {
@@ -233,8 +234,7 @@ export function overlap(a: KeyGroupRange, b: KeyGroupRange): boolean {
 
 function damaged(storage: SegmentSource, { id }: SegmentRef, what: string): CheckpointError {
   return new CheckpointError(
-    `The segment '${id}' in ${storage.location} is damaged: ${what} does not match its checksum. ` +
-      'Restore the object from a copy, or start from an older checkpoint that does not refer to it.',
+    `The segment '${id}' in ${storage.location} is damaged: ${what} does not match its checksum. ${SEGMENT_LOST}`,
     { details: { segment: id, location: storage.location } },
   );
 }

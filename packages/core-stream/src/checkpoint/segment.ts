@@ -13,6 +13,7 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { CheckpointError } from '../errors.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { keyGroupOf, type KeyGroupRange } from '../state/key-groups.js';
 import type { RowSink } from '../state/rows.js';
@@ -34,6 +35,8 @@ const LARGEST_CHUNK = 1 << 18;
 const SHORT = 48;
 /** Two varints of 32 bits. */
 const LONGEST_HEADER = 10;
+/** What they can count. */
+const LARGEST_ENTRY = 2 ** 32 - 1;
 
 /** Collects changed rows at a checkpoint. */
 export class SegmentBuilder implements RowSink {
@@ -104,6 +107,11 @@ export class SliceBuilder {
   }
 
   #grow(needed: number): void {
+    if (needed > LARGEST_ENTRY) {
+      throw new CheckpointError(
+        `A row of keyed state has ${needed} bytes, more than ${LARGEST_ENTRY}. Make its key finer, so that there are several rows.`,
+      );
+    }
     if (this.#length > 0) this.#full.push(this.#chunk.subarray(0, this.#length));
     const size = Math.max(needed, Math.min(this.#chunk.length * 2, LARGEST_CHUNK));
     this.#chunk = Buffer.allocUnsafeSlow(size);

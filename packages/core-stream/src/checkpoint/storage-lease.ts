@@ -27,6 +27,7 @@ import { CheckpointError } from '../errors.js';
 import type { Cancel } from '../time/clock.js';
 import type { BlobStore } from './blob-store.js';
 import type { LeaseEnvironment, ProcessIdentity } from './lease-environment.js';
+import { jsonChunks, readJson } from './stored-json.js';
 
 const OWNERS = 'owners/';
 
@@ -71,7 +72,7 @@ export class StorageLease {
   readonly #cancelSigns: Cancel;
   #record: OwnerRecord;
   /** Writes of the own object run one after the other. */
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<unknown> = Promise.resolve();
   #isReleased = false;
 
   private constructor(store: BlobStore, options: LeaseOptions, record: OwnerRecord) {
@@ -88,14 +89,13 @@ export class StorageLease {
     const { environment } = options;
     const self = await environment.self();
     for (;;) {
-      const newest = (await ownerNumbers(store)).at(-1) ?? 0;
-      const holder = newest === 0 ? undefined : await readOwner(store, newest);
+      const { owner: newest, record: holder } = await newestOwner(store);
       if (holder !== undefined) await refuseWhileHeld(store, holder, self, options);
       const now = new Date(environment.now()).toISOString();
       const owner = newest + 1;
       const record = { owner, claim: randomUUID(), ...self, claimedAt: now, aliveAt: now };
       try {
-        const isMine = await store.put(nameOf(owner), encode(record), { ifAbsent: true }); // invariant 1
+        const isMine = await store.put(nameOf(owner), jsonChunks(record), { ifAbsent: true }); // invariant 1
         if (isMine) return new StorageLease(store, options, record);
       } catch (error) {
         releasedUnnoted.add(record.claim); // it may be there
@@ -110,32 +110,29 @@ export class StorageLease {
 
   /** Says which checkpoints this owner goes on from. Owners before it have no say any more. */
   async start(startsFrom: readonly InheritedCheckpoint[]): Promise<void> {
-    await this.#update({ startsFrom }); // invariant 2
+    if (!(await this.#update({ startsFrom }))) await this.verify(); // invariant 2
     const older = (await ownerNumbers(this.#store)).filter((owner) => owner < this.owner);
     await this.#store.delete(older.map(nameOf));
   }
 
-  /** @throws CheckpointError `MILLRACE_CHECKPOINT` where a newer owner has taken the storage */
+  /** @throws CheckpointError `MILLRACE_CHECKPOINT` where another owner has taken the storage, or it was removed */
   async verify(): Promise<void> {
-    const owners = await ownerNumbers(this.#store);
-    const newest = owners.at(-1) ?? 0;
     const { location } = this.#store;
-    if (newest > this.owner) {
-      const by = await readOwner(this.#store, newest);
-      const who = by === undefined ? 'another process' : `process ${by.pid} on ${by.host}`;
-      throw new CheckpointError(
-        `${location} was taken over by ${who}, so another process runs this job: this one must not go on. ` +
-          'Stop one of them; where both are wanted give each a directory of its own.',
-        { details: { location, owner: this.owner, newerOwner: newest } },
-      );
-    }
-    if (!owners.includes(this.owner)) {
+    const { owner: newest, record } = await newestOwner(this.#store);
+    if (record?.claim === this.#record.claim) return;
+    if (record === undefined || newest < this.owner) {
       throw new CheckpointError(
         `${location} was removed, or moved away, while this job was running. ` +
           'Put it back and start the job again, or start it with an empty directory.',
         { details: { location, owner: this.owner } },
       );
     }
+    // One of the same number has found the storage empty: this one's was removed, and is begun anew.
+    throw new CheckpointError(
+      `${location} was taken over by process ${record.pid} on ${record.host}, so another process runs this job: this one must ` +
+        'not go on. Stop one of them; where both are wanted give each a directory of its own.',
+      { details: { location, owner: this.owner, newerOwner: newest } },
+    );
   }
 
   /** The next `take` need not wait. Never fails: what cannot be written is reported. */
@@ -146,21 +143,24 @@ export class StorageLease {
     const { claim } = this.#record;
     releasedUnnoted.add(claim);
     try {
-      await this.#update({ releasedAt: new Date(this.#options.environment.now()).toISOString() });
-      releasedUnnoted.delete(claim);
+      const releasedAt = new Date(this.#options.environment.now()).toISOString();
+      if (await this.#update({ releasedAt })) releasedUnnoted.delete(claim);
     } catch (error) {
       this.#options.onProblem(error);
     }
   }
 
-  #update(change: Partial<OwnerRecord>): Promise<void> {
+  /** Resolves with whether it is noted: not where the own object is gone, or another's is in its place. */
+  #update(change: Partial<OwnerRecord>): Promise<boolean> {
     const update = async () => {
       // A storage that was removed is not begun anew.
-      if ((await this.#store.get(nameOf(this.owner))) === undefined) return;
+      const stored = await readOwner(this.#store, this.owner);
+      if (stored?.claim !== this.#record.claim) return false;
       const aliveAt = new Date(this.#options.environment.now()).toISOString();
       const record = { ...this.#record, ...change, aliveAt };
-      await this.#store.put(nameOf(this.owner), encode(record));
+      await this.#store.put(nameOf(this.owner), jsonChunks(record));
       this.#record = record;
+      return true;
     };
     const result = this.#writing.then(update);
     this.#writing = result.catch(() => undefined); // whoever asked for it is told
@@ -170,11 +170,14 @@ export class StorageLease {
 
 /** Of the newest owner that has started; `undefined` where the storage never had one (invariant 3). */
 export async function newestStart(store: BlobStore): Promise<OwnerStart | undefined> {
-  for (const owner of (await ownerNumbers(store)).reverse()) {
-    const startsFrom = (await readOwner(store, owner))?.startsFrom;
-    if (startsFrom !== undefined) return { owner, startsFrom };
+  for (;;) {
+    const records: (OwnerRecord | undefined)[] = [];
+    for (const owner of await ownerNumbers(store)) records.push(await readOwner(store, owner));
+    // Where one is gone since it was listed, a newer one has started meanwhile, and removed it.
+    if (records.includes(undefined)) continue;
+    const newest = records.findLast((record) => record?.startsFrom !== undefined);
+    return newest && { owner: newest.owner, startsFrom: newest.startsFrom ?? [] };
   }
-  return undefined;
 }
 
 /** Whether a manifest counts (invariant 3). */
@@ -195,7 +198,7 @@ async function refuseWhileHeld(
   const isAlive = isSelf || (holder.host === self.host ? await environment.isAlive(holder) : undefined);
   if (isAlive === false) return;
   const silentMs = environment.now() - Date.parse(holder.aliveAt);
-  if (isAlive === undefined && silentMs >= leaseMs) return;
+  if (isAlive === undefined && !(silentMs < leaseMs)) return;
   const details = { location, holderPid: holder.pid, holderHost: holder.host, owner: holder.owner };
   const what = `${location} is in use by process ${holder.pid} on ${holder.host}, since ${holder.claimedAt}`;
   if (isSelf) {
@@ -215,6 +218,18 @@ async function refuseWhileHeld(
   );
 }
 
+/** `owner` is 0 where there is none. */
+async function newestOwner(
+  store: BlobStore,
+): Promise<{ readonly owner: number; readonly record: OwnerRecord | undefined }> {
+  for (;;) {
+    const owner = (await ownerNumbers(store)).at(-1) ?? 0;
+    const record = owner === 0 ? undefined : await readOwner(store, owner);
+    if (owner === 0 || record !== undefined) return { owner, record };
+    // It is gone since it was listed: a newer one has started meanwhile, or all was removed.
+  }
+}
+
 async function ownerNumbers(store: BlobStore): Promise<number[]> {
   return (await store.list(OWNERS))
     .map(({ name }) => /^owners\/(\d+)\.json$/.exec(name)?.[1])
@@ -223,24 +238,15 @@ async function ownerNumbers(store: BlobStore): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-async function readOwner(store: BlobStore, owner: number): Promise<OwnerRecord | undefined> {
-  const bytes = await store.get(nameOf(owner));
-  if (bytes === undefined) return undefined;
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8')) as OwnerRecord;
-  } catch (error) {
-    throw new CheckpointError(
-      `${store.location}/${nameOf(owner)} cannot be read: it is not JSON. It says who uses the storage and which ` +
-        'checkpoints count. Restore it from a copy.',
-      { cause: error, details: { location: store.location, owner } },
-    );
-  }
+function readOwner(store: BlobStore, owner: number): Promise<OwnerRecord | undefined> {
+  return readJson<OwnerRecord>(
+    store,
+    nameOf(owner),
+    ['owner', 'claim'],
+    'who uses the storage and which checkpoints count',
+  );
 }
 
 function nameOf(owner: number): string {
   return `${OWNERS}${owner}.json`;
-}
-
-function encode(record: OwnerRecord): Uint8Array[] {
-  return [Buffer.from(`${JSON.stringify(record, null, 2)}\n`)];
 }

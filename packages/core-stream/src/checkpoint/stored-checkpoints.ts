@@ -18,6 +18,7 @@ import { segmentName } from './segment-name.js';
 import { counts, newestStart } from './storage-lease.js';
 
 const MANIFEST = /^chk-(\d+)\/MANIFEST-(\d+)\.json$/;
+const STATE = /^chk-\d+\/state-\d+\.bin$/;
 /** As the format before this one named it. */
 const OLD_MANIFEST = /^chk-\d+\/MANIFEST\.json$/;
 
@@ -34,24 +35,24 @@ export interface StoredCheckpoint {
 export interface StoredCheckpoints {
   /** Ascending. */
   readonly checkpoints: readonly StoredCheckpoint[];
-  /** Names of all objects that belong to checkpoints; not those of segments. */
-  readonly objects: readonly string[];
+  /** Names of manifests, and of the states that they name. What people put beside them is not among them. */
+  readonly manifests: readonly string[];
+  readonly states: readonly string[];
 }
 
 /** @throws CheckpointError `MILLRACE_CHECKPOINT` where there are checkpoints of a format that is not read any more */
 export async function findCheckpoints(store: BlobStore): Promise<StoredCheckpoints> {
   const start = await newestStart(store);
-  const objects = (await store.list('chk-')).map(({ name }) => name);
-  const checkpoints: StoredCheckpoint[] = [];
-  for (const name of objects) {
-    if (OLD_MANIFEST.test(name)) throw oldFormat(store, name);
-    const [, id, by] = MANIFEST.exec(name) ?? [];
-    if (id === undefined) continue;
-    const [checkpointId, owner] = [Number(id), Number(by)];
-    checkpoints.push({ checkpointId, owner, isValid: counts({ checkpointId, owner }, start) });
-  }
+  const names = (await store.list('chk-')).map(({ name }) => name);
+  const old = names.find((name) => OLD_MANIFEST.test(name));
+  if (old !== undefined) throw oldFormat(store, old);
+  const manifests = names.filter((name) => MANIFEST.test(name));
+  const checkpoints = manifests.map((name): StoredCheckpoint => {
+    const [checkpointId = 0, owner = 0] = MANIFEST.exec(name)!.slice(1).map(Number);
+    return { checkpointId, owner, isValid: counts({ checkpointId, owner }, start) };
+  });
   checkpoints.sort((a, b) => a.checkpointId - b.checkpointId || a.owner - b.owner);
-  return { checkpoints, objects };
+  return { checkpoints, manifests, states: names.filter((name) => STATE.test(name)) };
 }
 
 /** The one of this id that counts; where none does, the latest that was written. */

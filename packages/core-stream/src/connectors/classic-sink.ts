@@ -1,4 +1,4 @@
-import { messageOf } from '../runtime/describe-value.js';
+import type { Describer } from '../runtime/describe-value.js';
 import type { Logger } from '../runtime/logger.js';
 import type { SinkFunction } from './classic.js';
 import type { Sink, SinkWriteContext, SinkWriter, SinkWriterContext } from './sink.js';
@@ -12,22 +12,22 @@ export class ClassicSink<T> implements Sink<T> {
   }
 
   async createWriter(context: SinkWriterContext): Promise<SinkWriter<T>> {
-    const { subtaskIndex, parallelism, clock, logger, metrics, signal } = context;
+    const { subtaskIndex, parallelism, clock, describer, logger, metrics, signal } = context;
     try {
       await this.#function.open?.({ subtaskIndex, parallelism, clock, logger, metrics, signal });
     } catch (error) {
-      await this.#closeAfterFailure(logger);
+      await this.#closeAfterFailure(logger, describer);
       throw error;
     }
     return new ClassicWriter(this.#function);
   }
 
   /** `open` may have got half-way: `close` is called here, because no writer will. */
-  async #closeAfterFailure(logger: Logger): Promise<void> {
+  async #closeAfterFailure(logger: Logger, describer: Describer): Promise<void> {
     try {
       await this.#function.close?.();
     } catch (error) {
-      logger.warn('closing failed', { error: messageOf(error) });
+      logger.warn('closing failed', { error: describer.describeError(error) });
     }
   }
 }

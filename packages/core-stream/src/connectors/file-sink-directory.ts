@@ -163,6 +163,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'the process may not: give it write access',
   EROFS: 'the file system is read-only: choose another directory',
   EMFILE: "too many files are open: lower 'maxOpenFiles' or raise the limit of the process",
-  ENAMETOOLONG: 'the name is too long: give the sink a shorter uid',
+  ENAMETOOLONG: 'the name is too long: give the sink a shorter uid, or directory',
   EXDEV: "a bucket is on another file system than the sink's directory: both must be on one",
 };

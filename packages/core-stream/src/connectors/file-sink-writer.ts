@@ -6,7 +6,10 @@
  *    stay open.
  * 2. A file that a restored checkpoint had open is cut off there and finished: what was written behind is written again,
  *    into another file.
- * 3. What is buffered is bounded by `maxBufferedBytes` and one batch; open files are bounded by `maxOpenFiles`.
+ * 3. What is buffered is bounded by `maxBufferedBytes` and one batch; open files are bounded by `maxOpenFiles`, and
+ *    `FILES_AT_A_TIME` that are being finished.
+ * 4. A savepoint has no open files: they would be those of the job that goes on, too.
+ * 5. What is prepared can be committed: a bucket is refused where it could not be made, and a file without bytes is none.
  */
 import type { Counter } from '../metrics/counter.js';
 import type { BucketAssigner, BucketContext } from './bucket-assigner.js';
@@ -36,6 +39,9 @@ export interface OpenFileState {
   readonly bytes: number;
   readonly records: number;
 }
+
+/** Each waits for the disk: so many of a batch that ends a file per record are under way together. */
+const FILES_AT_A_TIME = 16;
 
 export interface FileSinkWriterOptions<T> {
   readonly directory: FileSinkDirectory;
@@ -128,12 +134,12 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
     return this.#writeOut();
   }
 
-  async prepareCommit(checkpointId: number): Promise<readonly FileCommittable[]> {
+  async prepareCommit(checkpointId: number, isSavepoint: boolean): Promise<readonly FileCommittable[]> {
     const { directory, rolling } = this.#options;
     const now = this.#context.clock.now();
     for (const file of [...this.#open.values()]) {
       const isOld = now - file.beganAt >= rolling.maxAgeMs || now - file.writtenAt >= rolling.maxIdleMs;
-      if (isOld || rolling.everyCheckpoint) this.#end(file);
+      if (isOld || rolling.everyCheckpoint || isSavepoint) this.#end(file); // invariant 4
     }
     await this.#writeOut();
     await this.#do(async () => {
@@ -150,11 +156,14 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
   }
 
   snapshotState(): readonly OpenFileState[] {
-    return Array.from(this.#open.values(), (file) => this.#stateOf(file));
+    return this.#statesOf(this.#open.values());
   }
 
-  #stateOf({ name, bucket, bytes, records }: PartFile): OpenFileState {
-    return { inProgress: name, bucket, extension: this.#options.encoder.extension, bytes, records };
+  #statesOf(files: Iterable<PartFile>): OpenFileState[] {
+    const { extension } = this.#options.encoder;
+    return Array.from(files)
+      .filter(({ bytes }) => bytes > 0) // invariant 5
+      .map(({ name, bucket, bytes, records }) => ({ inProgress: name, bucket, extension, bytes, records }));
   }
 
   /** Everything that is buffered goes to the disk, and files that have ended are finished. */
@@ -162,15 +171,11 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
     return this.#do(async () => {
       const now = this.#context.clock.now();
       const ending = this.#ending;
-      await allOf([
-        ...Array.from(this.#open.values(), (file) => file.write(now)),
-        ...ending.map(async (file) => {
-          await file.write(now);
-          await file.sync();
-          await file.close();
-        }),
-      ]);
-      this.#finished.push(...ending.map((file) => this.#stateOf(file)));
+      for (let from = 0; from < ending.length; from += FILES_AT_A_TIME) {
+        await allOf(ending.slice(from, from + FILES_AT_A_TIME).map((file) => finish(file, now))); // invariant 3
+      }
+      await allOf(Array.from(this.#open.values(), (file) => file.write(now)));
+      this.#finished.push(...this.#statesOf(ending));
       this.#ending = [];
       this.#bytesOut.inc(this.#buffered);
       this.#buffered = 0;
@@ -186,6 +191,12 @@ export class FileSinkWriter<T> implements SinkWriter<T, FileCommittable, OpenFil
     await this.#work.catch(() => undefined); // reported to whoever asked for it
     await allOf([...this.#open.values(), ...this.#ending].map((file) => file.close()));
   }
+}
+
+async function finish(file: PartFile, now: number): Promise<void> {
+  await file.write(now);
+  await file.sync();
+  await file.close();
 }
 
 function leastRecentlyUsed(files: Iterable<PartFile>): PartFile {

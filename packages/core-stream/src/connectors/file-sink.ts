@@ -103,6 +103,11 @@ export class FileSink<T> implements Sink<T, FileCommittable, OpenFileState> {
         `'directory' of a file sink must be a path, got ${JSON.stringify(directory)}`,
       );
     }
+    if (!/^(?:\.[\w.-]*)?$/.test(encoder.extension)) {
+      throw new StreamConfigError(
+        `'extension' of a file sink must be a dot with letters, digits, '_' and '-', or empty, got ${JSON.stringify(encoder.extension)}`,
+      );
+    }
     checkCount("'maxBufferedBytes' of a file sink", maxBufferedBytes);
     checkCount("'maxOpenFiles' of a file sink", maxOpenFiles);
     this.#options = options;
@@ -112,7 +117,10 @@ export class FileSink<T> implements Sink<T, FileCommittable, OpenFileState> {
     this.#maxOpenFiles = maxOpenFiles;
   }
 
-  /** One JSON value per line. */
+  /**
+   * One JSON value per line, as `JSON.stringify` makes it: dates as texts, `NaN` and infinities as `null`. What it has
+   * nothing for, such as a bigint or `undefined`, fails the job.
+   */
   static forNdjson<T>(options: NdjsonSinkOptions<T>): FileSink<T> {
     return new FileSink(ndjsonEncoder(options.format), options);
   }

@@ -1,5 +1,5 @@
 import { StreamRecordError } from '../errors.js';
-import { describeValue, messageOf } from '../runtime/describe-value.js';
+import { messageOf } from '../runtime/describe-value.js';
 
 /** How records become the bytes of a file: what a `RecordFormat` reads. One object per sink; it keeps nothing of a file. */
 export interface RecordEncoder<T> {
@@ -49,13 +49,13 @@ export function isUtf8Text(text: string): boolean {
   return !/\p{Surrogate}/u.test(text);
 }
 
-/** @throws StreamRecordError (`MILLRACE_RECORD`) that names the record */
+/** @throws StreamRecordError (`MILLRACE_RECORD`) that says what is wrong; which record it is about, the task says */
 export function encodeRecord<T>(encoder: RecordEncoder<T>, record: T): string | Uint8Array {
   try {
     return encoder.encode(record);
   } catch (error) {
     throw new StreamRecordError(
-      `The record ${describeValue(record)} cannot be written: ${messageOf(error)}. Correct it, or filter such records out before the sink.`,
+      `The record cannot be written: ${messageOf(error)}. Correct it, or filter such records out before the sink.`,
       { cause: error },
     );
   }

@@ -1,6 +1,7 @@
 import type { AsyncRetryStrategy } from '../functions/async-retry.js';
 import type { Clock } from '../time/clock.js';
 import type { MetricGroup } from '../metrics/metric-group.js';
+import type { Describer } from '../runtime/describe-value.js';
 import type { Logger } from '../runtime/logger.js';
 
 /**
@@ -37,6 +38,8 @@ export interface SinkContext {
   readonly parallelism: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** For records, keys and errors that are logged, or become part of a message: as the program wants them shown. */
+  readonly describer: Describer;
   /** Aborted when the job ends, for whatever reason. */
   readonly signal: AbortSignal;
 }
@@ -73,8 +76,11 @@ export interface SinkWriter<T, CommT = unknown, WriterStateT = unknown> {
    * At the barrier, after `flush`: what this writer has that checkpoint `checkpointId` shall commit. It must be durable
    * when the promise resolves. Nothing is written meanwhile. Where the checkpoint is given up, it is part of the next one that
    * is not. Required where the sink has a committer.
+   *
+   * For a savepoint `isSavepoint` is true: any number of jobs can begin with it, while this one goes on. What this writer
+   * prepares is committed before the savepoint is written; what it leaves in its state it shares with all of them.
    */
-  prepareCommit?(checkpointId: number): readonly CommT[] | Promise<readonly CommT[]>;
+  prepareCommit?(checkpointId: number, isSavepoint: boolean): readonly CommT[] | Promise<readonly CommT[]>;
   /** At the barrier, after `prepareCommit`. */
   snapshotState?(checkpointId: number): readonly WriterStateT[];
   /** Called once, also after a failure. Must not make anything visible. */

@@ -32,7 +32,10 @@ export interface UpsertStatement {
 export function sqlUpsert({ table, columns, keyColumns, dialect }: SqlUpsertOptions): UpsertStatement {
   checkColumns(columns, keyColumns);
   const quote = (name: string) => quoted(name, dialect);
-  const into = (typeof table === 'string' ? [table] : table).map(quote).join('.');
+  const names = typeof table === 'string' ? [table] : table;
+  if (names.length === 0)
+    throw new StreamConfigError("'table' of an upsert must be a name, or the parts of one");
+  const into = names.map(quote).join('.');
   const parameters = columns.map((_name, index) => (dialect === 'postgresql' ? `$${index + 1}` : '?'));
   const others = columns.filter((name) => !keyColumns.includes(name)).map(quote);
   const insert = `INSERT INTO ${into} (${columns.map(quote).join(', ')}) VALUES (${parameters.join(', ')})`;

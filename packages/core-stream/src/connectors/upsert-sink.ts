@@ -14,7 +14,8 @@ export type SqlRow = readonly SqlValue[];
 export interface UpsertConnection {
   /**
    * Executes the statement for each row, in order. Best in one transaction: it is faster, and nobody sees half of it.
-   * After a rejection the connection is closed, and the same rows are executed again over a new one, whatever became of them.
+   * After a rejection the connection is closed, and the same rows are executed again over a new one, whatever became of them;
+   * after the last attempt one by one, so that the failure names the row that the database does not take.
    */
   execute(statement: string, rows: readonly SqlRow[]): void | Promise<void>;
   close?(): void | Promise<void>;

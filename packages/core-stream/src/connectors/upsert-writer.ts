@@ -5,9 +5,10 @@
  * 1. Of the rows of one key in a batch only the last is sent; batches are sent in order, and repeated as they are.
  * 2. `flush` resolves when every row that was written has been executed.
  * 3. One batch is on its way and one is being filled: what is buffered is bounded by both, and one turn's records.
+ * 4. Where a batch fails for good, the error names the first of its rows that fails alone, too.
  */
 import { StreamRecordError } from '../errors.js';
-import { describeValue, messageOf } from '../runtime/describe-value.js';
+import { messageOf } from '../runtime/describe-value.js';
 import { sleep, type Cancel } from '../time/clock.js';
 import type { SinkRetry, SinkWriter, SinkWriterContext } from './sink.js';
 import type { UpsertStatement } from './sql-upsert.js';
@@ -50,35 +51,42 @@ export class UpsertWriter<T> implements SinkWriter<T> {
 
   write(record: T): void {
     const row = this.#rowOf(record);
-    const key = this.#keyOf(row, record);
-    this.#batch.delete(key); // the order of last records, also for keys that only the database takes for the same
+    const key = this.#keyOf(row);
+    const earlier = this.#batch.get(key);
+    if (earlier !== undefined) {
+      this.#bytes -= sizeOf(earlier);
+      this.#batch.delete(key); // the order of last records, also for keys that only the database takes for the same
+    }
     this.#batch.set(key, row); // invariant 1
     this.#bytes += sizeOf(row);
     this.#cancelDelay ??= this.#context.clock.schedule(this.#options.maxDelayMs, () => {
       this.#cancelDelay = undefined;
-      if (this.#sending === undefined) this.#send();
+      this.#sendNext();
     });
+  }
+
+  /** Now, or when the batch that is on its way has arrived. */
+  #sendNext(): void {
+    if (this.#sending === undefined) this.#send();
+    else void this.#sending.then(() => this.#sendNext());
   }
 
   #rowOf(record: T): SqlRow {
     const fields = this.#options.row(record);
     return this.#options.statement.columns.map((column) => {
       const value = fields[column] as SqlValue | undefined;
-      if (value === undefined) throw refused(record, `it has no '${column}'; say null where there is none`);
+      if (value === undefined) throw refused(`it has no '${column}'; say null where there is none`);
       return value;
     });
   }
 
-  #keyOf(row: SqlRow, record: T): string {
+  #keyOf(row: SqlRow): string {
     const { keyColumns } = this.#options.statement;
     let key = '';
     for (const [position, index] of this.#keyIndexes.entries()) {
       const text = identityOf(row[index]!);
       if (text === undefined)
-        throw refused(
-          record,
-          `its key '${keyColumns[position]!}' is null, which is never the same as another`,
-        );
+        throw refused(`its key '${keyColumns[position]!}' is null, which is never the same as another`);
       key += `${text.length}:${text}`;
     }
     return key;
@@ -117,13 +125,33 @@ export class UpsertWriter<T> implements SinkWriter<T> {
     const rows = [...this.#batch.values()];
     this.#batch = new Map();
     this.#bytes = 0;
-    const { sql } = this.#options.statement;
-    this.#sending = this.#withRetries(`writing ${rows.length} rows`, async () => {
-      const connection = await this.#connect();
-      await connection.execute(sql, rows);
-    })
+    this.#sending = this.#withRetries(`writing ${rows.length} rows`, () => this.#execute(rows))
+      .catch((error: unknown) => this.#writeOneByOne(rows, error))
       .catch((error: unknown) => void (this.#failure = { error }))
       .finally(() => (this.#sending = undefined));
+  }
+
+  async #execute(rows: readonly SqlRow[]): Promise<void> {
+    const connection = await this.#connect();
+    await connection.execute(this.#options.statement.sql, rows);
+  }
+
+  /** After the last attempt (invariant 4). What the database takes is written twice at most, which changes nothing. */
+  async #writeOneByOne(rows: readonly SqlRow[], failure: unknown): Promise<void> {
+    if (rows.length === 1) throw failure;
+    for (const [index, row] of rows.entries()) {
+      if (this.#context.signal.aborted) throw failure;
+      try {
+        await this.#execute([row]);
+      } catch (error) {
+        await this.#disconnect();
+        const key = this.#context.describer.describeRecord(this.#keyIndexes.map((at) => row[at]));
+        throw new Error(
+          `${messageOf(failure)}. Row ${index + 1} of them, with the key ${key}, fails alone, too: ${messageOf(error)}`,
+          { cause: error },
+        );
+      }
+    }
   }
 
   async #connect(): Promise<UpsertConnection> {
@@ -132,7 +160,7 @@ export class UpsertWriter<T> implements SinkWriter<T> {
 
   async #withRetries(doing: string, work: () => Promise<void>): Promise<void> {
     const { retry } = this.#options;
-    const { clock, logger, signal } = this.#context;
+    const { clock, describer, logger, signal } = this.#context;
     for (let attempt = 1; ; attempt++) {
       try {
         await work();
@@ -145,7 +173,8 @@ export class UpsertWriter<T> implements SinkWriter<T> {
           throw new Error(`${doing} failed at attempt ${attempt}: ${messageOf(error)}`, { cause: error });
         }
         const delayMs = retry.delayMs(attempt);
-        logger.warn(`${doing} failed and is tried again`, { error: messageOf(error), attempt, delayMs });
+        const seen = describer.describeError(error);
+        logger.warn(`${doing} failed and is tried again`, { error: seen, attempt, delayMs });
         await sleep(clock, delayMs, signal);
       }
     }
@@ -158,7 +187,8 @@ export class UpsertWriter<T> implements SinkWriter<T> {
     try {
       await connection?.close?.();
     } catch (error) {
-      this.#context.logger.warn('closing failed', { error: messageOf(error) });
+      const { describer, logger } = this.#context;
+      logger.warn('closing failed', { error: describer.describeError(error) });
     }
   }
 
@@ -189,8 +219,9 @@ function sizeOf(row: SqlRow): number {
   return size;
 }
 
-function refused(record: unknown, problem: string): StreamRecordError {
+/** Which record it is about, the task says. */
+function refused(problem: string): StreamRecordError {
   return new StreamRecordError(
-    `The record ${describeValue(record)} cannot be written: ${problem}. Correct it in 'row', or filter such records out before the sink.`,
+    `The record cannot be written: ${problem}. Correct it in 'row', or filter such records out before the sink.`,
   );
 }

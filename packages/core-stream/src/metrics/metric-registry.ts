@@ -5,11 +5,11 @@
  *
  * Invariants
  * 1. A name has one type, and no two metrics have the same name and variables: every monitoring system can take them.
- * 2. A gauge that throws is left out and logged once: it fails neither the job nor the other metrics.
- * 3. When a run begins, the metrics of the run before are gone.
+ * 2. A gauge that throws, or gives no number, is left out and logged once: it fails neither the job nor the other metrics.
+ * 3. When a run begins, the metrics of the run before are gone; what is left of that run can register no more.
  */
 import { StreamConfigError } from '../errors.js';
-import { messageOf } from '../runtime/describe-value.js';
+import { describeValue, messageOf } from '../runtime/describe-value.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Histogram } from './histogram.js';
 
@@ -146,7 +146,9 @@ export class JobMetricRegistry implements MetricRegistry {
       ...gauge,
       value: () => {
         try {
-          return gauge.value();
+          const value: unknown = gauge.value();
+          if (value === undefined || typeof value === 'number') return value;
+          throw new Error(`it gave ${describeValue(value)}, which is no number`);
         } catch (error) {
           if (!hasFailed) {
             this.#logger.warn('a gauge failed', {

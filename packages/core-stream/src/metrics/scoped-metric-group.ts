@@ -47,6 +47,8 @@ export class ScopedMetricGroup implements MetricGroup {
   /** What was asked for by name, to be given again. */
   readonly #own = new Map<string, { readonly type: MetricType; readonly metric: unknown }>();
   readonly #removals: (() => void)[] = [];
+  /** What a run that was given up still registers is counted for nobody. */
+  #isClosed = false;
 
   constructor(scope: MetricScope, path: string, variables: MetricVariables) {
     this.#scope = scope;
@@ -95,7 +97,7 @@ export class ScopedMetricGroup implements MetricGroup {
 
   addGroup(key: string, value?: string): ScopedMetricGroup {
     requireName(key, value === undefined ? 'group of metrics' : 'variable of metrics');
-    if (value !== undefined && (key in this.variables || key === 'quantile')) {
+    if (value !== undefined && (Object.hasOwn(this.variables, key) || key === 'quantile')) {
       throw new StreamConfigError(`The variable '${key}' is taken. Give the one of addGroup another name.`);
     }
     const id = JSON.stringify([key, value]);
@@ -103,18 +105,21 @@ export class ScopedMetricGroup implements MetricGroup {
     if (group === undefined) {
       const variables = value === undefined ? this.variables : { ...this.variables, [key]: value };
       group = new ScopedMetricGroup(this.#scope, `${this.#path}_${key}`, variables);
+      group.#isClosed = this.#isClosed;
       this.#groups.set(id, group);
     }
     return group;
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const remove of this.#removals.splice(0)) remove();
     for (const group of this.#groups.values()) group.close();
   }
 
   #rate(total: (at: number) => number): Rate {
     const rate = new Rate(this.#scope.clock, total);
+    if (this.#isClosed) return rate;
     this.#removals.push(this.#scope.clock.onSample((at) => rate.sample(at)));
     return rate;
   }
@@ -127,6 +132,7 @@ export class ScopedMetricGroup implements MetricGroup {
     histogram?: Histogram,
   ): void {
     requireName(name, 'metric');
+    if (this.#isClosed) return; // invariant 3 of the registry
     const identity = { name: `${this.#path}_${name}`, type, description };
     this.#removals.push(this.#scope.registry.add(identity, { variables: this.variables, value, histogram }));
   }

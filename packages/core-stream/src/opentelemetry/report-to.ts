@@ -5,8 +5,8 @@ import type { Metric, MetricFamily, MetricRegistry } from '../metrics/metric-reg
 const QUANTILES = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999];
 
 /**
- * Registers every metric of `registry`, and those that are still to come, with `meter`. Names are Prometheus':
- * `millrace_operator_numRecordsIn`; variables are attributes. Values that are not finite (a watermark after the end of the
+ * Registers every metric of `registry`, and those that are still to come, with `meter`. Names are Prometheus',
+ * without the `_total` of counters: `millrace_operator_numRecordsIn`; variables are attributes. Values that are not finite (a watermark after the end of the
  * input) are left out. A histogram becomes a gauge per quantile, with `_count` and `_sum` next to it: observable instruments
  * know no distributions.
  *

@@ -29,7 +29,7 @@ export interface BroadcastProcessOptions {
 export function broadcastProcessOperator({ descriptors, create }: BroadcastProcessOptions): OperatorFactory {
   return withOperatorState((context, output) => {
     const copies = (context.restored ?? []) as readonly BroadcastStateSnapshot[];
-    const state = new HeapBroadcastState(descriptors, context, copies);
+    const state = new HeapBroadcastState(descriptors, context, copies, context.states);
     const seen = new BroadcastFunctionContext(context, output, state);
     const { collector } = seen;
     const broadcastProcess: BroadcastProcessFunction<unknown, unknown, unknown> = create(context);

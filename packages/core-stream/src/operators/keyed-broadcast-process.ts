@@ -56,7 +56,12 @@ export function keyedBroadcastProcessOperator(options: KeyedBroadcastProcessOpti
     const restored = (context.restored ?? []) as readonly Snapshot[];
     const broadcastCopies = restored.map(({ broadcast }) => broadcast);
     const keyedCopies = restored.map(({ keyed }) => keyed);
-    const broadcastState = new HeapBroadcastState(options.descriptors, context, broadcastCopies);
+    const broadcastState = new HeapBroadcastState(
+      options.descriptors,
+      context,
+      broadcastCopies,
+      context.states,
+    );
     const keyed = new KeyedSide(context, output, keyedCopies, broadcastState);
     const broadcast = new BroadcastSide(context, output, broadcastState, keyed.state);
     return new KeyedBroadcastProcessOperator(keyed, broadcast, output, options);

@@ -7,6 +7,7 @@ import type { KeyedRowFormat, KeyedRows } from '../state/keyed-rows.js';
 import type { KeyedStateBackend, KeyedStateSnapshot } from '../state/keyed-state-backend.js';
 import type { StateTime } from '../state/state-ttl.js';
 import type { Row, RowFormat, RowTracker, StoredRow } from '../state/rows.js';
+import type { SubtaskStates } from '../state/subtask-states.js';
 
 /** Where an operator puts its results. Synchronous: no promise per record. */
 export interface Output {
@@ -47,6 +48,8 @@ export interface OperatorContext {
    * `restored` is what all subtasks stored of it; `time` is what state with a TTL ages by.
    */
   createKeyedState(restored: readonly KeyedStateSnapshot[], time?: StateTime): KeyedStateBackend;
+  /** What the subtask's states are, for checkpoints, and to compare them with what is restored. */
+  readonly states: SubtaskStates;
   /** Whether `keyedRows` and `createKeyedState` may hold more than fits into memory. */
   readonly isStateOnDisk: boolean;
   /** The subtask states of this operator in the restored checkpoint, whatever parallelism they were written with. */

@@ -20,6 +20,7 @@ export function withOperatorState(
     const state = new HeapOperatorState(
       context,
       restored?.map((stored) => stored?.operatorState ?? []) ?? [],
+      context.states,
     );
     const operator = create(
       {

@@ -16,38 +16,45 @@ const TYPES = { counter: 'counter', gauge: 'gauge', meter: 'gauge', histogram: '
 
 /**
  * Everything that `source` has, as text. A name is `millrace_`, where the metric belongs (`job`, `task`, `operator`) and what it is
- * called there: `millrace_operator_numRecordsIn`; variables are labels. A histogram is a summary.
+ * called there: `millrace_operator_watermarkLag`; variables are labels. A counter's ends with `_total`, as it does where
+ * OpenTelemetry sends it to Prometheus. A histogram is a summary.
  *
- * @throws StreamConfigError `MILLRACE_CONFIG` where two of the jobs have the same metric with the same labels, or a name
- *   with two types: Prometheus would refuse the text as a whole
+ * @throws StreamConfigError `MILLRACE_CONFIG` where two metrics have the same name and labels, or two types, under one name:
+ *   Prometheus would refuse the text as a whole
  */
 export function prometheusText(source: MetricSource): string {
   const families = new Map<string, MetricFamily[]>();
   for (const registry of 'families' in source ? [source] : source) {
     for (const family of registry.families()) {
-      const same = families.get(family.name) ?? [];
-      requireSameType([...same, family]);
-      families.set(family.name, [...same, family]);
+      const name = nameOf(family);
+      const same = families.get(name) ?? [];
+      requireSameType(name, [...same, family]);
+      families.set(name, [...same, family]);
     }
   }
-  return [...families.values()].map(familyText).join('');
+  const seen = new Set<string>();
+  return Array.from(families, ([name, same]) => familyText(name, same, seen)).join('');
 }
 
-function requireSameType([first, ...others]: readonly MetricFamily[]): void {
+function nameOf({ name, type }: MetricFamily): string {
+  return `millrace_${name}${type === 'counter' && !name.endsWith('_total') ? '_total' : ''}`;
+}
+
+function requireSameType(name: string, [first, ...others]: readonly MetricFamily[]): void {
   const other = others.find(({ type }) => TYPES[type] !== TYPES[first!.type]);
   if (other === undefined) return;
   throw new StreamConfigError(
-    `The metric '${other.name}' is a ${first!.type} in one job and a ${other.type} in another. Give one of the two another name.`,
+    `The metric '${name}' is a ${first!.type} and a ${other.type}: '${first!.name}', and '${other.name}' in this or another job. ` +
+      'Give one of the two another name.',
   );
 }
 
-function familyText(families: readonly MetricFamily[]): string {
-  const name = `millrace_${families[0]!.name}`;
+function familyText(name: string, families: readonly MetricFamily[], seen: Set<string>): string {
   const lines = families.flatMap((family) =>
     [...family.metrics()].flatMap((metric) => samplesOf(name, metric)),
   );
   if (lines.length === 0) return '';
-  requireDistinct(name, lines);
+  requireDistinct(lines, seen);
   const { type } = families[0]!;
   const description = families.find((family) => family.description !== '')?.description;
   const help = description === undefined ? '' : `# HELP ${name} ${escapeHelp(description)}\n`;
@@ -76,12 +83,12 @@ function samplesOf(name: string, { variables, value, histogram }: Metric): Sampl
   ];
 }
 
-function requireDistinct(name: string, lines: readonly SampleLine[]): void {
-  const seen = new Set<string>();
+/** Also of families with different names: a histogram has a `_count`, and a gauge can be called so. */
+function requireDistinct(lines: readonly SampleLine[], seen: Set<string>): void {
   for (const { series } of lines) {
     if (seen.has(series)) {
       throw new StreamConfigError(
-        `The metric '${name}' is there twice with the same labels: ${series}. Give jobs of one process different names.`,
+        `The metric ${series} is there twice. Give jobs of one process different names, and metrics of one operator, too.`,
       );
     }
     seen.add(series);

@@ -23,11 +23,9 @@ import type {
   CoordinatorState,
   Decision,
 } from '../checkpoint/coordinator-state.js';
-import { writeSavepoint } from '../checkpoint/savepoint.js';
 import { requireRoom, type SegmentCatalog } from '../checkpoint/segment-catalog.js';
 import { InvariantError } from '../errors.js';
 import type { JobStateStore } from '../state/state-backend.js';
-import type { Cancel } from '../time/clock.js';
 import { isFencedOff, tookTooLong, tooManyFailures } from './checkpoint-failure.js';
 import { CheckpointRequests, type SavepointRequest } from './checkpoint-requests.js';
 import { CheckpointReporter, type CheckpointTimes } from './checkpoint-statistics.js';
@@ -39,6 +37,7 @@ import type { CheckpointStatistics } from './job-result.js';
 import { operatorCheckpoints, sizeOf, type SubtaskPart } from './operator-checkpoints.js';
 import type { PendingCalls } from './pending-calls.js';
 import type { OperatorSnapshot } from './task.js';
+import { Timers } from './timers.js';
 
 /** Bytes of changed state that may wait in memory for a storage that does not take them. */
 const MAX_UNSTORED_BYTES = 256 << 20;
@@ -77,7 +76,7 @@ export class CheckpointDriver {
   readonly #limits: CheckpointLimits;
   readonly #reporter: CheckpointReporter;
   readonly #signal: AbortSignal;
-  readonly #timers = new Map<Timer, Cancel>();
+  readonly #timers: Timers<Timer>;
   readonly #requests = new CheckpointRequests();
   #state: CoordinatorState;
   #taking: Taking | undefined;
@@ -91,6 +90,7 @@ export class CheckpointDriver {
     const { job, jobId, restored, tasks, signal } = options;
     this.#options = options;
     this.#signal = signal;
+    this.#timers = new Timers(job.clock);
     this.#limits = checkpointLimits(job.checkpointing);
     this.#reporter = new CheckpointReporter(job, jobId, restored?.checkpointId);
     const first = initialCoordinator({
@@ -114,6 +114,13 @@ export class CheckpointDriver {
     return { ...this.#reporter.statistics, pendingCommits: this.#state.uncommitted.length };
   }
 
+  /** Whether it is being taken, and is for a savepoint. */
+  isSavepoint(checkpointId: number): boolean {
+    const { phase } = this.#state;
+    if (!('checkpoint' in phase) || phase.checkpoint.id !== checkpointId) return false;
+    return phase.checkpoint.request?.saves === true;
+  }
+
   /** Whether the job has ended because it was asked to suspend. */
   get isSuspended(): boolean {
     return this.#isSuspended;
@@ -124,11 +131,11 @@ export class CheckpointDriver {
   onSnapshot(taskId: string, checkpointId: number, operators: readonly OperatorSnapshot[]): void {
     const { commits, segments } = this.#options;
     const taking = this.#taking?.id === checkpointId ? this.#taking : undefined;
-    for (const { uid, subtaskIndex, bytes, rows, committables } of operators) {
+    for (const { uid, subtaskIndex, bytes, states, rows, committables } of operators) {
       if (rows instanceof Promise) rows.catch((error: unknown) => this.#options.onFailure(error)); // invariant 5
       segments.add(uid, rows); // invariant 2
       commits.prepare(uid, subtaskIndex, committables);
-      taking?.parts.push({ uid, subtaskIndex, bytes });
+      taking?.parts.push({ uid, subtaskIndex, bytes, states });
     }
     if (taking !== undefined) {
       taking.reported.add(taskId);
@@ -157,7 +164,7 @@ export class CheckpointDriver {
   #stop(): void {
     this.#cause = this.#signal.reason;
     this.#apply(decide(this.#state, { type: 'ended-early' })); // invariant 4
-    for (const timer of [...this.#timers.keys()]) this.#cancel(timer);
+    this.#timers.cancelAll();
   }
 
   // What the coordinator decides.
@@ -182,12 +189,12 @@ export class CheckpointDriver {
       case 'abort':
         return this.#abort(effect.checkpointId, effect.reason);
       case 'write':
-        this.#cancel('aligned-timeout');
+        this.#timers.cancel('aligned-timeout');
         return this.#inBackground(() => this.#write(this.#current(effect.checkpointId)));
       case 'extend-timeout':
         return this.#extendTimeout(effect.checkpointId);
       case 'notify-complete':
-        this.#cancel('timeout');
+        this.#timers.cancel('timeout');
         sources.forEach((source) => source.notifyCheckpointComplete(effect.checkpointId));
         return this.#compact();
       case 'commit':
@@ -218,7 +225,7 @@ export class CheckpointDriver {
   }
 
   #trigger(checkpointId: number, suspends: boolean): void {
-    const { snapshotEnumerators, sources, onFailure } = this.#options;
+    const { snapshotEnumerators, sources } = this.#options;
     const triggeredAt = this.#now();
     this.#cause = undefined;
     this.#isSuspended ||= suspends;
@@ -227,7 +234,11 @@ export class CheckpointDriver {
       const times = { id: checkpointId, triggeredAt, alignedAt: triggeredAt, isUnaligned: false };
       this.#taking = { ...times, enumerators, parts: [], reported: new Set() };
     } catch (error) {
-      return onFailure(error);
+      this.#cause = error; // no task has a part in it yet
+      return this.#inBackground(async () => {
+        await new Promise((resolve) => setImmediate(resolve)); // it may be tried again for ever: others get their turn
+        this.#dispatch({ type: 'declined', checkpointId });
+      });
     }
     for (const source of sources) source.triggerCheckpoint(checkpointId, suspends);
     this.#startTimeout(checkpointId);
@@ -248,8 +259,8 @@ export class CheckpointDriver {
 
   #abort(checkpointId: number, reason: CheckpointFailureReason): void {
     const { tasks, segments, onFailure } = this.#options;
-    this.#cancel('timeout');
-    this.#cancel('aligned-timeout');
+    this.#timers.cancel('timeout');
+    this.#timers.cancel('aligned-timeout');
     this.#cause = this.#errorOf(checkpointId, reason);
     this.#taking = undefined;
     this.#reporter.failed(checkpointId, this.#cause);
@@ -277,7 +288,7 @@ export class CheckpointDriver {
     let data: CheckpointData;
     let written: number | undefined;
     try {
-      const ofSegments = await segments.store(); // invariant 3: throws when the job has ended meanwhile
+      const ofSegments = await segments.store(); // invariant 3, P7: throws when the job has ended meanwhile
       data = {
         checkpointId,
         jobName,
@@ -309,22 +320,18 @@ export class CheckpointDriver {
   }
 
   async #save(checkpointId: number, requestId: number): Promise<void> {
-    const target = this.#requests.targetOf(requestId);
     const { job, pending } = this.#options;
-    const { storage } = job.checkpointing ?? {};
-    if (target === undefined || storage === undefined) {
-      throw new InvariantError('a savepoint has no place to go to, or to come from');
-    }
-    try {
-      await pending.run(`a savepoint is being written to ${target.location}`, () =>
-        writeSavepoint(storage, checkpointId, target, this.#signal),
-      );
-    } catch (error) {
-      if (this.#signal.aborted) return;
-      this.#cause = error;
-      return this.#dispatch({ type: 'save-failed', checkpointId });
-    }
-    this.#dispatch({ type: 'saved', checkpointId });
+    const { timeoutMs } = this.#limits;
+    const { clock, checkpointing } = job;
+    const options = { storage: checkpointing?.storage, timeoutMs, clock, pending, signal: this.#signal };
+    const isSaved = await this.#requests.save(requestId, checkpointId, options).then(
+      () => true,
+      (error: unknown) => {
+        if (!this.#signal.aborted) this.#cause = error;
+        return false;
+      },
+    );
+    this.#dispatch({ type: isSaved ? 'saved' : 'save-failed', checkpointId });
   }
 
   /** A merge that fails leaves everything as it was: nothing depends on it. */
@@ -350,24 +357,14 @@ export class CheckpointDriver {
   #scheduleInterval(): void {
     const { checkpointing, plan } = this.#options.job;
     if (checkpointing === undefined || plan.isBatch) return;
-    this.#schedule('interval', checkpointing.intervalMs, () => {
+    this.#timers.set('interval', checkpointing.intervalMs, () => {
       this.#dispatch({ type: 'interval-elapsed' });
       if (!this.#signal.aborted) this.#scheduleInterval();
     });
   }
 
   #after(timer: Timer, delayMs: number, event: CoordinatorEvent): void {
-    if (delayMs < Infinity) this.#schedule(timer, delayMs, () => this.#dispatch(event));
-  }
-
-  #schedule(timer: Timer, delayMs: number, callback: () => void): void {
-    this.#cancel(timer);
-    this.#timers.set(timer, this.#options.job.clock.schedule(delayMs, callback));
-  }
-
-  #cancel(timer: Timer): void {
-    this.#timers.get(timer)?.();
-    this.#timers.delete(timer);
+    this.#timers.set(timer, delayMs, () => this.#dispatch(event));
   }
 
   #inBackground(work: () => Promise<void>): void {

@@ -20,6 +20,12 @@ export function tookTooLong(
   );
 }
 
+/** The place of a savepoint. */
+export function savedTooSlowly(timeoutMs: number): CheckpointError {
+  const message = `it was not written within ${timeoutMs} ms. Allow more time (timeoutMs).`;
+  return new CheckpointError(message, { retryable: true });
+}
+
 /** Why the job fails. What a task threw is told as it is; a job that starts again may have more luck with the rest. */
 export function tooManyFailures(checkpointId: number, tolerable: number, cause: unknown): CheckpointError {
   const inARow = tolerable === 0 ? '' : ` ${tolerable + 1} checkpoints in a row have failed.`;

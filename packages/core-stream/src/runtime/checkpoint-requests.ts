@@ -1,8 +1,13 @@
 /** Checkpoints and savepoints that a user has asked for and not got: each is answered once. */
 import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
 import type { CheckpointFailureReason, CheckpointRequest } from '../checkpoint/coordinator-state.js';
-import { CheckpointError } from '../errors.js';
+import { writeSavepoint } from '../checkpoint/savepoint.js';
+import { CheckpointError, InvariantError } from '../errors.js';
+import type { Clock } from '../time/clock.js';
+import { savedTooSlowly } from './checkpoint-failure.js';
 import { messageOf } from './describe-value.js';
+import type { PendingCalls } from './pending-calls.js';
+import { untilAborted } from './until-aborted.js';
 
 /** What a user asks for. */
 export interface SavepointRequest {
@@ -14,6 +19,16 @@ export interface SavepointRequest {
 interface OpenRequest extends SavepointRequest {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** What writing a savepoint needs. */
+export interface SaveOptions {
+  /** Where the checkpoint is. */
+  readonly storage: CheckpointStorage | undefined;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly pending: PendingCalls;
+  readonly signal: AbortSignal;
 }
 
 export class CheckpointRequests {
@@ -29,8 +44,28 @@ export class CheckpointRequests {
     });
   }
 
-  targetOf(id: number): CheckpointStorage | undefined {
-    return this.#open.get(id)?.target;
+  /**
+   * Copies a checkpoint to the place that the request names.
+   *
+   * @throws CheckpointError `MILLRACE_CHECKPOINT` where that takes too long, or what the storages throw
+   */
+  async save(id: number, checkpointId: number, options: SaveOptions): Promise<void> {
+    const { storage, timeoutMs, clock, pending } = options;
+    const target = this.#open.get(id)?.target;
+    if (target === undefined || storage === undefined) {
+      throw new InvariantError('a savepoint has no place to go to, or to come from');
+    }
+    const late = new AbortController();
+    const signal = AbortSignal.any([options.signal, late.signal]);
+    const cancel = clock.schedule(timeoutMs, () => late.abort(savedTooSlowly(timeoutMs)));
+    try {
+      const saving = pending.run(`a savepoint is being written to ${target.location}`, () =>
+        writeSavepoint(storage, checkpointId, target, signal),
+      );
+      await untilAborted(saving, signal);
+    } finally {
+      cancel();
+    }
   }
 
   fulfil(id: number): void {

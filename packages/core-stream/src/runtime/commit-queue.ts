@@ -7,6 +7,7 @@
  * 2. Committers see the requests of one checkpoint in one call, ordered by subtask; a global committer sees them when the
  *    committer has confirmed them.
  * 3. What was prepared belongs to the first checkpoint that is durable after it: where one was aborted, to the next one.
+ * 4. When the job has ended no commit is begun, nor repeated: what is left is the next run's.
  */
 import type { Committer, CommitRequest, GlobalCommitter, Sink, SinkContext } from '../connectors/sink.js';
 import { CheckpointError, StreamConfigError } from '../errors.js';
@@ -192,6 +193,7 @@ async function commitWithRetries(
   const { retry } = committer;
   const { context } = sink;
   for (let attempt = 1; ; attempt++) {
+    context.signal.throwIfAborted(); // invariant 4
     try {
       await track(sink, doing, () => committer.commit(requests));
       return;

@@ -228,6 +228,7 @@ export class InputTask extends Task {
         if (elements !== undefined) capture.addUntilBarrier(index, elements);
       }
     });
+    if (this.#capture !== capture) return true; // declined
     if (!capture.isComplete) return capture.missing.size < size;
     this.#capture = undefined;
     this.reportWhenComplete();

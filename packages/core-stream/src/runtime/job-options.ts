@@ -24,7 +24,7 @@ export interface CheckpointConfig {
   readonly allowNonRestoredState?: boolean;
   /** Time between the end of a checkpoint and the next one; 0 unless told. */
   readonly minPauseMs?: number;
-  /** How long a checkpoint may take before it is given up; ten minutes unless told. */
+  /** How long a checkpoint may take before it is given up, and writing a savepoint of it; ten minutes unless told. */
   readonly timeoutMs?: number;
   /** How many checkpoints in a row may fail before the job does; 0 unless told. */
   readonly tolerableFailures?: number;
@@ -102,6 +102,11 @@ export interface JobOptions {
   /** Whether chains are compiled to generated code. */
   readonly isGenerated: boolean;
   readonly checkpointing: CheckpointConfig | undefined;
+  /**
+   * The newest checkpoint that earlier attempts of this run have taken or started from, 0 where they began with none:
+   * `undefined` for the first attempt, and where none has come as far.
+   */
+  readonly reachedCheckpointId: number | undefined;
   readonly stateBackend: StateBackend;
   readonly createJobId: () => string;
   readonly describer: Describer;

@@ -1,7 +1,7 @@
 /** The keyed state of one attempt: where the backend has it, with what the restored checkpoint holds. */
 import type { PlanNode } from '../plan/execution-plan.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
-import type { JobStateStore } from '../state/state-backend.js';
+import { heapStateBackend, type JobStateStore } from '../state/state-backend.js';
 import type { SubtaskRows } from '../state/subtask-rows.js';
 import type { JobOptions } from './job-options.js';
 import type { JobStart, RestoredState } from './restored-state.js';
@@ -21,11 +21,12 @@ export class JobState {
   /** @throws StreamConfigError `MILLRACE_CONFIG` where the backend's place is used by another job */
   static async open(
     { plan, checkpointing, stateBackend, logger }: JobOptions,
-    { jobId, checkpoint }: JobStart,
+    { jobId, checkpoint }: Pick<JobStart, 'jobId' | 'checkpoint'>,
     restored: RestoredState,
   ): Promise<JobState> {
     const hasCheckpoints = checkpointing !== undefined && !plan.isBatch;
-    const store = await stateBackend.open({
+    const backend = restored.isRefused ? heapStateBackend() : stateBackend; // what is on disk stays as it is
+    const store = await backend.open({
       jobId,
       logger,
       hasCheckpoints,

@@ -7,6 +7,7 @@
  * Invariants
  * 1. Attempts do not overlap: the next begins when the one before has settled.
  * 2. A failure that cannot go away by trying again (`retryable` is false) is not tried again, whatever the strategy.
+ *    Nor is an attempt that had finished when it failed: there is nothing to go on with.
  * 3. Nothing starts after a cancellation; one that comes during the wait for a restart ends the job at once.
  * 4. The status goes as `NEXT` says, and stays at the first terminal one.
  */
@@ -34,7 +35,7 @@ const NEXT: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   running: ['failing', 'cancelling', 'finished', 'suspended'],
   failing: ['restarting', 'failed', 'cancelling'],
   restarting: ['running', 'cancelled'],
-  cancelling: ['cancelled', 'finished'], // it may come when all is done
+  cancelling: ['cancelled', 'finished', 'suspended'], // it may come when all is done
   cancelled: [],
   finished: [],
   failed: [],
@@ -45,10 +46,13 @@ const NEXT: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
 export interface JobAttempt {
   /** Called once. Rejects with the first failure, when everything is closed. */
   run(): Promise<AttemptSnapshot>;
+  /** Nothing where it has ended. One that was never run answers those who ask it for something. */
   cancel(error: JobCancelledError): void;
   snapshot(): AttemptSnapshot;
   /** Whether it has ended well because it was asked to suspend. */
-  readonly isSuspended?: boolean;
+  readonly isSuspended: boolean;
+  /** Whether everything is processed and committed. It may fail all the same: while it closes. */
+  readonly isFinished: boolean;
 }
 
 export interface SupervisorOptions<A extends JobAttempt> {
@@ -62,8 +66,13 @@ export interface SupervisorOptions<A extends JobAttempt> {
   readonly signal: AbortSignal | undefined;
   /** What a person who reads that the job was cancelled has to know. */
   readonly onCancelMessage: string;
-  /** `attempt` is 1 for the first. `onFailing` is to be called at the first failure, before anything is closed. */
-  createAttempt(attempt: number, onFailing: () => void): A;
+  /**
+   * `onFailing` is to be called at the first failure, before anything is closed. `previous` is the attempt before, which has
+   * failed; `undefined` for the first.
+   */
+  createAttempt(onFailing: () => void, previous: A | undefined): A;
+  /** Called when it is certain that a failure is followed by another start. */
+  onRestart?(failure: unknown): void;
 }
 
 export class JobSupervisor<A extends JobAttempt> {
@@ -105,10 +114,9 @@ export class JobSupervisor<A extends JobAttempt> {
   cancel(reason?: unknown): void {
     if (this.#cancellation.signal.aborted || NEXT[this.#status].length === 0) return;
     const error = new JobCancelledError(this.#options.onCancelMessage, { cause: reason });
-    const isRunning = this.#status === 'running' || this.#status === 'failing';
-    if (isRunning) this.#setStatus('cancelling');
+    if (this.#status === 'running' || this.#status === 'failing') this.#setStatus('cancelling');
     this.#cancellation.abort(error);
-    if (isRunning) this.#current.cancel(error);
+    this.#current.cancel(error);
   }
 
   /** Called once. Resolves with the attempt that ended well. */
@@ -125,24 +133,24 @@ export class JobSupervisor<A extends JobAttempt> {
   }
 
   async #supervise(): Promise<JobExecutionResult> {
+    this.#throwIfCancelled(); // invariant 3
     for (;;) {
-      this.#throwIfCancelled(); // invariant 3
       this.#setStatus('running');
       try {
         await this.#current.run(); // invariant 1
-        this.#setStatus(this.#current.isSuspended === true ? 'suspended' : 'finished');
+        this.#setStatus(this.#current.isSuspended ? 'suspended' : 'finished');
         return this.snapshot();
       } catch (error) {
         await this.#onFailure(error);
       }
       this.#attempts++;
-      this.#current = this.#createAttempt();
+      this.#current = this.#createAttempt(this.#current);
     }
   }
 
-  #createAttempt(): A {
+  #createAttempt(previous?: A): A {
     this.#failedAt = undefined;
-    return this.#options.createAttempt(this.#attempts, () => this.#onFailing());
+    return this.#options.createAttempt(() => this.#onFailing(), previous);
   }
 
   #onFailing(): void {
@@ -169,12 +177,14 @@ export class JobSupervisor<A extends JobAttempt> {
       throw error;
     }
     this.#setStatus('restarting', error);
+    this.#options.onRestart?.(error);
     const { jobName, jobId } = this.#current.snapshot();
     const facts = { jobName, jobId, numRestarts: this.#attempts, delayMs };
     logger.warn('job restarts', { ...facts, error: this.#exceptions.at(-1)?.message });
     publish('millrace:job:restart', { ...facts, at: clock.now(), error });
     const { signal } = this.#cancellation;
-    await sleep(clock, delayMs, signal).catch(() => this.#throwIfCancelled()); // invariant 3
+    await sleep(clock, delayMs, signal).catch(() => undefined);
+    this.#throwIfCancelled(); // invariant 3
   }
 
   #publishFailure({ at, operator, subtask, record }: FailureReport, error: unknown): void {
@@ -186,7 +196,7 @@ export class JobSupervisor<A extends JobAttempt> {
 
   #decide(error: unknown): RestartDecision {
     const { clock, random, restartStrategy } = this.#options;
-    if (this.#cancellation.signal.aborted || !isRetryable(error)) {
+    if (this.#cancellation.signal.aborted || !isRetryable(error) || this.#current.isFinished) {
       return { history: this.#history, delayMs: undefined }; // invariant 2
     }
     return decideRestart(restartStrategy, this.#history, clock.now(), random);

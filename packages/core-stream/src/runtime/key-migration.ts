@@ -5,7 +5,7 @@ import { keySchemaOf, type PlanNode } from '../plan/execution-plan.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { keyGroupOf, type KeyGroupRange } from '../state/key-groups.js';
 import { rowId, type StoredRow } from '../state/rows.js';
-import { migrationOf } from '../state/state-schema.js';
+import { migrationOf, whyNotFrom } from '../state/state-schema.js';
 import { describeValue } from './describe-value.js';
 
 /**
@@ -18,6 +18,11 @@ export function keyMigrationOf(
   storedVersion: number,
 ): ((key: unknown) => unknown) | undefined {
   return migrationOf(keySchemaOf(node), storedVersion, `The key of '${node.name}'`);
+}
+
+/** Why the program cannot read keys of a version; `undefined` where it can. */
+export function whyNoKeyMigration(node: PlanNode, storedVersion: number): CheckpointError | undefined {
+  return whyNotFrom(keySchemaOf(node), storedVersion, `The key of '${node.name}'`);
 }
 
 /** `rows` has all key groups: a migrated key may belong to another one. Gives those of `keyGroups`. */

@@ -1,10 +1,10 @@
-import type { OperatorCheckpoint } from '../checkpoint/checkpoint-data.js';
+import type { OperatorCheckpoint, StateSchemaInfo } from '../checkpoint/checkpoint-data.js';
 import type { SegmentCatalog } from '../checkpoint/segment-catalog.js';
 import { keyVersionOf, typeOf, type ExecutionPlan } from '../plan/execution-plan.js';
 import type { OperatorSnapshot } from './task.js';
 
 /** What one subtask of an operator has given: everything but rows. */
-export type SubtaskPart = Pick<OperatorSnapshot, 'uid' | 'subtaskIndex' | 'bytes'>;
+export type SubtaskPart = Pick<OperatorSnapshot, 'uid' | 'subtaskIndex' | 'bytes' | 'states'>;
 
 /** Puts together what the subtasks of each operator have given. */
 export function operatorCheckpoints(
@@ -12,11 +12,11 @@ export function operatorCheckpoints(
   parts: readonly SubtaskPart[],
   segments: SegmentCatalog,
 ): OperatorCheckpoint[] {
-  const byUid = new Map<string, Uint8Array[]>();
-  for (const { uid, subtaskIndex, bytes } of parts) {
-    let ofOperator = byUid.get(uid);
-    if (ofOperator === undefined) byUid.set(uid, (ofOperator = []));
-    ofOperator[subtaskIndex] = bytes;
+  const byUid = new Map<string, SubtaskPart[]>();
+  for (const part of parts) {
+    let ofOperator = byUid.get(part.uid);
+    if (ofOperator === undefined) byUid.set(part.uid, (ofOperator = []));
+    ofOperator[part.subtaskIndex] = part;
   }
   return plan.vertices
     .flatMap(({ nodes }) => nodes)
@@ -26,9 +26,18 @@ export function operatorCheckpoints(
       type: typeOf(node),
       maxParallelism: node.maxParallelism,
       keyVersion: keyVersionOf(node),
-      subtasks: byUid.get(node.uid) ?? [],
+      states: distinct((byUid.get(node.uid) ?? []).flatMap(({ states }) => states)),
+      subtasks: (byUid.get(node.uid) ?? []).map(({ bytes }) => bytes),
       segments: segments.list(node.uid),
     }));
+}
+
+function distinct(states: readonly StateSchemaInfo[]): StateSchemaInfo[] {
+  return [
+    ...new Map(
+      states.map((state) => [JSON.stringify([state.name, state.kind, state.hasTtl, state.version]), state]),
+    ).values(),
+  ];
 }
 
 /** What a restart reads, in bytes. */

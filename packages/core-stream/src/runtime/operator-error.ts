@@ -1,4 +1,5 @@
 import { OperatorError } from '../errors.js';
+import { UnencodableRowError } from '../state/row-encoding.js';
 import { plainDescriber, type Describer } from './describe-value.js';
 
 /** Who failed: an operator's subtask. */
@@ -31,12 +32,15 @@ export function operatorError(error: unknown, at: FailingOperator, doing: string
 }
 
 function wrap(
-  cause: unknown,
+  thrown: unknown,
   at: FailingOperator,
   what: string,
   details: { readonly doing: string; readonly record?: string },
 ): OperatorError {
-  const why = (at.describer ?? plainDescriber).describeError(cause);
+  const describer = at.describer ?? plainDescriber;
+  const cause =
+    thrown instanceof UnencodableRowError ? thrown.named((key) => describer.describeRecord(key)) : thrown;
+  const why = describer.describeError(cause);
   return new OperatorError(`'${at.name}' (subtask ${at.subtaskIndex}) failed while ${what}: ${why}`, {
     cause,
     details: { operator: at.name, subtask: at.subtaskIndex, ...details },

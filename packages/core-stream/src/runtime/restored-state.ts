@@ -6,7 +6,7 @@ import type {
   SegmentRef,
 } from '../checkpoint/checkpoint-data.js';
 import type { CheckpointStorage } from '../checkpoint/checkpoint-storage.js';
-import { loadSavepoint } from '../checkpoint/savepoint.js';
+import { copySegments, readSavepoint, savepointStorage } from '../checkpoint/savepoint.js';
 import { readRows, type RestoredRows } from '../checkpoint/segment-reader.js';
 import { CheckpointError } from '../errors.js';
 import type { SourceSplit } from '../connectors/source.js';
@@ -15,7 +15,7 @@ import { decodeState } from '../state/canonical-decoding.js';
 import type { KeyGroupRange } from '../state/key-groups.js';
 import type { CheckpointConfig, JobOptions } from './job-options.js';
 import { keyMigrationOf, migratedRows } from './key-migration.js';
-import { hasRecords } from './restored-in-flight.js';
+import { planDifferences, type PlanDifference } from './plan-differences.js';
 import type { SourceSubtaskState } from './source-task.js';
 import type { SubtaskState } from './task.js';
 
@@ -23,6 +23,8 @@ import type { SubtaskState } from './task.js';
 export interface JobStart {
   readonly jobId: string;
   readonly checkpoint: CheckpointData | undefined;
+  /** Where the checkpoint's segments are: the job's own storage, or a savepoint's. */
+  readonly from: CheckpointStorage | undefined;
 }
 
 /**
@@ -34,14 +36,33 @@ export interface JobStart {
 export async function loadStart(options: JobOptions): Promise<JobStart> {
   const { checkpointing, jobName, createJobId } = options;
   const candidate = { jobName, jobId: createJobId() };
-  if (checkpointing === undefined) return { jobId: candidate.jobId, checkpoint: undefined };
-  const { storage } = checkpointing;
+  if (checkpointing === undefined) {
+    return { jobId: candidate.jobId, checkpoint: undefined, from: undefined };
+  }
+  const { storage, restore } = checkpointing;
   const lineage = await storage.claim(candidate);
-  return { jobId: lineage.jobId, checkpoint: await loadCheckpoint(options, checkpointing, lineage) };
+  const { jobId } = lineage;
+  const own = await loadCheckpoint(options, checkpointing, lineage);
+  const from =
+    own === undefined && typeof restore === 'object' ? savepointStorage(restore.savepoint) : storage;
+  const checkpoint = from === storage ? own : { ...(await readSavepoint(from)), jobId };
+  requireReached(options.reachedCheckpointId ?? 0, checkpoint?.checkpointId, storage.location);
+  return { jobId, checkpoint, from };
+}
+
+/** A restart does not go back behind what earlier attempts have committed. */
+function requireReached(reached: number, found: number | undefined, location: string): void {
+  if ((found ?? 0) >= reached) return;
+  const newest = found === undefined ? 'no checkpoint any more' : `checkpoint ${found} as its newest`;
+  throw new CheckpointError(
+    `${location} has ${newest}, and the job has had checkpoint ${reached}: what it has written since would be written again. ` +
+      'Put the checkpoints back, then start the job again.',
+    { details: { checkpointId: reached, location } },
+  );
 }
 
 async function loadCheckpoint(
-  { jobName, plan, logger }: JobOptions,
+  { jobName, plan, logger, reachedCheckpointId }: JobOptions,
   { storage, restore }: CheckpointConfig,
   lineage: JobLineage,
 ): Promise<CheckpointData | undefined> {
@@ -52,18 +73,19 @@ async function loadCheckpoint(
     );
   }
   const checkpoint = await storage.latest();
-  if (checkpoint !== undefined && restore === 'none') {
+  const isFirst = reachedCheckpointId === undefined;
+  if (checkpoint !== undefined && restore === 'none' && isFirst) {
     throw new CheckpointError(
       `${location} holds checkpoint ${checkpoint.checkpointId} of the job '${checkpoint.jobName}', but the job is to start afresh. ` +
         "Use another directory, remove this one, or restore from it ('latest').",
     );
   }
   if (checkpoint !== undefined && plan.isBatch) requireOpenCommits(checkpoint, location);
-  if (typeof restore !== 'object') return checkpoint;
-  if (checkpoint === undefined) return loadSavepoint(restore.savepoint, storage, lineage.jobId);
-  logger.info('the job goes on from its own newest checkpoint, not from the savepoint', {
-    checkpointId: checkpoint.checkpointId,
-  });
+  if (checkpoint !== undefined && typeof restore === 'object') {
+    logger.info('the job goes on from its own newest checkpoint, not from the savepoint', {
+      checkpointId: checkpoint.checkpointId,
+    });
+  }
   return checkpoint;
 }
 
@@ -74,36 +96,31 @@ export class RestoredState {
   readonly #storage: CheckpointStorage | undefined;
   /** Whether an operator of the plan has another parallelism than in the checkpoint. */
   readonly isRescaled: boolean;
+  /** What the plan cannot take over. Where there is any, the operators concerned have no state here, and no operator has rows. */
+  readonly differences: readonly PlanDifference[];
 
-  /**
-   * @throws CheckpointError `MILLRACE_CHECKPOINT` where the checkpoint has open commits for a sink that the plan has not, or
-   *   state for an operator that it has not, unless that is allowed; an operator without state may go
-   */
   constructor(
-    checkpoint: CheckpointData | undefined,
+    { checkpoint, from }: Pick<JobStart, 'checkpoint' | 'from'>,
     plan: ExecutionPlan,
-    { storage, allowNonRestoredState = false }: Partial<CheckpointConfig> = {},
+    allowNonRestoredState = false,
   ) {
-    this.#storage = storage;
+    this.differences =
+      checkpoint === undefined ? [] : planDifferences(checkpoint, plan, allowNonRestoredState);
+    const different = new Set(this.differences.map(({ uid }) => uid));
+    this.#storage = this.isRefused ? undefined : from;
     this.#enumerators = new Map(checkpoint?.enumerators.map(({ uid, bytes }) => [uid, bytes]));
-    this.#operators = new Map(checkpoint?.operators.map((operator) => [operator.uid, operator]));
+    this.#operators = new Map(
+      checkpoint?.operators.filter(({ uid }) => !different.has(uid)).map((stored) => [stored.uid, stored]),
+    );
     const nodes = plan.vertices.flatMap((vertex) => vertex.nodes);
     this.isRescaled = nodes.some(
       ({ uid, parallelism }) => (this.#operators.get(uid)?.subtasks.length ?? parallelism) !== parallelism,
     );
-    if (checkpoint === undefined) return;
-    const known = new Set(nodes.map((node) => node.uid));
-    const withState = checkpoint.operators.filter(hasState).map(({ uid }) => uid);
-    const pending = checkpoint.pendingCommits.map(({ uid }) => uid);
-    const lost = [...pending, ...(allowNonRestoredState ? [] : withState)].find((uid) => !known.has(uid));
-    if (lost === undefined) return;
-    throw new CheckpointError(
-      `Checkpoint ${checkpoint.checkpointId} holds ${pending.includes(lost) ? 'open commits' : 'state'} of an operator with uid '${lost}', which the program does not have. ` +
-        (pending.includes(lost)
-          ? 'Start the program with its sink once more, so that they are committed.'
-          : "Give operators a uid (.uid(…)) before changing a program; to leave the state behind, set 'allowNonRestoredState'."),
-      { details: { uid: lost } },
-    );
+  }
+
+  /** The job will not start; what else is different is looked for. */
+  get isRefused(): boolean {
+    return this.differences.length > 0;
   }
 
   operatorStates(uid: string): readonly Uint8Array[] | undefined {
@@ -144,6 +161,14 @@ export class RestoredState {
     return this.#operators.get(uid)?.segments ?? [];
   }
 
+  /** As `segments`, in the job's own storage: what comes from a savepoint is copied. */
+  async ownSegments(uid: string, own: CheckpointStorage | undefined): Promise<readonly SegmentRef[]> {
+    const segments = this.segments(uid);
+    const from = this.#storage;
+    if (from === undefined || own === undefined || from === own) return segments;
+    return copySegments(from, { uid, segments }, own);
+  }
+
   enumeratorState(uid: string): { readonly state: unknown } | undefined {
     const bytes = this.#enumerators.get(uid);
     return bytes === undefined ? undefined : { state: decodeState(bytes) };
@@ -157,12 +182,4 @@ export class RestoredState {
       (bytes) => ((decodeState(bytes) as SubtaskState).state as SourceSubtaskState).splits,
     );
   }
-}
-
-function hasState({ subtasks, segments }: OperatorCheckpoint): boolean {
-  if (segments.length > 0) return true;
-  return subtasks.some((bytes) => {
-    const { state, inFlight = [] } = decodeState(bytes) as SubtaskState;
-    return state !== undefined || inFlight.some(hasRecords);
-  });
 }

@@ -1,6 +1,7 @@
 /** Runs a source's enumerator: gives it its context, keeps its calls apart, and delivers splits to the readers. */
-import { CheckpointError, type OperatorError } from '../errors.js';
+import type { OperatorError } from '../errors.js';
 import type { Source, SourceSplit, SplitEnumerator } from '../connectors/source.js';
+import { encodeState } from '../state/canonical-encoding.js';
 import { sleep, type Clock } from '../time/clock.js';
 import type { Describer } from './describe-value.js';
 import { describeCall, operatorError } from './operator-error.js';
@@ -67,14 +68,12 @@ export class SourceCoordinator {
     queueMicrotask(() => this.#guard(() => this.#enumerator.handleSplitRequest(subtaskIndex)));
   }
 
-  snapshotState(checkpointId: number): unknown {
+  /** Its state, encoded. */
+  snapshotState(checkpointId: number): Uint8Array {
     try {
-      return this.#enumerator.snapshotState(checkpointId);
+      return encodeState(this.#enumerator.snapshotState(checkpointId));
     } catch (error) {
-      throw new CheckpointError(
-        `The enumerator of '${this.#options.name}' failed to take checkpoint ${checkpointId}`,
-        { cause: error },
-      );
+      throw this.#named(error, `taking checkpoint ${checkpointId} of its enumerator`);
     }
   }
 

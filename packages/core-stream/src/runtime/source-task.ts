@@ -276,7 +276,7 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
   }
 
   protected override processBatch(): boolean {
-    if (this.#isExhausted || this.#isSuspended) return false; // invariant 3
+    if (this.#isExhausted || this.#isSuspended) return false; // invariant 3; P5
     if (this.#isDrained) {
       this.#exhaust();
       return true;

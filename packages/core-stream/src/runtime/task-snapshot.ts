@@ -5,16 +5,15 @@
  * task decides when, and sends the barrier.
  *
  * Invariants
- * 1. States are taken and encoded before any rows: a task that cannot encode one has given nothing away, and declines.
+ * 1. States and rows are encoded before any rows are taken: a task that cannot encode one has given nothing away, and declines.
  * 2. Rows that were taken, and what sinks have prepared, are handed out in any case: nobody else has them.
  */
+import type { StateSchemaInfo } from '../checkpoint/checkpoint-data.js';
 import type { TakenRows } from '../checkpoint/segment.js';
 import { snapshotMetrics, type OperatorMetricsSnapshot } from '../metrics/operator-metrics.js';
 import type { OperatorState } from '../operators/operator.js';
 import { decodeState } from '../state/canonical-decoding.js';
 import { encodeState } from '../state/canonical-encoding.js';
-import { UnencodableRowError } from '../state/row-encoding.js';
-import { plainDescriber } from './describe-value.js';
 import type { InFlightCapture, InFlightChannel } from './in-flight.js';
 import { operatorError } from './operator-error.js';
 import { SinkOperator } from './sink-operator.js';
@@ -26,6 +25,8 @@ export interface OperatorSnapshot {
   readonly subtaskIndex: number;
   /** `SubtaskState`, encoded. */
   readonly bytes: Uint8Array;
+  /** What its states are. */
+  readonly states: readonly StateSchemaInfo[];
   /** The rows that have changed since the last checkpoint; with state on disk they are read while the job goes on. */
   readonly rows: TakenRows;
   readonly committables: readonly unknown[];
@@ -47,79 +48,93 @@ export interface SubtaskState {
 /** What a sink's writer has prepared at a barrier. */
 export interface PreparedSink {
   readonly committables: readonly unknown[];
-  readonly writerState: readonly unknown[] | undefined;
+  /** Gives its state, or throws what taking it has thrown. */
+  readonly writerState: () => readonly unknown[] | undefined;
 }
 
 const NOTHING = new Uint8Array();
 
 /** An operator's state; a sink's is known when it has prepared its commit. */
-interface TakenState {
-  encode(writerState: unknown): Uint8Array;
+interface EncodedState {
+  encode(sink: PreparedSink | undefined): Uint8Array;
 }
 
-/** Takes and encodes the state of every operator at once (invariant 1). */
-export function takeStates(operators: readonly TaskOperator[], checkpointId: number): readonly TakenState[] {
-  return operators.map((chained) => {
-    let subtask: SubtaskState;
-    try {
-      subtask = {
-        type: chained.type,
-        state: chained.operator.snapshotState?.(checkpointId),
-        metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
-        maxParallelism: chained.maxParallelism,
-        watermark: chained.metrics.watermark,
-      };
-    } catch (error) {
-      throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
-    }
-    const encode = (state: unknown): Uint8Array => {
-      const whole: SubtaskState = { ...subtask, state };
-      try {
-        return encodeState(whole);
-      } catch (error) {
-        const doing = `encoding its state for checkpoint ${checkpointId}`;
-        throw operatorError(error, chained, doing);
-      }
-    };
-    if (chained.operator instanceof SinkOperator) return { encode };
-    const bytes = encode(subtask.state);
-    return { encode: () => bytes };
-  });
+/** What the operators of a task give to a checkpoint. */
+export interface TaskParts {
+  readonly states: readonly EncodedState[];
+  /** By operator: what its states are. */
+  readonly infos: readonly (readonly StateSchemaInfo[])[];
+  /** By operator: takes its rows. */
+  readonly takeRows: readonly (() => TakenRows)[];
 }
 
-function takeRows(chained: TaskOperator, checkpointId: number): TakenRows {
+/** Encodes what every operator gives, at once; nothing is given away yet (invariant 1). */
+export function encodeParts(operators: readonly TaskOperator[], checkpointId: number): TaskParts {
+  const states = operators.map((chained) => encodeOperatorState(chained, checkpointId));
+  const infos = operators.map(({ rows }) => rows.states.infos);
+  return { states, infos, takeRows: operators.map((chained) => encodeRows(chained, checkpointId)) };
+}
+
+function encodeOperatorState(chained: TaskOperator, checkpointId: number): EncodedState {
+  const taking = <R>(work: () => R): R => named(chained, `taking checkpoint ${checkpointId}`, work);
+  const subtask = taking(() => ({
+    type: chained.type,
+    state: chained.operator.snapshotState?.(checkpointId),
+    metrics: snapshotMetrics(chained.metrics, chained.operator.lateRecordsDropped ?? 0),
+    maxParallelism: chained.maxParallelism,
+    watermark: chained.metrics.watermark,
+  }));
+  const encode = (state: unknown): Uint8Array => {
+    const whole: SubtaskState = { ...subtask, state };
+    return named(chained, encoding(checkpointId), () => encodeState(whole));
+  };
+  if (chained.operator instanceof SinkOperator) {
+    return { encode: (sink) => encode(taking(() => sink?.writerState())) };
+  }
+  const bytes = encode(subtask.state);
+  return { encode: () => bytes };
+}
+
+function encodeRows(chained: TaskOperator, checkpointId: number): () => TakenRows {
+  const take = named(chained, encoding(checkpointId), () => chained.rows.snapshot(checkpointId));
+  return () => named(chained, `taking checkpoint ${checkpointId}`, take);
+}
+
+function encoding(checkpointId: number): string {
+  return `encoding its state for checkpoint ${checkpointId}`;
+}
+
+function named<R>(at: TaskOperator, doing: string, work: () => R): R {
   try {
-    return chained.rows.snapshot(checkpointId);
+    return work();
   } catch (error) {
-    if (!(error instanceof UnencodableRowError)) {
-      throw operatorError(error, chained, `taking checkpoint ${checkpointId}`);
-    }
-    const named = error.named((key) => (chained.describer ?? plainDescriber).describeRecord(key));
-    throw operatorError(named, chained, `encoding its state for checkpoint ${checkpointId}`);
+    throw operatorError(error, at, doing);
   }
 }
 
 export class TaskSnapshot {
   readonly checkpointId: number;
   readonly #operators: readonly TaskOperator[];
-  readonly #states: readonly TakenState[] | undefined;
+  readonly #states: readonly EncodedState[] | undefined;
+  readonly #infos: TaskParts['infos'];
   readonly #rows: readonly TakenRows[];
   /** What each sink has prepared, by uid; `undefined` while they do. */
   prepared: ReadonlyMap<string, PreparedSink> | undefined;
   /** What is in flight and belongs to the checkpoint. */
   capture: InFlightCapture | undefined;
 
-  /** Takes the rows. `states` is `undefined` where nothing is stored: then it is only about what sinks commit. */
+  /** Takes the rows. `parts` is `undefined` where nothing is stored: then it is only about what sinks commit. */
   constructor(
     checkpointId: number,
     operators: readonly TaskOperator[],
-    states: readonly TakenState[] | undefined,
+    parts: TaskParts | undefined,
     capture: InFlightCapture | undefined,
   ) {
     this.checkpointId = checkpointId;
     this.#operators = operators;
-    this.#states = states;
-    this.#rows = states === undefined ? [] : operators.map((chained) => takeRows(chained, checkpointId));
+    this.#states = parts?.states;
+    this.#infos = parts?.infos ?? [];
+    this.#rows = parts?.takeRows.map((take) => take()) ?? [];
     this.capture = capture;
   }
 
@@ -133,7 +148,7 @@ export class TaskSnapshot {
       const sink = this.prepared?.get(chained.uid);
       let bytes: Uint8Array = NOTHING;
       try {
-        bytes = this.#states?.[index]?.encode(sink?.writerState) ?? NOTHING;
+        bytes = this.#states?.[index]?.encode(sink) ?? NOTHING;
         if (index === 0 && this.capture !== undefined) bytes = withInFlight(bytes, this.capture.channels);
       } catch (error) {
         onError(error);
@@ -142,6 +157,7 @@ export class TaskSnapshot {
         uid: chained.uid,
         subtaskIndex: chained.subtaskIndex,
         bytes,
+        states: this.#infos[index] ?? [],
         rows: this.#rows[index],
         committables: sink?.committables ?? [],
       };

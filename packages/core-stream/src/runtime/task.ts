@@ -25,7 +25,7 @@ import { describeCall, operatorError } from './operator-error.js';
 import type { PendingCalls } from './pending-calls.js';
 import type { RecordWriter } from './record-writer.js';
 import { SinkOperator } from './sink-operator.js';
-import { TaskSnapshot, takeStates, type PreparedSink } from './task-snapshot.js';
+import { encodeParts, TaskSnapshot, type PreparedSink } from './task-snapshot.js';
 import type { Turn } from './turn.js';
 
 /** An operator of the chain, with its plan's uid. The head comes first. */
@@ -43,6 +43,8 @@ export interface TaskOperator extends ChainedOperator {
 export interface TaskListener extends CheckpointListener {
   /** Whether checkpoints are kept: without a storage no state is taken. */
   readonly storesState: boolean;
+  /** Whether the checkpoint that is being taken is for a savepoint. */
+  isSavepoint(checkpointId: number): boolean;
   /** What a job that ends waits for. */
   readonly pending: PendingCalls;
   onFailure(error: unknown): void;
@@ -250,14 +252,14 @@ export abstract class Task implements CheckpointableTask {
 
   /** Takes the checkpoint, or declines it before anything is passed on (invariant 3). */
   protected snapshot(checkpointId: number, capture?: InFlightCapture): void {
-    let states;
+    let parts;
     try {
-      states = this.listener.storesState ? takeStates(this.chained, checkpointId) : undefined;
+      parts = this.listener.storesState ? encodeParts(this.chained, checkpointId) : undefined;
     } catch (error) {
       this.decline(checkpointId, error);
       return;
     }
-    const pending = new TaskSnapshot(checkpointId, this.chained, states, capture);
+    const pending = new TaskSnapshot(checkpointId, this.chained, parts, capture);
     this.#pending = pending;
     this.#broadcast({ type: 'barrier', checkpointId });
     const onPrepared = (prepared: ReadonlyMap<string, PreparedSink>) => {
@@ -268,9 +270,10 @@ export abstract class Task implements CheckpointableTask {
       onPrepared(new Map());
       return;
     }
+    const isSavepoint = this.listener.isSavepoint(checkpointId);
     const preparing = this.#sinks.map(async (sink): Promise<[string, PreparedSink]> => {
       const doing = `preparing checkpoint ${checkpointId}`;
-      return [sink.uid, await this.#named(sink, doing, () => prepare(sink, checkpointId))];
+      return [sink.uid, await this.#named(sink, doing, () => prepare(sink, checkpointId, isSavepoint))];
     });
     this.#blockOn(
       Promise.all(preparing).then((entries) => new Map(entries)),
@@ -359,9 +362,19 @@ export abstract class Task implements CheckpointableTask {
 async function prepare(
   sink: ChainedOperator & { readonly operator: SinkOperator },
   checkpointId: number,
+  isSavepoint: boolean,
 ): Promise<PreparedSink> {
   const { writer } = sink.operator;
   await writer.flush(false);
-  const committables = (await writer.prepareCommit?.(checkpointId)) ?? [];
-  return { committables, writerState: writer.snapshotState?.(checkpointId) };
+  const committables = (await writer.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
+  try {
+    const writerState = writer.snapshotState?.(checkpointId);
+    return { committables, writerState: () => writerState };
+  } catch (error) {
+    // What it has prepared is handed out all the same: the checkpoint is declined where its state is asked for.
+    const writerState = () => {
+      throw error;
+    };
+    return { committables, writerState };
+  }
 }

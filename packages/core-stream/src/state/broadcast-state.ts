@@ -8,9 +8,11 @@
  * 1. Only declared state can be read or written; what a restored checkpoint has besides is kept.
  * 2. Each subtask stores its copy; after a change of parallelism each takes one of those copies.
  */
+import type { StateSchemaInfo } from '../checkpoint/checkpoint-data.js';
 import { StreamConfigError } from '../errors.js';
-import { migrationOf, versionOf } from './state-schema.js';
+import { migrationOf, versionOf, whyNotFrom } from './state-schema.js';
 import type { MapStateDescriptor, MapStateKey } from './state.js';
+import { SubtaskStates } from './subtask-states.js';
 
 /** Names a broadcast map, and carries its types. */
 export type BroadcastStateDescriptor<K extends MapStateKey = MapStateKey, V = unknown> = MapStateDescriptor<
@@ -93,13 +95,24 @@ export class HeapBroadcastState {
     descriptors: readonly DeclaredBroadcastState[],
     of: { readonly operatorName: string; readonly subtaskIndex: number },
     copies: readonly BroadcastStateSnapshot[],
+    schemas = new SubtaskStates(),
   ) {
     this.#operatorName = of.operatorName;
     this.#declared = new Set(descriptors.map(({ name }) => name));
-    for (const { name, schema } of descriptors) this.#maps.set(name, new HeapMap(versionOf(schema), []));
+    schemas.register(() => [...this.#maps].map(([name, { version }]) => infoOf(name, version)));
+    for (const { name, schema } of descriptors) {
+      schemas.asks(infoOf(name, versionOf(schema)));
+      this.#maps.set(name, new HeapMap(versionOf(schema), []));
+    }
     for (const { name, version, entries } of copies[of.subtaskIndex % copies.length] ?? []) {
       const schema = descriptors.find((descriptor) => descriptor.name === name);
-      const migrate = schema && migrationOf(schema.schema, version, `Broadcast state '${name}'`);
+      const what = `Broadcast state '${name}'`;
+      const difference = schema && whyNotFrom(schema.schema, version, what);
+      if (difference !== undefined) {
+        schemas.differs(difference);
+        continue;
+      }
+      const migrate = schema && migrationOf(schema.schema, version, what);
       const restored = entries as readonly (readonly [MapStateKey, unknown])[];
       this.#maps.set(
         name, // invariant 2
@@ -134,4 +147,8 @@ export class HeapBroadcastState {
       entries: [...map.entries()],
     }));
   }
+}
+
+function infoOf(name: string, version: number): StateSchemaInfo {
+  return { name, kind: 'broadcast', hasTtl: false, version };
 }

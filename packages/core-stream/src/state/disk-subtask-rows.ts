@@ -79,21 +79,27 @@ export class DiskSubtaskRows extends SubtaskRows {
     }
   }
 
-  override snapshot(checkpointId: number): TakenRows {
+  /** What is written to the store here, and not taken, belongs to the checkpoint before: as what was evicted does. */
+  override snapshot(checkpointId: number): () => TakenRows {
     if (this.hasTrackedChanges) this.#options.onOtherRows();
-    const changes = this.#takeChanges(checkpointId);
-    if (changes === undefined) return super.snapshot(checkpointId);
+    const takeChanges = this.#flush();
+    if (takeChanges === undefined) return super.snapshot(checkpointId);
     const builder = new SegmentBuilder(this.#options.maxParallelism);
-    super.snapshotTo(builder);
-    const building = this.#build(builder, changes).finally(() => this.#pending.delete(building));
-    building.catch(() => undefined); // who has asked for it is told
-    this.#pending.add(building);
-    return building;
+    this.encodeTracked(builder);
+    return () => {
+      this.trackedTaken();
+      const building = this.#build(builder, takeChanges(checkpointId)).finally(() =>
+        this.#pending.delete(building),
+      );
+      building.catch(() => undefined); // who has asked for it is told
+      this.#pending.add(building);
+      return building;
+    };
   }
 
   override snapshotTo(sink: RowSink): void {
     super.snapshotTo(sink);
-    const changes = this.#takeChanges((this.#options.writer?.checkpointId ?? 0) + 1);
+    const changes = this.#flush()?.((this.#options.writer?.checkpointId ?? 0) + 1);
     for (const part of changes ?? []) {
       for (const { table, id, data } of part) {
         sink.add(this.#numbers.get(table)!, decodeRowId(id).key, id, data);
@@ -101,12 +107,12 @@ export class DiskSubtaskRows extends SubtaskRows {
     }
   }
 
-  /** What keyed rows have changed; `undefined` where there are none, or nothing is stored. */
-  #takeChanges(checkpointId: number): Generator<readonly RowChange[]> | undefined {
+  /** Returns what takes the changes of keyed rows; `undefined` where there are none, or nothing is stored. */
+  #flush(): ((checkpointId: number) => Generator<readonly RowChange[]>) | undefined {
     const { writer, store } = this.#options;
     if (this.#tables.size === 0 || writer === undefined) return undefined;
     for (const rows of this.#tables.values()) rows.flushAll();
-    return store.changes(writer, checkpointId, READ_TOGETHER); // invariant 1
+    return (checkpointId) => store.changes(writer, checkpointId, READ_TOGETHER); // invariant 1
   }
 
   async #build(

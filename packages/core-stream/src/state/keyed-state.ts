@@ -11,7 +11,7 @@
  * 4. What is expired is never seen, after a restore neither. It may be stored until the sweep has found it.
  * 5. State that the program does not ask for is kept, as it was stored.
  */
-import { CheckpointError, InvariantError, StreamConfigError } from '../errors.js';
+import { CheckpointError, InvariantError, StreamConfigError, type StreamError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
 import { encodeState } from './canonical-encoding.js';
 import { ExpirySweep } from './expiry-sweep.js';
@@ -27,9 +27,10 @@ import type { KeyedRowFormat, MakeKeyedRows } from './keyed-rows.js';
 import type { KeyedStateBackend, KeyedStateInfo, KeyedStateSnapshot } from './keyed-state-backend.js';
 import { KEYED_STATE_TABLE } from './row-encoding.js';
 import type { StoredRow } from './rows.js';
+import { SubtaskStates } from './subtask-states.js';
 import { MAX_WATERMARK } from '../time/watermark-strategy.js';
 import { migrateContent } from './state-migration.js';
-import { migrationOf, versionOf } from './state-schema.js';
+import { migrationOf, versionOf, whyNotFrom } from './state-schema.js';
 import type {
   AggregatingState,
   AggregatingStateDescriptor,
@@ -57,6 +58,8 @@ interface RegisteredState {
   readonly hasTtl: boolean;
   readonly slot: number;
   readonly isRestored: boolean;
+  /** Those that subtasks have stored it in; none once it has been migrated. */
+  readonly restoredVersions: Set<number>;
   /** Of the contents, except for those in `ofOtherVersion`, which are newer: other subtasks had asked for the state. */
   version: number;
   /** Contents that the program has not asked for since they were restored (invariant 5). */
@@ -80,14 +83,23 @@ export class KeyedState implements KeyedStateBackend {
   readonly #table: KeyTable;
   readonly #states = new Map<string, RegisteredState>();
   readonly #sweep: ExpirySweep;
+  readonly #schemas: SubtaskStates;
 
   /** `restored` is what the snapshots of all subtasks have; `time` is what state with a TTL ages by. */
-  constructor(keyedRows: MakeKeyedRows, restored: readonly KeyedStateSnapshot[] = [], time?: StateTime) {
+  constructor(
+    keyedRows: MakeKeyedRows,
+    restored: readonly KeyedStateSnapshot[] = [],
+    time?: StateTime,
+    schemas = new SubtaskStates(),
+  ) {
     this.#time = time;
+    this.#schemas = schemas;
     for (const info of restored.flat()) {
       const state = this.#states.get(info.name) ?? this.#register(info, true);
+      state.restoredVersions.add(info.version);
       if (info.version < state.version) state.version = info.version;
     }
+    schemas.register(() => this.#infos());
     const format: KeyedRowFormat<KeyRecord> = {
       table: KEYED_STATE_TABLE,
       isGone: (record) => record.isVacant,
@@ -195,7 +207,7 @@ export class KeyedState implements KeyedStateBackend {
   #handle<H>(descriptor: StateDescriptor, create: (state: RegisteredState) => H): H {
     const state = this.#registered(descriptor);
     if (state.descriptor !== descriptor) {
-      this.#migrate(state, descriptor);
+      this.#adopt(state, descriptor);
       state.handle = create(state);
       state.descriptor = descriptor;
     }
@@ -203,30 +215,41 @@ export class KeyedState implements KeyedStateBackend {
   }
 
   #registered(descriptor: StateDescriptor): RegisteredState {
-    const { name, kind } = descriptor;
-    const hasTtl = descriptor.ttl !== undefined;
-    const version = versionOf(descriptor.schema);
-    const state = this.#states.get(name) ?? this.#register({ name, kind, hasTtl, version }, false);
-    if (state.kind !== kind) {
-      // invariant 3
-      throw new StreamConfigError(
-        `State '${name}' is ${state.kind} state, but is asked for as ${kind} state. Use another name for the new state.`,
-        { details: { state: name, kind } },
-      );
-    }
-    if (state.hasTtl !== hasTtl) throw changedTtl(state);
-    return state;
+    const known = this.#states.get(descriptor.name);
+    if (known?.descriptor === descriptor) return known;
+    const info = infoOf(descriptor);
+    const state = known ?? this.#register(info, false);
+    const difference = differenceOf(state, info); // invariant 3
+    if (difference === undefined) return state;
+    if (!state.isRestored) throw difference;
+    this.#schemas.differs(difference);
+    return this.#newState(info, false); // for a job that will not start
   }
 
   #register(info: KeyedStateInfo, isRestored: boolean): RegisteredState {
-    const { name, kind, hasTtl, version } = info;
+    const state = this.#newState(info, isRestored);
+    this.#states.set(info.name, state);
+    return state;
+  }
+
+  #newState({ name, kind, hasTtl, version }: KeyedStateInfo, isRestored: boolean): RegisteredState {
     const slot = this.#states.size;
-    const state: RegisteredState = {
-      ...{ name, kind, hasTtl, slot, isRestored, version },
+    return {
+      ...{ name, kind, hasTtl, slot, isRestored, version, restoredVersions: new Set() },
       ...{ ofOtherVersion: undefined, descriptor: undefined, handle: undefined },
     };
-    this.#states.set(name, state);
-    return state;
+  }
+
+  /** Sees to it that what was restored has the version that the program asks for. */
+  #adopt(state: RegisteredState, descriptor: StateDescriptor): void {
+    this.#schemas.asks(infoOf(descriptor));
+    for (const version of state.restoredVersions) {
+      const difference = whyNotFrom(descriptor.schema, version, `State '${state.name}'`);
+      if (difference === undefined) continue;
+      this.#schemas.differs(difference);
+      return;
+    }
+    this.#schemas.change(() => this.#migrate(state, descriptor));
   }
 
   /** Brings what was restored to the version that the program asks for. */
@@ -242,17 +265,20 @@ export class KeyedState implements KeyedStateBackend {
       this.#table.records.changed(record);
     }
     state.version = versionOf(schema);
+    state.restoredVersions.clear();
     state.ofOtherVersion = undefined;
   }
 
   snapshot(): KeyedStateSnapshot {
     this.#sweep.beforeCheckpoint(this.#time?.eventTime() === MAX_WATERMARK);
-    return [...this.#states.values()].map(({ name, kind, hasTtl, version }) => ({
-      name,
-      kind,
-      hasTtl,
-      version,
-    }));
+    return this.#infos();
+  }
+
+  #infos(): KeyedStateSnapshot {
+    return [...this.#states.values()].flatMap(({ name, kind, hasTtl, version, restoredVersions }) => {
+      const versions = restoredVersions.size > 0 ? [...restoredVersions] : [version];
+      return versions.map((stored) => ({ name, kind, hasTtl, version: stored }));
+    });
   }
 
   #store(record: KeyRecord): StoredStates {
@@ -283,7 +309,20 @@ export class KeyedState implements KeyedStateBackend {
   }
 }
 
-function changedTtl({ name, hasTtl, isRestored }: RegisteredState): Error {
+function infoOf({ name, kind, ttl, schema }: StateDescriptor): KeyedStateInfo {
+  return { name, kind, hasTtl: ttl !== undefined, version: versionOf(schema) };
+}
+
+function differenceOf(state: RegisteredState, asked: KeyedStateInfo): StreamError | undefined {
+  const { name, kind, hasTtl } = state;
+  if (kind === asked.kind) return hasTtl === asked.hasTtl ? undefined : changedTtl(state);
+  return new StreamConfigError(
+    `State '${name}' is ${kind} state, but is asked for as ${asked.kind} state. Use another name for the new state.`,
+    { details: { state: name, kind: asked.kind } },
+  );
+}
+
+function changedTtl({ name, hasTtl, isRestored }: RegisteredState): StreamError {
   const details = { state: name };
   return isRestored
     ? new CheckpointError(

@@ -9,10 +9,12 @@
  * 2. State that the program does not ask for is kept, and does not grow.
  * 3. One name has one kind, also after a restore.
  */
-import { StreamConfigError } from '../errors.js';
-import { migrationOf, versionOf } from './state-schema.js';
+import { StreamConfigError, type StreamError } from '../errors.js';
+import type { StateSchemaInfo } from '../checkpoint/checkpoint-data.js';
+import { migrationOf, versionOf, whyNotFrom } from './state-schema.js';
 import { shareOf, type SubtaskPlace } from './redistribution.js';
 import type { ListState, ListStateDescriptor } from './state.js';
+import { SubtaskStates } from './subtask-states.js';
 
 /** Where a function gets state from that belongs to its subtask, not to a key. */
 export interface OperatorStateStore {
@@ -27,6 +29,9 @@ export interface OperatorStateStore {
 
 /** How the elements of a list are given to the subtasks after a restore. */
 export type OperatorStateMode = 'split' | 'union';
+
+/** What a checkpoint calls them. */
+export const LIST_KINDS = { split: 'operator-list', union: 'union-list' } as const;
 
 export interface OperatorStateSnapshot {
   readonly name: string;
@@ -71,6 +76,7 @@ class OperatorList<T> implements ListState<T> {
 
 export class HeapOperatorState implements OperatorStateStore {
   readonly #subtask: SubtaskPlace;
+  readonly #schemas: SubtaskStates;
   readonly #lists = new Map<string, OperatorList<unknown>>();
   /** What the program has not asked for yet: per name, the elements by old subtask. */
   readonly #restored = new Map<
@@ -79,8 +85,14 @@ export class HeapOperatorState implements OperatorStateStore {
   >();
 
   /** `restored` has what each subtask stored, ascending, at whatever parallelism. */
-  constructor(subtask: SubtaskPlace, restored: readonly (readonly OperatorStateSnapshot[])[]) {
+  constructor(
+    subtask: SubtaskPlace,
+    restored: readonly (readonly OperatorStateSnapshot[])[],
+    schemas = new SubtaskStates(),
+  ) {
     this.#subtask = subtask;
+    this.#schemas = schemas;
+    schemas.register(() => this.#infos());
     for (const [index, snapshots] of restored.entries()) {
       for (const { name, mode, version, elements } of snapshots) {
         const state = this.#restored.get(name) ?? { mode, version, bySubtask: restored.map(() => []) };
@@ -112,6 +124,12 @@ export class HeapOperatorState implements OperatorStateStore {
     return [...asked, ...unasked];
   }
 
+  #infos(): StateSchemaInfo[] {
+    return [...this.#lists, ...this.#restored].map(([name, { mode, version }]) =>
+      infoOf(name, mode, version),
+    );
+  }
+
   #list<T>({ name, ttl, schema }: ListStateDescriptor<T>, mode: OperatorStateMode): ListState<T> {
     if (ttl !== undefined) {
       throw new StreamConfigError(
@@ -121,15 +139,24 @@ export class HeapOperatorState implements OperatorStateStore {
     }
     const restored = this.#restored.get(name);
     const list = this.#lists.get(name);
-    const existing = list?.mode ?? restored?.mode;
-    if (existing !== undefined && existing !== mode) {
+    const existing = list ?? restored;
+    let difference: StreamError | undefined;
+    if (existing !== undefined && existing.mode !== mode) {
       // invariant 3
-      throw new StreamConfigError(
-        `Operator state '${name}' is ${existing} state, but is asked for as ${mode} state. Use another name for the new state.`,
+      difference = new StreamConfigError(
+        `Operator state '${name}' is ${existing.mode} state, but is asked for as ${mode} state. Use another name for the new state.`,
         { details: { state: name } },
       );
+    } else if (restored !== undefined) {
+      difference = whyNotFrom(schema, restored.version, `Operator state '${name}'`);
+    }
+    if (difference !== undefined) {
+      if (restored === undefined) throw difference;
+      this.#schemas.differs(difference);
+      return new OperatorList<T>(mode, versionOf(schema), []); // for a job that will not start
     }
     if (list !== undefined) return list as ListState<T>;
+    this.#schemas.asks(infoOf(name, mode, versionOf(schema)));
     const bySubtask = restored?.bySubtask ?? [];
     const elements = mode === 'union' ? bySubtask.flat() : shareOf(bySubtask, this.#subtask); // invariant 1
     const migrate = restored && migrationOf(schema, restored.version, `Operator state '${name}'`);
@@ -142,4 +169,8 @@ export class HeapOperatorState implements OperatorStateStore {
     this.#lists.set(name, made as OperatorList<unknown>);
     return made;
   }
+}
+
+function infoOf(name: string, mode: OperatorStateMode, version: number): StateSchemaInfo {
+  return { name, kind: LIST_KINDS[mode], hasTtl: false, version };
 }

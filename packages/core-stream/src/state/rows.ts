@@ -9,6 +9,7 @@
  * 1. A row that was reported since the last snapshot is in the next one: as it is then, or as removed.
  * 2. A row that is new and removed between two snapshots is in neither.
  * 3. Without a storage nothing is remembered.
+ * 4. What was encoded and not taken is in the next snapshot: a checkpoint that cannot be encoded has taken nothing.
  */
 import { encodeKeyPair } from './canonical-encoding.js';
 import { decodeState } from './canonical-decoding.js';
@@ -100,21 +101,28 @@ export class RowTracker<R extends Row> {
     });
   }
 
-  /** Hands everything that has changed to `sink`. */
-  snapshot(sink: RowSink): void {
-    if (this.#epoch === 0) return;
-    const changes = this.#changes;
-    this.#changes = [];
-    this.#goneCount = 0;
-    this.#epoch++;
+  /**
+   * Hands everything that has changed to `sink`, and goes on remembering it (invariant 4).
+   *
+   * @throws UnencodableRowError where a row holds what is not plain data
+   */
+  encode(sink: RowSink): void {
     const { table } = this.#format;
-    for (const row of changes) {
+    for (const row of this.#changes) {
       const isGone = this.#format.isGone(row);
       if (isGone && !row.isStored) continue; // invariant 2
-      row.isStored = !isGone;
       const id = encodeKeyPair(row.key, this.#format.namespaceOf?.(row));
       sink.add(table, row.key, id, isGone ? undefined : encodeRow(this.#format, row));
     }
+  }
+
+  /** What `encode` has given, in this very turn, is part of a checkpoint. */
+  taken(): void {
+    if (this.#epoch === 0) return;
+    for (const row of this.#changes) row.isStored = !this.#format.isGone(row);
+    this.#changes = [];
+    this.#goneCount = 0;
+    this.#epoch++;
   }
 
   /** A row that was made from what a checkpoint holds. */

@@ -102,6 +102,20 @@ export function versionOf(schema: StateSchema<unknown> | undefined): number {
   return schema?.version ?? FIRST_VERSION;
 }
 
+/** Why state of a version cannot be read; `undefined` where it can. */
+export function whyNotFrom(
+  schema: StateSchema<unknown> | undefined,
+  from: number,
+  what: string,
+): CheckpointError | undefined {
+  try {
+    migrationOf(schema, from, what);
+    return undefined;
+  } catch (error) {
+    return error as CheckpointError;
+  }
+}
+
 /** As `StateSchema.migrationFrom`; `undefined` where the stored version is the program's. */
 export function migrationOf(
   schema: StateSchema<unknown> | undefined,

@@ -5,6 +5,7 @@ import { InvariantError } from '../errors.js';
 import type { OperatorContext } from '../operators/operator.js';
 import { HeapRows, type KeyedRowFormat, type KeyedRows } from './keyed-rows.js';
 import { KeyedState } from './keyed-state.js';
+import { SubtaskStates } from './subtask-states.js';
 import { RowTracker, type Row, type RowFormat, type RowSink, type StoredRow } from './rows.js';
 
 export interface SubtaskRowsOptions {
@@ -21,12 +22,13 @@ export interface SubtaskRowsOptions {
 /** What an operator gets of its subtask's rows. */
 export type RowAccess = Pick<
   OperatorContext,
-  'trackRows' | 'restoredRows' | 'keyedRows' | 'createKeyedState' | 'isStateOnDisk'
+  'trackRows' | 'restoredRows' | 'keyedRows' | 'createKeyedState' | 'isStateOnDisk' | 'states'
 >;
 
 export class SubtaskRows {
   readonly #options: Omit<SubtaskRowsOptions, 'restored'>;
   protected readonly isOnDisk: boolean = false;
+  readonly states = new SubtaskStates();
   readonly #trackers = new Map<string, RowTracker<Row>>();
   readonly #keyed: { readonly size: number }[] = [];
   #restored: RestoredRows | undefined;
@@ -82,7 +84,8 @@ export class SubtaskRows {
       trackRows: (format) => this.track(format),
       restoredRows: (table) => this.restored(table),
       keyedRows,
-      createKeyedState: (restored, time) => new KeyedState(keyedRows, restored, time),
+      createKeyedState: (restored, time) => new KeyedState(keyedRows, restored, time, this.states),
+      states: this.states,
       isStateOnDisk: this.isOnDisk,
     };
   }
@@ -93,16 +96,31 @@ export class SubtaskRows {
   }
 
   /**
-   * What has changed since the last call; `undefined` where nothing has. With state on disk it is read while the job goes on.
+   * Encodes what has changed. It is taken when what this returns is called, in the same turn: until then nothing has been given
+   * away. What is taken is `undefined` where nothing has changed; with state on disk it is read while the job goes on.
+   *
+   * @throws UnencodableRowError where a row holds what is not plain data
    */
-  snapshot(_checkpointId: number): TakenRows {
+  snapshot(_checkpointId: number): () => TakenRows {
     const builder = new SegmentBuilder(this.#options.maxParallelism);
-    this.snapshotTo(builder);
-    return builder.build();
+    this.encodeTracked(builder);
+    return () => {
+      this.trackedTaken();
+      return builder.build();
+    };
   }
 
-  /** As `snapshot`. */
+  /** As `snapshot`, and takes it. */
   snapshotTo(sink: RowSink): void {
-    for (const tracker of this.#trackers.values()) tracker.snapshot(sink);
+    this.encodeTracked(sink);
+    this.trackedTaken();
+  }
+
+  protected encodeTracked(sink: RowSink): void {
+    for (const tracker of this.#trackers.values()) tracker.encode(sink);
+  }
+
+  protected trackedTaken(): void {
+    for (const tracker of this.#trackers.values()) tracker.taken();
   }
 }

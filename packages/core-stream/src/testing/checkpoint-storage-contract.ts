@@ -5,47 +5,35 @@ import { readRows, SegmentBuilder } from '../checkpoint/segment.js';
 import { CheckpointError } from '../errors.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { rowId } from '../state/rows.js';
-import type { ContractCase } from './blob-store-contract.js';
+import { contractCases, type ContractCase, type ContractPlace } from './contract-case.js';
 
 /**
- * What a `CheckpointStorage` must do, for any test runner. `open` makes a storage over one place that is empty at the first
- * call of a case: `open()` again is what the next start of the job has.
+ * What a `CheckpointStorage` must do, for any test runner; `open()` again is what the next start of the job has.
  *
  * ```ts
  * for (const { name, run } of checkpointStorageContract(make)) it(name, run);
  * ```
  */
 export function checkpointStorageContract(
-  make: () => Promise<{ open(): CheckpointStorage; remove(): Promise<void> }>,
+  make: () => Promise<ContractPlace<CheckpointStorage>>,
 ): readonly ContractCase[] {
-  const inPlace = (name: string, check: (open: () => CheckpointStorage) => Promise<void>): ContractCase => ({
-    name,
-    async run() {
-      const place = await make();
-      try {
-        await check(() => place.open());
-      } finally {
-        await place.remove();
-      }
-    },
-  });
-  return [
-    inPlace('has nothing at first', async (open) => {
+  return contractCases(make, {
+    'has nothing at first': async (open) => {
       assert.equal(await open().latest(), undefined);
       assert.deepEqual(await open().list(), []);
       await refused(open().read(1), /1/);
-    }),
+    },
 
-    inPlace('keeps the lineage of its first claim', async (open) => {
+    'keeps the lineage of its first claim': async (open) => {
       const first = open();
       assert.deepEqual(await first.claim(lineage('one')), lineage('one'));
       await first.release?.();
       const second = open();
       assert.deepEqual(await second.claim(lineage('two')), lineage('one'));
       await second.release?.();
-    }),
+    },
 
-    inPlace('refuses a second claim until the first is released', async (open) => {
+    'refuses a second claim until the first is released': async (open) => {
       const first = open();
       await first.claim(lineage('one'));
       await refused(open().claim(lineage('two')), new RegExp(String(process.pid)));
@@ -55,15 +43,15 @@ export function checkpointStorageContract(
       await second.claim(lineage('two'));
       await second.write(checkpoint(2));
       await second.release?.();
-    }),
+    },
 
-    inPlace('lets one of several claims at the same time win', async (open) => {
+    'lets one of several claims at the same time win': async (open) => {
       const storages = Array.from({ length: 4 }, () => open());
       const claims = await Promise.allSettled(storages.map((storage) => storage.claim(lineage('one'))));
       assert.equal(claims.filter(({ status }) => status === 'fulfilled').length, 1);
-    }),
+    },
 
-    inPlace('writes for its owner only', async (open) => {
+    'writes for its owner only': async (open) => {
       const storage = open();
       await refused(storage.write(checkpoint(1)), /claim/);
       await storage.claim(lineage('one'));
@@ -72,9 +60,9 @@ export function checkpointStorageContract(
       await refused(storage.write(checkpoint(2)), /claim/);
       await refused(storage.putSegment('late', [Uint8Array.of(1)]), /claim/);
       assert.deepEqual(await open().list(), [1]);
-    }),
+    },
 
-    inPlace('gives back what was written', async (open) => {
+    'gives back what was written': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       assert.ok((await storage.write(checkpoint(1))) > 0);
@@ -82,9 +70,9 @@ export function checkpointStorageContract(
       assert.deepEqual(plain(await open().read(1)), checkpoint(1));
       await storage.release?.();
       assert.deepEqual(plain(await open().latest()), checkpoint(1));
-    }),
+    },
 
-    inPlace('has the newest one by number', async (open) => {
+    'has the newest one by number': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       for (const id of [9, 10]) await storage.write(checkpoint(id));
@@ -92,9 +80,9 @@ export function checkpointStorageContract(
       assert.equal((await open().latest())?.checkpointId, 10);
       assert.equal((await open().read(9)).checkpointId, 9);
       await storage.release?.();
-    }),
+    },
 
-    inPlace('refuses a checkpoint that is not newer than all others', async (open) => {
+    'refuses a checkpoint that is not newer than all others': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       await storage.write(checkpoint(5));
@@ -102,9 +90,9 @@ export function checkpointStorageContract(
       assert.equal((await open().latest())?.createdAt, checkpoint(5).createdAt);
       await storage.write(checkpoint(6));
       await storage.release?.();
-    }),
+    },
 
-    inPlace('keeps segments that checkpoints share', async (open) => {
+    'keeps segments that checkpoints share': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       const segments: SegmentRef[] = [];
@@ -134,44 +122,60 @@ export function checkpointStorageContract(
         ]),
       );
       await next.release?.();
-    }),
+    },
 
-    inPlace('never replaces a segment', async (open) => {
+    'keeps a segment for the next checkpoint where one is written without it': async (open) => {
+      const storage = open();
+      await storage.claim(lineage('one'));
+      const segment = await putRows(storage, 'a', [['k', 1]]);
+      await storage.write(checkpoint(1));
+      await storage.write(checkpoint(2, [segment]));
+      assert.equal((await storage.readSegment('a', { offset: 0, length: 1 })).byteLength, 1);
+      await storage.release?.();
+    },
+
+    'keeps a checkpoint that holds nothing': async (open) => {
+      const storage = open();
+      await storage.claim(lineage('one'));
+      const nothing = { ...checkpoint(1), operators: [], enumerators: [], pendingCommits: [] };
+      await storage.write(nothing);
+      assert.deepEqual(plain(await open().latest()), nothing);
+      await storage.release?.();
+    },
+
+    'never replaces a segment': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       await storage.putSegment('a', [Uint8Array.of(1, 2), Uint8Array.of(3)]);
       await refused(storage.putSegment('a', [Uint8Array.of(9, 9, 9)]), /'a'/);
       assert.deepEqual([...(await storage.readSegment('a', { offset: 1, length: 2 }))], [2, 3]);
       await storage.release?.();
-    }),
+    },
 
-    inPlace('refuses to read a segment that is not there, or not so long', async (open) => {
+    'refuses to read a segment that is not there, or not so long': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       await storage.putSegment('a', [Uint8Array.of(1, 2, 3)]);
       await refused(storage.readSegment('b', { offset: 0, length: 1 }), /'b'/);
       await refused(storage.readSegment('a', { offset: 2, length: 2 }), /'a'/);
       await storage.release?.();
-    }),
+    },
 
-    inPlace(
-      'has no segment whose pieces fail half-way, and takes it when it is tried again',
-      async (open) => {
-        const storage = open();
-        await storage.claim(lineage('one'));
-        async function* pieces() {
-          yield await Promise.resolve(Uint8Array.of(1));
-          throw new Error('no more of it');
-        }
-        await refused(storage.putSegment('a', pieces()), /no more of it/);
-        await refused(storage.readSegment('a', { offset: 0, length: 1 }), /'a'/);
-        await storage.putSegment('a', [Uint8Array.of(7)]);
-        assert.deepEqual([...(await storage.readSegment('a', { offset: 0, length: 1 }))], [7]);
-        await storage.release?.();
-      },
-    ),
+    'has no segment whose pieces fail half-way, and takes it when it is tried again': async (open) => {
+      const storage = open();
+      await storage.claim(lineage('one'));
+      async function* pieces() {
+        yield await Promise.resolve(Uint8Array.of(1));
+        throw new Error('no more of it');
+      }
+      await refused(storage.putSegment('a', pieces()), /no more of it/);
+      await refused(storage.readSegment('a', { offset: 0, length: 1 }), /'a'/);
+      await storage.putSegment('a', [Uint8Array.of(7)]);
+      assert.deepEqual([...(await storage.readSegment('a', { offset: 0, length: 1 }))], [7]);
+      await storage.release?.();
+    },
 
-    inPlace('refuses a checkpoint one of whose segments is not there', async (open) => {
+    'refuses a checkpoint one of whose segments is not there': async (open) => {
       const storage = open();
       await storage.claim(lineage('one'));
       const segment = await putRows(storage, 'a', [['k', 1]]);
@@ -179,8 +183,8 @@ export function checkpointStorageContract(
       assert.equal(await open().latest(), undefined);
       await storage.write(checkpoint(1, [segment]));
       await storage.release?.();
-    }),
-  ];
+    },
+  });
 }
 
 async function refused(promise: Promise<unknown>, message: RegExp): Promise<void> {
@@ -209,6 +213,7 @@ function checkpoint(checkpointId: number, segments: readonly SegmentRef[] = []):
         type: 'KeyedProcess',
         maxParallelism: 128,
         keyVersion: 1,
+        states: [{ name: 'count', kind: 'value', hasTtl: false, version: 1 }],
         subtasks: [Uint8Array.of(1, 2, checkpointId), Uint8Array.of()],
         segments,
       },

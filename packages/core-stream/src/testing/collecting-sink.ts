@@ -4,7 +4,7 @@ import type { Sink, SinkWriter, SinkWriterContext } from '../connectors/sink.js'
 export interface CollectingSinkHooks<T> {
   readonly backPressure?: () => Promise<void> | undefined;
   readonly flush?: (endOfInput: boolean) => void | Promise<void>;
-  readonly prepareCommit?: (checkpointId: number) => Promise<readonly string[]>;
+  readonly prepareCommit?: (checkpointId: number, isSavepoint: boolean) => Promise<readonly string[]>;
   readonly write?: (value: T) => void;
   readonly close?: () => void;
   readonly createWriter?: (context: SinkWriterContext) => void;

@@ -11,7 +11,7 @@ export type { FaultPoint, Prepared } from './transactional-sink.js';
 export { MemoryCheckpointStorage } from './memory-checkpoint-storage.js';
 export { MemoryBlobStore } from './memory-blob-store.js';
 export { blobStoreContract } from './blob-store-contract.js';
-export type { ContractCase } from './blob-store-contract.js';
+export type { ContractCase, ContractPlace } from './contract-case.js';
 export { checkpointStorageContract } from './checkpoint-storage-contract.js';
 export { TestMetrics } from './test-metrics.js';
 export { OneInputHarness, OperatorHarness, TwoInputHarness } from './operator-harness.js';

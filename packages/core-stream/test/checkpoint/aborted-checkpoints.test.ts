@@ -63,7 +63,7 @@ async function runSchedule(seed: number): Promise<Outcome> {
     const config: CheckpointConfig = {
       intervalMs: 2 + random.below(6),
       minPauseMs: random.below(3),
-      timeoutMs: 4 + random.below(20),
+      timeoutMs: (4 + random.below(20)) * (run % 2 === 0 ? 1 : 10), // also long enough for a savepoint
       tolerableFailures: 10_000,
       ...(random.below(2) === 0 ? {} : { alignedTimeoutMs: random.below(3) }),
       storage: current,

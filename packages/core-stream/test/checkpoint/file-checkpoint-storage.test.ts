@@ -2,12 +2,13 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FileBlobStore } from '../../src/checkpoint/file-blob-store.js';
+import { BlobCheckpointStorage } from '../../src/checkpoint/blob-checkpoint-storage.js';
 import {
   FileCheckpointStorage,
   type FileCheckpointStorageOptions,
 } from '../../src/checkpoint/file-checkpoint-storage.js';
 import { CheckpointError } from '../../src/errors.js';
+import { MemoryBlobStore } from '../../src/testing/memory-blob-store.js';
 import { checkpointOf, contentsOf, historyOf, lineage, putSegmentOf } from '../support/checkpoints.js';
 import { failureOf } from '../support/conditions.js';
 
@@ -54,7 +55,7 @@ describe('file checkpoint storage', () => {
     await storage.write(checkpointOf(1, 'history', [segment]));
     const manifest = JSON.parse(await readFile(join(directory, 'chk-1', MANIFEST), 'utf8')) as unknown;
     expect(manifest).toMatchObject({
-      formatVersion: 2,
+      formatVersion: 3,
       jobName: 'clicks',
       createdAt: '2023-11-14T22:13:20.001Z',
       operators: [
@@ -115,13 +116,13 @@ describe('file checkpoint storage', () => {
     ],
     [
       'a manifest without parts',
-      (path) => writeFile(join(path, MANIFEST), '{"formatVersion":2}'),
+      (path) => writeFile(join(path, MANIFEST), '{"formatVersion":3}'),
       /its manifest does not/,
     ],
     [
       'a manifest of another format',
-      (path) => writeFile(join(path, MANIFEST), '{"formatVersion":3}'),
-      /format is version 3/,
+      (path) => writeFile(join(path, MANIFEST), '{"formatVersion":4}'),
+      /format is version 4/,
     ],
     [
       'the manifest of another checkpoint',
@@ -210,12 +211,14 @@ describe('file checkpoint storage', () => {
   it('blob storage invariants 3 and 5: keeps segments that are referred to, or will be', async () => {
     const storage = await claimed();
     const segments = [await putSegmentOf(storage, 's0', '0')];
-    const merged = await putSegmentOf(storage, 'merged', 'later');
-    for (let id = 1; id <= 4; id++) {
+    const add = async (id: number) => {
       segments.push(await putSegmentOf(storage, `s${id}`, String(id)));
       if (segments.length > 2) segments.shift();
       await storage.write(checkpointOf(id, String(id), segments));
-    }
+    };
+    for (let id = 1; id <= 3; id++) await add(id);
+    const merged = await putSegmentOf(storage, 'merged', 'later');
+    await add(4);
     const there = async () => (await readdir(join(directory, 'segments'))).sort();
     expect(await there()).toEqual(['merged', 's2', 's3', 's4']);
     await storage.write(checkpointOf(5, '5', [merged]));
@@ -269,6 +272,44 @@ describe('file checkpoint storage', () => {
     await claimed();
   });
 
+  it('leaves alone what people put beside its checkpoints', async () => {
+    await written(1, 2);
+    await cp(join(directory, 'chk-2'), join(directory, 'chk-2.broken'), { recursive: true });
+    await writeFile(join(directory, 'chk-2/notes.txt'), 'mine');
+    const storage = await claimed();
+    for (const id of [3, 4, 5]) await storage.write(checkpointOf(id));
+    expect(await checkpointDirectories()).toEqual(['chk-2', 'chk-2.broken', 'chk-4', 'chk-5']);
+    expect(await readdir(join(directory, 'chk-2'))).toEqual(['notes.txt']);
+  });
+
+  it('says so where the chosen checkpoint was removed by a stale owner, and does not begin anew', async () => {
+    await written(1, 2);
+    const storage = await claimed({ restoreFrom: 1 });
+    await rm(join(directory, 'chk-1'), { recursive: true });
+    expect((await failureOf(storage.latest())).message).toContain('has no checkpoint 1; it has 2');
+  });
+
+  it('offers no checkpoint as damaged that was only removed while it was being read', async () => {
+    const store = new MemoryBlobStore();
+    const storage = new BlobCheckpointStorage(store, { retained: 1 });
+    await storage.claim(lineage);
+    await storage.write(checkpointOf(1));
+    const get = store.get.bind(store);
+    store.get = async (name, range) => {
+      if (name === 'chk-1/state-1.bin') await storage.write(checkpointOf(2));
+      return get(name, range);
+    };
+    expect((await new BlobCheckpointStorage(store).latest())?.checkpointId).toBe(2);
+  });
+
+  it('refuses a lineage that cannot be read, by name', async () => {
+    await written(1);
+    await writeFile(join(directory, 'job.json'), '{}');
+    expect((await failureOf(claimed())).message).toContain(
+      `${directory}/job.json cannot be read: parts of it are missing. It says whose it is.`,
+    );
+  });
+
   it('blob storage invariant 6: refuses a checkpoint that is there, and says so', async () => {
     const storage = await claimed();
     for (const id of [1, 2, 3]) await storage.write(checkpointOf(id));
@@ -299,7 +340,7 @@ describe('file checkpoint storage', () => {
     for (const error of [await failureOf(storage.claim(lineage)), await failureOf(storage.latest())]) {
       expect(error).toBeInstanceOf(CheckpointError);
       expect(error.message).toContain(directory);
-      expect(error.message).toContain('Check that the directory is writable and the disk has space');
+      expect(error.message).toMatch(/no directory: choose another one|Check that it can be read and written/);
     }
   });
 
@@ -311,31 +352,6 @@ describe('file checkpoint storage', () => {
     await storage.write(checkpointOf(1, '1', segments));
     expect(await contentsOf(storage, (await storage.latest())!)).toEqual(ids);
     expect(await readdir(root)).toEqual(['job']);
-  });
-});
-
-describe('file blob store', () => {
-  it('removes what others have left half-written, and not what it is writing itself', async () => {
-    const store = new FileBlobStore(directory);
-    let isHalfWay: () => void = () => undefined;
-    const halfWay = new Promise<void>((resolve) => (isHalfWay = resolve));
-    let goOn: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => (goOn = resolve));
-    async function* pieces() {
-      yield Buffer.from('one');
-      isHalfWay();
-      await gate;
-      yield Buffer.from('two');
-    }
-    const putting = store.put('a/b', pieces());
-    await halfWay;
-    await writeFile(join(directory, 'a/.unfinished-1-x-1'), 'left');
-    await writeFile(join(directory, '.unfinished-1-x-2'), 'left');
-    await store.settle();
-    goOn();
-    await putting;
-    expect(await readdir(join(directory, 'a'))).toEqual(['b']);
-    expect(await readdir(directory)).toEqual(['a']);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   processOn,
   putSegmentOf,
 } from '../support/checkpoints.js';
+import { failureOf } from '../support/conditions.js';
 import { failure, FaultyFileSystem, PowerCut } from '../support/faulty-file-system.js';
 import { Random } from '../support/random.js';
 
@@ -171,7 +172,10 @@ describe('a power cut', () => {
   });
 });
 
-describe.each(['ENOSPC', 'EIO'])('%s', (code) => {
+describe.each([
+  ['ENOSPC', 'The disk is full: make room'],
+  ['EIO', 'The disk does not work'],
+])('%s', (code, nextStep) => {
   it('at every step of a job has a defined error, and later checkpoints are written', async () => {
     const steps = await stepsOfALife();
     let failures = 0;
@@ -191,9 +195,7 @@ describe.each(['ENOSPC', 'EIO'])('%s', (code) => {
             const { message } = error as CheckpointError;
             expect(message).toContain(code);
             expect(message).toContain(DIRECTORY);
-            expect(message).toContain(
-              code === 'ENOSPC' ? 'make room' : 'Check that the directory is writable',
-            );
+            expect(message).toContain(nextStep);
           }
         }
       };
@@ -220,6 +222,33 @@ describe.each(['ENOSPC', 'EIO'])('%s', (code) => {
   });
 });
 
+it.each([
+  ['EROFS', 'The file system is read-only: choose another directory'],
+  ['EMFILE', 'This process has too many files open: raise its limit'],
+  ['EBUSY', 'Check that it can be read and written'],
+])('%s says what to do, wherever it comes up', async (code, nextStep) => {
+  const fileSystem = new FaultyFileSystem();
+  const storage = storageOn(fileSystem);
+  await storage.claim(lineage);
+  await storage.write(checkpointOf(1));
+  fileSystem.beforeStep = (_step, call) => {
+    throw failure(code, call.split(' ').at(-1)!);
+  };
+  for (const work of [
+    () => storage.write(checkpointOf(2)),
+    () => putSegmentOf(storage, 'a', 'a'),
+    () => storage.readSegment('a', { offset: 0, length: 1 }),
+    () => storage.latest(),
+    () => storage.list(),
+    () => storageOn(fileSystem).claim(lineage),
+  ]) {
+    const error = await failureOf(work());
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toContain(`${code}: '${DIRECTORY}`);
+    expect(error.message).toContain(nextStep);
+  }
+});
+
 describe('a directory that is removed underneath', () => {
   it('makes the next checkpoint fail, with an error that says so, and nothing is begun anew in its place', async () => {
     const fileSystem = new FaultyFileSystem();
@@ -236,8 +265,66 @@ describe('a directory that is removed underneath', () => {
           'Put it back and start the job again, or start it with an empty directory.',
       );
     }
+    await failureOf(putSegmentOf(storage, 'b', 'b'));
     await storage.release();
+    await failureOf(storage.claim(lineage));
+    expect(await fileSystem.list('/data/jobs')).toEqual([]);
     expect(await storageOn(fileSystem).latest()).toBeUndefined();
+    await storageOn(fileSystem).claim(lineage);
+  });
+
+  it('is gone on with where it is put back', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const storage = storageOn(fileSystem);
+    await storage.claim(lineage);
+    await fileSystem.rename(DIRECTORY, '/data/away');
+    await failureOf(storage.write(checkpointOf(1)));
+    await failureOf(putSegmentOf(storage, 'a', 'a'));
+    await fileSystem.rename('/data/away', DIRECTORY);
+    const segment = await putSegmentOf(storage, 'a', 'a');
+    await storage.write(checkpointOf(2, '2', [segment]));
+    expect(await contentsOf(storage, (await storage.latest())!)).toEqual(['a']);
+    await storage.release();
+    // Also by another job of this process, although the release could not be noted.
+    const later = storageOn(fileSystem);
+    await later.claim(lineage);
+    await fileSystem.rename(DIRECTORY, '/data/away');
+    await later.release();
+    await fileSystem.rename('/data/away', DIRECTORY);
+    await new FileCheckpointStorage(DIRECTORY, {
+      fileSystem,
+      environment: { ...processOn('A', String(starts)), isAlive: () => Promise.resolve(true) },
+    }).claim(lineage);
+  });
+});
+
+describe('a directory that may not be read', () => {
+  it('has a defined error, and a claim that says so', async () => {
+    const fileSystem = new FaultyFileSystem();
+    const storage = storageOn(fileSystem);
+    await storage.claim(lineage);
+    fileSystem.beforeStep = (_step, call) => {
+      if (call.includes(DIRECTORY)) throw failure('EACCES', DIRECTORY);
+    };
+    for (const work of [
+      () => storage.write(checkpointOf(1)),
+      () => storage.latest(),
+      () => putSegmentOf(storage, 'a', 'a'),
+      () => storageOn(fileSystem).claim(lineage),
+    ]) {
+      const error = await failureOf(work());
+      expect(error).toBeInstanceOf(CheckpointError);
+      expect(error.message).toContain('Check that this user may read and write there');
+    }
+  });
+
+  it('does not matter where it is not the storage’s: lost+found of a volume of its own', async () => {
+    const fileSystem = new FaultyFileSystem();
+    await storageOn(fileSystem).claim(lineage);
+    await fileSystem.makeDirectory(`${DIRECTORY}/lost+found`);
+    fileSystem.beforeStep = (_step, call) => {
+      if (call.includes('lost+found')) throw failure('EACCES', `${DIRECTORY}/lost+found`);
+    };
     await storageOn(fileSystem).claim(lineage);
   });
 });

@@ -203,6 +203,15 @@ describe('segments', () => {
     }
   });
 
+  it('take no row that is longer than they can count', () => {
+    const data = { length: 2 ** 32 - 5 } as Uint8Array; // nobody has that much memory to spare
+    const add = () => new SegmentBuilder(KEY_GROUPS).addTo('t', 0, Uint8Array.of(1), data);
+    expect(add).toThrow(CheckpointError);
+    expect(add).toThrow(
+      'A row of keyed state has 4294967303 bytes, more than 4294967295. Make its key finer',
+    );
+  });
+
   it('are not merged further once that is not wanted any more', async () => {
     const segments = new Segments();
     const changes = Array.from({ length: 5_000 }, (_, key) => ({

@@ -9,19 +9,39 @@ const at = (timestamp: number | undefined, now = 0) => ({
 });
 
 describe('date-time buckets', () => {
-  it('are the hour in UTC unless told', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true })),
-        (dates) => {
-          const assign = dateTimeBuckets();
-          for (const date of dates) {
-            const iso = date.toISOString();
-            expect(assign(null, at(date.getTime()))).toBe(`${iso.slice(0, 10)}--${iso.slice(11, 13)}`);
-          }
-        },
+  it('are the hour in UTC unless told, of any date', () => {
+    const dates = fc.array(
+      fc.oneof(
+        fc.date({ noInvalidDate: true }),
+        fc.date({ min: new Date('-000002-01-01'), max: new Date('0002-01-01'), noInvalidDate: true }),
+        fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
       ),
     );
+    fc.assert(
+      fc.property(dates, (of) => {
+        const assign = dateTimeBuckets();
+        for (const date of of) {
+          const [day, time] = date.toISOString().split('T');
+          expect(assign(null, at(date.getTime()))).toBe(`${day!}--${time!.slice(0, 2)}`);
+        }
+      }),
+    );
+  });
+
+  it('are what the clocks of a zone show', () => {
+    const zones = ['Europe/Berlin', 'America/St_Johns', 'Asia/Kathmandu', 'Pacific/Apia', 'Africa/Monrovia'];
+    const date = fc.date({ min: new Date('1973-01-01'), max: new Date('2100-01-01'), noInvalidDate: true });
+    fc.assert(
+      fc.property(fc.constantFrom(...zones), date, (timeZone, when) => {
+        const shown = new Intl.DateTimeFormat('sv', { timeZone, dateStyle: 'short', timeStyle: 'short' });
+        const assign = dateTimeBuckets('yyyy-MM-dd HH:mm', { timeZone });
+        expect(assign(null, at(when.getTime()))).toBe(shown.format(when));
+      }),
+    );
+  });
+
+  it.each([NaN, Infinity, 9e15])('refuse the timestamp %s, which is no date', (timestamp) => {
+    expect(() => dateTimeBuckets()(null, at(timestamp))).toThrow(`The timestamp ${timestamp} is no date`);
   });
 
   it('can be nested, with text, in any zone, by processing time', () => {

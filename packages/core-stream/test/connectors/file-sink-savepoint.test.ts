@@ -1,7 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   FileSink,
   StreamExecutionEnvironment,
@@ -16,15 +13,23 @@ import {
   ScriptedSource,
   until,
 } from '../../src/testing/index.js';
+import { MemoryFileSystem } from '../support/memory-file-system.js';
 
-it('a job goes on from a savepoint, at another parallelism, with the files that were open', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'millrace-file-sink-savepoint-'));
-  try {
-    const script = (from: number, to: number) =>
-      Array.from({ length: to - from }, (_, n) => ({ value: from + n }));
-    const source = new ScriptedSource([[...script(0, 5), PAUSE, ...script(5, 8)]]);
+const script = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, n) => ({ value: from + n }));
+
+const pausing = () => new ScriptedSource([[...script(0, 5), PAUSE, ...script(5, 8)]]);
+const goingOn = () => new ScriptedSource([script(0, 8)]);
+
+describe('a job with a file sink that begins with a savepoint', () => {
+  function createRuns() {
+    const fileSystem = new MemoryFileSystem();
     const clock = new ManualClock();
-    const start = (parallelism: number, config: Partial<CheckpointConfig>) => {
+    const start = (
+      source: ScriptedSource<number>,
+      parallelism: number,
+      config: Partial<CheckpointConfig> = {},
+    ) => {
       const env = StreamExecutionEnvironment.getExecutionEnvironment({ clock, parallelism });
       env.enableCheckpointing({ intervalMs: 10, storage: new MemoryCheckpointStorage(), ...config });
       env
@@ -32,32 +37,66 @@ it('a job goes on from a savepoint, at another parallelism, with the files that 
         .rebalance()
         .sinkTo(
           FileSink.forLines<number>({
-            directory,
+            directory: '/data/out',
             format: String,
             bucketAssigner: (n) => (n % 2 === 0 ? 'even' : 'odd'),
+            fileSystem,
           }),
         )
         .uid('files');
       return env.executeAsync('savepoint');
     };
+    /** All lines, by bucket, in any order. */
+    const written = () =>
+      ['even', 'odd'].map((bucket) =>
+        [...fileSystem.files()]
+          .filter(([path]) => path.startsWith(`/data/out/${bucket}/`))
+          .flatMap(([, text]) => text.trimEnd().split('\n').map(Number))
+          .sort(),
+      );
+    return { clock, start, written };
+  }
+
+  it('goes on where that ended, at another parallelism', async () => {
+    const { clock, start, written } = createRuns();
+    const source = pausing();
     const savepoint = new MemoryCheckpointStorage();
-    const first = start(2, {});
+    const first = start(source, 2);
     await until(() => source.emitted === 5);
     const stopped = first.stop({ savepoint });
     await drive(first, clock);
     await stopped;
-    expect((await readdir(directory)).filter((name) => !name.startsWith('.'))).toEqual([]); // all are still open
-    source.resume();
-    await drive(start(3, { restore: { savepoint } }), clock);
-    for (const [bucket, numbers] of [
-      ['even', ['0', '2', '4', '6']],
-      ['odd', ['1', '3', '5', '7']],
-    ] as const) {
-      const names = await readdir(join(directory, bucket));
-      const texts = await Promise.all(names.map((name) => readFile(join(directory, bucket, name), 'utf8')));
-      expect(texts.join('').trimEnd().split('\n').sort()).toEqual(numbers);
+    expect(written()).toEqual([
+      [0, 2, 4],
+      [1, 3],
+    ]);
+    await drive(start(goingOn(), 3, { restore: { savepoint } }), clock);
+    expect(written()).toEqual([
+      [0, 2, 4, 6],
+      [1, 3, 5, 7],
+    ]);
+  });
+
+  it('takes nothing from the job that goes on, nor from another that begins with it', async () => {
+    const { clock, start, written } = createRuns();
+    const source = pausing();
+    const savepoint = new MemoryCheckpointStorage();
+    const first = start(source, 1);
+    await until(() => source.emitted === 5);
+    let isSaved = false;
+    void first.triggerSavepoint(savepoint).then(() => (isSaved = true));
+    await until(
+      () => isSaved,
+      () => clock.advance(1),
+    );
+    for (const parallelism of [1, 2]) {
+      await drive(start(goingOn(), parallelism, { restore: { savepoint } }), clock);
     }
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+    source.resume();
+    await drive(first, clock);
+    expect(written()).toEqual([
+      [0, 2, 4, 6, 6, 6],
+      [1, 3, 5, 5, 5, 7, 7, 7],
+    ]);
+  });
 });

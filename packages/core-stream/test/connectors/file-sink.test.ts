@@ -40,9 +40,10 @@ function write(
 async function checkpoint(
   writer: SinkWriter<unknown, FileCommittable, OpenFileState>,
   checkpointId: number,
+  isSavepoint = false,
 ): Promise<CommitRequest<FileCommittable>[]> {
   await writer.flush(false);
-  const committables = (await writer.prepareCommit?.(checkpointId)) ?? [];
+  const committables = (await writer.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
   return committables.map((committable) => ({ checkpointId, subtaskIndex: 0, committable }));
 }
 
@@ -167,6 +168,14 @@ describe('a file sink', () => {
     expect(fileSystem.files(true)).toEqual(new Map());
   });
 
+  it('leaves no file open at a savepoint, so that jobs that begin with it share none (invariant 4)', async () => {
+    const first = await open();
+    write(first.writer, 1);
+    await first.committer.commit(await checkpoint(first.writer, 1, true));
+    expect(first.writer.snapshotState?.(1)).toEqual([]);
+    expect([...first.fileSystem.files().values()]).toEqual(['1\n']);
+  });
+
   it('refuses a checkpoint that is older than what was committed', async () => {
     const first = await open();
     write(first.writer, 1);
@@ -249,9 +258,47 @@ describe('a file sink', () => {
     },
   );
 
+  it('refuses a bucket whose name is too long to be committed, as a fault of the record (invariant 5)', async () => {
+    for (const bucket of ['é'.repeat(128), `a/${'b/c/'.repeat(512)}d`]) {
+      const { writer } = await open({ bucketAssigner: () => bucket });
+      expect(() => write(writer, 1)).toThrow(expect.objectContaining({ code: 'MILLRACE_RECORD' }));
+    }
+    const { writer } = await open({ bucketAssigner: () => 'é'.repeat(127) });
+    write(writer, 1);
+    expect(await checkpoint(writer, 1, true)).toHaveLength(1);
+  });
+
+  it('has no file where encoders made no bytes (invariant 5)', async () => {
+    const fileSystem = new MemoryFileSystem();
+    const sink = FileSink.forEncoder(
+      { extension: '.log', encode: (value: unknown) => (value === 0 ? '' : 'x\n') },
+      { directory: '/data/out', bucketAssigner: String, rolling: { maxRecords: 2 }, fileSystem },
+    );
+    await sink.createCommitter(sinkContext()).recover?.([], []);
+    const writer = await sink.createWriter(writerContext(), []);
+    for (const value of [0, 0, 0, 1]) write(writer, value);
+    expect(await checkpoint(writer, 1)).toEqual([]);
+    expect(writer.snapshotState?.(1)).toMatchObject([{ bucket: '1', bytes: 2 }]);
+    expect([...fileSystem.files(true).values()]).toEqual(['x\n']);
+  });
+
+  it('keeps the number of files that are open at a time bounded (invariant 3)', async () => {
+    const fileSystem = new MemoryFileSystem();
+    const { writer } = await open({ bucketAssigner: String, maxOpenFiles: 8 }, fileSystem);
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 300; n++) write(writer, n);
+      await writer.backPressure?.();
+    }
+    expect(fileSystem.maxOpen).toBeLessThanOrEqual(8 + 16);
+    await writer.close();
+    expect(fileSystem.open).toBe(0);
+  });
+
   it('refuses options that make no sense', () => {
     const make = (options: Options) => () => FileSink.forNdjson({ directory: 'out', ...options });
     expect(make({ directory: '' })).toThrow("'directory' of a file sink");
+    const encoder = { extension: '/../x', encode: String };
+    expect(() => FileSink.forEncoder(encoder, { directory: 'out' })).toThrow("'extension' of a file sink");
     expect(make({ maxBufferedBytes: 0 })).toThrow("'maxBufferedBytes' of a file sink");
     expect(make({ maxOpenFiles: 1.5 })).toThrow("'maxOpenFiles' of a file sink");
     expect(make({ rolling: { maxBytes: -1 } })).toThrow("'rolling.maxBytes' of a file sink");

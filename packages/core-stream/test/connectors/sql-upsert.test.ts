@@ -54,6 +54,7 @@ describe('the statement of an upsert', () => {
     expect(make({ keyColumns: [] })).toThrow("'keyColumns' of an upsert must name one column at least");
     expect(make({ keyColumns: ['x'] })).toThrow("'x', which is none of its columns shop, day, total");
     expect(make({ columns: ['a', 'a'], keyColumns: ['a'] })).toThrow("has 'a' twice");
+    expect(make({ table: [] })).toThrow("'table' of an upsert must be a name");
     expect(make({ table: '' })).toThrow('A name of an upsert must not be empty');
     expect(make({ table: 'a\0b' })).toThrow('A name of an upsert');
   });

@@ -40,11 +40,12 @@ function createDatabase(): sqlite.Database {
 const rowsOf = (database: sqlite.Database) => database.all('SELECT shop, total FROM totals ORDER BY shop');
 
 function connectionTo(database: sqlite.Database): UpsertConnection {
+  const upsert = database.prepare(statement.sql);
   return {
-    execute(sql, rows) {
+    execute(_sql, rows) {
       database.exec('BEGIN');
       try {
-        for (const row of rows) database.run(sql, row as sqlite.BindValues);
+        for (const row of rows) upsert.run(row as sqlite.BindValues);
         database.exec('COMMIT');
       } catch (error) {
         database.exec('ROLLBACK');
@@ -119,6 +120,20 @@ describe('an upsert sink', () => {
     expect(batches).toHaveLength(2);
   });
 
+  it('sends a row whose time has come while a batch was on its way, without another record', async () => {
+    const gate = createGate();
+    const { clock, writer, write, batches } = await open({ batch: { maxDelayMs: 100 } }, () => gate.opened);
+    write('a', 1);
+    clock.advance(100);
+    await quiet(3);
+    write('b', 1);
+    clock.advance(100);
+    gate.open();
+    await quiet(5);
+    expect(batches).toEqual([[['a', 1]], [['b', 1]]]);
+    await writer.close();
+  });
+
   it('holds the subtask back while one batch is on its way and the next is full', async () => {
     const gate = createGate();
     const { writer, write, batches } = await open({ batch: { maxRows: 1 } }, () => gate.opened);
@@ -161,6 +176,36 @@ describe('an upsert sink', () => {
     expect((await failure).message).toBe('writing 1 rows failed at attempt 3: the server is gone');
     write('c', 1);
     expect((await failureOf(writer.backPressure!()!)).message).toContain('the server is gone');
+    await writer.close();
+  });
+
+  it('names the row that the database refuses (invariant 4)', async () => {
+    const database = createDatabase();
+    const retry = AsyncRetryStrategies.fixedDelay<never>({ maxAttempts: 1, delayMs: 0 });
+    const { writer, write } = await open({ retry, connect: () => connectionTo(database) });
+    for (const [shop, total] of [
+      ['a', 1],
+      ['b', null as never],
+      ['c', 3],
+    ] as const)
+      write(shop, total);
+    const { message, cause } = await failureOf(Promise.resolve(writer.flush(false)));
+    expect(message).toMatch(
+      /^writing 3 rows failed at attempt 1: .*NOT NULL.*\. Row 2 of them, with the key \["b"\], fails alone, too: .*NOT NULL/,
+    );
+    expect((cause as Error).message).toContain('NOT NULL');
+    await writer.close();
+  });
+
+  it('goes on where the database takes the rows of a refused batch one by one', async () => {
+    const retry = AsyncRetryStrategies.fixedDelay<never>({ maxAttempts: 1, delayMs: 0 });
+    const { writer, write, batches } = await open({ retry }, (rows) =>
+      rows.length > 1 ? Promise.reject(new Error('too many parameters')) : turn(),
+    );
+    write('a', 1);
+    write('b', 2);
+    await writer.flush(false);
+    expect(batches.slice(1)).toEqual([[['a', 1]], [['b', 2]]]);
     await writer.close();
   });
 
@@ -256,13 +301,14 @@ describe('an upsert sink that crashes', () => {
           /** A batch is written or not, as a whole or in part, and the process does not get to know. */
           const connect = (_context: SinkWriterContext): UpsertConnection => {
             const own = life;
+            const connection = connectionTo(database);
             return {
               async execute(sql, rows) {
                 await turn();
                 if (own !== life) throw new Crash();
                 const isCrash = left-- <= 0;
                 const written = isCrash ? rows.slice(0, random.below(rows.length + 1)) : rows;
-                await connectionTo(database).execute(sql, written);
+                await connection.execute(sql, written);
                 if (isCrash) throw new Crash();
               },
             };

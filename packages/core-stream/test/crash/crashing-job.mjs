@@ -1,6 +1,6 @@
 /**
- * A job in a process of its own, to be killed at any instant. `node crashing-job.mjs <options as JSON>`; prints a line when it
- * runs, one per commit, so that the test knows how far it has got, and `finished` at its end.
+ * A job in a process of its own, to be killed at any instant. `node crashing-job.mjs <options as JSON>`; prints a line whenever
+ * it begins with something, so that the test knows what it is at, and `finished` at its end, or `stopped`.
  */
 import {
   closeSync,
@@ -15,7 +15,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-const { directory, backend, parallelism, records, url } = JSON.parse(process.argv[2]);
+const { directory, checkpoints, backend, parallelism, records, url, ...options } = JSON.parse(
+  process.argv[2],
+);
+/** Where it begins, where there is no checkpoint; where it writes a savepoint, and after which commit it does, and stops or not. */
+const { restore, savepoint, saveAfter, stopAfter } = options;
 const {
   FileCheckpointStorage,
   FileSink,
@@ -63,14 +67,55 @@ class RenamingSink {
         for (const name of readdirSync(this.prepared)) if (!kept.has(name)) rmSync(join(this.prepared, name));
       },
       commit: async (requests) => {
+        say('committing');
         for (const { committable } of requests) {
           const from = join(this.prepared, committable);
           if (existsSync(from)) renameSync(from, join(this.committed, committable));
           else if (!existsSync(join(this.committed, committable))) throw new Error(`${committable} is lost`);
         }
-        say('committed');
+        onCommit();
       },
     };
+  }
+}
+
+class TellingStorage extends FileCheckpointStorage {
+  #isRunning = false;
+
+  latest() {
+    say('restoring');
+    return super.latest();
+  }
+
+  putSegment(id, chunks) {
+    this.#isRunning = true;
+    say('segment');
+    return super.putSegment(id, chunks);
+  }
+
+  readSegment(id, range) {
+    if (this.#isRunning) say('merging');
+    return super.readSegment(id, range);
+  }
+
+  write(checkpoint) {
+    say('manifest');
+    return super.write(checkpoint);
+  }
+}
+
+let commits = 0;
+function onCommit() {
+  say('committed');
+  commits++;
+  const ignore = () => undefined; // the job may be over before
+  if (commits === saveAfter) {
+    say('saving');
+    client.triggerSavepoint(`${savepoint}-besides`).then(() => say('saved'), ignore);
+  }
+  if (commits === stopAfter) {
+    say('stopping');
+    client.stop({ savepoint }).catch(ignore);
   }
 }
 
@@ -78,7 +123,8 @@ let position = { next: 0 };
 const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
 env.enableCheckpointing({
   intervalMs: 5,
-  storage: new FileCheckpointStorage(join(directory, 'checkpoints')),
+  storage: new TellingStorage(checkpoints),
+  ...(restore && { restore: { savepoint: restore } }),
 });
 if (backend === 'disk')
   env.setStateBackend(diskStateBackend({ directory: join(directory, 'state'), cacheBytes: 1_000 }));
@@ -91,6 +137,7 @@ const numbers = env
       collect: (out) => {
         for (let i = 0; i < 10 && position.next < records; i++) out.collect(position.next++);
         const hasMore = position.next < records;
+        if (!hasMore) say('ending');
         return new Promise((resolve) => setTimeout(() => resolve(hasMore), 1));
       },
     },
@@ -123,9 +170,9 @@ numbers
     (key, { window }, [sum], out) => out.collect(`sum ${key} ${window.start} ${sum}`),
   )
   .uid('sum')
-  .sinkTo(FileSink.forLines({ directory: join(directory, 'sums'), onCommit: () => say('committed') }))
+  .sinkTo(FileSink.forLines({ directory: join(directory, 'sums'), onCommit: () => say('committed file') }))
   .uid('sums');
 const client = env.executeAsync('crash');
 say('started');
-await client.result;
-say('finished');
+const { status } = await client.result;
+say(status === 'suspended' ? 'stopped' : 'finished');

@@ -66,7 +66,10 @@ describe('file sinks whose process is killed', () => {
       const random = new Random(seed);
       const directory = await mkdtemp(join(tmpdir(), 'millrace-file-sink-crash-'));
       const run = (parallelism: number, killAfter: number) =>
-        runUntilKilled(program, [directory, String(parallelism), built.url], { afterLines: killAfter });
+        runUntilKilled(program, [directory, String(parallelism), built.url], {
+          afterLines: killAfter,
+          afterMs: random.below(8), // not always where it prints
+        });
       try {
         let kills = 0;
         for (let start = 0; ; start++) {

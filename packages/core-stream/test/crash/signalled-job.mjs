@@ -25,7 +25,9 @@ const logger = fieldsFirst({
 });
 
 let position = { next: 0 };
-const env = StreamExecutionEnvironment.getExecutionEnvironment({ cancellationTimeoutMs: 50 });
+const env = StreamExecutionEnvironment.getExecutionEnvironment({
+  cancellationTimeoutMs: hangs ? 50 : 30_000,
+});
 // Only a checkpoint that is asked for is taken.
 const storage = new FileCheckpointStorage(join(directory, 'checkpoints'));
 if (storesState) env.enableCheckpointing({ intervalMs: 3_600_000, storage });

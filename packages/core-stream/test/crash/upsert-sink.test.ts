@@ -25,7 +25,8 @@ describe('an upsert sink whose process is killed', () => {
         if (start > 30) throw new Error('the job never got to its end');
         const killAfter = kills < 8 ? 1 + random.below(60) : Infinity;
         const args = [directory, String(1 + random.below(3)), built.url];
-        if (await runUntilKilled(program, args, { afterLines: killAfter })) break;
+        const at = { afterLines: killAfter, afterMs: random.below(8) }; // not always where it prints
+        if (await runUntilKilled(program, args, at)) break;
         kills++;
       }
       expect(kills).toBeGreaterThan(0);

@@ -2,18 +2,40 @@
 import type { CheckpointStorage, Source, SourceSplit } from '../../src/index.js';
 import type { Random } from '../support/random.js';
 
-export const faultPoints = ['map', 'snapshot', 'persist', 'notify', 'commit', 'restore', 'close'] as const;
+export const faultPoints = [
+  'map',
+  'snapshot',
+  'encode',
+  'persist',
+  'notify',
+  'commit',
+  'compact',
+  'restore',
+  'close',
+] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 
 export class InjectedFault extends Error {}
 
+/** No plain data: the state that holds one cannot be encoded. */
+export class InjectedValue {
+  readonly isPlain = false;
+}
+
+/** Whether a job has failed because a fault was injected. */
+export function isInjected(error: unknown): boolean {
+  return /injected/i.test(String(error));
+}
+
 /** How often a point is passed before it fails, at most: some are passed for each record, some once. */
 const PASSES: Readonly<Record<FaultPoint, number>> = {
-  map: 150,
+  map: 60,
   snapshot: 12,
+  encode: 30,
   persist: 12,
   notify: 5,
   commit: 5,
+  compact: 3,
   restore: 12,
   close: 6,
 };
@@ -21,7 +43,7 @@ const PASSES: Readonly<Record<FaultPoint, number>> = {
 /** Lets one point fail at a time, after it was passed some times. */
 export class FaultPlan {
   /** What has failed, in order: the schedule. */
-  readonly log: string[] = [];
+  readonly log: FaultPoint[] = [];
   readonly #random: Random;
   #left: number;
   #armed: { readonly point: FaultPoint; passes: number } | undefined;
@@ -34,10 +56,15 @@ export class FaultPlan {
 
   /** Called at every point; fails when it is its turn. */
   readonly hit = (point: FaultPoint): void => {
-    if (this.#armed?.point !== point || this.#armed.passes-- > 0) return;
+    if (this.isDue(point)) throw new InjectedFault(`injected: ${point}`);
+  };
+
+  /** As `hit`, where a fault is not something that is thrown. */
+  readonly isDue = (point: FaultPoint): boolean => {
+    if (this.#armed?.point !== point || this.#armed.passes-- > 0) return false;
     this.log.push(point);
     this.#arm();
-    throw new InjectedFault(`injected: ${point}`);
+    return true;
   };
 
   #arm(): void {
@@ -59,9 +86,12 @@ export function faultyStorage(
       hit(point);
       return result;
     };
+  /** Segments are read at a restore, and later to merge them. */
+  let reading: FaultPoint = 'restore';
   return {
     location: storage.location,
     claim(candidate) {
+      reading = 'restore';
       hit('restore');
       return storage.claim(candidate);
     },
@@ -69,8 +99,11 @@ export function faultyStorage(
     latest: around('restore', () => storage.latest()),
     list: () => storage.list(),
     read: around('restore', (id) => storage.read(id)),
-    readSegment: around('restore', (id, range) => storage.readSegment(id, range)),
-    putSegment: around('persist', (id, chunks) => storage.putSegment(id, chunks)),
+    readSegment: (id, range) => around(reading, () => storage.readSegment(id, range))(),
+    putSegment: around('persist', (id, chunks) => {
+      reading = 'compact';
+      return storage.putSegment(id, chunks);
+    }),
     write: around('persist', (checkpoint) => storage.write(checkpoint)),
   };
 }

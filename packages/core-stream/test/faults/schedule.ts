@@ -5,12 +5,18 @@ import { join } from 'node:path';
 import { diskStateBackend } from '../../src/disk-state/index.js';
 import {
   heapStateBackend,
+  RestartStrategies,
   StreamExecutionEnvironment,
+  type CheckpointConfig,
   type JobClient,
   type Sink,
   type SinkWriter,
   type StateBackend,
 } from '../../src/index.js';
+import type { CheckpointData } from '../../src/checkpoint/checkpoint-data.js';
+import { hasRecords } from '../../src/runtime/restored-in-flight.js';
+import type { SubtaskState } from '../../src/runtime/task.js';
+import { decodeState } from '../../src/state/canonical-decoding.js';
 import {
   build,
   makeSources,
@@ -25,7 +31,7 @@ import { ExternalSystem, TransactionalSink } from '../support/external-system.js
 import { ManualClock } from '../support/manual-clock.js';
 import { MemoryStorage } from '../support/memory-storage.js';
 import { Random } from '../support/random.js';
-import { FaultPlan, faultySource, faultyStorage, type FaultPoint } from './fault-plan.js';
+import { FaultPlan, faultySource, faultyStorage, isInjected, type FaultPoint } from './fault-plan.js';
 import { checkSequence, placesOf } from './sequence.js';
 
 /** After so many runs a job is taken never to get to its end. */
@@ -37,10 +43,19 @@ const CACHE_BYTES = 2000;
 
 /** What a schedule has shown. */
 export interface Outcome {
-  /** The points at which the job failed. */
-  readonly faults: readonly string[];
+  /** The points at which the job failed, or a checkpoint did. */
+  readonly faults: readonly FaultPoint[];
+  /** Executions of the program; each may restart by itself. */
   readonly runs: number;
+  readonly restarts: number;
   readonly stages: readonly StageName[];
+  readonly isOnDisk: boolean;
+  /** Checkpoints that failed, in the last attempt of each run. */
+  readonly failedCheckpoints: number;
+  /** Checkpoints with records that they have overtaken. */
+  readonly unaligned: number;
+  /** Runs that went on from such a one. */
+  readonly unalignedRestores: number;
   readonly violations: readonly string[];
   /** What the job has made visible, and what it should have; sorted. */
   readonly visible: readonly string[];
@@ -96,6 +111,23 @@ function faultySink(sink: TransactionalSink<string>, hit: (point: FaultPoint) =>
   } as Sink<string>;
 }
 
+/** Aligned or not, with failures that are tolerated or not. */
+function randomCheckpointing(random: Random): Omit<CheckpointConfig, 'storage'> {
+  const alignedTimeoutMs = [undefined, 0, 2][random.below(3)];
+  return {
+    intervalMs: 1 + random.below(4),
+    minPauseMs: random.below(3),
+    tolerableFailures: [0, 0, 1, 3][random.below(4)]!,
+    ...(alignedTimeoutMs === undefined ? {} : { alignedTimeoutMs }),
+  };
+}
+
+/** Whether a checkpoint holds records that it has overtaken. */
+function hasInFlight(checkpoint: CheckpointData | undefined): boolean {
+  const subtasks = checkpoint?.operators.flatMap((operator) => operator.subtasks) ?? [];
+  return subtasks.some((bytes) => ((decodeState(bytes) as SubtaskState).inFlight ?? []).some(hasRecords));
+}
+
 /** The points of `TransactionalSink`. */
 const pointOf = (name: string): FaultPoint =>
   /commit$/.test(name) ? 'commit' : /prepare|flush/.test(name) ? 'snapshot' : 'restore';
@@ -131,13 +163,21 @@ async function runOn(seed: number, backend: StateBackend): Promise<Outcome> {
   const program = resolve(randomProgram(random, stageNames[seed % stageNames.length]!));
   const plan = new FaultPlan(random, 1 + random.below(4));
   const clock = new ManualClock();
-  const storage = faultyStorage(new MemoryStorage(), plan.hit);
+  const stored = new MemoryStorage();
+  const storage = faultyStorage(stored, plan.hit);
   const systems = program.shown.map(() => new ExternalSystem<string>());
+  for (const system of systems) {
+    system.isDurable = (id) => stored.checkpoints.some(({ checkpointId }) => checkpointId === id);
+  }
   const violations: string[] = [];
   const places = placesOf(program.rows);
   const sources = makeSources(program, false).map((source) => faultySource(source, plan.hit));
   const operatorChaining = random.below(2) === 0;
+  const isOnDisk = backend.name === 'disk';
   let runs = 0;
+  let restarts = 0;
+  let failedCheckpoints = 0;
+  let unalignedRestores = 0;
   for (;;) {
     if (++runs > MAX_RUNS) throw new Error(`the job never got to its end: ${plan.log.join(', ')}`);
     const env = StreamExecutionEnvironment.getExecutionEnvironment({
@@ -148,23 +188,35 @@ async function runOn(seed: number, backend: StateBackend): Promise<Outcome> {
       cancellationTimeoutMs: 1e9, // files take as long as they do
     });
     env.setStateBackend(runs % 3 === 0 ? heapStateBackend() : backend); // what it finds on disk is not always its own
-    env.enableCheckpointing({ intervalMs: 1 + random.below(4), storage });
+    env.enableCheckpointing({ ...randomCheckpointing(random), storage });
+    if (random.below(3) === 0)
+      env.setRestartStrategy(RestartStrategies.fixedDelay({ attempts: 2, delayMs: 1 }));
     build(
       env,
       program,
       sources,
       (sink) =>
         faultySink(new TransactionalSink(systems[sink]!, (name) => plan.hit(pointOf(name))), plan.hit),
-      (stream) => checkSequence(stream, { places, violations, hit: plan.hit }),
+      (stream) => checkSequence(stream, { places, violations, plan }),
     );
-    const error = await failureOf(env.executeAsync('faults'), clock, backend.name === 'disk');
+    if (hasInFlight(stored.checkpoints.at(-1))) unalignedRestores++;
+    const client = env.executeAsync('faults');
+    const error = await failureOf(client, clock, isOnDisk);
+    const { checkpoints, numRestarts } = client.snapshot();
+    failedCheckpoints += checkpoints.failed;
+    restarts += numRestarts;
     if (error === undefined) break;
-    if (!String(error).includes('injected')) throw error;
+    if (!isInjected(error)) throw error;
   }
   return {
     faults: plan.log,
     runs,
     stages: program.stages.map(({ name }) => name),
+    isOnDisk,
+    restarts,
+    failedCheckpoints,
+    unaligned: stored.checkpoints.filter(hasInFlight).length,
+    unalignedRestores,
     violations,
     visible: systems.flatMap(({ visible }) => visible).sort(),
     expected: program.expected,

@@ -107,6 +107,39 @@ describe('a metric group', () => {
     ]);
   });
 
+  it('leaves out a gauge that gives no number, and logs it once (invariant 2)', () => {
+    const { group, registry, warnings } = createJob();
+    for (const [name, value] of [
+      ['text', '1'],
+      ['big', 1n],
+      ['flag', true],
+      ['nothing', null],
+    ] as const) {
+      group.gauge(name, () => value as never);
+      for (let i = 0; i < 2; i++) expect(registry.value(`operator_${name}`)).toBeUndefined();
+    }
+    expect(warnings.map(([, fields]) => fields?.['error'])).toEqual(
+      ['"1"', '"1n"', 'true', 'null'].map((value) => `it gave ${value}, which is no number`),
+    );
+  });
+
+  it('registers nothing more when its run is over (invariant 3)', () => {
+    const { clock, job, group, registry } = createJob();
+    group.counter('seen').inc();
+    job.startRun();
+    for (const late of [group, group.addGroup('late'), group.addGroup('table', 'x')]) {
+      late.counter('again').inc();
+      late.meter('rate').markEvent();
+      late.gauge('size', () => 1);
+      late.histogram('latency').update(1);
+    }
+    clock.advance(10_000);
+    expect([...registry.families()].flatMap((family) => [...family.metrics()])).toEqual([]);
+    const next = job.operatorGroup({ name: 'Count', uid: 'count', subtaskIndex: 1 });
+    next.counter('again').inc(7);
+    expect(registry.value('operator_again')).toBe(7);
+  });
+
   it('tells of families, those that are there and those to come', () => {
     const { group, registry } = createJob();
     group.counter('first', { description: 'One.' });

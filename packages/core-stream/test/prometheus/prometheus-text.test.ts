@@ -29,10 +29,10 @@ describe('prometheusText', () => {
     clock.advance(5_000);
     const families = parsePrometheus(prometheusText(registry));
     expect(families).toMatchObject({
-      millrace_operator_rejected: {
+      millrace_operator_rejected_total: {
         type: 'counter',
         help: 'Orders without an amount.',
-        samples: { [`millrace_operator_rejected{${labels}}`]: 3 },
+        samples: { [`millrace_operator_rejected_total{${labels}}`]: 3 },
       },
       millrace_operator_size: { type: 'gauge', samples: { [`millrace_operator_size{${labels}}`]: 1.5 } },
       millrace_operator_hits: { type: 'gauge', samples: { [`millrace_operator_hits{${labels}}`]: 10 } },
@@ -73,9 +73,9 @@ describe('prometheusText', () => {
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (value, description) => {
         const { group, registry } = createJob();
         group.addGroup('table', value).counter('hits', { description: `x${description}` });
-        const family = parsePrometheus(prometheusText(registry))['millrace_operator_table_hits']!;
+        const family = parsePrometheus(prometheusText(registry))['millrace_operator_table_hits_total']!;
         expect(Object.keys(family.samples)).toEqual([
-          `millrace_operator_table_hits{${labels},table=${value}}`,
+          `millrace_operator_table_hits_total{${labels},table=${value}}`,
         ]);
         expect(family.help).toBe(`x${description}`);
       }),
@@ -88,17 +88,33 @@ describe('prometheusText', () => {
     orders.group.counter('seen').inc();
     users.group.counter('seen').inc(2);
     const { samples } = parsePrometheus(prometheusText([orders.registry, users.registry]))[
-      'millrace_operator_seen'
+      'millrace_operator_seen_total'
     ]!;
     expect(Object.values(samples)).toEqual([1, 2]);
     expect(() => prometheusText([orders.registry, orders.registry])).toThrow(
-      /'millrace_operator_seen' is there twice with the same labels: .*Give jobs of one process different names/,
+      /millrace_operator_seen_total\{job_name="orders",.*\} is there twice. Give jobs of one process different names/,
     );
-    orders.group.counter('state');
-    users.group.gauge('state', () => 1);
+    orders.group.meter('state');
+    users.group.histogram('state');
     expect(() => prometheusText([orders.registry, users.registry])).toThrow(
-      "The metric 'operator_state' is a counter in one job and a gauge in another.",
+      "The metric 'millrace_operator_state' is a meter and a histogram: 'operator_state', and 'operator_state' in this or another job.",
     );
+  });
+
+  it('refuses names that Prometheus would not tell apart', () => {
+    const { group, registry } = createJob();
+    group.counter('hits_total').inc(2);
+    expect(prometheusText(registry)).toContain('millrace_operator_hits_total{');
+    group.counter('hits');
+    expect(() => prometheusText(registry)).toThrow('is there twice');
+    const other = createJob();
+    other.group.histogram('latency');
+    other.group.gauge('latency_count', () => 1);
+    expect(() => prometheusText(other.registry)).toThrow('is there twice');
+    const third = createJob();
+    third.group.gauge('hits_total', () => 1);
+    third.group.counter('hits');
+    expect(() => prometheusText(third.registry)).toThrow("is a gauge and a counter: 'operator_hits_total'");
   });
 
   it('is empty without metrics', () => {

@@ -244,7 +244,7 @@ describe('a job that is cancelled', () => {
     },
   );
 
-  it('does not release a storage that may still write', async () => {
+  it('attempt parts invariant 1: does not release a storage that may still write', async () => {
     const job = new HangingJob('storage write');
     await until(
       () => job.isThere,
@@ -258,7 +258,7 @@ describe('a job that is cancelled', () => {
 });
 
 describe('a job that fails', () => {
-  it('closes a writer when the promise that it has given has settled', async () => {
+  it('attempt parts invariant 2: closes a writer when the promise that it has given has settled', async () => {
     const other = new ScriptedSource<number>([[PAUSE, { value: 1 }]]);
     const job = new HangingJob('writer prepareCommit', (env) => {
       env.fromSource(other, none, 'Other').map(boom).name('Risky').print();

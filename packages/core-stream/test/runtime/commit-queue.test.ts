@@ -108,6 +108,28 @@ describe('commit queue', () => {
     expect(queue.snapshot(9)).toEqual([{ uid: 'out', requests: [request(4, 0)] }]);
   });
 
+  it('commit queue invariant 4: begins no commit when the job has ended', async () => {
+    const abort = new AbortController();
+    const calls: string[] = [];
+    const committer = {
+      commit: (requests: readonly CommitRequest<unknown>[]) => {
+        calls.push(`commit ${requests[0]!.checkpointId}`);
+        if (requests[0]!.checkpointId === 2) abort.abort(new Error('over'));
+        return Promise.resolve();
+      },
+    };
+    const globalCommitter = {
+      commit: (requests: readonly CommitRequest<unknown>[]) =>
+        Promise.resolve(void calls.push(`globally ${requests[0]!.checkpointId}`)),
+    };
+    const context = sinkContext({ signal: abort.signal });
+    const queue = new CommitQueue([{ uid: 'out', name: 'Out', committer, globalCommitter, context }]);
+    queue.add('out', [request(1, 0), request(2, 0), request(3, 0)]);
+    expect((await failureOf(queue.commit(3))).message).toBe('over');
+    expect(calls).toEqual(['commit 1', 'globally 1', 'commit 2']);
+    expect(queue.snapshot(9)[0]?.requests).toEqual([request(2, 0), request(3, 0)]);
+  });
+
   it('takes more requests than a call can have arguments', async () => {
     let committed = 0;
     const { queue } = queueOf((requests) => {

@@ -8,7 +8,6 @@ import {
   CheckpointError,
   FileCheckpointStorage,
   StreamConfigError,
-  ValueStateDescriptor,
   type CheckpointConfig,
   type CheckpointStorage,
   type EnvironmentOptions,
@@ -18,7 +17,6 @@ import { createGate, drive, failureOf, quiet, until, untilOnDisk } from '../supp
 import { environment, none, numbers, refuseUnhandledRejections, scripted } from '../support/environment.js';
 import type { Prepared } from '../../src/testing/index.js';
 import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
-import { ManualClock } from '../support/manual-clock.js';
 import { MemoryStorage } from '../support/memory-storage.js';
 import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
 import { slowSink } from '../support/slow-sink.js';
@@ -168,86 +166,6 @@ describe('a checkpoint that takes too long', () => {
     expect(hasEnded).toBe(false);
     clock.advance(1000);
     expect((await failed).message).toContain('memory has not taken it yet');
-  });
-});
-
-describe('a checkpoint that a task declines', () => {
-  class Money {
-    readonly amount = 1;
-  }
-
-  it('is aborted, and the next one has everything that it would have had', async () => {
-    const storage = new MemoryStorage();
-    const clock = new ManualClock();
-    const system = new ExternalSystem<number>();
-    const source = new ScriptedSource<number>([
-      [...scripted(10), PAUSE, ...scripted(10), PAUSE, ...scripted(10)],
-    ]);
-    const start = (tolerableFailures: number) => {
-      const { env } = environment({ clock });
-      env.enableCheckpointing({ intervalMs: 10, storage, tolerableFailures });
-      env
-        .fromSource(source, none, 'In')
-        .process<number>(() => ({
-          processElement: (n, _context, out) => out.collect(n),
-          snapshotState: () => {
-            if (source.emitted < 16) throw new Error('not now');
-          },
-        }))
-        .uid('unfit')
-        .keyBy((n) => n % 2)
-        .process<number>((context) => {
-          const count = context.getState(new ValueStateDescriptor<number>('count', { defaultValue: 0 }));
-          return {
-            processElement(_n, _context, out) {
-              count.update((count.value() ?? 0) + 1);
-              out.collect(count.value() ?? 0);
-            },
-          };
-        })
-        .uid('count')
-        .sinkTo(new TransactionalSink(system))
-        .uid('out');
-      return env.executeAsync('declined');
-    };
-    const first = start(3);
-    await until(() => source.emitted === 10);
-    clock.advance(10);
-    await until(() => first.snapshot().checkpoints.failed === 1);
-    expect(system.visible).toEqual([]);
-    source.resume();
-    await until(() => source.emitted === 20);
-    clock.advance(10);
-    await until(() => system.visible.length === 20);
-    source.resume();
-    await until(() => source.emitted === 30);
-    first.cancel();
-    await failureOf(first.result);
-    expect(storage.lastId).toBe(2);
-    const second = start(0);
-    await until(
-      () => source.emitted === 40,
-      () => source.resume(),
-    );
-    await drive(second, clock);
-    const pairs = numbers(15).flatMap((n) => [n + 1, n + 1]);
-    expect([...system.visible].sort((a, b) => a - b)).toEqual(pairs);
-  });
-
-  it('fails the job where that is not tolerable, with the operator’s error', async () => {
-    const { clock, env } = environment();
-    env.enableCheckpointing({ intervalMs: 10, storage: new MemoryStorage() });
-    env
-      .fromSource(new ScriptedSource<number>([[...scripted(1), PAUSE]]), none, 'In')
-      .keyBy((n) => n)
-      .process<number>((context) => {
-        const money = context.getState(new ValueStateDescriptor<object>('money'));
-        return { processElement: () => money.update(new Money()) };
-      })
-      .name('Wallets')
-      .sinkTo(new TransactionalSink(new ExternalSystem<number>()));
-    const error = await failureOf(drive(env.executeAsync('declined'), clock));
-    expect(error).toMatchObject({ code: 'MILLRACE_OPERATOR', details: { operator: 'Wallets' } });
   });
 });
 

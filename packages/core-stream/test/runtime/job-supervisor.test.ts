@@ -43,6 +43,8 @@ class FakeAttempt implements JobAttempt {
   cancelledWith: unknown;
   /** Ends when it is cancelled, unless it is to take its time. */
   isSlow = false;
+  isSuspended = false;
+  isFinished = false;
   #settle: { resolve: (snapshot: AttemptSnapshot) => void; reject: (error: unknown) => void } | undefined;
 
   constructor(onFailing: () => void) {
@@ -93,7 +95,7 @@ function supervise(
     random: () => 0.5,
     signal: more.signal,
     onCancelMessage: 'cancelled',
-    createAttempt: (_attempt, onFailing) => {
+    createAttempt: (onFailing) => {
       expect(attempts.some((attempt) => attempt.isRunning)).toBe(false); // invariant 1
       const attempt = new FakeAttempt(onFailing);
       attempts.push(attempt);
@@ -229,6 +231,16 @@ describe('a supervised job', () => {
     supervisor.cancel();
     attempts[0]!.end();
     expect((await result).status).toBe('finished');
+  });
+
+  it('that was done with suspending before its cancellation could stop it is suspended', async () => {
+    const { supervisor, attempts } = supervise(RestartStrategies.none());
+    const result = supervisor.run();
+    attempts[0]!.isSlow = true;
+    attempts[0]!.isSuspended = true;
+    supervisor.cancel();
+    attempts[0]!.end();
+    expect((await result).status).toBe('suspended');
   });
 
   it('keeps the newest 16 failures', async () => {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
   AsyncDataStream,
+  FileSink,
+  sqlUpsert,
+  UpsertSink,
   ValueStateDescriptor,
   WatermarkStrategy,
   type DataStream,
@@ -12,6 +15,7 @@ import { createDescriber } from '../../src/runtime/describe-value.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { drive, failureOf } from '../support/conditions.js';
 import { environment, refuseUnhandledRejections } from '../support/environment.js';
+import { MemoryFileSystem } from '../support/memory-file-system.js';
 import { MemoryStorage } from '../support/memory-storage.js';
 import { ScriptedSource } from '../support/scripted-source.js';
 
@@ -25,6 +29,7 @@ interface Person {
 }
 
 const person: Person = { id: 7, email: SECRET };
+const fileSystem = new MemoryFileSystem();
 const none = WatermarkStrategy.noWatermarks<Person>();
 const fail = (): never => {
   throw new Error(`cannot read ${SECRET}`);
@@ -125,6 +130,30 @@ const places: readonly [
         }),
         createCommitter: () => ({ commit: () => Promise.reject(new Error(SECRET)) }),
       }),
+  ],
+  [
+    'a file sink that has no bucket for a record',
+    (people) =>
+      people().sinkTo(
+        FileSink.forNdjson<Person>({
+          directory: '/data/out',
+          bucketAssigner: (at) => `../${at.email}`,
+          fileSystem,
+        }),
+      ),
+  ],
+  [
+    'a row that a database does not take',
+    (people) =>
+      people().sinkTo(
+        new UpsertSink<Person>({
+          statement: sqlUpsert({ table: 't', columns: ['email'], keyColumns: ['email'], dialect: 'sqlite' }),
+          connect: () => ({
+            execute: (_statement, rows) => Promise.reject(new Error(`no ${String(rows[0]![0])}`)),
+            close: fail,
+          }),
+        }),
+      ),
   ],
   ['a source', (_people, env) => env.addSource<Person>({ collect: fail }).sinkTo(sink())],
   ['a close', (people) => people().sinkTo(new CollectingSink<Person>({ close: fail }))],

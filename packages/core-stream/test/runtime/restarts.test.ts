@@ -9,7 +9,7 @@ import {
   type StreamExecutionEnvironment,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
-import { drive, failureOf } from '../support/conditions.js';
+import { drive, failureOf, until } from '../support/conditions.js';
 import {
   boom,
   environment,
@@ -19,9 +19,10 @@ import {
   scripted,
 } from '../support/environment.js';
 import { ExternalSystem, TransactionalSink } from '../support/external-system.js';
+import { MemoryBlobStore } from '../../src/testing/memory-blob-store.js';
 import { MemoryStorage } from '../support/memory-storage.js';
 import { Random } from '../support/random.js';
-import { ScriptedSource } from '../support/scripted-source.js';
+import { PAUSE, ScriptedSource } from '../support/scripted-source.js';
 
 refuseUnhandledRejections();
 
@@ -196,5 +197,139 @@ describe('a job that is restarted', () => {
       numRestarts: 0,
       exceptions: [{ operator: 'In' }],
     });
+  });
+
+  it('does not begin at the beginning where the checkpoints that it has taken are gone', async () => {
+    const { clock, env } = environment();
+    const storage = new MemoryStorage();
+    env.enableCheckpointing({ intervalMs: 2, storage });
+    env.setRestartStrategy(always);
+    const system = new ExternalSystem<string>();
+    const fault = () => {
+      if (system.visible.length === 0) return;
+      storage.checkpoints.length = 0;
+      boom();
+    };
+    const source = new ScriptedSource<number>([scripted(1_000)], { batch: 2 });
+    counting(env, source, fault).sinkTo(new TransactionalSink(system));
+    const client = env.executeAsync('gone');
+    expect(await failureOf(drive(client, clock))).toMatchObject({
+      code: 'MILLRACE_CHECKPOINT',
+      retryable: false,
+      message: expect.stringMatching(/memory has no checkpoint any more, and the job has had checkpoint \d+/),
+    });
+    expect(client.snapshot().numRestarts).toBe(1);
+    expect(new Set(system.visible).size).toBe(system.visible.length);
+  });
+
+  it.each([
+    [
+      'tries again where the storage does not answer',
+      Object.assign(new Error('reset'), { code: 'ECONNRESET' }),
+      4,
+    ],
+    ['gives up where somebody has to do something', Object.assign(new Error('no'), { code: 'EACCES' }), 1],
+    ['gives up where what is stored is damaged', new SyntaxError('not JSON'), 1],
+  ])('%s', async (_what, outage, restarts) => {
+    const { clock, env } = environment();
+    const store = new (class extends MemoryBlobStore {
+      failing = 0;
+      override list(prefix: string) {
+        return this.failing-- > 0 ? Promise.reject(outage) : super.list(prefix);
+      }
+    })();
+    env.enableCheckpointing({ intervalMs: 2, storage: new MemoryStorage(store) });
+    env.setRestartStrategy(always);
+    let faults = 1;
+    const fault = () => {
+      if (faults-- <= 0) return;
+      store.failing = 3;
+      boom();
+    };
+    counting(env, new ScriptedSource<number>([scripted(10)]), fault).print();
+    const client = env.executeAsync('outage');
+    await drive(client, clock).catch((error: unknown) => expect(error).toMatchObject({ retryable: false }));
+    expect(client.snapshot().numRestarts).toBe(restarts);
+  });
+
+  it("is still refused a storage that is not empty ('restore: none') where its first start has not come to see it", async () => {
+    const storage = new MemoryStorage();
+    const run = async (fault: () => void) => {
+      const { clock, env } = environment();
+      env.enableCheckpointing({ intervalMs: 2, storage, restore: 'none' });
+      env.setRestartStrategy(always);
+      storage.claim = async (candidate) => {
+        fault();
+        return MemoryStorage.prototype.claim.call(storage, candidate);
+      };
+      const source = new ScriptedSource<number>([scripted(10)]);
+      counting(env, source, () => undefined).sinkTo(new CollectingSink<string>());
+      return drive(env.executeAsync('none'), clock);
+    };
+    await run(() => undefined);
+    let faults = 1;
+    const error = await failureOf(
+      run(() => {
+        if (faults-- > 0) boom();
+      }),
+    );
+    expect(error.message).toContain('but the job is to start afresh');
+  });
+
+  it('that has committed everything is not started again because something could not be closed', async () => {
+    const { clock, env } = environment();
+    env.enableCheckpointing({ intervalMs: 10, storage: new MemoryStorage() });
+    env.setRestartStrategy(always);
+    env
+      .fromSource(new ScriptedSource<number>([[...scripted(3), PAUSE]]), none, 'In')
+      .sinkTo({ createWriter: () => ({ write: () => undefined, flush: () => undefined, close: boom }) });
+    const client = env.executeAsync('closing');
+    const stopped = failureOf(client.stop());
+    expect((await failureOf(drive(client, clock))).message).toContain('failed while closing: boom');
+    expect((await stopped).message).toContain('failed while closing: boom');
+    expect(client.snapshot()).toMatchObject({ status: 'failed', numRestarts: 0 });
+  });
+
+  it('says so to those who have stopped it, where it fails after its last checkpoint', async () => {
+    const { clock, env } = environment();
+    const storage = new MemoryStorage();
+    env.enableCheckpointing({ intervalMs: 1_000, storage });
+    env.setRestartStrategy(always);
+    const system = new ExternalSystem<number>();
+    let faults = 1;
+    const source = new ScriptedSource<number>([[...scripted(3), PAUSE]]);
+    env.fromSource(source, none, 'In').sinkTo(
+      new TransactionalSink(system, (point) => {
+        if (point === 'before commit' && faults-- > 0) boom();
+      }),
+    );
+    const client = env.executeAsync('stopped');
+    await until(() => source.emitted === 3);
+    const stopped = failureOf(client.stop());
+    await until(
+      () => client.snapshot().numRestarts === 1,
+      () => clock.advance(10),
+    );
+    expect(await stopped).toMatchObject({
+      code: 'MILLRACE_CHECKPOINT',
+      message: expect.stringMatching(
+        /The last checkpoint was taken, but then the job failed.*boom.*Stop it again/,
+      ),
+    });
+    await client.stop();
+    expect(await client.result).toMatchObject({ status: 'suspended', numRestarts: 1 });
+    expect(system.visible).toEqual(numbers(3));
+  });
+
+  it('answers who asks it for something although it was cancelled before it began', async () => {
+    const { env } = environment();
+    env.enableCheckpointing({ intervalMs: 10, storage: new MemoryStorage() });
+    env.fromCollection([1]).print();
+    const client = env.executeAsync('never', { signal: AbortSignal.abort() });
+    const asked = failureOf(client.triggerSavepoint(new MemoryStorage()));
+    const stopped = failureOf(client.stop());
+    expect((await failureOf(client.result)).message).toContain('was cancelled');
+    expect((await asked).message).toContain('The job has ended');
+    expect((await stopped).message).toContain('The job has ended');
   });
 });

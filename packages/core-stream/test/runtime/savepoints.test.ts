@@ -129,6 +129,31 @@ describe('a savepoint', () => {
     await drive(job, clock);
   });
 
+  it('is given up where its place does not take it in time, so that checkpoints go on', async () => {
+    const { clock, source, start, storage } = createJob();
+    const job = start({ intervalMs: 1_000, timeoutMs: 100 });
+    await until(() => source.emitted === 10);
+    const target = new MemoryStorage();
+    const disk = createGate();
+    let isWriting = false;
+    target.beforeWrite = () => {
+      isWriting = true;
+      return disk.opened;
+    };
+    const asked = failureOf(job.triggerSavepoint(target));
+    await until(() => isWriting);
+    clock.advance(100);
+    expect((await asked).message).toContain(
+      'There is no savepoint in memory: it was not written within 100 ms. Allow more time (timeoutMs). The job goes on.',
+    );
+    clock.advance(900);
+    await until(() => storage.lastId === 2);
+    disk.open();
+    source.resume();
+    await drive(job, clock);
+    expect(job.snapshot().checkpoints.failed).toBe(0);
+  });
+
   it('may be asked for while the job is starting', async () => {
     const { clock, source, start } = createJob();
     const job = start();

@@ -49,6 +49,7 @@ async function sourceTask() {
     [writer],
     {
       storesState: true,
+      isSavepoint: () => false,
       pending: new PendingCalls(clock, 1_000),
       onFailure: (error) => {
         throw error;

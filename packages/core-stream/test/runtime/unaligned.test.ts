@@ -259,14 +259,38 @@ describe('a checkpoint that a task declines', () => {
     expect(taken).toBe(1);
   });
 
-  it('fails the job where it is a row that cannot be encoded: what has changed would be forgotten', () => {
-    const { task, put } = inputTask(1, {
+  it('task snapshot invariant 1: is one with a row that cannot be encoded; no rows are taken', () => {
+    let taken = 0;
+    let isPlain = false;
+    const { put, run, declined, passedOn } = inputTask(1, {
+      encodeRows: () => {
+        if (!isPlain) throw new Error('not plain');
+      },
       rows: () => {
-        throw new Error('not plain');
+        taken++;
+        return segment;
       },
     });
     put(0, 1);
-    expect(() => task.step()).toThrow(/'Op' \(subtask 0\) failed while taking checkpoint 1: not plain/);
+    expect(run()).toEqual(['snapshot 1', 'decline 1']);
+    expect(String(declined[0]?.error)).toContain('encoding its state for checkpoint 1: not plain');
+    expect([taken, passedOn()]).toEqual([0, []]);
+    isPlain = true;
+    put(0, 2);
+    expect(run()).toEqual(['snapshot 2', 'acknowledge 2']);
+    expect(taken).toBe(1);
+  });
+
+  it('fails the job where rows are lost while they are taken', () => {
+    const { task, put } = inputTask(1, {
+      rows: () => {
+        throw new Error('the store is gone');
+      },
+    });
+    put(0, 1);
+    expect(() => task.step()).toThrow(
+      /'Op' \(subtask 0\) failed while taking checkpoint 1: the store is gone/,
+    );
   });
 });
 
@@ -306,6 +330,20 @@ describe('a checkpoint and a sink', () => {
     expect(run()).toEqual(['a']);
     put(1, 'x', 1);
     expect(run()).toEqual(['acknowledge 1']);
+  });
+
+  it('has done something when it declines while the sink is full: other tasks have mail then', async () => {
+    let isFull = false;
+    const { task, put, run } = withSink({ backPressure: () => (isFull ? new Promise(() => {}) : undefined) });
+    put(0, 'a', 1);
+    task.overtake(1);
+    run();
+    isFull = true;
+    await turn();
+    run();
+    put(1, () => undefined, 1);
+    expect(task.step()).toBe(true);
+    expect(run()).toEqual(['decline 1', 'acknowledge 1']);
   });
 
   it('hands out what the sink has prepared for a checkpoint that was aborted meanwhile', async () => {

@@ -217,7 +217,7 @@ describe('a checkpoint whose rows cannot be read', () => {
           ...store,
           subtask: async (options) => {
             const rows = await store.subtask(options);
-            rows.snapshot = () => Promise.reject(new Error('cannot be read'));
+            rows.snapshot = () => () => Promise.reject(new Error('cannot be read'));
             return rows;
           },
         };

@@ -151,7 +151,10 @@ const scripts = fc
         weight: 2,
         arbitrary: fc.record({ type: fc.constantFrom('pass' as const, 'fire' as const), n: fc.nat(6) }),
       },
-      { weight: 4, arbitrary: fc.record({ type: fc.constant('checkpoint' as const) }) },
+      {
+        weight: 4,
+        arbitrary: fc.record({ type: fc.constantFrom('checkpoint' as const, 'declined' as const) }),
+      },
       {
         weight: 1,
         arbitrary: fc.record({ type: fc.constant('compact' as const), from: fc.nat(9), count: fc.nat(4) }),
@@ -253,6 +256,9 @@ describe('rows of keyed state and timers', () => {
               await operator.checkpoint();
               expect(await operator.checkpoint()).toBe(0);
               break;
+            case 'declined': // encoded, and not taken (invariant 4)
+              for (const { rows } of operator.subtasks) rows.snapshot(1);
+              break;
             case 'compact':
               await operator.segments.compact(next.from, next.count);
               break;
@@ -336,7 +342,7 @@ describe('the row tracker', () => {
     }
     expect(tracker.size).toBeLessThan(3_000);
     const added: unknown[] = [];
-    tracker.snapshot({ add: (_table, key) => added.push(key) });
+    tracker.encode({ add: (_table, key) => added.push(key) });
     expect(added).toEqual(['stays']);
   });
 
@@ -353,8 +359,36 @@ describe('the row tracker', () => {
       tracker.changed(row);
     }
     const added: unknown[] = [];
-    tracker.snapshot({ add: (_table, key) => added.push(key) });
+    tracker.encode({ add: (_table, key) => added.push(key) });
     expect(added.sort()).toEqual(rows.map(({ key }) => key).sort());
+  });
+
+  it('invariant 4: what was encoded and not taken comes again, also as removed', () => {
+    const tracker = new RowTracker(format, true);
+    const added: [unknown, boolean][] = [];
+    const sink = {
+      add: (_table: string, key: unknown, _id: Uint8Array, data: Uint8Array | undefined) =>
+        void added.push([key, data !== undefined]),
+    };
+    const snapshot = (isTaken: boolean) => {
+      added.length = 0;
+      tracker.encode(sink);
+      if (isTaken) tracker.taken();
+      return [...added];
+    };
+    const [stored, fresh] = [new Counted('stored'), new Counted('fresh')];
+    tracker.changed(stored);
+    snapshot(true);
+    stored.count = 0;
+    tracker.removed(stored);
+    tracker.changed(fresh);
+    const changes = [
+      ['stored', false],
+      ['fresh', true],
+    ];
+    expect(snapshot(false)).toEqual(changes);
+    expect(snapshot(true)).toEqual(changes);
+    expect(snapshot(true)).toEqual([]);
   });
 
   it('invariant 3: remembers nothing without a storage', () => {
@@ -363,6 +397,6 @@ describe('the row tracker', () => {
     tracker.changed(row);
     tracker.removed(row);
     expect([tracker.size, tracker.isEnabled]).toEqual([0, false]);
-    tracker.snapshot({ add: () => expect.unreachable() });
+    tracker.encode({ add: () => expect.unreachable() });
   });
 });

@@ -25,6 +25,7 @@ export function checkpointOf(
         type: 'KeyedProcess',
         maxParallelism: 128,
         keyVersion: 1,
+        states: [{ name: 'count', kind: 'value', hasTtl: false, version: 1 }],
         subtasks: [Uint8Array.of(1, 2, 3), Uint8Array.of()],
         segments,
       },

@@ -45,7 +45,10 @@ export interface RigOptions {
   readonly storesState?: boolean;
   readonly operator?: Partial<StreamOperator>;
   readonly sink?: SinkOperator;
+  /** Takes the rows. */
   readonly rows?: () => SegmentContent | undefined;
+  /** Encodes them before that. */
+  readonly encodeRows?: () => void;
 }
 
 const edge = { from: 'up', outputTag: undefined, inputIndex: 0, occurrence: 0 } as const;
@@ -66,7 +69,13 @@ export function inputTask(channelCount: number, options: RigOptions = {}): Input
     ...options.operator,
   };
   const rows = new SubtaskRows({ isEnabled: storesState, maxParallelism: 128, restored: undefined });
-  if (options.rows !== undefined) rows.snapshot = options.rows;
+  const { rows: takeRows, encodeRows } = options;
+  if (takeRows !== undefined) {
+    rows.snapshot = () => {
+      encodeRows?.();
+      return takeRows;
+    };
+  }
   const place = { type: 'Op', subtaskIndex: 0, maxParallelism: 128, metrics, rows };
   const chain: TaskOperator[] = [{ ...place, name: 'Op', uid: 'op', operator }];
   if (sink !== undefined) chain.push({ ...place, name: 'Sink', uid: 'sink', operator: sink });
@@ -78,6 +87,7 @@ export function inputTask(channelCount: number, options: RigOptions = {}): Input
     [writer],
     {
       storesState,
+      isSavepoint: () => false,
       pending: new PendingCalls(new ManualClock(), 1_000),
       onFailure: (error) => {
         throw error;

@@ -1,26 +1,35 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** When a process is killed: some milliseconds after its start or, where lines are told, after that line of its progress. */
+/** When a process is killed: some milliseconds after its start or, where lines are told, after that many lines of its progress. */
 export interface Kill {
   readonly afterLines?: number;
+  /** Only lines that say this count; all of them unless told. */
+  readonly line?: string;
   readonly afterMs?: number;
 }
 
-/** Runs a program that prints lines of progress, and kills it. Resolves with whether it got to its end, where it prints `finished`. */
-export function runUntilKilled(program: string, args: readonly string[], kill: Kill): Promise<boolean> {
+/** How a program that was not killed says that it has got to its end. */
+export type End = 'finished' | 'stopped';
+
+/** Runs a program that prints lines of progress, and kills it. Resolves with how it has ended, `undefined` where it was killed. */
+export function runUntilKilled(
+  program: string,
+  args: readonly string[],
+  kill: Kill,
+): Promise<End | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const { afterLines, afterMs } = kill;
+    const { afterLines, afterMs, line } = kill;
     let timer: NodeJS.Timeout | undefined;
     const killIn = (ms: number) => (timer = setTimeout(() => child.kill('SIGKILL'), ms));
     if (afterLines === undefined && afterMs !== undefined) killIn(afterMs);
     let lines = 0;
     let errors = '';
-    let isFinished = false;
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line === 'finished') isFinished = true;
-      else if (++lines !== afterLines) return;
+    let end: End | undefined;
+    createInterface({ input: child.stdout }).on('line', (said) => {
+      if (said === 'finished' || said === 'stopped') end = said;
+      else if ((line !== undefined && said !== line) || ++lines !== afterLines) return;
       else if (afterMs === undefined) child.kill('SIGKILL');
       else killIn(afterMs);
     });
@@ -28,8 +37,8 @@ export function runUntilKilled(program: string, args: readonly string[], kill: K
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
-      if (isFinished && code === 0) resolve(true);
-      else if (signal === 'SIGKILL') resolve(false);
+      if (end !== undefined && code === 0) resolve(end);
+      else if (signal === 'SIGKILL') resolve(undefined);
       else reject(new Error(`the program ended with ${String(code ?? signal)}: ${errors}`));
     });
   });

@@ -34,6 +34,9 @@ export class MemoryFileSystem implements SinkFileSystem {
   #life = 0;
   #stepsLeft = Infinity;
   steps = 0;
+  /** Files that are open, and the most that ever were. */
+  open = 0;
+  maxOpen = 0;
   /** What a step fails with, instead of being done. */
   fault: (step: string, path: string) => Error | undefined = () => undefined;
 
@@ -117,6 +120,7 @@ export class MemoryFileSystem implements SinkFileSystem {
     this.#require(dirname(path));
     if (this.#entries.has(path)) throw new Error(`${path} is there`);
     const inode = new Inode();
+    this.maxOpen = Math.max(this.maxOpen, ++this.open);
     this.#change({ directory: dirname(path), apply: (entries) => void entries.set(path, inode) });
     const life = this.#life;
     return {
@@ -136,7 +140,7 @@ export class MemoryFileSystem implements SinkFileSystem {
         await this.#step('sync', path, life);
         inode.durable = inode.bytes;
       },
-      close: () => Promise.resolve(),
+      close: () => Promise.resolve(void this.open--),
     };
   }
 

@@ -7,6 +7,7 @@ import type {
   SinkWriterContext,
 } from '../../src/index.js';
 import { JobMetrics } from '../../src/metrics/job-metrics.js';
+import { plainDescriber } from '../../src/runtime/describe-value.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Random } from './random.js';
@@ -19,6 +20,7 @@ export function sinkContext(parts: Partial<SinkContext> = {}): SinkContext {
     parallelism: 1,
     clock: new ManualClock(),
     logger: silentLogger,
+    describer: plainDescriber,
     signal: new AbortController().signal,
     ...parts,
   };
@@ -101,10 +103,11 @@ export class SinkRuns {
       isOver = position === this.#records;
       if (isOver) for (const writer of writers) await writer.flush(true);
       checkpointId++;
+      const isSavepoint = random.below(8) === 0;
       const states: (readonly unknown[])[] = [];
       for (const [subtaskIndex, writer] of writers.entries()) {
         await writer.flush(false);
-        for (const committable of (await writer.prepareCommit?.(checkpointId)) ?? []) {
+        for (const committable of (await writer.prepareCommit?.(checkpointId, isSavepoint)) ?? []) {
           prepared.push({ subtaskIndex, committable });
         }
         states.push(writer.snapshotState?.(checkpointId) ?? []);

@@ -12,9 +12,9 @@ export function slowSink<T>(system: ExternalSystem<T>, wait: () => Promise<void>
       return {
         write: (value, at) => writer.write(value, at),
         flush: (isEnd) => writer.flush(isEnd),
-        prepareCommit: async (checkpointId) => {
+        prepareCommit: async (checkpointId, isSavepoint) => {
           await wait();
-          return (await writer.prepareCommit?.(checkpointId)) ?? [];
+          return (await writer.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
         },
         close: () => writer.close(),
       };

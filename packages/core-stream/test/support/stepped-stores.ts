@@ -2,17 +2,25 @@ import { createHash } from 'node:crypto';
 import type { BlobInfo, BlobStore, PutOptions } from '../../src/checkpoint/blob-store.js';
 import type { ByteRange, Chunks } from '../../src/checkpoint/checkpoint-storage.js';
 
-interface Step {
-  readonly run: () => void;
-  readonly abandon: () => void;
+/** What a call of a process does. */
+export interface Call {
+  readonly kind: 'put' | 'get' | 'list' | 'delete';
+  /** Of the objects, or what they begin with. */
+  readonly names: readonly string[];
 }
 
-/** What processes that run freely wait for. */
-class Stopped extends Error {}
+/** Whether it makes a difference which of two calls comes first. */
+export function haveOrder(a: Call, b: Call): boolean {
+  const [reads, other] = a.kind === 'get' || a.kind === 'list' ? [a, b] : [b, a];
+  if (other.kind === 'get' || other.kind === 'list') return false;
+  const touches = (name: string) =>
+    reads.names.some((read) => (reads.kind === 'list' ? name.startsWith(read) : name === read));
+  return other.names.some(touches);
+}
 
-/** More than enough for a process to come to its next call: nothing but these calls takes longer. */
-export async function settled(): Promise<void> {
-  for (let i = 0; i < 100; i++) await Promise.resolve();
+interface Step {
+  readonly call: Call;
+  readonly run: () => void;
 }
 
 /** One set of objects as several processes see it. Each call of a process waits until the test says that it happens. */
@@ -21,6 +29,7 @@ export class SteppedStores {
   readonly #steps = new Map<string, Step>();
   /** Of each process, everything that it has seen. */
   readonly #logs = new Map<string, string>();
+  readonly #running = new Set<string>();
   #isFree = false;
 
   /** Runs what was begun already without waiting for the test. */
@@ -33,11 +42,21 @@ export class SteppedStores {
     this.#logs.clear();
   }
 
-  begin(name: string, work: () => Promise<void>): void {
-    work().then(
-      () => this.#log(name, 'done'),
-      (error: unknown) => this.#log(name, `failed ${String(error)}`),
-    );
+  /** Resolves at the first call. */
+  async begin(name: string, work: () => Promise<void>): Promise<void> {
+    this.#running.add(name);
+    work()
+      .then(
+        () => this.#log(name, 'done'),
+        (error: unknown) => this.#log(name, `failed ${String(error)}`),
+      )
+      .finally(() => this.#running.delete(name));
+    await this.#settled(name);
+  }
+
+  /** Until a process has come to its next call, or has ended: nothing but these calls takes longer than some microtasks. */
+  async #settled(name: string): Promise<void> {
+    while (this.#running.has(name) && !this.#steps.has(name)) await Promise.resolve();
   }
 
   /** Processes that have something to do. */
@@ -45,23 +64,19 @@ export class SteppedStores {
     return [...this.#steps.keys()].sort();
   }
 
-  /** Lets a process' next call happen; nothing where it has ended. */
-  async step(name: string): Promise<void> {
+  /** Lets a process' next call happen, and tells which; nothing where it has ended. */
+  async step(name: string): Promise<Call | undefined> {
     const step = this.#steps.get(name);
-    if (step === undefined) return;
+    if (step === undefined) return undefined;
     this.#steps.delete(name);
     step.run();
-    await settled();
+    await this.#settled(name);
+    return step.call;
   }
 
-  /** Ends what is still waiting. */
-  async stop(): Promise<void> {
-    while (this.#steps.size > 0) {
-      const steps = [...this.#steps.values()];
-      this.#steps.clear();
-      for (const { abandon } of steps) abandon();
-      await settled();
-    }
+  /** What a process that is waiting would do next. */
+  next(name: string): Call {
+    return this.#steps.get(name)!.call;
   }
 
   /** Two equal ones have the same future. */
@@ -80,41 +95,41 @@ export class SteppedStores {
   }
 
   of(name: string): BlobStore {
-    const call = <T>(what: string, work: () => T): Promise<T> =>
-      new Promise((resolve, reject) => {
+    const call = <T>(kind: Call['kind'], names: readonly string[], work: () => T): Promise<T> =>
+      new Promise((resolve) => {
         const run = () => {
           const result = work();
           const seen = result instanceof Uint8Array ? result : Buffer.from(JSON.stringify(result) ?? '');
-          this.#log(name, `${what} ${withoutNames(seen)}`);
+          this.#log(name, `${kind} ${names.join(' ')} ${withoutNames(seen)}`);
           resolve(result);
         };
         if (this.#isFree) run();
-        else this.#steps.set(name, { run, abandon: () => reject(new Stopped()) });
+        else this.#steps.set(name, { call: { kind, names }, run });
       });
     return {
       location: 'memory',
       put: async (object: string, chunks: Chunks, { ifAbsent = false }: PutOptions = {}) => {
         const pieces: Uint8Array[] = [];
         for await (const chunk of chunks) pieces.push(chunk);
-        return call(`put ${object}`, () => {
+        return call('put', [object], () => {
           if (ifAbsent && this.objects.has(object)) return false;
           this.objects.set(object, Buffer.concat(pieces));
           return true;
         });
       },
       get: (object: string, range?: ByteRange) =>
-        call(`get ${object}`, () => {
+        call('get', [object], () => {
           const bytes = this.objects.get(object);
           return range === undefined ? bytes : bytes?.subarray(range.offset, range.offset + range.length);
         }),
       list: (prefix: string) =>
-        call(`list ${prefix}`, (): BlobInfo[] =>
+        call('list', [prefix], (): BlobInfo[] =>
           [...this.objects]
             .filter(([object]) => object.startsWith(prefix))
             .map(([object, bytes]) => ({ name: object, bytes: bytes.length })),
         ),
       delete: (names: readonly string[]) =>
-        call(`delete ${names.join(' ')}`, () => {
+        call('delete', names, () => {
           for (const object of names) this.objects.delete(object);
         }),
     };
@@ -128,9 +143,9 @@ export class SteppedStores {
   }
 }
 
-/** Random names of claims are no difference. */
+/** The random name of a claim, 36 characters, is no difference. */
 function withoutNames(bytes: Uint8Array): string {
-  return Buffer.from(bytes)
-    .toString('latin1')
-    .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'claim');
+  const text = Buffer.from(bytes).toString('latin1');
+  const at = text.indexOf('"claim": "');
+  return at < 0 ? text : text.slice(0, at) + text.slice(at + 46);
 }
