@@ -11,7 +11,7 @@ import {
   HeapReducingState,
   HeapValueState,
 } from '../state/heap-states.js';
-import { VACANT } from '../state/key-table.js';
+import { MapSlot } from '../state/map-slot.js';
 import type {
   AggregatingState,
   AggregatingStateDescriptor,
@@ -27,6 +27,7 @@ import type {
   ValueState,
   ValueStateDescriptor,
 } from '../state/state.js';
+import { VACANT } from '../state/vacant.js';
 import type { MergeableStateDescriptor } from '../windows/trigger.js';
 
 /** By state name: plain data. */
@@ -88,7 +89,7 @@ export class WindowStateStore implements KeyedStateStore {
   }
 
   getMapState<K extends MapStateKey, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
-    return this.#handle(descriptor, (slot) => new HeapMapState<K, V>(slot, 0));
+    return this.#handle(descriptor, (slot) => new HeapMapState(new MapSlot<K, V>(slot, 0)));
   }
 
   getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {

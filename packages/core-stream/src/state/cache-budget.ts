@@ -8,14 +8,11 @@ export class CacheBudget {
     this.maxBytes = maxBytes;
   }
 
-  /** Evicts from the fullest cache until `bytes` more are within the budget, or nothing is left that can go. */
+  /** Evicts from the fullest cache that can give something up, until `bytes` more are within the budget, or nothing is left that can go. */
   makeRoom(bytes: number): void {
     while (this.usedBytes + bytes > this.maxBytes) {
-      let fullest: Evictable | undefined;
-      for (const cache of this.caches) {
-        if (fullest === undefined || cache.cachedBytes > fullest.cachedBytes) fullest = cache;
-      }
-      if (fullest?.evict() !== true) return;
+      const fullestFirst = [...this.caches].sort((a, b) => b.cachedBytes - a.cachedBytes);
+      if (!fullestFirst.some((cache) => cache.evict())) return;
     }
   }
 }

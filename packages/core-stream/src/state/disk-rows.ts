@@ -4,7 +4,8 @@
  * Role: a write-back cache of row objects. Boundary: what is stored, and what is taken back, is the store's business.
  *
  * Invariants
- * 1. A row that is used is one object: the last one that `get` gave, or that was added, is not evicted before the next call.
+ * 1. A row that is used is one object: the last one that `get` gave, or that was added, is not evicted before the next call,
+ *    and the last `MOST_HELD` ones that are held are not before `release`.
  * 2. A row that was evicted is dead: changes that are reported of it, late, are not of the row that is there now.
  * 3. What was reported as changed is written before its row is evicted, and before a checkpoint is taken. Changed objects that
  *    are encoded as before are not written.
@@ -12,10 +13,10 @@
  *    written, so that the pause of a checkpoint is bounded.
  */
 import { decodeState } from './canonical-decoding.js';
-import { keyIdentity } from './canonical-encoding.js';
+import { encodeKeyPair, keyIdentity } from './canonical-encoding.js';
 import { encodeRow } from './row-encoding.js';
 import type { CacheBudget, Evictable } from './cache-budget.js';
-import { countKey, rowKey } from './disk-keys.js';
+import { countKey, rowKey, rowsOfPairs, rowsOfTable, type KeyRange } from './disk-keys.js';
 import { encodeCount, type DiskStore, type DiskWriter, type RowWrite } from './disk-store.js';
 import { keyGroupOf, type KeyGroupRange } from './key-groups.js';
 import type { KeyedRowFormat, KeyedRows } from './keyed-rows.js';
@@ -46,6 +47,7 @@ const EVICTED = -1;
 
 const EVICTED_TOGETHER = 512;
 const MOST_CHANGED = 32_768;
+export const MOST_HELD = 16_384;
 const SCANNED_TOGETHER = 256;
 /** What an object takes besides twice its bytes: the entry of the map, the row, its key and its content. */
 const OBJECT_BYTES = 240;
@@ -53,11 +55,15 @@ const OBJECT_BYTES = 240;
 export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
   readonly #format: KeyedRowFormat<R>;
   readonly #options: DiskRowsOptions;
-  /** By key identity, in the order in which they are considered for eviction. */
+  /** By identity, in the order in which they are considered for eviction. */
   readonly #cache = new Map<unknown, Cached<R>>();
+  /** By identity, oldest first: rows that are not considered. */
+  readonly #held = new Map<unknown, Cached<R>>();
   readonly #changed = new Set<R>();
   /** Some changed row may be one that the store does not have yet. */
   #hasNew = false;
+  /** How often something was written. */
+  #writes = 0;
   #inUse: R | undefined;
   #size = 0;
   /** By key group, from the first one on. */
@@ -81,14 +87,38 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
     return this.#size;
   }
 
-  get(identity: unknown, key: unknown): R | undefined {
-    const row = this.#find(identity, key);
+  /** `identity` is what `rowIdentity` gives for key and namespace. */
+  get(identity: unknown, key: unknown, namespace?: unknown): R | undefined {
+    const row = this.#find(identity, key, namespace);
     this.#inUse = row; // invariant 1
     return row;
   }
 
+  peek(identity: unknown, key: unknown): R | undefined {
+    return this.#find(identity, key, undefined);
+  }
+
+  /** Keeps a row that was just given, so that it can be changed until `release` (invariant 1). */
+  hold(row: R): void {
+    const identity = rowIdentity(row.key, this.#format.namespaceOf?.(row));
+    const cached = this.#cache.get(identity);
+    if (cached?.row !== row) return; // it is held
+    this.#cache.delete(identity);
+    this.#held.set(identity, cached);
+    if (this.#held.size <= MOST_HELD) return;
+    const [oldest] = this.#held;
+    this.#held.delete(oldest![0]);
+    this.#cache.set(...oldest!);
+  }
+
+  release(): void {
+    if (this.#held.size === 0) return;
+    for (const [identity, cached] of this.#held) this.#cache.set(identity, cached);
+    this.#held.clear();
+  }
+
   add(identity: unknown, row: R): void {
-    const known = this.#cache.get(identity);
+    const known = this.#cached(identity);
     if (known?.row !== row) {
       if (known !== undefined) this.#drop(identity, known);
       this.#put(identity, row, OBJECT_BYTES);
@@ -113,15 +143,28 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
     this.changed(row);
   }
 
-  *values(): Iterable<R> {
+  values(): Iterable<R> {
     if (this.#hasNew) this.flush();
-    const { store, table, keyGroups } = this.#options;
+    return this.#rowsIn(rowsOfTable(this.#options.table, this.#options.keyGroups));
+  }
+
+  /** As `values`, of those rows of a key whose namespaces are pairs that begin with `first`. `withNew` as they all are now. */
+  valuesOfPairs(key: unknown, first: unknown, withNew: boolean): Iterable<R> {
+    if (withNew && this.#hasNew) this.flush();
+    const { table, maxParallelism } = this.#options;
+    return this.#rowsIn(rowsOfPairs(table, keyGroupOf(key, maxParallelism), key, first));
+  }
+
+  *#rowsIn(range: KeyRange): Iterable<R> {
+    const { store } = this.#options;
     let after: Buffer | undefined;
     for (;;) {
-      const part = store.scan(table, keyGroups, { limit: SCANNED_TOGETHER, after });
-      for (const { id } of part) {
-        const { key } = decodeRowId(id);
-        const row = this.#find(keyIdentity(key), key); // what has been read ahead may be another by now
+      const writes = this.#writes;
+      const part = store.scan(range, { limit: SCANNED_TOGETHER, after });
+      for (const { id, data } of part) {
+        const { key, namespace } = decodeRowId(id);
+        const isCurrent = writes === this.#writes; // else what has been read ahead may be another by now
+        const row = this.#find(rowIdentity(key, namespace), key, namespace, isCurrent ? data : undefined);
         if (row !== undefined) yield row;
       }
       after = part.at(-1)?.key;
@@ -168,18 +211,23 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
     return hadMore;
   }
 
-  #find(identity: unknown, key: unknown): R | undefined {
-    const cached = this.#cache.get(identity);
+  /** `known` is what the store has of it, where that has just been read. */
+  #find(identity: unknown, key: unknown, namespace: unknown, known?: Uint8Array): R | undefined {
+    const cached = this.#cached(identity);
     if (cached !== undefined) {
       cached.isUsed = true;
       return this.#format.isGone(cached.row) ? undefined : cached.row;
     }
     const { store, table, maxParallelism } = this.#options;
-    const bytes = store.get(rowKey(table, keyGroupOf(key, maxParallelism), rowId(key, undefined)));
+    const bytes = known ?? store.get(rowKey(table, keyGroupOf(key, maxParallelism), rowId(key, namespace)));
     if (bytes === undefined) return undefined;
-    const row = this.#format.rowOf({ key, namespace: undefined, data: decodeState(bytes) });
+    const row = this.#format.rowOf({ key, namespace, data: decodeState(bytes) });
     this.#put(identity, row, sizeOf(bytes));
     return row;
+  }
+
+  #cached(identity: unknown): Cached<R> | undefined {
+    return this.#cache.get(identity) ?? this.#held.get(identity);
   }
 
   #put(identity: unknown, row: R, bytes: number): void {
@@ -190,6 +238,7 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
 
   #drop(identity: unknown, cached: Cached<R>): void {
     this.#cache.delete(identity);
+    this.#held.delete(identity);
     this.#changed.delete(cached.row);
     cached.row.changedIn = EVICTED;
     this.#account(-cached.bytes);
@@ -208,22 +257,24 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
 
   #write(rows: Iterable<R>): void {
     const { store, table, writer, maxParallelism } = this.#options;
+    const { namespaceOf } = this.#format;
     const written: { readonly row: R; readonly size: number }[] = [];
     const writes: RowWrite[] = [];
     for (const row of rows) {
-      const id = rowId(row.key, undefined);
+      const id = rowId(row.key, namespaceOf?.(row));
       const data = this.#format.isGone(row) ? undefined : Uint8Array.from(encodeRow(this.#format, row));
       writes.push({ key: rowKey(table, keyGroupOf(row.key, maxParallelism), id), id, data });
       written.push({ row, size: data === undefined ? 0 : sizeOf(data) });
     }
     store.write(writer, writes);
+    this.#writes++;
     for (const { row, size } of written) {
-      if (row !== this.#inUse) {
+      const identity = rowIdentity(row.key, namespaceOf?.(row));
+      if (row !== this.#inUse && !this.#held.has(identity)) {
         row.changedIn = UNCHANGED;
         this.#changed.delete(row);
       } // else it may be changed in place yet: it is looked at again
-      const identity = keyIdentity(row.key);
-      const cached = this.#cache.get(identity)!;
+      const cached = this.#cached(identity)!;
       if (size === 0) this.#drop(identity, cached);
       else {
         this.#account(size - cached.bytes);
@@ -231,6 +282,11 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
       }
     }
   }
+}
+
+/** A value by which a `Map` tells rows apart. */
+export function rowIdentity(key: unknown, namespace: unknown): unknown {
+  return namespace === undefined ? keyIdentity(key) : encodeKeyPair(key, namespace).toString('latin1');
 }
 
 function sizeOf(bytes: Uint8Array): number {

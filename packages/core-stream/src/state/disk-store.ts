@@ -26,21 +26,21 @@ import {
   afterPrefix,
   countKey,
   factKey,
-  firstRowKey,
   idOf,
-  isHashed,
   isRowKey,
   keyGroupOfRow,
   LAST_UNDO_KEY,
+  LONGEST_ID,
+  rowsOfTable,
   tableOf,
   undoKey,
+  type KeyRange,
 } from './disk-keys.js';
-import type { KeyGroupRange } from './key-groups.js';
 
 /** `data` is `undefined` for a row that goes. */
 export interface RowWrite {
   readonly key: Buffer;
-  /** Needed where `key` is hashed. */
+  /** What `key` was made from; `undefined` for what is not a row. */
   readonly id: Uint8Array | undefined;
   readonly data: Uint8Array | undefined;
 }
@@ -73,7 +73,7 @@ interface StoredTables {
   readonly next: number;
 }
 
-/** The checkpoint that a value was written after (6 bytes), then 1 and length and bytes of its id, or 0; then the data. */
+/** The checkpoint that a value was written after (6 bytes), then 1 and length and bytes of an id that is too long for the key, or 0; then the data. */
 const HEADER = 7;
 /** An undo record: length of the key, key, then 1 and the old value, or 0. */
 const UNDO_HEADER = 3;
@@ -182,7 +182,7 @@ export class DiskStore {
       this.#db.putSync(undoKey(checkpointId, writer.number, writer.undoCount++), undo); // invariant 1
     }
     if (data === undefined) this.#db.removeSync(key);
-    else this.#db.putSync(key, valueOf(checkpointId, isHashed(key) ? id : undefined, data));
+    else this.#db.putSync(key, valueOf(checkpointId, id, data));
   }
 
   /** A view that the next read overwrites. */
@@ -192,19 +192,14 @@ export class DiskStore {
     return value?.subarray(0, value.length);
   }
 
-  /** Rows of some key groups, ordered by key, from behind the row with the key `after` on. */
+  /** Rows of a range, ordered by key, from behind the row with the key `after` on. */
   scan(
-    table: number,
-    { start, end }: KeyGroupRange,
+    { start, end }: KeyRange,
     { limit, after }: { readonly limit: number; readonly after?: Buffer | undefined },
   ): (StoredBytes & { readonly key: Buffer })[] {
     this.#requireOpen();
-    const range = this.#db.getRange({
-      start: after ?? firstRowKey(table, start),
-      exclusiveStart: after !== undefined,
-      end: firstRowKey(table, end),
-      limit,
-    });
+    const exclusiveStart = after !== undefined;
+    const range = this.#db.getRange({ start: after ?? start, exclusiveStart, end, limit });
     const rows: (StoredBytes & { readonly key: Buffer })[] = [];
     for (const { key, value } of range) {
       rows.push({ key, keyGroup: keyGroupOfRow(key), id: idIn(key, value), data: dataOf(value) });
@@ -217,8 +212,9 @@ export class DiskStore {
     const table = this.table(uid, name);
     this.#tables.delete(nameOf(uid, name));
     this.#storeTables();
-    this.#removeRange(countKey(table, 0), afterPrefix(countKey(table, 0).subarray(0, 3)));
-    this.#removeRange(firstRowKey(table, 0), afterPrefix(firstRowKey(table, 0).subarray(0, 3)));
+    const { start } = rowsOfTable(table, { start: 0, end: 0 });
+    for (const first of [countKey(table, 0), start])
+      this.#removeRange(first, afterPrefix(first.subarray(0, 3)));
   }
 
   /** A number of rows, which is kept like a row; 0 where there is none. */
@@ -341,11 +337,12 @@ function nameOf(uid: string, table: string): string {
 }
 
 function valueOf(checkpointId: number, id: Uint8Array | undefined, data: Uint8Array): Buffer {
-  const idSize = id === undefined ? 0 : 4 + id.length;
+  const isLong = id !== undefined && id.length > LONGEST_ID;
+  const idSize = isLong ? 4 + id.length : 0;
   const value = Buffer.allocUnsafe(HEADER + idSize + data.length);
   value.writeUIntBE(checkpointId, 0, 6);
-  value[6] = id === undefined ? 0 : 1;
-  if (id !== undefined) {
+  value[6] = isLong ? 1 : 0;
+  if (isLong) {
     value.writeUInt32BE(id.length, HEADER);
     value.set(id, HEADER + 4);
   }

@@ -7,10 +7,13 @@
 import { SegmentBuilder, type SegmentContent, type TakenRows } from '../checkpoint/segment.js';
 import { CheckpointError, InvariantError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
+import { rowsOfTable } from './disk-keys.js';
+import { DiskMapEntries } from './disk-map-entries.js';
 import { DiskRows, type DiskRowsOptions } from './disk-rows.js';
 import { fillTable } from './disk-fill.js';
 import type { RowChange } from './disk-store.js';
 import type { KeyedRowFormat, KeyedRows } from './keyed-rows.js';
+import { mapEntryFormat, type MapEntries } from './map-entries.js';
 import { decodeRowId, type Row, type RowSink, type StoredRow } from './rows.js';
 import { SubtaskRows, type SubtaskRowsOptions } from './subtask-rows.js';
 
@@ -54,6 +57,14 @@ export class DiskSubtaskRows extends SubtaskRows {
   }
 
   override keyed<R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> {
+    return this.#rowsOf(format);
+  }
+
+  override mapEntries(): MapEntries {
+    return new DiskMapEntries(this.#rowsOf(mapEntryFormat));
+  }
+
+  #rowsOf<R extends Row>(format: KeyedRowFormat<R>): DiskRows<R> {
     const { table: name } = format;
     if (this.#tables.has(name)) throw new InvariantError(`Rows '${name}' are asked for twice`);
     const { uid, store, known, writer, isRewriting } = this.#options;
@@ -69,10 +80,10 @@ export class DiskSubtaskRows extends SubtaskRows {
 
   *#stored(name: string): Iterable<StoredRow> {
     const { uid, store, keyGroups } = this.#options;
-    const table = store.table(uid, name);
+    const rows = rowsOfTable(store.table(uid, name), keyGroups);
     let after: Buffer | undefined;
     for (;;) {
-      const part = store.scan(table, keyGroups, { limit: READ_TOGETHER, after });
+      const part = store.scan(rows, { limit: READ_TOGETHER, after });
       for (const { id, data } of part) yield { ...decodeRowId(id), data: decodeState(data) };
       after = part.at(-1)?.key;
       if (part.length < READ_TOGETHER) return;

@@ -7,7 +7,9 @@
  * 2. Every write to ageing state, which adds one entry at most, advances by more than one: at any time no more than a
  *    fixed multiple of the entries that are alive is kept.
  */
-import { VACANT, type KeyRecord, type KeyTable } from './key-table.js';
+import type { KeyRecord, KeyTable } from './key-table.js';
+import { LargeMap } from './map-entries.js';
+import { VACANT } from './vacant.js';
 
 const STEPS = 2;
 /** Also state that nobody writes to goes in time. */
@@ -21,6 +23,8 @@ export interface AgeingState {
    * it. Reports what it changes. Returns whether nothing is left.
    */
   removeExpired(content: unknown, changed: () => void): boolean | Generator<undefined, boolean>;
+  /** Of what a large map stores for an entry; where the state can have large maps. */
+  isEntryExpired?(stored: unknown): boolean;
 }
 
 export class ExpirySweep {
@@ -72,6 +76,10 @@ export class ExpirySweep {
   *#visit(record: KeyRecord, slot: number): Generator<undefined, void> {
     const content = record.get(slot);
     if (content === VACANT) return;
+    if (content instanceof LargeMap) {
+      yield* this.#visitLarge(record, slot, content);
+      return;
+    }
     // It may have been cleared or replaced between two steps.
     const isThere = (): boolean => record.get(slot) === content;
     const removed = this.#states.get(slot)!.removeExpired(content, () => {
@@ -79,5 +87,13 @@ export class ExpirySweep {
     });
     const isGone = typeof removed === 'boolean' ? removed : yield* removed;
     if (isGone && isThere()) this.#table.vacate(record, slot);
+  }
+
+  *#visitLarge({ key }: KeyRecord, slot: number, map: LargeMap): Generator<undefined, void> {
+    const state = this.#states.get(slot)!;
+    for (const { mapKey, value } of map.entries(false)) {
+      if (state.isEntryExpired!(value)) this.#table.removeEntry(key, slot, mapKey);
+      yield;
+    }
   }
 }

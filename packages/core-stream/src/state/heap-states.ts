@@ -5,8 +5,10 @@
  * 1. What is changed, or handed out and can be changed in place, is reported: a checkpoint stores what has changed only.
  */
 import type { AggregateFunction, ReduceFunction } from '../functions/functions.js';
-import { VACANT, type StateSlots } from './key-table.js';
+import type { StateSlots } from './key-table.js';
+import type { MapSlot } from './map-slot.js';
 import type { AggregatingState, ListState, MapState, ReducingState, ValueState } from './state.js';
+import { VACANT } from './vacant.js';
 
 const NOTHING: readonly never[] = [];
 
@@ -79,70 +81,52 @@ export class HeapListState<T> implements ListState<T> {
 }
 
 export class HeapMapState<K, V> implements MapState<K, V> {
-  readonly #slots: StateSlots;
-  readonly #slot: number;
+  readonly #map: MapSlot<K, V>;
 
-  constructor(slots: StateSlots, slot: number) {
-    this.#slots = slots;
-    this.#slot = slot;
-  }
-
-  #map(): Map<K, V> | undefined {
-    const content = this.#slots.get(this.#slot);
-    return content === VACANT ? undefined : (content as Map<K, V>);
-  }
-
-  /** The map, whose values are handed out. */
-  #readAll(): Map<K, V> | undefined {
-    const map = this.#map();
-    if (map !== undefined && hasObject(map.values())) this.#slots.changed(); // invariant 1
-    return map;
+  constructor(map: MapSlot<K, V>) {
+    this.#map = map;
   }
 
   get(key: K): V | undefined {
-    const value = this.#map()?.get(key);
-    if (typeof value === 'object') this.#slots.changed(); // invariant 1
+    const value = this.#map.get(key);
+    if (typeof value === 'object') this.#map.handOut(); // invariant 1
     return value;
   }
 
   put(key: K, value: V): void {
-    const map = this.#map();
-    if (map === undefined) this.#slots.set(this.#slot, new Map([[key, value]]));
-    else {
-      map.set(key, value);
-      this.#slots.changed(); // invariant 1
-    }
+    this.#map.put(key, value);
+    if (typeof value === 'object') this.#map.handOut(); // invariant 1
   }
 
   has(key: K): boolean {
-    return this.#map()?.has(key) ?? false;
+    return this.#map.has(key);
   }
 
   remove(key: K): void {
-    const map = this.#map();
-    if (map?.delete(key) !== true) return;
-    if (map.size === 0) this.clear();
-    else this.#slots.changed(); // invariant 1
+    this.#map.remove(key);
   }
 
-  entries(): Iterable<readonly [K, V]> {
-    return this.#readAll()?.entries() ?? NOTHING;
+  *entries(): Iterable<readonly [K, V]> {
+    for (const entry of this.#map.entries()) {
+      if (typeof entry[1] === 'object') this.#map.handOut(); // invariant 1
+      yield entry;
+    }
   }
 
-  keys(): Iterable<K> {
-    return this.#map()?.keys() ?? NOTHING;
+  *keys(): Iterable<K> {
+    for (const [key] of this.#map.entries()) yield key;
   }
 
-  values(): Iterable<V> {
-    return this.#readAll()?.values() ?? NOTHING;
+  *values(): Iterable<V> {
+    for (const [, value] of this.entries()) yield value;
   }
 
   isEmpty(): boolean {
-    return this.#map() === undefined; // a map without entries gives up its slot
+    return this.#map.isEmpty();
   }
 
   clear(): void {
-    this.#slots.clear(this.#slot);
+    this.#map.clear();
   }
 }
 

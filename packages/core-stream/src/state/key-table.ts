@@ -7,16 +7,16 @@
  * Invariants
  * 1. A record is among the rows if and only if one of its slots is occupied: keys with nothing left vanish.
  * 2. Every change of a slot is reported to the rows.
+ * 3. A large map that leaves its slot leaves no entries behind.
  *
  * Reading, and changing what is there, allocates nothing.
  */
 import { StreamConfigError } from '../errors.js';
 import { keyIdentity } from './canonical-encoding.js';
 import type { KeyedRows } from './keyed-rows.js';
+import { LargeMap, type MapEntries } from './map-entries.js';
 import { Row } from './rows.js';
-
-/** What a slot without state holds; `undefined` can be a value. */
-export const VACANT: unique symbol = Symbol('vacant');
+import { VACANT } from './vacant.js';
 
 const NO_KEY = Symbol('no key');
 
@@ -67,6 +67,12 @@ export class KeyRecord extends Row {
     return true;
   }
 
+  /** What is in its slots. */
+  *contents(): Iterable<unknown> {
+    if (this.#first !== VACANT) yield this.#first;
+    for (const content of this.#others ?? []) if (content !== VACANT) yield content;
+  }
+
   vacateAll(): void {
     this.#first = VACANT;
     this.#others = undefined;
@@ -75,6 +81,7 @@ export class KeyRecord extends Row {
 
 export class KeyTable implements StateSlots {
   readonly records: KeyedRows<KeyRecord>;
+  readonly #entries: MapEntries;
   /** Stands in for every key that has no state; never written to. */
   readonly #absent = new KeyRecord(undefined);
   #key: unknown = NO_KEY;
@@ -82,8 +89,9 @@ export class KeyTable implements StateSlots {
   /** The current key's record. After its last slot was vacated it is no row any more, until one is occupied again. */
   #current: KeyRecord = this.#absent;
 
-  constructor(records: KeyedRows<KeyRecord>) {
+  constructor(records: KeyedRows<KeyRecord>, entries: MapEntries) {
     this.records = records;
+    this.#entries = entries;
   }
 
   get currentKey(): unknown {
@@ -94,7 +102,9 @@ export class KeyTable implements StateSlots {
     return this.#identity;
   }
 
+  /** Call it before each call of a user's function, also where the key is the same. */
   setCurrentKey(key: unknown): void {
+    this.#entries.release();
     // An object may have been changed by its owner since: only a primitive is known to be the same key.
     if (key === this.#key && typeof key !== 'object') return;
     const identity = keyIdentity(key);
@@ -105,6 +115,7 @@ export class KeyTable implements StateSlots {
 
   /** Until the next `setCurrentKey` handles read nothing, and refuse to write. */
   clearCurrentKey(): void {
+    this.#entries.release();
     this.#key = NO_KEY;
     this.#identity = NO_KEY;
     this.#current = this.#absent;
@@ -115,6 +126,7 @@ export class KeyTable implements StateSlots {
     const record = this.#current;
     this.#current = this.#absent;
     if (record.isVacant) return;
+    for (const content of record.contents()) clearLarge(content); // invariant 3
     record.vacateAll();
     this.records.remove(this.#identity, record);
   }
@@ -146,7 +158,21 @@ export class KeyTable implements StateSlots {
     this.#vacate(keyIdentity(record.key), record, slot);
   }
 
+  /** As `MapState.remove`, of any key. Its record may not be in memory. */
+  removeEntry(key: unknown, slot: number, mapKey: unknown): void {
+    const identity = keyIdentity(key);
+    const record = this.records.peek(identity, key);
+    const map = record?.get(slot);
+    if (record === undefined || !(map instanceof LargeMap)) return;
+    const entry = map.find(mapKey);
+    if (entry === undefined) return;
+    map.remove(entry);
+    if (map.size === 0) this.#vacate(identity, record, slot);
+    else this.records.changed(record); // invariant 2
+  }
+
   #vacate(identity: unknown, record: KeyRecord, slot: number): void {
+    clearLarge(record.get(slot)); // invariant 3
     record.set(slot, VACANT);
     if (record.isVacant)
       this.records.remove(identity, record); // invariant 1
@@ -163,6 +189,10 @@ export class KeyTable implements StateSlots {
       this.records.add(this.#identity, record); // invariant 1
     else this.records.changed(record); // invariant 2
   }
+}
+
+function clearLarge(content: unknown): void {
+  if (content instanceof LargeMap) content.clear();
 }
 
 function noCurrentKey(): StreamConfigError {

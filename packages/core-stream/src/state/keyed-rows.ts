@@ -11,6 +11,8 @@ export interface KeyedRows<R extends Row> {
   readonly size: number;
   /** `identity` is what `keyIdentity` gives for `key`. */
   get(identity: unknown, key: unknown): R | undefined;
+  /** As `get`, but the row that `get` gave may be used further; this one only until the next call. */
+  peek(identity: unknown, key: unknown): R | undefined;
   /** Puts a row where its key has none. */
   add(identity: unknown, row: R): void;
   /** Call it for each change of a row that is there. */
@@ -23,7 +25,7 @@ export interface KeyedRows<R extends Row> {
   values(): Iterable<R>;
 }
 
-/** What is needed to find rows again that were stored; they have no namespace. */
+/** What is needed to find rows again that were stored. */
 export interface KeyedRowFormat<R extends Row> extends RowFormat<R> {
   /** Makes the row that `dataOf` gave `data` for. */
   rowOf: (stored: StoredRow) => R;
@@ -49,6 +51,10 @@ export class HeapRows<R extends Row> implements KeyedRows<R> {
   }
 
   get(identity: unknown): R | undefined {
+    return this.#rows.get(identity);
+  }
+
+  peek(identity: unknown): R | undefined {
     return this.#rows.get(identity);
   }
 

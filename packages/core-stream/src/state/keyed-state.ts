@@ -6,14 +6,15 @@
  *
  * Invariants
  * 1. State is addressed by (state name, key); a handle always works on the current key.
- * 2. Each key is a row, so that it is stored when it has changed, and can be restored at any parallelism.
+ * 2. Each key is a row, so that it is stored when it has changed, and can be restored at any parallelism; so is each entry of
+ *    a large map.
  * 3. One name has one kind: asking for it as another kind is an error, also after a restore. So it is with a TTL.
  * 4. What is expired is never seen, after a restore neither. It may be stored until the sweep has found it.
  * 5. State that the program does not ask for is kept, as it was stored.
  */
 import { CheckpointError, InvariantError, StreamConfigError, type StreamError } from '../errors.js';
 import { decodeState } from './canonical-decoding.js';
-import { encodeState } from './canonical-encoding.js';
+import { encodeState, keyIdentity } from './canonical-encoding.js';
 import { ExpirySweep } from './expiry-sweep.js';
 import {
   HeapAggregatingState,
@@ -22,8 +23,10 @@ import {
   HeapReducingState,
   HeapValueState,
 } from './heap-states.js';
-import { KeyRecord, KeyTable, VACANT } from './key-table.js';
+import { KeyRecord, KeyTable } from './key-table.js';
 import type { KeyedRowFormat, MakeKeyedRows } from './keyed-rows.js';
+import { LargeMap, type MapEntries } from './map-entries.js';
+import { MapSlot } from './map-slot.js';
 import type { KeyedStateBackend, KeyedStateInfo, KeyedStateSnapshot } from './keyed-state-backend.js';
 import { KEYED_STATE_TABLE } from './row-encoding.js';
 import type { StoredRow } from './rows.js';
@@ -47,9 +50,10 @@ import type {
   ValueStateDescriptor,
 } from './state.js';
 import { Ttl, type StateTime } from './state-ttl.js';
-import { TtlListState, TtlMapState, TtlValueState, type TtlSlot } from './ttl-states.js';
+import { TtlListState, TtlMapState, TtlValueState, type Stamped, type TtlSlot } from './ttl-states.js';
+import { VACANT } from './vacant.js';
 
-/** What a row holds: for each state of the key its name, the version of its schema, and its content. */
+/** What a row holds: for each state of the key its name, the version of its schema, and its content; of a large map its size. */
 type StoredStates = readonly unknown[];
 
 interface RegisteredState {
@@ -63,7 +67,7 @@ interface RegisteredState {
   /** Of the contents, except for those in `ofOtherVersion`, which are newer: other subtasks had asked for the state. */
   version: number;
   /** Contents that the program has not asked for since they were restored (invariant 5). */
-  ofOtherVersion: Map<KeyRecord, number> | undefined;
+  ofOtherVersion: WeakMap<KeyRecord, number> | undefined;
   /** What the handle was last asked for with. */
   descriptor: StateDescriptor | undefined;
   handle: unknown;
@@ -78,16 +82,23 @@ export function copies<T>(value: T): () => T {
 
 const vacant = (): typeof VACANT => VACANT;
 
+/** Where the rows of keyed state are. */
+export interface KeyedStateRows {
+  readonly keyedRows: MakeKeyedRows;
+  readonly mapEntries: () => MapEntries;
+}
+
 export class KeyedState implements KeyedStateBackend {
   readonly #time: StateTime | undefined;
   readonly #table: KeyTable;
   readonly #states = new Map<string, RegisteredState>();
+  readonly #entries: MapEntries;
   readonly #sweep: ExpirySweep;
   readonly #schemas: SubtaskStates;
 
   /** `restored` is what the snapshots of all subtasks have; `time` is what state with a TTL ages by. */
   constructor(
-    keyedRows: MakeKeyedRows,
+    { keyedRows, mapEntries }: KeyedStateRows,
     restored: readonly KeyedStateSnapshot[] = [],
     time?: StateTime,
     schemas = new SubtaskStates(),
@@ -106,7 +117,9 @@ export class KeyedState implements KeyedStateBackend {
       dataOf: (record) => this.#store(record),
       rowOf: (stored) => this.#restore(stored),
     };
-    this.#table = new KeyTable(keyedRows(format));
+    this.#entries = mapEntries();
+    this.#table = new KeyTable(keyedRows(format), this.#entries);
+    this.#entries.fill((key, name) => this.#largeMapOf(key, name));
     this.#sweep = new ExpirySweep(this.#table);
   }
 
@@ -160,9 +173,14 @@ export class KeyedState implements KeyedStateBackend {
   getMapState<K extends MapStateKey, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
     return this.#handle(descriptor, (state) =>
       descriptor.ttl === undefined
-        ? new HeapMapState<K, V>(this.#table, state.slot)
-        : new TtlMapState<K, V>(this.#ttlSlot(state, descriptor)),
+        ? new HeapMapState(this.#mapSlot<K, V>(state))
+        : new TtlMapState(this.#ttlSlot(state, descriptor), this.#mapSlot<K, Stamped<V>>(state)),
     );
+  }
+
+  #mapSlot<K, S>({ slot, name }: RegisteredState): MapSlot<K, S> {
+    const currentKey = (): unknown => this.#table.currentKey;
+    return new MapSlot(this.#table, slot, { entries: this.#entries, state: name, currentKey });
   }
 
   getReducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
@@ -261,12 +279,22 @@ export class KeyedState implements KeyedStateBackend {
       if (content === VACANT) continue;
       const migrate = migrationOf(schema, state.ofOtherVersion?.get(record) ?? version, `State '${name}'`);
       if (migrate === undefined) continue;
-      record.set(slot, migrateContent(state, content, migrate));
+      // The record may leave memory before all others have been migrated.
+      (state.ofOtherVersion ??= new WeakMap()).set(record, versionOf(schema));
+      if (!(content instanceof LargeMap)) record.set(slot, migrateContent(state, content, migrate));
       this.#table.records.changed(record);
+      if (content instanceof LargeMap) this.#migrateEntries(state, content, migrate);
     }
     state.version = versionOf(schema);
     state.restoredVersions.clear();
     state.ofOtherVersion = undefined;
+  }
+
+  #migrateEntries({ hasTtl }: RegisteredState, map: LargeMap, migrate: (old: unknown) => unknown): void {
+    for (const entry of map.entries()) {
+      entry.value = migrateContent({ kind: 'value', hasTtl }, entry.value, migrate);
+      this.#entries.changed(entry);
+    }
   }
 
   snapshot(): KeyedStateSnapshot {
@@ -285,7 +313,9 @@ export class KeyedState implements KeyedStateBackend {
     const stored: unknown[] = [];
     for (const { name, slot, version, ofOtherVersion } of this.#states.values()) {
       const content = record.get(slot);
-      if (content !== VACANT) stored.push(name, ofOtherVersion?.get(record) ?? version, content);
+      if (content === VACANT) continue;
+      const data = content instanceof LargeMap ? content.size : content;
+      stored.push(name, ofOtherVersion?.get(record) ?? version, data);
     }
     return stored;
   }
@@ -301,11 +331,20 @@ export class KeyedState implements KeyedStateBackend {
           details: { invariant: 3, state: name },
         });
       }
-      record.set(state.slot, stored[i + 2]);
+      const content = stored[i + 2];
+      const isLarge = state.kind === 'map' && typeof content === 'number';
+      record.set(state.slot, isLarge ? this.#entries.map(key, name, content) : content);
       const version = stored[i + 1] as number;
       if (version !== state.version) (state.ofOtherVersion ??= new Map()).set(record, version);
     }
     return record;
+  }
+
+  #largeMapOf(key: unknown, name: string): LargeMap | undefined {
+    const state = this.#states.get(name);
+    if (state === undefined) return undefined;
+    const content = this.#table.records.peek(keyIdentity(key), key)?.get(state.slot);
+    return content instanceof LargeMap ? content : undefined;
   }
 }
 

@@ -5,6 +5,7 @@ import { InvariantError } from '../errors.js';
 import type { OperatorContext } from '../operators/operator.js';
 import { HeapRows, type KeyedRowFormat, type KeyedRows } from './keyed-rows.js';
 import { KeyedState } from './keyed-state.js';
+import { HeapMapEntries, mapEntryFormat, type MapEntries } from './map-entries.js';
 import { SubtaskStates } from './subtask-states.js';
 import { RowTracker, type Row, type RowFormat, type RowSink, type StoredRow } from './rows.js';
 
@@ -74,17 +75,24 @@ export class SubtaskRows {
     return new HeapRows(this.track(format), format, this.restored(format.table));
   }
 
+  /** The entries of large maps, with the restored ones in them once they are filled. */
+  mapEntries(): MapEntries {
+    return new HeapMapEntries(this.track(mapEntryFormat), this.restored(mapEntryFormat.table));
+  }
+
   get access(): RowAccess {
-    const keyedRows = <R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> => {
-      const rows = this.keyed(format);
+    const counted = <T extends { readonly size: number }>(rows: T): T => {
       this.#keyed.push(rows);
       return rows;
     };
+    const keyedRows = <R extends Row>(format: KeyedRowFormat<R>): KeyedRows<R> => counted(this.keyed(format));
+    const mapEntries = (): MapEntries => counted(this.mapEntries());
     return {
       trackRows: (format) => this.track(format),
       restoredRows: (table) => this.restored(table),
       keyedRows,
-      createKeyedState: (restored, time) => new KeyedState(keyedRows, restored, time, this.states),
+      createKeyedState: (restored, time) =>
+        new KeyedState({ keyedRows, mapEntries }, restored, time, this.states),
       states: this.states,
       isStateOnDisk: this.isOnDisk,
     };

@@ -7,12 +7,14 @@
  * 3. What is changed, touched or removed, or handed out and can be changed in place, is reported.
  */
 import type { AgeingState, ExpirySweep } from './expiry-sweep.js';
-import { VACANT, type StateSlots } from './key-table.js';
+import type { StateSlots } from './key-table.js';
+import type { MapSlot } from './map-slot.js';
 import type { ListState, MapState, ValueState } from './state.js';
 import type { Ttl } from './state-ttl.js';
+import { VACANT } from './vacant.js';
 
 /** What the slot of a value holds, and a map under each key; plain data, stored as it is. */
-interface Stamped<T> {
+export interface Stamped<T> {
   value: T;
   touchedAt: number;
 }
@@ -161,43 +163,38 @@ export class TtlListState<T> implements ListState<T>, AgeingState {
   }
 }
 
+/** Each entry ages on its own. */
 export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
   readonly slot: number;
-  readonly #slots: StateSlots;
+  readonly #map: MapSlot<K, Stamped<V>>;
   readonly #ttl: Ttl;
   readonly #sweep: ExpirySweep;
 
-  constructor({ slots, slot, ttl, sweep }: TtlSlot) {
-    this.#slots = slots;
+  constructor({ slot, ttl, sweep }: TtlSlot, map: MapSlot<K, Stamped<V>>) {
     this.slot = slot;
+    this.#map = map;
     this.#ttl = ttl;
     this.#sweep = sweep;
     sweep.add(this);
   }
 
-  #map(): Map<K, Stamped<V>> | undefined {
-    const content = this.#slots.get(this.slot);
-    return content === VACANT ? undefined : (content as Map<K, Stamped<V>>);
-  }
-
-  /** The entry where it may be seen, touched as the TTL says (invariant 1). */
-  #read(map: Map<K, Stamped<V>>, key: K, stamped: Stamped<V>): Stamped<V> | undefined {
+  /** Whether what the map gave last may be seen, touched as the TTL says (invariant 1). */
+  #read(key: K, stamped: Stamped<V>, mayRemove = true): boolean {
     const now = this.#ttl.now();
     if (this.#ttl.isExpired(stamped.touchedAt, now)) {
-      map.delete(key);
-      if (map.size === 0) this.clear();
-      else this.#slots.changed(); // invariant 3
-      return this.#ttl.returnsExpired ? stamped : undefined;
+      if (mayRemove) this.#map.remove(key);
+      return this.#ttl.returnsExpired;
     }
     if (this.#ttl.touchesOnRead) stamped.touchedAt = now;
-    if (this.#ttl.touchesOnRead || typeof stamped.value === 'object') this.#slots.changed(); // invariant 3
-    return stamped;
+    if (typeof stamped.value === 'object')
+      this.#map.handOut(); // invariant 3
+    else if (this.#ttl.touchesOnRead) this.#map.changed(); // invariant 3
+    return true;
   }
 
   #find(key: K): Stamped<V> | undefined {
-    const map = this.#map();
-    const stamped = map?.get(key);
-    return map === undefined || stamped === undefined ? undefined : this.#read(map, key, stamped);
+    const stamped = this.#map.get(key);
+    return stamped !== undefined && this.#read(key, stamped) ? stamped : undefined;
   }
 
   get(key: K): V | undefined {
@@ -207,18 +204,14 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
   put(key: K, value: V): void {
     this.#sweep.advance();
     const touchedAt = this.#ttl.now();
-    const map = this.#map();
-    const stamped = map?.get(key);
-    if (map === undefined) {
-      this.#slots.set(this.slot, new Map<K, Stamped<V>>([[key, { value, touchedAt }]]));
-      return;
-    }
-    if (stamped === undefined) map.set(key, { value, touchedAt });
+    const stamped = this.#map.get(key);
+    if (stamped === undefined) this.#map.put(key, { value, touchedAt });
     else {
       stamped.value = value;
       stamped.touchedAt = touchedAt;
+      this.#map.changed(); // invariant 3
     }
-    this.#slots.changed(); // invariant 3
+    if (typeof value === 'object') this.#map.handOut(); // invariant 3
   }
 
   has(key: K): boolean {
@@ -226,46 +219,47 @@ export class TtlMapState<K, V> implements MapState<K, V>, AgeingState {
   }
 
   remove(key: K): void {
-    const map = this.#map();
-    if (map?.delete(key) !== true) return;
-    if (map.size === 0) this.clear();
-    else this.#slots.changed(); // invariant 3
+    this.#map.remove(key);
   }
 
-  entries(): readonly (readonly [K, V])[] {
-    const map = this.#map();
-    const seen: (readonly [K, V])[] = [];
-    for (const [key, stamped] of map ?? []) {
-      if (this.#read(map!, key, stamped) !== undefined) seen.push([key, stamped.value]);
+  *entries(): Iterable<readonly [K, V]> {
+    const { content } = this.#map;
+    for (const [key, stamped] of this.#map.entries()) {
+      const isCurrent = this.#map.content === content; // else it is left to the sweep
+      if (this.#read(key, stamped, isCurrent)) yield [key, stamped.value];
     }
-    return seen;
   }
 
-  keys(): Iterable<K> {
-    return this.entries().map(([key]) => key);
+  *keys(): Iterable<K> {
+    for (const [key] of this.entries()) yield key;
   }
 
-  values(): Iterable<V> {
-    return this.entries().map(([, value]) => value);
+  *values(): Iterable<V> {
+    for (const [, value] of this.entries()) yield value;
   }
 
   /** Does not count as reading the entries. */
   isEmpty(): boolean {
     const now = this.#ttl.now();
-    for (const { touchedAt } of this.#map()?.values() ?? []) {
+    for (const [, { touchedAt }] of this.#map.entries()) {
       if (this.#ttl.returnsExpired || !this.#ttl.isExpired(touchedAt, now)) return false;
     }
     return true;
   }
 
   clear(): void {
-    this.#slots.clear(this.slot);
+    this.#map.clear();
   }
 
+  isEntryExpired(stored: unknown): boolean {
+    return this.#ttl.isExpired((stored as Stamped<V>).touchedAt, this.#ttl.now());
+  }
+
+  /** Of a small map; entries of large ones are rows, which the sweep visits. */
   *removeExpired(content: unknown, changed: () => void): Generator<undefined, boolean> {
     const map = content as Map<K, Stamped<V>>;
-    for (const [key, { touchedAt }] of map) {
-      if (this.#ttl.isExpired(touchedAt, this.#ttl.now())) {
+    for (const [key, stamped] of map) {
+      if (this.isEntryExpired(stamped)) {
         map.delete(key);
         changed(); // invariant 3
       }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/index.js';
-import { LONGEST_KEY, rowKey } from '../../src/state/disk-keys.js';
+import { LONGEST_ID, rowKey, rowsOfTable } from '../../src/state/disk-keys.js';
 import { DiskStore, type DiskWriter, type RowWrite } from '../../src/state/disk-store.js';
 import { rowId } from '../../src/state/rows.js';
 import { temporaryDirectory } from '../support/disk-store.js';
@@ -22,7 +22,7 @@ function rowsOf(store: DiskStore, table: number): Map<string, string> {
   const rows = new Map<string, string>();
   let after: Buffer | undefined;
   for (;;) {
-    const part = store.scan(table, ALL, { limit: 3, after });
+    const part = store.scan(rowsOfTable(table, ALL), { limit: 3, after });
     for (const { id, data } of part) rows.set(Buffer.from(id).toString('hex'), Buffer.from(data).toString());
     after = part.at(-1)?.key;
     if (part.length < 3) return rows;
@@ -200,10 +200,13 @@ describe('a state store', () => {
     await store.close();
   });
 
-  it('takes ids up to the longest key as they are, and hashes longer ones', async () => {
+  it('takes ids up to the longest one as they are, and hashes longer ones', async () => {
     const store = new DiskStore(temporaryDirectory());
     const table = store.table('uid', 't');
-    const ids = [-1, 0, 1, 5000].map((more) => Buffer.alloc(LONGEST_KEY - 5 + more, 11));
+    const ids = [-1, 0, 1, 5000].map((more) =>
+      Buffer.from(rowId('x'.repeat(LONGEST_ID - 10 + more), undefined)),
+    );
+    expect(ids[1]).toHaveLength(LONGEST_ID);
     const writes = ids.map((id, i) => ({ key: rowKey(table, 3, id), id, data: bytes(String(i)) }));
     store.write(undefined, writes);
     for (const [i, { key }] of writes.entries()) expect(store.get(key)?.toString()).toBe(String(i));

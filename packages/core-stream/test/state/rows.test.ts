@@ -1,7 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SegmentRef } from '../../src/checkpoint/checkpoint-data.js';
-import { mergeSegments } from '../../src/checkpoint/segment-merge.js';
 import { readRows } from '../../src/checkpoint/segment-reader.js';
 import { SegmentBuilder } from '../../src/checkpoint/segment.js';
 import {
@@ -11,54 +9,17 @@ import {
   ReducingStateDescriptor,
   ValueStateDescriptor,
 } from '../../src/index.js';
-import { KeyedState } from '../../src/state/keyed-state.js';
+import type { KeyedState } from '../../src/state/keyed-state.js';
 import type { KeyedStateSnapshot } from '../../src/state/keyed-state-backend.js';
 import { keyGroupOf, keyGroupRangeOf, subtaskOfKeyGroup } from '../../src/state/key-groups.js';
 import { Row, RowTracker, type RowFormat } from '../../src/state/rows.js';
 import { SubtaskRows } from '../../src/state/subtask-rows.js';
 import { TimerQueue } from '../../src/time/timer-service.js';
+import { Segments } from '../support/segments.js';
 
 const MAX = 8;
 const ttl = { ttlMs: 5 };
 const KEYS = ['a', 'b', 1, '1', { user: 1 }, [1, 'x'], null] as const;
-
-/** Segments in memory. */
-class Segments {
-  readonly location = 'memory';
-  readonly #bytes = new Map<string, Uint8Array>();
-  refs: SegmentRef[] = [];
-  #next = 0;
-
-  async putSegment(id: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-    const all: Uint8Array[] = [];
-    for await (const chunk of chunks) all.push(Uint8Array.from(chunk));
-    this.#bytes.set(id, Buffer.concat(all));
-  }
-
-  readSegment(id: string, { offset, length }: { offset: number; length: number }): Promise<Uint8Array> {
-    return Promise.resolve(this.#bytes.get(id)!.subarray(offset, offset + length));
-  }
-
-  async add(builder: SegmentBuilder): Promise<number> {
-    const content = builder.build();
-    if (content === undefined) return 0;
-    const { chunks, ...described } = content;
-    const id = `s${this.#next++}`;
-    await this.putSegment(id, chunks);
-    this.refs.push({ id, ...described });
-    return described.rows;
-  }
-
-  /** Merges adjacent ones, chosen by two numbers. */
-  async compact(from: number, count: number): Promise<void> {
-    const start = from % Math.max(1, this.refs.length);
-    const segments = this.refs.slice(start, start + 1 + count);
-    if (segments.length === 0) return;
-    const id = `s${this.#next++}`;
-    const merged = await mergeSegments({ storage: this, segments, id, dropsRemoved: start === 0 });
-    this.refs.splice(start, segments.length, ...(merged === undefined ? [] : [merged]));
-  }
-}
 
 /** All kinds of keyed state, and timers, of one subtask. */
 class Subtask {
@@ -72,7 +33,7 @@ class Subtask {
     this.time = time;
     this.rows = rows;
     const ages = { processingTime: () => this.time, eventTime: () => this.time };
-    this.state = new KeyedState((format) => rows.keyed(format), restored, ages);
+    this.state = rows.access.createKeyedState(restored, ages) as KeyedState;
     this.timers = new TimerQueue('timers', rows.access);
     this.handles = {
       value: this.state.getState(new ValueStateDescriptor<{ n: number }>('value')),

@@ -1,4 +1,4 @@
-import { KeyedState } from '../../src/state/keyed-state.js';
+import type { KeyedState } from '../../src/state/keyed-state.js';
 import type { KeyedStateSnapshot } from '../../src/state/keyed-state-backend.js';
 import { keyGroupOf, type KeyGroupRange } from '../../src/state/key-groups.js';
 import { decodeState } from '../../src/state/canonical-decoding.js';
@@ -85,7 +85,7 @@ export function newState({ time, restored = [], keyGroups }: StateOptions = {}):
     keyGroups,
   );
   const infos = restored.map((state) => state.infos);
-  const state = new KeyedState((format) => rows.access.keyedRows(format), infos, time);
+  const state = rows.access.createKeyedState(infos, time) as KeyedState;
   rowsOf.set(state, rows);
   return state;
 }
