@@ -17,8 +17,8 @@ import type { StateType } from './report.js';
 
 /** One access to the state of the current key; `get` gives a number that tells its content from others. */
 interface Access {
-  get(): number;
-  update(value: number): void;
+  get(key: number): number;
+  update(value: number, key: number): void;
 }
 
 type MakeAccess = (context: KeyedRuntimeContext) => Access;
@@ -41,6 +41,10 @@ const ACCESS: Readonly<Record<StateType, MakeAccess>> = {
       get: () => (state.get('a') ?? 0) + (state.get('b') ?? 0),
       update: (value) => state.put(value % 2 === 0 ? 'a' : 'b', value),
     };
+  },
+  entries(context) {
+    const state = context.getMapState(new MapStateDescriptor<number, number>('state'));
+    return { get: (key) => state.get(key) ?? 0, update: (value, key) => state.put(key, value) };
   },
   reducing(context) {
     const state = context.getReducingState(new ReducingStateDescriptor<number>('state', (a, b) => a + b));
@@ -99,7 +103,7 @@ export class StateJob {
         WatermarkStrategy.noWatermarks<number>(),
       )
       .uid('keys')
-      .keyBy((key) => key)
+      .keyBy((key) => (type === 'entries' ? 0 : key))
       .process<never>((context) => {
         const access = ACCESS[type](context);
         return { processElement: (key) => this.#onRecord(key, access) };
@@ -115,8 +119,8 @@ export class StateJob {
   }
 
   #onRecord(key: number, access: Access): void {
-    if (this.#phase.isUpdate) access.update(key + this.#done);
-    else this.#hash = (this.#hash + Math.imul(access.get() + 1, 2 * key + 1)) >>> 0;
+    if (this.#phase.isUpdate) access.update(key + this.#done, key);
+    else this.#hash = (this.#hash + Math.imul(access.get(key) + 1, 2 * key + 1)) >>> 0;
     if (++this.#done === this.#phase.records) this.#onDone?.();
   }
 

@@ -1,4 +1,5 @@
-export const STATE_TYPES = ['value', 'list', 'map', 'reducing', 'aggregating'] as const;
+/** `entries`: one key whose map has an entry for each of what are keys elsewhere. */
+export const STATE_TYPES = ['value', 'list', 'map', 'entries', 'reducing', 'aggregating'] as const;
 export type StateType = (typeof STATE_TYPES)[number];
 
 export const BACKENDS = ['heap', 'disk'] as const;

@@ -30,7 +30,16 @@ export interface ListState<T> {
   clear(): void;
 }
 
-/** A map per key. */
+/**
+ * A map per key. With up to 32 entries it is stored as one. Once it has had more, until it is empty, each entry is stored for
+ * itself: then an access reads or writes that entry, and a checkpoint has those that have changed.
+ *
+ * Up to 32 entries are given in the order in which they were put, more in any order. While a function iterates it may put and
+ * remove entries: what is removed is not given any more, what is added may be given.
+ *
+ * As with all state, objects may be changed in place until the function returns. With state on disk, of more than 32 entries,
+ * that goes for the last 16,384 objects that one call was given: put the others again.
+ */
 export interface MapState<K, V> {
   get(key: K): V | undefined;
   put(key: K, value: V): void;
