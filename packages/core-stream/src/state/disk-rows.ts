@@ -69,6 +69,7 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
   /** By key group, from the first one on. */
   readonly #counts: Int32Array;
   readonly #storedCounts: Int32Array;
+  /** Without rows that are held. */
   cachedBytes = 0;
 
   constructor(format: KeyedRowFormat<R>, options: DiskRowsOptions) {
@@ -105,16 +106,24 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
     if (cached?.row !== row) return; // it is held
     this.#cache.delete(identity);
     this.#held.set(identity, cached);
+    this.cachedBytes -= cached.bytes;
     if (this.#held.size <= MOST_HELD) return;
-    const [oldest] = this.#held;
-    this.#held.delete(oldest![0]);
-    this.#cache.set(...oldest!);
+    for (const [oldest, unheld] of this.#held) {
+      this.#held.delete(oldest);
+      this.#giveBack(oldest, unheld);
+      return;
+    }
   }
 
   release(): void {
     if (this.#held.size === 0) return;
-    for (const [identity, cached] of this.#held) this.#cache.set(identity, cached);
+    for (const [identity, cached] of this.#held) this.#giveBack(identity, cached);
     this.#held.clear();
+  }
+
+  #giveBack(identity: unknown, cached: Cached<R>): void {
+    this.#cache.set(identity, cached);
+    this.cachedBytes += cached.bytes;
   }
 
   add(identity: unknown, row: R): void {
@@ -232,21 +241,23 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
 
   #put(identity: unknown, row: R, bytes: number): void {
     this.#options.budget.makeRoom(bytes); // invariant 4
-    this.#cache.set(identity, { row, isUsed: false, bytes });
-    this.#account(bytes);
+    const cached = { row, isUsed: false, bytes: 0 };
+    this.#cache.set(identity, cached);
+    this.#resize(identity, cached, bytes);
   }
 
   #drop(identity: unknown, cached: Cached<R>): void {
+    this.#resize(identity, cached, 0);
     this.#cache.delete(identity);
     this.#held.delete(identity);
     this.#changed.delete(cached.row);
     cached.row.changedIn = EVICTED;
-    this.#account(-cached.bytes);
   }
 
-  #account(bytes: number): void {
-    this.cachedBytes += bytes;
-    this.#options.budget.usedBytes += bytes;
+  #resize(identity: unknown, cached: Cached<R>, bytes: number): void {
+    this.#options.budget.usedBytes += bytes - cached.bytes;
+    if (!this.#held.has(identity)) this.cachedBytes += bytes - cached.bytes;
+    cached.bytes = bytes;
   }
 
   #count(row: R, by: number): void {
@@ -276,10 +287,7 @@ export class DiskRows<R extends Row> implements KeyedRows<R>, Evictable {
       } // else it may be changed in place yet: it is looked at again
       const cached = this.#cached(identity)!;
       if (size === 0) this.#drop(identity, cached);
-      else {
-        this.#account(size - cached.bytes);
-        cached.bytes = size;
-      }
+      else this.#resize(identity, cached, size);
     }
   }
 }
