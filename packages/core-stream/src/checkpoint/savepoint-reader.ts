@@ -3,13 +3,13 @@
  *
  * Invariants
  * 1. Nothing is written, and nothing is claimed: a job may be using the storage. What it removes meanwhile is missing.
- * 2. No more than the largest key group of a table is in memory.
+ * 2. No more than the largest key group of a table is in memory; of keyed state with the entries of its large maps.
  */
 import { StreamConfigError } from '../errors.js';
 import { encodeKey, encodeState } from '../state/canonical-encoding.js';
 import { keyGroupOf, type KeyGroupRange } from '../state/key-groups.js';
 import { LIST_KINDS } from '../state/operator-state.js';
-import { KEYED_STATE_TABLE } from '../state/row-encoding.js';
+import { KEYED_STATE_TABLE, MAP_ENTRY_TABLE } from '../state/row-encoding.js';
 import type { StoredRow } from '../state/rows.js';
 import { migrateContent } from '../state/state-migration.js';
 import { migrationOf, type StateSchema } from '../state/state-schema.js';
@@ -31,7 +31,7 @@ import type {
   StoredStateKind,
 } from './checkpoint-data.js';
 import type { CheckpointStorage } from './checkpoint-storage.js';
-import { scanRows, tableSizes, type TableSize } from './row-scan.js';
+import { scanKeyedState, scanRows, tableSizes, type TableSize } from './row-scan.js';
 import { readSavepoint, savepointStorage, type SavepointTarget } from './savepoint.js';
 import { broadcastMaps, operatorLists, storedSource, type StoredSource } from './stored-operator.js';
 
@@ -177,7 +177,7 @@ export class SavepointReader {
 
   async #tables({ segments }: OperatorCheckpoint): Promise<readonly TableSize[]> {
     const tables = await tableSizes(this.#storage, segments);
-    return tables.filter(({ table }) => table !== KEYED_STATE_TABLE);
+    return tables.filter(({ table }) => table !== KEYED_STATE_TABLE && table !== MAP_ENTRY_TABLE);
   }
 
   /**
@@ -327,7 +327,11 @@ export class SavepointReader {
       wanted === undefined
         ? { start: 0, end: maxParallelism }
         : keyGroupRange(keyGroupOf(options.key, maxParallelism));
-    for await (const row of scanRows(this.#storage, segments, table, keyGroups)) {
+    const rows =
+      table === KEYED_STATE_TABLE
+        ? scanKeyedState(this.#storage, segments, keyGroups)
+        : scanRows(this.#storage, segments, table, keyGroups);
+    for await (const row of rows) {
       if (wanted !== undefined && !wanted.equals(encodeKey(row.key))) continue;
       yield migrate === undefined ? row : { ...row, key: migrate(row.key) };
     }
