@@ -290,4 +290,20 @@ describe('keyed state of another version', () => {
       expect(values).toEqual([{ n: 0 }, { n: 1 }]);
     }
   });
+
+  it('is migrated once, also where rows leave memory meanwhile', () => {
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+    const before = newState();
+    for (const [i, key] of keys.entries()) {
+      before.setCurrentKey(key);
+      before.getState(old).update(i);
+    }
+    const migrated = newState({ restored: [stored(before)] });
+    migrated.getState(next);
+    const again = newState({ restored: [stored(migrated)] });
+    for (const [n, key] of keys.entries()) {
+      again.setCurrentKey(key);
+      expect(again.getState(next).value()).toEqual({ n });
+    }
+  });
 });
