@@ -313,6 +313,7 @@ export type {
   OperatorInfo,
   OperatorSize,
   ReadOptions,
+  ReadStateOptions,
   StateEntry,
   StateRow,
   StateSize,

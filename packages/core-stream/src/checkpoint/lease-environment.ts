@@ -24,7 +24,7 @@ export interface LeaseEnvironment {
 /** This process. */
 export const processEnvironment: LeaseEnvironment = {
   async self() {
-    return { host: hostname(), pid: process.pid, processStart: await startOf(process.pid) };
+    return { host: hostname(), pid: process.pid, processStart: (await statOf(process.pid))?.start };
   },
 
   async isAlive({ pid, processStart }) {
@@ -34,8 +34,10 @@ export const processEnvironment: LeaseEnvironment = {
       // EPERM: it is there, and another user's.
       if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
     }
-    const start = await startOf(pid);
-    return start === undefined || processStart === undefined ? undefined : start === processStart;
+    const stat = await statOf(pid);
+    if (stat?.hasEnded === true) return false;
+    if (stat === undefined || processStart === undefined) return undefined;
+    return stat.start === processStart;
   },
 
   now: () => Date.now(),
@@ -47,16 +49,28 @@ export const processEnvironment: LeaseEnvironment = {
   },
 };
 
-/** When a process began, in clock ticks since the machine's start, and which start that was. Linux only. */
-async function startOf(pid: number): Promise<string | undefined> {
+interface ProcessStat {
+  /** When it began, in clock ticks since the machine's start, and which start that was. */
+  readonly start: string;
+  /** It was killed or has exited, and its parent has not asked for the outcome yet: it still has its number, and does nothing. */
+  readonly hasEnded: boolean;
+}
+
+/** Linux only. */
+async function statOf(pid: number): Promise<ProcessStat | undefined> {
   try {
     const [stat, boot] = await Promise.all([
       readFile(`/proc/${pid}/stat`, 'utf8'),
       readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     ]);
-    // The name of the program, which may hold anything, is in parentheses before; the start is field 22 of proc(5).
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${boot.trim()}/${ticks}`;
+    // proc(5): the name of the program, which may hold anything, is in parentheses before field 3.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, threads, ticks] = [fields[0], fields[17], fields[19]];
+    // While threads are left, one of them may be in the middle of a write.
+    return {
+      start: `${boot.trim()}/${ticks}`,
+      hasEnded: state === 'X' || (state === 'Z' && Number(threads) <= 1),
+    };
   } catch {
     return undefined; // no such file system, or no such process
   }

@@ -91,6 +91,12 @@ export interface ReadOptions<K = unknown> {
   readonly keySchema?: StateSchema<K>;
 }
 
+/** Which state is read, and which rows of it. */
+export interface ReadStateOptions extends ReadOptions {
+  /** Needed where an operator has keyed, operator and broadcast state of one name; the first one unless told. */
+  readonly kind?: StoredStateKind;
+}
+
 const TIMER_TABLES = { 'event-time': 'event-timers', 'processing-time': 'processing-timers' } as const;
 const WINDOW_TABLES = ['panes', 'slices', 'sessions', 'windows'];
 
@@ -139,24 +145,23 @@ export class SavepointReader {
   async *sizes(): AsyncGenerator<OperatorSize> {
     for (const operator of this.#checkpoint.operators) {
       const sizes = operator.states.map((info) => ({ ...info, count: 0, bytes: 0 }));
-      const add = (
-        { name, version }: Versioned,
-        isOf: (kind: StoredStateKind) => boolean,
-        value: unknown,
-      ) => {
-        const size = sizes.find((one) => one.name === name && one.version === version && isOf(one.kind));
+      const idOf = ({ name, version }: Versioned, kind: StoredStateKind | 'keyed') =>
+        `${kind !== 'keyed' && isKeyed(kind) ? 'keyed' : kind} ${version} ${name}`;
+      const sizeOf = new Map(sizes.map((size) => [idOf(size, size.kind), size]));
+      const add = (state: Versioned, kind: StoredStateKind | 'keyed', value: unknown) => {
+        const size = sizeOf.get(idOf(state, kind));
         if (size === undefined) return;
         size.count++;
         size.bytes += encodeState(value).length;
       };
       for await (const { data } of this.#rows(operator, KEYED_STATE_TABLE)) {
-        for (const stored of contentsOf(data)) add(stored, isKeyed, stored.content);
+        for (const stored of contentsOf(data)) add(stored, 'keyed', stored.content);
       }
       for (const list of operatorLists(operator).flat()) {
-        for (const element of list.elements) add(list, (kind) => kind === LIST_KINDS[list.mode], element);
+        for (const element of list.elements) add(list, LIST_KINDS[list.mode], element);
       }
       for (const map of broadcastMaps(operator)) {
-        for (const [, value] of map.entries) add(map, (kind) => kind === 'broadcast', value);
+        for (const [, value] of map.entries) add(map, 'broadcast', value);
       }
       yield {
         ...infoOf(operator),
@@ -234,9 +239,12 @@ export class SavepointReader {
    *
    * @throws StreamConfigError `MILLRACE_CONFIG` where there is no such operator or state
    */
-  readState(uid: string, name: string, options: ReadOptions = {}): AsyncGenerator<StateEntry> {
+  readState(uid: string, name: string, options: ReadStateOptions = {}): AsyncGenerator<StateEntry> {
     const operator = this.#operator(uid);
-    const info = operator.states.find((state) => state.name === name);
+    const { kind } = options;
+    const info = operator.states.find(
+      (state) => state.name === name && (kind === undefined || state.kind === kind),
+    );
     if (info === undefined) throw this.#noState(operator, name);
     if (info.kind === 'broadcast') return this.#broadcastState(operator, name, options);
     if (info.kind === 'operator-list' || info.kind === 'union-list')

@@ -21,7 +21,7 @@ export class KeyBuffers extends Row {
   readonly identity: unknown;
   readonly left = new TimeBuffer();
   readonly right = new TimeBuffer();
-  /** The time of its earliest timer; +∞ without one. */
+  /** It has a timer at this time or before; +∞ where it may have none. */
   timerAt = Infinity;
   /** Whether it is among the rows. */
   isKept = false;
@@ -60,11 +60,13 @@ export class KeyedBuffers {
         const [left, right] = data as StoredBuffers;
         for (const item of left) buffers.left.add(item);
         for (const item of right) buffers.right.add(item);
+        buffers.timerAt = this.#dueAt(buffers); // one that comes back to memory: its timer is that one, or an earlier one
         return buffers;
       },
     });
     for (const buffers of this.#keys.values()) {
-      this.#arm(buffers, this.#advanceKey(buffers, MIN_TIMESTAMP));
+      buffers.timerAt = Infinity;
+      this.#arm(buffers, this.#dueAt(buffers));
     }
   }
 
@@ -91,11 +93,11 @@ export class KeyedBuffers {
 
   /** Brings all keys that are due to `time`, in the order of their times. */
   advance(time: number): void {
-    this.#timers.advance(time, (timestamp, key) => {
+    this.#timers.advance(time, (_timestamp, key) => {
       const buffers = this.#keys.get(keyIdentity(key), key);
       if (buffers === undefined) return;
       // A later timer may be left from before an earlier one was set; it does no harm.
-      if (buffers.timerAt === timestamp) buffers.timerAt = Infinity;
+      buffers.timerAt = Infinity;
       this.settle(buffers, this.#advanceKey(buffers, time));
     });
   }
@@ -115,6 +117,11 @@ export class KeyedBuffers {
     if (!buffers.isKept) return;
     buffers.isKept = false;
     this.#keys.remove(buffers.identity, buffers);
+  }
+
+  /** Of records as they are: nothing is due at the beginning of time. */
+  #dueAt(buffers: KeyBuffers): number {
+    return this.#advanceKey(buffers, MIN_TIMESTAMP);
   }
 
   #arm(buffers: KeyBuffers, dueAt: number): void {

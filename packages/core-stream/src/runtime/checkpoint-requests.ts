@@ -77,7 +77,7 @@ export class CheckpointRequests {
     if (request === undefined) return;
     const { target, then } = request;
     const what =
-      target === undefined ? 'The job was not stopped' : `There is no savepoint in ${target.location}`;
+      target === undefined ? 'The job was not stopped' : `No savepoint was written to ${target.location}`;
     const why =
       reason === 'job-over'
         ? 'the job has ended, or is being restarted'

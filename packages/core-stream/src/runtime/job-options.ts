@@ -67,6 +67,13 @@ export function checkpointLimits(config: CheckpointConfig | undefined): Checkpoi
 export function requireValid(config: CheckpointConfig): void {
   const { intervalMs, minPauseMs, timeoutMs, tolerableFailures, alignedTimeoutMs, maxPendingCommits } =
     config;
+  const { storage }: { readonly storage?: unknown } = config; // programs in JavaScript are not checked by a compiler
+  demand(
+    typeof storage === 'object' && storage !== null,
+    'storage',
+    "a CheckpointStorage, such as new FileCheckpointStorage('checkpoints')",
+    typeof storage === 'string' ? `'${storage}'` : typeof storage,
+  );
   demand(intervalMs > 0, 'intervalMs', 'more than 0 milliseconds', intervalMs);
   demand(timeoutMs === undefined || timeoutMs > 0, 'timeoutMs', 'more than 0 milliseconds', timeoutMs);
   for (const [name, value] of Object.entries({ minPauseMs, alignedTimeoutMs })) {
@@ -86,7 +93,7 @@ export function requireValid(config: CheckpointConfig): void {
   );
 }
 
-function demand(isRight: boolean, name: string, what: string, value: number | undefined): void {
+function demand(isRight: boolean, name: string, what: string, value: number | string | undefined): void {
   if (!isRight) throw new StreamConfigError(`Checkpointing's ${name} must be ${what}, got ${value}`);
 }
 

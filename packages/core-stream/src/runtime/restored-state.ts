@@ -47,7 +47,20 @@ export async function loadStart(options: JobOptions): Promise<JobStart> {
     own === undefined && typeof restore === 'object' ? savepointStorage(restore.savepoint) : storage;
   const checkpoint = from === storage ? own : { ...(await readSavepoint(from)), jobId };
   requireReached(options.reachedCheckpointId ?? 0, checkpoint?.checkpointId, storage.location);
+  if (checkpoint !== undefined) {
+    options.logger.info(startedFrom(from === storage, typeof restore === 'object'), {
+      checkpointId: checkpoint.checkpointId,
+      location: from.location,
+    });
+  }
   return { jobId, checkpoint, from };
+}
+
+function startedFrom(isOwn: boolean, isSavepointAskedFor: boolean): string {
+  if (!isOwn) return 'the job begins with a savepoint';
+  return isSavepointAskedFor
+    ? 'the job goes on from its own newest checkpoint, not from the savepoint'
+    : 'the job goes on from its newest checkpoint';
 }
 
 /** A restart does not go back behind what earlier attempts have committed. */
@@ -62,7 +75,7 @@ function requireReached(reached: number, found: number | undefined, location: st
 }
 
 async function loadCheckpoint(
-  { jobName, plan, logger, reachedCheckpointId }: JobOptions,
+  { jobName, plan, reachedCheckpointId }: JobOptions,
   { storage, restore }: CheckpointConfig,
   lineage: JobLineage,
 ): Promise<CheckpointData | undefined> {
@@ -81,11 +94,6 @@ async function loadCheckpoint(
     );
   }
   if (checkpoint !== undefined && plan.isBatch) requireOpenCommits(checkpoint, location);
-  if (checkpoint !== undefined && typeof restore === 'object') {
-    logger.info('the job goes on from its own newest checkpoint, not from the savepoint', {
-      checkpointId: checkpoint.checkpointId,
-    });
-  }
   return checkpoint;
 }
 

@@ -1,6 +1,6 @@
 /** The directory of a state store: who uses it, and what is known of the store without opening it. */
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { link, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { processEnvironment, type ProcessIdentity } from '../checkpoint/lease-environment.js';
 import { StreamConfigError } from '../errors.js';
 import type { StoreHistory } from './disk-history.js';
@@ -17,18 +17,12 @@ export class DiskDirectory {
 
   /** @throws StreamConfigError `MILLRACE_CONFIG` where another job uses it */
   static async take(directory: string): Promise<DiskDirectory> {
-    const path = resolve(directory);
-    if (used.has(path)) throw inUse(path, 'another job in this process');
+    await mkdir(directory, { recursive: true });
+    const path = await realpath(directory); // one directory may have several names
+    if (used.has(path)) throw inUse(directory, 'another job in this process');
     used.add(path);
     try {
-      await mkdir(path, { recursive: true });
-      const lock = join(path, 'in-use.json');
-      const owner = (await readJson(lock)) as ProcessIdentity | undefined;
-      const self = await processEnvironment.self();
-      if (owner !== undefined && owner.pid !== self.pid && owner.host === self.host) {
-        if ((await processEnvironment.isAlive(owner)) !== false) throw inUse(path, `process ${owner.pid}`);
-      }
-      await writeFile(lock, JSON.stringify(self));
+      await lock(path, directory);
     } catch (error) {
       used.delete(path);
       throw error;
@@ -67,6 +61,35 @@ export class DiskDirectory {
   async release(): Promise<void> {
     await rm(join(this.path, 'in-use.json'), { force: true });
     used.delete(this.path);
+  }
+}
+
+/** Puts this process's identity there, whole, where there is none, or that of a process that is no more. */
+async function lock(path: string, directory: string): Promise<void> {
+  const self = await processEnvironment.self();
+  const own = join(path, `in-use.${self.pid}.json`);
+  await writeFile(own, JSON.stringify(self));
+  try {
+    const place = join(path, 'in-use.json');
+    if (await isLinked(own, place)) return;
+    const owner = (await readJson(place)) as ProcessIdentity | undefined;
+    if (owner !== undefined && owner.pid !== self.pid && owner.host === self.host) {
+      if ((await processEnvironment.isAlive(owner)) !== false) throw inUse(directory, `process ${owner.pid}`);
+    }
+    await rename(own, place);
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+/** Of several processes that do it at once, one succeeds. */
+async function isLinked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 

@@ -3,11 +3,13 @@
  * from the checkpoint.
  *
  * Invariants
- * 1. While a store is being filled its history has no runs: if the process ends meanwhile, it is filled anew.
+ * 1. While a store is being opened or filled its history has no runs: if the process ends meanwhile, it is filled anew.
  * 2. A store that may be damaged is removed without being opened.
  * 3. Of an operator that the restored checkpoint has no rows of, none are found in the store.
+ * 4. A store is used only with the history that was written with it: it says which run has written it last.
  */
 import { randomUUID } from 'node:crypto';
+import { storageFailure } from '../checkpoint/storage-failure.js';
 import { StreamConfigError } from '../errors.js';
 import { messageOf } from '../runtime/describe-value.js';
 import { CacheBudget } from './cache-budget.js';
@@ -46,7 +48,23 @@ export function diskStateBackend({ directory, cacheBytes }: DiskStateOptions): S
   if (!(maxBytes >= 1)) {
     throw new StreamConfigError(`cacheBytes must be at least 1, got ${maxBytes}. Leave it out for 128 MiB.`);
   }
-  return { name: 'disk', open: (context) => DiskJobState.open(directory, maxBytes, context) };
+  return {
+    name: 'disk',
+    open: (context) =>
+      DiskJobState.open(directory, maxBytes, context).catch((error: unknown) => {
+        throw storageFailure('The state on disk cannot be opened', directory, error);
+      }),
+  };
+}
+
+/** The store that `history` tells of (invariant 4), or why there is none. */
+async function openStore(directory: DiskDirectory, history: StoreHistory): Promise<DiskStore | string> {
+  // Opening a damaged file ends the process: then the next one does not open it (invariant 1).
+  await directory.writeHistory({ ...history, runs: [] });
+  const store = new DiskStore(directory.store);
+  if (store.fact('run') === history.runs.at(-1)?.id) return store;
+  await store.close();
+  return 'it is not the one that its history tells of';
 }
 
 class DiskJobState implements JobStateStore {
@@ -90,6 +108,7 @@ class DiskJobState implements JobStateStore {
 
   static async open(path: string, cacheBytes: number, context: StateBackendContext): Promise<DiskJobState> {
     const directory = await DiskDirectory.take(path);
+    let store: DiskStore | undefined;
     try {
       const { jobId, restored, logger } = context;
       const bootId = await currentBootId();
@@ -102,21 +121,23 @@ class DiskJobState implements JobStateStore {
             : whyUnusable(history, jobId, restored, bootId);
       const from = restored?.checkpointId ?? 0;
       const budget = new CacheBudget(cacheBytes);
-      if (why === undefined && history !== undefined) {
+      const found = why === undefined ? await openStore(directory, history!) : why;
+      if (found instanceof DiskStore) {
+        store = found;
         logger.info('state on disk is taken back to the restored checkpoint', { checkpointId: from });
-        const store = new DiskStore(directory.store);
-        const state = new DiskJobState(directory, store, { ...history, bootId }, budget, context);
+        const state = new DiskJobState(directory, store, { ...history!, bootId }, budget, context);
         state.#isRecovered = true;
         await state.#begin();
         store.rollBackTo(from);
         return state;
       }
-      if (restored !== undefined) logger.info('state on disk is filled from the checkpoint', { why });
+      if (restored !== undefined) logger.info('state on disk is filled from the checkpoint', { why: found });
       await directory.removeStore(); // invariant 2
       const empty: StoreHistory = { version: 1, jobId, runs: [], oldest: from, isClosed: false, bootId };
       await directory.writeHistory(empty); // invariant 1
       return new DiskJobState(directory, new DiskStore(directory.store), empty, budget, context);
     } catch (error) {
+      await store?.close();
       await directory.release();
       throw error;
     }
@@ -193,13 +214,15 @@ class DiskJobState implements JobStateStore {
     }
     this.#history = withRun(before, { jobId, bootId: this.#bootId }, { id: this.run, from });
     await this.#directory.writeHistory(this.#history);
+    this.#store.setFact('run', this.run); // invariant 4
   }
 
   forget(oldestCheckpointId: number): void {
     if (oldestCheckpointId <= this.#history.oldest) return;
     this.#history = { ...this.#history, oldest: oldestCheckpointId };
     const history = this.#history;
-    this.#writing = this.#writing.then(() => this.#directory.writeHistory(history));
+    // One that could not be written does not matter once a later one was.
+    this.#writing = this.#writing.catch(() => undefined).then(() => this.#directory.writeHistory(history));
     this.#writing.catch(() => undefined); // `close` tells
     if (!this.#isForgetting) void this.#forget();
   }

@@ -335,7 +335,7 @@ export class KeyedState implements KeyedStateBackend {
       const isLarge = state.kind === 'map' && typeof content === 'number';
       record.set(state.slot, isLarge ? this.#entries.map(key, name, content) : content);
       const version = stored[i + 1] as number;
-      if (version !== state.version) (state.ofOtherVersion ??= new Map()).set(record, version);
+      if (version !== state.version) (state.ofOtherVersion ??= new WeakMap()).set(record, version);
     }
     return record;
   }

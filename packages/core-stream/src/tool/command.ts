@@ -81,15 +81,18 @@ async function partsOf(reader: SavepointReader, uid: string): Promise<readonly P
   const tables = await reader.tables(uid); // it is known that there is such an operator
   const operator = reader.operators.find((one) => one.uid === uid)!;
   if (operator.type === 'source') return sourceParts(reader, uid);
-  const kinds = new Map(operator.states.map(({ name, kind }) => [name, kind]));
-  const states = [...kinds].map(([name, kind]): Part => {
+  const kinds = new Map(operator.states.map(({ name, kind }) => [`${kind} ${name}`, { name, kind }]));
+  const states = [...kinds.values()].map(({ name, kind }): Part => {
     const isList = kind === 'operator-list' || kind === 'union-list';
+    const isOneOfSeveral = [...kinds.values()].some((other) => other.name === name && other.kind !== kind);
+    const more = isOneOfSeveral ? { kind } : {};
     return {
       name,
       async *lines(options) {
         if (isList && 'key' in options) return;
-        for await (const { key, value } of reader.readState(uid, name, options)) {
-          yield { ...(isList ? { subtask: key } : { key: toStateJson(key) }), value: toStateJson(value) };
+        for await (const { key, value } of reader.readState(uid, name, { ...options, kind })) {
+          const at = isList ? { subtask: key } : { key: toStateJson(key) };
+          yield { ...more, ...at, value: toStateJson(value) };
         }
       },
     };

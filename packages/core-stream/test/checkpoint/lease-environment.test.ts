@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { processEnvironment } from '../../src/checkpoint/lease-environment.js';
 
 describe('the process as a lease knows it', () => {
@@ -28,4 +28,24 @@ describe('the process as a lease knows it', () => {
       false,
     );
   });
+
+  it.runIf(process.platform === 'linux')(
+    'is dead when it was killed, before its parent has noticed',
+    async () => {
+      // A shell that becomes `sleep` never asks for the outcome of its child, as the first process of a container may not.
+      const parent = spawn('/bin/sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      try {
+        const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+        const child = { host: 'here', pid: Number(line.toString()), processStart: undefined };
+        expect(await processEnvironment.isAlive(child)).toBeUndefined();
+        process.kill(child.pid, 'SIGKILL');
+        await vi.waitFor(async () => expect(await processEnvironment.isAlive(child)).toBe(false));
+        expect(process.kill(child.pid, 0)).toBe(true); // its number is not free
+      } finally {
+        parent.kill('SIGKILL');
+      }
+    },
+  );
 });

@@ -301,6 +301,8 @@ describe('settings of checkpoints', () => {
     [{ alignedTimeoutMs: NaN }, 'alignedTimeoutMs must be 0 milliseconds or more, got NaN'],
     [{ tolerableFailures: 0.5 }, 'tolerableFailures must be a whole number, 0 or more, got 0.5'],
     [{ maxPendingCommits: 0 }, 'maxPendingCommits must be a whole number above 0, got 0'],
+    [{ storage: undefined as never }, 'storage must be a CheckpointStorage, such as new'],
+    [{ storage: './checkpoints' as never }, "FileCheckpointStorage('checkpoints'), got './checkpoints'"],
   ])('%j is refused', (config, message) => {
     const { env } = environment();
     const enable = () => env.enableCheckpointing({ intervalMs: 10, storage: new MemoryStorage(), ...config });

@@ -7,6 +7,7 @@ import {
   StreamConfigError,
   ValueStateDescriptor,
   type CheckpointConfig,
+  type Logger,
 } from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, failureOf, quiet, until, untilOnDisk } from '../support/conditions.js';
@@ -72,6 +73,34 @@ describe('a savepoint', () => {
     await rm(root, { recursive: true });
   });
 
+  it('is named in the log where a job begins with it, and so is the checkpoint that a job goes on from', async () => {
+    const log: unknown[] = [];
+    const ignore = () => undefined;
+    const info = (
+      message: string,
+      { checkpointId, location }: { checkpointId?: unknown; location?: unknown } = {},
+    ) => void (message.startsWith('the job') && log.push([message, checkpointId, location]));
+    const logger: Logger = { debug: ignore, info, warn: ignore, error: ignore };
+    const run = async (storage: MemoryStorage, restore: CheckpointConfig['restore'] = 'latest') => {
+      const { clock, env } = environment({ logger });
+      env.enableCheckpointing({ intervalMs: 1000, storage, restore });
+      env.fromCollection([1]).sinkTo(new CollectingSink());
+      await drive(env.executeAsync('one'), clock);
+    };
+    const savepoint = new MemoryStorage();
+    const storage = new MemoryStorage();
+    await run(savepoint);
+    expect(log).toEqual([]);
+    await run(storage, { savepoint });
+    await run(storage, { savepoint });
+    await run(storage);
+    expect(log).toEqual([
+      ['the job begins with a savepoint', 1, 'memory'],
+      ['the job goes on from its own newest checkpoint, not from the savepoint', 2, 'memory'],
+      ['the job goes on from its newest checkpoint', 3, 'memory'],
+    ]);
+  });
+
   it('that is not there cannot be started from', async () => {
     const { start, clock } = createJob();
     const error = await failureOf(drive(start({ restore: { savepoint: new MemoryStorage() } }), clock));
@@ -86,7 +115,7 @@ describe('a savepoint', () => {
     await job.triggerSavepoint(target);
     const error = await failureOf(job.triggerSavepoint(target));
     expect(error.message).toContain(
-      'memory holds checkpoint 1 already. Give each savepoint a place of its own. The job goes on.',
+      'No savepoint was written to memory: memory holds checkpoint 1 already. Give each savepoint a place of its own. The job goes on.',
     );
     source.resume();
     const result = await drive(job, clock);
@@ -144,7 +173,7 @@ describe('a savepoint', () => {
     await until(() => isWriting);
     clock.advance(100);
     expect((await asked).message).toContain(
-      'There is no savepoint in memory: it was not written within 100 ms. Allow more time (timeoutMs). The job goes on.',
+      'No savepoint was written to memory: it was not written within 100 ms. Allow more time (timeoutMs). The job goes on.',
     );
     clock.advance(900);
     await until(() => storage.lastId === 2);

@@ -1,5 +1,6 @@
 /** Jobs on disk state: what becomes of the directory over their runs. */
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { diskStateBackend } from '../../src/disk-state/index.js';
@@ -109,6 +110,11 @@ describe('state on disk', () => {
 
   it.each<[string, (directory: string) => Promise<void>]>([
     ['gone', async (directory) => rm(directory, { recursive: true })],
+    [
+      'without its store (invariant 4)',
+      async (directory) => rm(join(directory, 'store'), { recursive: true }),
+    ],
+    ['cut to nothing (invariant 4)', async (directory) => truncate(join(directory, 'store/data.mdb'), 0)],
     ['without its history', async (directory) => rm(join(directory, 'history.json'))],
     ['with a torn history', async (directory) => writeFile(join(directory, 'history.json'), '{"version": 1')],
     [
@@ -129,9 +135,9 @@ describe('state on disk', () => {
   ])('whose directory is %s is filled from the segments', async (_name, spoil) => {
     const directory = temporaryDirectory();
     const { storage, reads } = counting(new MemoryStorage());
-    await untilPaused(diskStateBackend({ directory }), { storage });
+    await untilPaused(diskStateBackend({ directory }), { storage }, 2);
     await spoil(directory);
-    const { counts, log } = await rest(diskStateBackend({ directory, cacheBytes: 1 }), { storage });
+    const { counts, log } = await rest(diskStateBackend({ directory, cacheBytes: 1 }), { storage }, 2);
     expect(counts).toEqual(expected);
     expect(reads()).toBeGreaterThan(0);
     expect(log.join('\n')).toContain('filled from the checkpoint');
@@ -178,6 +184,10 @@ describe('state on disk', () => {
     expect((await failureOf(second.client.result)).message).toContain(
       `The state directory ${directory} is used by another job in this process. Give each job a directory of its own.`,
     );
+    const link = join(temporaryDirectory(), 'link');
+    await symlink(directory, link);
+    const linked = startJob(diskStateBackend({ directory: link }), {});
+    expect((await failureOf(linked.client.result)).message).toContain(`${link} is used by another job`);
     first.client.cancel();
     await failureOf(first.client.result);
     const third = startJob(diskStateBackend({ directory }), {});
@@ -185,6 +195,20 @@ describe('state on disk', () => {
     third.client.cancel();
     await failureOf(third.client.result);
     await quiet();
+  });
+
+  it('is not that of another process, as long as that one is there', async () => {
+    const directory = temporaryDirectory();
+    const place = join(directory, 'in-use.json');
+    await writeFile(place, JSON.stringify({ host: hostname(), pid: process.ppid }));
+    const refused = startJob(diskStateBackend({ directory }), {});
+    expect((await failureOf(refused.client.result)).message).toContain(
+      `The state directory ${directory} is used by process ${process.ppid}.`,
+    );
+    expect(await readdir(directory)).toEqual(['in-use.json']);
+    await writeFile(place, JSON.stringify({ host: hostname(), pid: 2 ** 30 }));
+    await untilPaused(diskStateBackend({ directory }), {});
+    expect(await readdir(directory)).not.toContain('in-use.json');
   });
 
   it('is given back when a job is cancelled while it is filled', async () => {
@@ -197,6 +221,17 @@ describe('state on disk', () => {
     cancelled.client.cancel();
     await failureOf(cancelled.client.result);
     expect((await rest(diskStateBackend({ directory }), { storage })).counts).toEqual(expected);
+  });
+
+  it('says where it cannot be, and what to do', async () => {
+    const file = join(temporaryDirectory(), 'file');
+    await writeFile(file, '');
+    const directory = join(file, 'state');
+    const { client } = startJob(diskStateBackend({ directory }), {});
+    expect((await failureOf(client.result)).message).toBe(
+      `The state on disk cannot be opened: ENOTDIR: not a directory, mkdir '${directory}'. ` +
+        'Something in this path is no directory: choose another one; the job can then be started again from its newest checkpoint.',
+    );
   });
 
   it('refuses a cache of nothing', () => {

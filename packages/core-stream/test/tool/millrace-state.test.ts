@@ -144,6 +144,36 @@ describe('millrace-state read', () => {
     ]);
   });
 
+  it('tells states of one name apart by their kind', async () => {
+    const sameNames: PhasedJob<number> = {
+      inputs: [[{ value: 1, timestamp: 1 }]],
+      build: (stream) =>
+        stream
+          .keyBy((n) => n)
+          .process<string>((context) => {
+            const keyed = context.getState(new ValueStateDescriptor<string>('same'));
+            const list = context.getOperatorListState(new ListStateDescriptor<string>('same'));
+            return {
+              processElement() {
+                keyed.update('of a key');
+                list.update(['of a subtask']);
+              },
+            };
+          })
+          .uid('keyed'),
+    };
+    const place = join(directory, 'same-names');
+    const storage = new FileCheckpointStorage(place);
+    const start = { config: { storage }, backend: heapStateBackend() };
+    const { client } = await startPhase(sameNames, 0, { parallelism: 1, version: 1 }, start);
+    await client.stop();
+    const { out } = await run('read', place, '--uid', 'keyed', '--state', 'same');
+    expect(lines(out)).toEqual([
+      { state: 'same', kind: 'operator-list', subtask: 0, value: 'of a subtask' },
+      { state: 'same', kind: 'value', key: 1, value: 'of a key' },
+    ]);
+  });
+
   it('prints the splits of a source', async () => {
     const { out } = await run('read', savepoint, '--uid', 'in');
     expect(lines(out)[0]).toMatchObject({ state: 'splits', subtask: 0, value: { next: 12 } });
