@@ -172,15 +172,17 @@ export class JobSupervisor<A extends JobAttempt> {
       this.#publishFailure(report, error);
     }
     this.#throwIfCancelled();
+    const { jobName, jobId } = this.#current.snapshot();
+    const message = this.#exceptions.at(-1)?.message;
     if (delayMs === undefined) {
+      logger.error('job fails for good', { jobName, jobId, numRestarts: this.#attempts - 1, error: message });
       this.#setStatus('failed', error);
       throw error;
     }
     this.#setStatus('restarting', error);
     this.#options.onRestart?.(error);
-    const { jobName, jobId } = this.#current.snapshot();
     const facts = { jobName, jobId, numRestarts: this.#attempts, delayMs };
-    logger.warn('job restarts', { ...facts, error: this.#exceptions.at(-1)?.message });
+    logger.warn('job restarts', { ...facts, error: message });
     publish('millrace:job:restart', { ...facts, at: clock.now(), error });
     const { signal } = this.#cancellation;
     await sleep(clock, delayMs, signal).catch(() => undefined);

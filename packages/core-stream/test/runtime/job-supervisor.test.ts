@@ -141,7 +141,7 @@ describe('a supervised job', () => {
   });
 
   it('fails with the failure that its strategy does not forgive', async () => {
-    const { supervisor, clock, attempts } = supervise(fixed(1, 0));
+    const { supervisor, clock, attempts, log } = supervise(fixed(1, 0));
     const result = failureOf(supervisor.run());
     attempts[0]!.fail(new Error('first'));
     await until(
@@ -156,6 +156,7 @@ describe('a supervised job', () => {
       numRestarts: 1,
       exceptions: [{ restartAfterMs: 0 }, { message: 'second', restartAfterMs: undefined }],
     });
+    expect(log).toEqual(['job restarts', 'job fails for good']);
   });
 
   it('job supervisor invariant 2: does not try again what cannot go away', async () => {
