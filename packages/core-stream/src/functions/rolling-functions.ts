@@ -1,4 +1,5 @@
 /** The functions behind `sum`, `min`, `max`, `minBy` and `maxBy`. None of them changes a record: it makes a new one. */
+import { StreamRecordError } from '../errors.js';
 import type { ReduceFunction } from './functions.js';
 
 /** The names of the fields of `T` whose values are `V`s; of a union, those that are in all its types. */
@@ -20,7 +21,18 @@ type Fields = Readonly<Record<string, number>>;
 
 /** The first record, with the sum of all in `field`. */
 export function sumOf(field: string): ReduceFunction<unknown> {
-  return (a, b) => ({ ...(a as Fields), [field]: (a as Fields)[field]! + (b as Fields)[field]! });
+  return (a, b) => ({ ...(a as Fields), [field]: addend(a, field) + addend(b, field) });
+}
+
+/** Records come from outside, whatever their type says: text would be joined, and a field that is missing would be NaN. */
+function addend(record: unknown, field: string): number {
+  const value: unknown = (record as Fields)[field];
+  if (typeof value === 'number' || typeof value === 'bigint') return value as number;
+  throw new StreamRecordError(
+    `sum('${field}') needs a number or a bigint there, but a record has ${value === null ? 'null' : typeof value}. ` +
+      'Filter such records out before, or give them a value.',
+    { details: { path: field } },
+  );
 }
 
 /** The first record, with the smallest (`min`) or greatest value of all in `field`. */

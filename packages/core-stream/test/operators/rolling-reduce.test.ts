@@ -55,6 +55,18 @@ describe('rolling operations', () => {
     expect(await results((s) => s.max('item'))).toEqual(['a x 5', 'b x 1', 'a y 5', 'a z 5', 'b y 1']);
   });
 
+  it.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['string', '5'],
+  ])('sum refuses a record that has %s in its field', async (shown, price) => {
+    const harness = await rolling((s) => s.sum('price'));
+    harness.push(sale('a', 'x', 5));
+    expect(() => harness.push({ ...sale('a', 'y', 5), price } as unknown as Sale)).toThrow(
+      `sum('price') needs a number or a bigint there, but a record has ${shown}`,
+    );
+  });
+
   it('reduce agrees with folding each key, with the timestamp of the record', async () => {
     const records = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(9)), { maxLength: 30 });
     await fc.assert(
