@@ -46,9 +46,10 @@ export type AdvanceKey = (buffers: KeyBuffers, time: number) => number;
 export class KeyedBuffers {
   readonly #advanceKey: AdvanceKey;
   readonly #keys: KeyedRows<KeyBuffers>;
-  readonly #timers = new TimerQueue();
+  readonly #timers: TimerQueue;
 
-  constructor({ keyedRows }: OperatorContext, advanceKey: AdvanceKey) {
+  constructor(context: OperatorContext, advanceKey: AdvanceKey) {
+    const { keyedRows, isStateOnDisk, isStateInPlace } = context;
     this.#advanceKey = advanceKey;
     this.#keys = keyedRows<KeyBuffers>({
       table: 'joined',
@@ -64,6 +65,11 @@ export class KeyedBuffers {
         return buffers;
       },
     });
+    const stored = new TimerQueue('join-timers', context);
+    // On the heap all keys are there: their timers need not be stored.
+    this.#timers = isStateOnDisk ? stored : new TimerQueue();
+    if (isStateInPlace) return; // the stored timers are those of all keys (invariant 1)
+    stored.clear();
     for (const buffers of this.#keys.values()) {
       buffers.timerAt = Infinity;
       this.#arm(buffers, this.#dueAt(buffers));

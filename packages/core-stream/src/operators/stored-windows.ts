@@ -9,6 +9,7 @@ import { Row, type StoredRow } from '../state/rows.js';
 import type { AlignedWindows } from '../windows/aligned-windows.js';
 import { TimeWindow, type Window } from '../windows/window.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
+import { WAKE_TABLES } from './window-wakes.js';
 import type { WindowOperatorSnapshot } from './window-operator.js';
 import type { WindowSlots } from './window-state.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
@@ -93,21 +94,27 @@ export function takeWindows(own: WindowStorage, options: TakeOptions): readonly 
   const taken: TakenWindow[] = [];
   for (const table of new Set(options.restored.map(({ storage }) => storage))) {
     if (table === own) continue;
-    const rows = [...options.context.restoredRows(table)];
-    const tracker = options.context.trackRows<TakenRow>({
-      table,
-      namespaceOf: ({ namespace }) => namespace,
-      isGone: () => true,
-      dataOf: () => undefined,
-    });
-    for (const stored of rows) {
-      const row = new TakenRow(stored);
-      tracker.restored(row);
-      tracker.removed(row);
-    }
-    taken.push(...readers[table](rows, options));
+    taken.push(...readers[table](takeRows(table, options), options));
+    if (table === 'windows') for (const wakes of WAKE_TABLES) takeRows(wakes, options);
   }
   return taken.sort((a, b) => a.order - b.order);
+}
+
+/** Removes them from the next checkpoint on. */
+function takeRows(table: string, { context }: TakeOptions): readonly StoredRow[] {
+  const rows = [...context.restoredRows(table)];
+  const tracker = context.trackRows<TakenRow>({
+    table,
+    namespaceOf: ({ namespace }) => namespace,
+    isGone: () => true,
+    dataOf: () => undefined,
+  });
+  for (const stored of rows) {
+    const row = new TakenRow(stored);
+    tracker.restored(row);
+    tracker.removed(row);
+  }
+  return rows;
 }
 
 type Reader = (rows: readonly StoredRow[], options: TakeOptions) => Iterable<TakenWindow>;

@@ -15,19 +15,21 @@
  *    one at or below the current watermark fires after the current record.
  * 5. A window without contents, state and timers takes no memory.
  * 6. Each key is a row, reported whenever one of its windows may have changed: also by the user's functions.
+ * 7. Timers of all keys are set, but for those that are asleep after a restart in place (`WindowWakes`).
  */
 import { InvariantError } from '../errors.js';
 import { keyIdentity } from '../state/canonical-encoding.js';
 import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
 import type { KeyedRows } from '../state/keyed-rows.js';
-import type { StoredRow } from '../state/rows.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { Evictor, TimestampedValue } from '../windows/evictor.js';
 import { fires, purges, type Trigger, type TriggerResult } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
 import type { Output } from './operator.js';
-import { takeWindows, type StoredWindow } from './stored-windows.js';
+import { keyWindowsOf, storedWindowsOf } from './key-windows.js';
+import { takeWindows } from './stored-windows.js';
+import { WindowWakes } from './window-wakes.js';
 import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 import {
@@ -43,6 +45,12 @@ export function generalWindowOperator(options: WindowOptions): WindowOperatorFac
   return (context, output) => new GeneralWindowOperator(context, output, options);
 }
 
+/** The next ones of its timers. */
+interface StoredOrders {
+  readonly event: number;
+  readonly processing: number;
+}
+
 class GeneralWindowOperator extends WindowOperator {
   readonly #assigner: WindowAssigner<unknown, Window>;
   readonly #isMerging: boolean;
@@ -50,6 +58,8 @@ class GeneralWindowOperator extends WindowOperator {
   readonly #evictor: Evictor<unknown, Window> | undefined;
   readonly #triggerContext: WindowTriggerContext;
   readonly #keys: KeyedRows<KeyWindows>;
+  /** Of state on disk. */
+  readonly #wakes: WindowWakes | undefined;
 
   constructor(context: FunctionOperatorContext, output: Output, options: WindowOptions) {
     super(context, output, options, 'windows');
@@ -61,17 +71,23 @@ class GeneralWindowOperator extends WindowOperator {
     this.#keys = context.keyedRows<KeyWindows>({
       table: 'windows',
       isGone: ({ records }) => records.size === 0,
-      dataOf: ({ records }) => [...records.values()].map((record) => this.#store(record)),
-      rowOf: (stored) => this.#rowOf(stored),
+      dataOf: (windows) => storedWindowsOf(windows, this.#assigner.windowType),
+      rowOf: (stored) => keyWindowsOf(stored, this.#assigner.windowType),
     });
-    this.#restore();
+    const { isStateOnDisk, isStateInPlace, subtaskIndex, parallelism } = context;
+    // After a change of parallelism orders are given anew, which takes all keys.
+    const isAsleep = isStateInPlace && this.restored.length === parallelism;
+    const wakes = new WindowWakes(context, isAsleep);
+    if (isStateOnDisk) this.#wakes = wakes; // on the heap all keys are there
+    if (isAsleep) this.#continueOrders(this.restored[subtaskIndex]!.own as StoredOrders);
+    else this.#restore();
   }
 
   processElement(value: unknown, timestamp: number): void {
     if (this.isEventTime && timestamp === MIN_TIMESTAMP) throw this.noTimestamp();
     const key = this.keySelector(value);
     const identity = keyIdentity(key);
-    const windows = this.#keys.get(identity, key) ?? new KeyWindows(key, identity);
+    const windows = this.#windowsOf(key, identity) ?? new KeyWindows(key, identity);
     let isSkipped = true;
     for (const assigned of this.#assigner.assignWindows(value, timestamp, this.emitter)) {
       const record = this.#isMerging ? this.#merge(windows, assigned) : this.#recordOf(windows, assigned);
@@ -92,9 +108,10 @@ class GeneralWindowOperator extends WindowOperator {
 
   protected override onEventTime(watermark: number): void {
     const { eventTimers } = this.#triggerContext;
+    this.#wakes?.event.wake(watermark, (key) => this.#windowsOf(key));
     for (;;) {
       const timer = eventTimers.takeDue(watermark);
-      if (timer === undefined) return;
+      if (timer === undefined) break;
       const record = this.#find(timer.target);
       record.eventTimers = without(record.eventTimers, timer.at);
       this.#triggerContext.record = record;
@@ -102,10 +119,12 @@ class GeneralWindowOperator extends WindowOperator {
       if (this.isEventTime && timer.at === this.#cleanUpTime(record.window)) this.#drop(record);
       else this.#settleRecord(record);
     }
+    this.#wakes?.event.passed(watermark, (key) => this.#renewWakes(key));
   }
 
   protected override onProcessingTime(time: number): void {
     const { processingTimers } = this.#triggerContext;
+    this.#wakes?.processing.wake(time, (key) => this.#windowsOf(key));
     // At the end of time no trigger is to set the next timer for ever: those that are set by now are the last.
     const last = time === MAX_WATERMARK ? (processingTimers.inOrder().at(-1)?.at ?? time) : time;
     for (;;) {
@@ -118,11 +137,14 @@ class GeneralWindowOperator extends WindowOperator {
       if (!this.isEventTime && timer.at === record.window.maxTimestamp()) this.#drop(record);
       else this.#settleRecord(record);
     }
+    this.#wakes?.processing.passed(last, (key) => this.#renewWakes(key));
     this.onEventTime(this.emitter.currentWatermark);
   }
 
   protected override get nextProcessingTime(): number | undefined {
-    return this.#triggerContext.processingTimers.nextTime;
+    const next = this.#triggerContext.processingTimers.nextTime;
+    const asleep = this.#wakes?.processing.nextAsleep;
+    return asleep === undefined || (next !== undefined && next <= asleep) ? next : asleep;
   }
 
   /** Batch mode: what the trigger has not emitted by now is never emitted. */
@@ -130,12 +152,14 @@ class GeneralWindowOperator extends WindowOperator {
     super.finishKey();
     this.#removeIf(() => true);
     this.#triggerContext.clear();
+    this.#wakes?.clear();
   }
 
   override finish(): void {
     super.finish();
     // They will not fire in this run, nor in one that goes on from its end.
     this.#triggerContext.processingTimers.clear();
+    this.#wakes?.processing.clear();
     for (const windows of this.#keys.values()) {
       for (const record of windows.records.values()) {
         if (record.processingTimers.length === 0) continue;
@@ -158,47 +182,57 @@ class GeneralWindowOperator extends WindowOperator {
     }
   }
 
-  #store(record: WindowRecord): StoredWindow {
-    const { contents, slots, trigger, eventTimers, processingTimers } = record;
-    return {
-      window: this.#assigner.windowType.encode(record.window),
-      contents: contents === EMPTY ? [] : [contents],
-      ...(slots === undefined ? {} : { slots }),
-      ...(trigger.slots === undefined ? {} : { triggerSlots: trigger.slots }),
-      eventTimers: eventTimers.map(({ at, order }) => [at, order]),
-      processingTimers: processingTimers.map(({ at, order }) => [at, order]),
-    };
-  }
-
-  #rowOf({ key, data }: StoredRow): KeyWindows {
-    const windows = new KeyWindows(key, keyIdentity(key));
-    windows.isKept = true;
-    for (const stored of data as readonly StoredWindow[]) {
-      const record = this.#newRecord(windows, this.#assigner.windowType.decode(stored.window));
-      if (stored.contents.length > 0) record.contents = stored.contents[0];
-      record.slots = stored.slots;
-      record.trigger.slots = stored.triggerSlots;
-      record.eventTimers = stored.eventTimers.map(([at, order]) => ({ at, order }));
-      record.processingTimers = stored.processingTimers.map(([at, order]) => ({ at, order }));
+  /** Those of a key, awake; `undefined` where it has none. */
+  #windowsOf(key: unknown, identity = keyIdentity(key)): KeyWindows | undefined {
+    const windows = this.#keys.get(identity, key);
+    if (this.#wakes?.wakes(identity) === true && windows !== undefined) {
+      this.#setTimers(windows, (order) => order);
     }
     return windows;
   }
 
+  /** After the times of a key have passed, and its timers with them. */
+  #renewWakes(key: unknown): void {
+    const windows = this.#windowsOf(key);
+    if (windows === undefined) return;
+    windows.eventWakeAt = Infinity;
+    windows.processingWakeAt = Infinity;
+    this.#wakes!.settle(windows);
+  }
+
   /** Sets the timers of what was stored. */
+  #setTimers(windows: KeyWindows, orderOf: (order: number) => number): void {
+    const context = this.#triggerContext;
+    for (const record of windows.records.values()) {
+      const { eventTimers, processingTimers } = record;
+      record.eventTimers = [];
+      record.processingTimers = [];
+      for (const { at, order } of eventTimers) context.restoreEventTimer(record, at, orderOf(order));
+      for (const { at, order } of processingTimers)
+        context.restoreProcessingTimer(record, at, orderOf(order));
+    }
+  }
+
+  protected override snapshotOwn(): StoredOrders | undefined {
+    if (this.#wakes === undefined) return undefined;
+    const { eventTimers, processingTimers } = this.#triggerContext;
+    return { event: eventTimers.nextOrder, processing: processingTimers.nextOrder };
+  }
+
+  #continueOrders({ event, processing }: StoredOrders): void {
+    this.#triggerContext.eventTimers.continueAt(event);
+    this.#triggerContext.processingTimers.continueAt(processing);
+  }
+
   #restore(): void {
     const context = this.#triggerContext;
     const isSame = this.restored.length === this.context.parallelism;
     for (const windows of this.#keys.values()) {
-      for (const record of windows.records.values()) {
-        const { eventTimers, processingTimers } = record;
-        record.eventTimers = [];
-        record.processingTimers = [];
-        for (const { at, order } of eventTimers)
-          context.restoreEventTimer(record, at, isSame ? order : this.#uniqueOrder(windows.key, order));
-        for (const { at, order } of processingTimers)
-          context.restoreProcessingTimer(record, at, isSame ? order : this.#uniqueOrder(windows.key, order));
-      }
+      this.#setTimers(windows, (order) => (isSame ? order : this.#uniqueOrder(windows.key, order)));
       if (!isSame) this.#keys.changed(windows);
+      windows.eventWakeAt = Infinity;
+      windows.processingWakeAt = Infinity;
+      this.#wakes?.settle(windows);
     }
     for (const { key, window, accumulator, slots, hasFired } of takeWindows('windows', this)) {
       const identity = keyIdentity(key);
@@ -353,7 +387,7 @@ class GeneralWindowOperator extends WindowOperator {
   #settleRecord(record: WindowRecord): void {
     if (record.isEmpty)
       this.#remove(record); // invariant 5
-    else this.#keys.changed(record.owner); // invariant 6
+    else this.#settle(record.owner);
   }
 
   #remove({ owner, identity }: WindowRecord): void {
@@ -366,11 +400,15 @@ class GeneralWindowOperator extends WindowOperator {
     if (windows.records.size === 0) {
       if (windows.isKept) this.#keys.remove(windows.identity, windows);
       windows.isKept = false;
-    } else if (windows.isKept)
+      this.#wakes?.remove(windows);
+      return;
+    }
+    if (windows.isKept)
       this.#keys.changed(windows); // invariant 6
     else {
       windows.isKept = true;
       this.#keys.add(windows.identity, windows);
     }
+    this.#wakes?.settle(windows);
   }
 }

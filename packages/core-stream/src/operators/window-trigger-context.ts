@@ -43,6 +43,9 @@ export class KeyWindows extends Row {
   readonly records = new Map<string | number, WindowRecord>();
   /** Whether it is among the rows. */
   isKept = false;
+  /** Of `WindowWakes`: there is a stored time at this one or before; +∞ where there may be none. */
+  eventWakeAt = Infinity;
+  processingWakeAt = Infinity;
 
   constructor(key: unknown, identity: unknown) {
     super();

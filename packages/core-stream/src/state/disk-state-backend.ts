@@ -160,6 +160,7 @@ class DiskJobState implements JobStateStore {
       store: this.#store,
       budget: this.#budget,
       known,
+      isInPlace: this.#isRecovered && !isRewriting,
       onOtherRows: () => {
         if (this.#complete.delete(uid)) this.#store.setFact('complete', [...this.#complete]);
       },

@@ -24,6 +24,8 @@ export interface DiskSubtaskRowsOptions extends SubtaskRowsOptions, Omit<DiskRow
   readonly uid: string;
   /** Tables that the store has as the restored checkpoint has them. */
   readonly known: ReadonlySet<string>;
+  /** Whether the store is as an earlier run has left it. */
+  readonly isInPlace: boolean;
   /** Called before rows are stored that are not in the store. */
   onOtherRows(): void;
 }
@@ -31,6 +33,7 @@ export interface DiskSubtaskRowsOptions extends SubtaskRowsOptions, Omit<DiskRow
 export class DiskSubtaskRows extends SubtaskRows {
   readonly #options: Omit<DiskSubtaskRowsOptions, 'restored'>;
   protected override readonly isOnDisk = true;
+  protected override readonly isInPlace: boolean;
   readonly #tables = new Map<string, DiskRows<Row>>();
   readonly #numbers = new Map<number, string>();
   /** Segments that are being made. */
@@ -41,6 +44,7 @@ export class DiskSubtaskRows extends SubtaskRows {
     super(options);
     const { restored: _, ...others } = options;
     this.#options = others;
+    this.isInPlace = options.isInPlace;
   }
 
   get uid(): string {

@@ -23,12 +23,13 @@ export interface SubtaskRowsOptions {
 /** What an operator gets of its subtask's rows. */
 export type RowAccess = Pick<
   OperatorContext,
-  'trackRows' | 'restoredRows' | 'keyedRows' | 'createKeyedState' | 'isStateOnDisk' | 'states'
+  'trackRows' | 'restoredRows' | 'keyedRows' | 'createKeyedState' | 'isStateOnDisk' | 'isStateInPlace' | 'states'
 >;
 
 export class SubtaskRows {
   readonly #options: Omit<SubtaskRowsOptions, 'restored'>;
   protected readonly isOnDisk: boolean = false;
+  protected readonly isInPlace: boolean = false;
   readonly states = new SubtaskStates();
   readonly #trackers = new Map<string, RowTracker<Row>>();
   readonly #keyed: { readonly size: number }[] = [];
@@ -95,6 +96,7 @@ export class SubtaskRows {
         new KeyedState({ keyedRows, mapEntries }, restored, time, this.states),
       states: this.states,
       isStateOnDisk: this.isOnDisk,
+      isStateInPlace: this.isInPlace,
     };
   }
 

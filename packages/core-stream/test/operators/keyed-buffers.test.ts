@@ -24,6 +24,7 @@ function buffersOnDisk(
     budget: new CacheBudget(1),
     writer: store.writer(1),
     uid: 'join',
+    isInPlace: false,
     onOtherRows: () => undefined,
     known: new Set(),
   });

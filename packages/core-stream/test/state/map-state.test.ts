@@ -139,6 +139,7 @@ class Operator {
       budget: this.budget,
       writer: store.writer(this.#checkpointId),
       known: new Set(isNew ? [] : store.tablesOf(UID)),
+      isInPlace: false,
       onOtherRows: () => undefined,
     });
   }
