@@ -52,7 +52,10 @@ export interface OperatorContext {
   readonly states: SubtaskStates;
   /** Whether `keyedRows` and `createKeyedState` may hold more than fits into memory. */
   readonly isStateOnDisk: boolean;
-  /** Whether the rows of `keyedRows` are where an earlier run has left them: then they should not all be read at the start. */
+  /**
+   * Whether the rows of `keyedRows` are where an earlier run on disk has left them, which took the restored checkpoint: then they
+   * should not all be read at the start.
+   */
   readonly isStateInPlace: boolean;
   /** The subtask states of this operator in the restored checkpoint, whatever parallelism they were written with. */
   readonly restored: readonly OperatorState[] | undefined;

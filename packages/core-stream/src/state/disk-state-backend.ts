@@ -135,7 +135,9 @@ class DiskJobState implements JobStateStore {
       await directory.removeStore(); // invariant 2
       const empty: StoreHistory = { version: 1, jobId, runs: [], oldest: from, isClosed: false, bootId };
       await directory.writeHistory(empty); // invariant 1
-      return new DiskJobState(directory, new DiskStore(directory.store), empty, budget, context);
+      store = new DiskStore(directory.store);
+      if (restored !== undefined) store.setFact('filledFrom', restored.run);
+      return new DiskJobState(directory, store, empty, budget, context);
     } catch (error) {
       await store?.close();
       await directory.release();
@@ -160,7 +162,7 @@ class DiskJobState implements JobStateStore {
       store: this.#store,
       budget: this.#budget,
       known,
-      isInPlace: this.#isRecovered && !isRewriting,
+      isInPlace: this.#isRecovered && !isRewriting && this.#store.fact('filledFrom') !== restored?.run,
       onOtherRows: () => {
         if (this.#complete.delete(uid)) this.#store.setFact('complete', [...this.#complete]);
       },

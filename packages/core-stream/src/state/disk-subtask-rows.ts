@@ -24,7 +24,7 @@ export interface DiskSubtaskRowsOptions extends SubtaskRowsOptions, Omit<DiskRow
   readonly uid: string;
   /** Tables that the store has as the restored checkpoint has them. */
   readonly known: ReadonlySet<string>;
-  /** Whether the store is as an earlier run has left it. */
+  /** Whether the store is as an earlier run on disk has left it at its checkpoint; one that it was filled from is not. */
   readonly isInPlace: boolean;
   /** Called before rows are stored that are not in the store. */
   onOtherRows(): void;

@@ -23,7 +23,13 @@ export interface SubtaskRowsOptions {
 /** What an operator gets of its subtask's rows. */
 export type RowAccess = Pick<
   OperatorContext,
-  'trackRows' | 'restoredRows' | 'keyedRows' | 'createKeyedState' | 'isStateOnDisk' | 'isStateInPlace' | 'states'
+  | 'trackRows'
+  | 'restoredRows'
+  | 'keyedRows'
+  | 'createKeyedState'
+  | 'isStateOnDisk'
+  | 'isStateInPlace'
+  | 'states'
 >;
 
 export class SubtaskRows {

@@ -54,7 +54,7 @@ let scans = 0;
 let polls = 0;
 beforeEach(() => {
   scans = 0;
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
+   
   const { scan } = DiskStore.prototype;
   vi.spyOn(DiskStore.prototype, 'scan').mockImplementation(function (this: DiskStore, ...args) {
     scans++;

@@ -26,7 +26,7 @@ export function keepStateOnDisk(cacheBytes: number): () => Promise<void> {
     const onOtherRows = () => undefined;
     return new DiskSubtaskRows({
       ...options,
-      ...{ keyGroups, store, budget, writer, uid, onOtherRows },
+      ...{ keyGroups, store, budget, writer, uid, onOtherRows, isInPlace: false },
       known: new Set(),
     });
   });
