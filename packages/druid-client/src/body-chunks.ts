@@ -1,7 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { DruidConnectionError, DruidError, DruidTimeoutError, type RequestDetails } from './errors.js';
+import {
+  DruidConnectionError,
+  DruidDecodeError,
+  DruidError,
+  DruidTimeoutError,
+  type RequestDetails,
+} from './errors.js';
+import { encodeJson } from './json-encode.js';
 import { aborted } from './sleep.js';
+import { decodeSmile, smileStart } from './smile-decode.js';
 
 /** An answer whose status is 2xx and whose body has not been read yet. */
 export interface DruidResponse extends RequestDetails {
@@ -15,6 +23,8 @@ export interface DruidResponse extends RequestDetails {
 /**
  * The body's chunks, read no faster than they are asked for. Ends in an error when `signal` fires or the server is
  * silent for `timeoutMs` while a chunk is waited for. However it ends, early return included, the connection is freed.
+ *
+ * @throws DruidDecodeError before the first chunk, for a body that cannot be Druid's: a web page, or one compressed
  */
 export async function* bodyChunks(
   response: DruidResponse,
@@ -26,6 +36,11 @@ export async function* bodyChunks(
 ): AsyncGenerator<Buffer, void, undefined> {
   const { body, method, url } = response;
   const { operation, timeoutMs, signal } = options;
+  const foreign = foreignBody(response, operation);
+  if (foreign !== undefined) {
+    body.destroy();
+    throw foreign;
+  }
   const onAbort = () => body.destroy(aborted(operation, signal));
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -60,6 +75,39 @@ export async function* bodyChunks(
   }
 }
 
+/** A log-in page with 200 would pass for a success wherever the answer's body does not matter. */
+function foreignBody(
+  { method, url, headers }: DruidResponse,
+  operation: string,
+): DruidDecodeError | undefined {
+  const what = /html/i.test(headers['content-type'] ?? '')
+    ? 'a web page. Does this URL point to a Druid Router?'
+    : encodingProblem(headers['content-encoding']);
+  if (what === undefined) return undefined;
+  return new DruidDecodeError({
+    message: `The ${operation} (${method} ${url}) was answered with ${what}`,
+    details: { operation },
+  });
+}
+
+function encodingProblem(encoding: string | undefined): string | undefined {
+  if (encoding === undefined || /^\s*(identity)?\s*$/i.test(encoding)) return undefined;
+  return `the content encoding '${encoding}', which was not asked for. Turn it off in the proxy before Druid.`;
+}
+
+/**
+ * What the trailers say against a result that was read to its end; undefined if they do not. `serverMessage` is Druid's
+ * reason, if it gave one.
+ */
+export function trailerDenial(response: DruidResponse): { readonly serverMessage?: string } | undefined {
+  const trailers = response.trailers();
+  const serverMessage = trailers['x-error-message'];
+  if (serverMessage !== undefined) return { serverMessage };
+  // Only who announces the trailer sends it: old servers and the Router do neither.
+  const isAnnounced = /x-druid-response-complete/i.test(String(response.headers.trailer ?? ''));
+  return isAnnounced && trailers['x-druid-response-complete'] !== 'true' ? {} : undefined;
+}
+
 /** Reads the whole body as text. */
 export async function bodyText(
   response: DruidResponse,
@@ -91,7 +139,17 @@ export async function readAtMost(body: Readable, maxBytes: number, timeoutMs: nu
     clearTimeout(timer);
     body.destroy();
   }
-  return Buffer.concat(parts).toString('utf8').slice(0, maxBytes);
+  return refusalText(Buffer.concat(parts)).slice(0, maxBytes);
+}
+
+/** Who asks for Smile is refused in Smile; it is turned into the JSON that it would be otherwise. */
+function refusalText(bytes: Buffer): string {
+  try {
+    if (bytes[0] === smileStart) return encodeJson(decodeSmile(bytes));
+  } catch {
+    // Not Smile after all, or cut short: quoted as it came.
+  }
+  return bytes.toString('utf8');
 }
 
 function brokenBody(error: unknown, { method, url }: RequestDetails): DruidConnectionError {

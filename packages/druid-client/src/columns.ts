@@ -34,15 +34,26 @@ export class RowDecoder {
   }
 
   /** `firstRow` is the number of the first of `rows` within the result. @throws DruidDecodeError */
-  decode(rows: readonly unknown[], hasBigInt: boolean, firstRow: number): unknown[][] {
+  decode(values: readonly unknown[], hasBigInt: boolean, firstRow: number): unknown[][] {
+    const rows = this.requireWidth(values, firstRow);
+    if (hasBigInt) {
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i] as unknown[];
+        for (let c = 0; c < row.length; c++) row[c] = this.exact(row[c], c, firstRow + i);
+      }
+    }
+    for (const { index, convert } of this.converters) {
+      for (const row of rows) row[index] = convert(row[index]);
+    }
+    return rows;
+  }
+
+  /** The same rows, each an array of as many values as there are columns. @throws DruidDecodeError */
+  requireWidth(rows: readonly unknown[], firstRow: number): unknown[][] {
     const width = this.columns.names.length;
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
       if (!Array.isArray(row) || row.length !== width) throw this.wrongWidth(row, firstRow + i);
-      if (hasBigInt) {
-        for (let c = 0; c < width; c++) row[c] = this.exact(row[c], c, firstRow + i);
-      }
-      for (const { index, convert } of this.converters) row[index] = convert(row[index]);
     }
     return rows as unknown[][];
   }

@@ -1,10 +1,17 @@
-import { DruidClusterApi } from './cluster.js';
-import { DruidDatasources } from './datasources.js';
+import { DruidClusterApi } from './management/cluster.js';
+import { DruidCompaction } from './management/compaction.js';
+import { DruidDatasources } from './management/datasources.js';
 import { DruidNative } from './native.js';
 import type { DruidClientOptions } from './options.js';
+import { DruidMsq } from './msq/msq.js';
+import { DruidStatements } from './msq/statements.js';
 import { DruidSql } from './sql.js';
-import { DruidSupervisors } from './supervisors.js';
-import { DruidTasks } from './tasks.js';
+import { DruidDynamicConfig } from './management/dynamic-config.js';
+import { DruidLookups } from './management/lookups.js';
+import { DruidRules } from './management/rules.js';
+import { DruidSecurity } from './management/security.js';
+import { DruidSupervisors } from './management/supervisors.js';
+import { DruidTasks } from './management/tasks.js';
 import { Transport } from './transport.js';
 
 /**
@@ -20,10 +27,16 @@ import { Transport } from './transport.js';
 export class DruidClient {
   readonly sql: DruidSql;
   readonly native: DruidNative;
+  readonly msq: DruidMsq;
+  readonly statements: DruidStatements;
   readonly tasks: DruidTasks;
   readonly supervisors: DruidSupervisors;
   readonly datasources: DruidDatasources;
   readonly cluster: DruidClusterApi;
+  readonly rules: DruidRules;
+  readonly lookups: DruidLookups;
+  readonly compaction: DruidCompaction;
+  readonly config: DruidDynamicConfig;
   private readonly transport: Transport;
 
   constructor(options: DruidClientOptions) {
@@ -31,9 +44,20 @@ export class DruidClient {
     this.sql = new DruidSql(this.transport);
     this.native = new DruidNative(this.transport);
     this.tasks = new DruidTasks(this.transport);
+    this.msq = new DruidMsq(this.transport, this.tasks);
+    this.statements = new DruidStatements(this.transport);
     this.supervisors = new DruidSupervisors(this.transport);
     this.datasources = new DruidDatasources(this.transport, this.sql);
     this.cluster = new DruidClusterApi(this.transport);
+    this.rules = new DruidRules(this.transport);
+    this.lookups = new DruidLookups(this.transport);
+    this.compaction = new DruidCompaction(this.transport);
+    this.config = new DruidDynamicConfig(this.transport);
+  }
+
+  /** Users, roles and permissions of basic security, under the names of the server's configuration. Does no I/O. */
+  security(authenticatorName: string, authorizerName: string): DruidSecurity {
+    return new DruidSecurity(this.transport, authenticatorName, authorizerName);
   }
 
   /** The address without credentials: safe to log. */

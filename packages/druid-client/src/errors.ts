@@ -110,11 +110,23 @@ export interface DruidErrorBody {
   readonly context?: Readonly<Record<string, unknown>>;
 }
 
+/** Where in a statement Druid found an error; lines and columns count from 1, the end is inclusive. */
+export interface SqlErrorPosition {
+  readonly line: number;
+  readonly column: number;
+  readonly endLine?: number;
+  readonly endColumn?: number;
+  /** The line, and a caret below it. */
+  readonly excerpt: string;
+}
+
 /** Details of {@link DruidRemoteError}. `bodyExcerpt` is set when the body was not Druid's JSON. */
 export interface RemoteDetails extends RequestDetails {
   readonly status: number;
   readonly druid: DruidErrorBody;
   readonly bodyExcerpt?: string;
+  /** Set for an error in an SQL statement whose place Druid tells. */
+  readonly sqlPosition?: SqlErrorPosition;
 }
 
 /** Druid (or something in front of it) refused or failed the request. */

@@ -100,6 +100,7 @@ export class HttpExchange {
       'accept-encoding': 'identity',
       'user-agent': 'millrace-druid-client',
       ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...request.headers,
     };
     if (!this.trustedHosts.has(new URL(url).hostname)) return headers; // invariant 2
     const authorization = await this.credentials.authorization();

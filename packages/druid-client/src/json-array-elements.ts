@@ -30,6 +30,8 @@ export class JsonArrayElements {
           if (escaped) escaped = false;
           else if (code === 0x5c) escaped = true;
           else if (code === 0x22) inString = false;
+        } else if (code < 0x5b && code !== 0x22 && (code !== 0x2c || depth > 0)) {
+          continue; // most of all: digits, and the commas between them
         } else if (code === 0x22) {
           inString = true;
         } else if (code === 0x5b || code === 0x7b) {

@@ -12,14 +12,35 @@ export interface DecodedJson {
 
 // 2^53 has 16 digits. Anything of 16 digits that may start a number and is not followed by a fraction or an exponent;
 // a hit inside a string only costs the slower parser, a miss is impossible.
+const longDigits = 16;
 const longInteger = /(?:^|[[,:\s-])\d{16,}(?![\d.eE])/;
 
 /** Parses `text`, with the engine's own parser unless a long integer may be inside. @throws SyntaxError */
 export function decodeJson(text: string): DecodedJson {
-  if (!longInteger.test(text)) return { value: JSON.parse(text) as unknown, hasBigInt: false };
+  if (!hasLongDigits(text) || !longInteger.test(text)) {
+    return { value: JSON.parse(text) as unknown, hasBigInt: false };
+  }
   const cursor = new Cursor(text);
   const value = cursor.document();
   return { value, hasBigInt: cursor.hasBigInt };
+}
+
+/** Whether 16 digits stand in a row. They cover one place in sixteen, so only those places are looked at first. */
+function hasLongDigits(text: string): boolean {
+  for (let at = longDigits - 1; at < text.length; at += longDigits) {
+    if (!isDigit(text, at)) continue;
+    let first = at;
+    while (first > 0 && isDigit(text, first - 1)) first--;
+    let end = at + 1;
+    while (end - first < longDigits && isDigit(text, end)) end++;
+    if (end - first >= longDigits) return true;
+  }
+  return false;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39;
 }
 
 const numberLiteral = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;

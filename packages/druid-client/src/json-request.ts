@@ -16,22 +16,6 @@ export async function requestJson<T>(
   return parseWith(schema, parseJson(text, request.operation, response), request.operation);
 }
 
-/** Like {@link requestJson}, but undefined where Druid answers 404 in its own words (not as a web page) or 204. */
-export async function requestJsonOrUndefined<T>(
-  transport: Transport,
-  request: DruidRequest,
-  schema: z.ZodType<T>,
-): Promise<T | undefined> {
-  try {
-    const { response, text } = await transport.text(request);
-    if (response.status === 204) return undefined;
-    return parseWith(schema, parseJson(text, request.operation, response), request.operation);
-  } catch (error) {
-    if (isUnknownToDruid(error)) return undefined;
-    throw error;
-  }
-}
-
 /**
  * Whether a 404 means "no such thing" rather than "no such path": Druid's resources answer in JSON, plain text or
  * nothing at all, its web server (a Router without management proxy, say) answers with a page.

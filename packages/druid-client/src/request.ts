@@ -10,6 +10,8 @@ export interface DruidRequest {
   readonly query?: Readonly<Record<string, string | undefined>>;
   /** Sent as JSON; bigint is allowed. */
   readonly body?: unknown;
+  /** Headers of this request alone, such as Druid's audit headers. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly kind: RequestKind;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;

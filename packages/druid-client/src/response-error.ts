@@ -62,11 +62,17 @@ function parseErrorBody(body: string): DruidErrorBody | undefined {
   } catch {
     return undefined;
   }
-  const parsed = errorBodySchema.safeParse(json);
+  const parsed = errorBodySchema.safeParse(innerError(json) ?? json);
   if (!parsed.success) return undefined;
   // Druid writes absent fields as null; inside this package they are absent.
   const present = Object.entries(parsed.data).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(present);
+}
+
+/** The multi-stage engine wraps Druid's error: `{"taskId":…,"state":"FAILED","error":{…}}`. */
+function innerError(json: unknown): unknown {
+  const wrapped = z.looseObject({ state: z.string(), error: z.looseObject({}) }).safeParse(json);
+  return wrapped.success ? wrapped.data.error : undefined;
 }
 
 /** Milliseconds to wait by a `Retry-After` header: seconds or an HTTP date. */

@@ -8,7 +8,7 @@
  * Invariant 3: a stream that ends early, for whatever reason on our side, cancels the query on the server.
  * Invariant 4: every attempt has a query id of its own, since Druid cancels all queries that share one.
  */
-import { bodyChunks, type DruidResponse } from './body-chunks.js';
+import { bodyChunks, trailerDenial, type DruidResponse } from './body-chunks.js';
 import { cancelQuery } from './cancel.js';
 import {
   DruidAbortedError,
@@ -111,16 +111,13 @@ async function open<T>(options: ResultStreamOptions<T>, signal: AbortSignal): Pr
 }
 
 function requireComplete<T>({ format, response, queryId }: Attempt<T>, operation: string): void {
-  const trailers = response.trailers();
-  const serverMessage = trailers['x-error-message'];
-  // Only who announces the trailer sends it: old servers and the Router do neither.
-  const announced = /x-druid-response-complete/i.test(String(response.headers.trailer ?? ''));
-  const denied = announced && trailers['x-druid-response-complete'] !== 'true';
-  if (format.isComplete && !denied && serverMessage === undefined) return;
-  throw truncated(operation, response, queryId, format.rowCount, serverMessage);
+  const denial = trailerDenial(response);
+  if (format.isComplete && denial === undefined) return;
+  throw truncatedResult(operation, response, queryId, format.rowCount, denial?.serverMessage);
 }
 
-function truncated(
+/** The error for a result that is not whole. */
+export function truncatedResult(
   operation: string,
   { method, url }: DruidResponse,
   queryId: string,
@@ -152,7 +149,7 @@ function mapFailure<T>(
   operation: string,
 ): unknown {
   if (DruidConnectionError.is(error)) {
-    return truncated(operation, response, queryId, format.rowCount, undefined, error);
+    return truncatedResult(operation, response, queryId, format.rowCount, undefined, error);
   }
   if (DruidError.is(error) || !(error instanceof SyntaxError)) return error;
   return new DruidDecodeError({

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { RowDecoder, type Int64Mode } from './columns.js';
 import { JsonArrayElements } from './json-array-elements.js';
-import { decodeJson } from './json-decode.js';
+import { decodeJson, type DecodedJson } from './json-decode.js';
 import { parseWith } from './json-request.js';
 import type { ResultFormat } from './result-stream.js';
+import { smileStart } from './smile-decode.js';
+import { SmileElements } from './smile-elements.js';
 
 /** Some rows of one segment. */
 export interface ScanBatch {
@@ -22,10 +24,28 @@ const scanValue = z.looseObject({
   rowSignature: z.array(z.looseObject({ name: z.string(), type: z.string().nullish() })).nullish(),
 });
 
+interface ScanElements {
+  readonly isComplete: boolean;
+  /** The elements that `chunk` completes. @throws SyntaxError */
+  push(chunk: Buffer): DecodedJson[];
+}
+
+class JsonElements implements ScanElements {
+  private readonly elements = new JsonArrayElements();
+
+  get isComplete(): boolean {
+    return this.elements.isComplete;
+  }
+
+  push(chunk: Buffer): DecodedJson[] {
+    return this.elements.push(chunk).map(decodeJson);
+  }
+}
+
 /** The answer to a scan query in `compactedList`, as batches. */
 export class ScanFormat implements ResultFormat<ScanBatch> {
   rowCount = 0;
-  private readonly elements = new JsonArrayElements();
+  private elements: ScanElements | undefined;
   private readonly int64: Int64Mode;
   private readonly operation: string;
 
@@ -35,15 +55,17 @@ export class ScanFormat implements ResultFormat<ScanBatch> {
   }
 
   get isComplete(): boolean {
-    return this.elements.isComplete;
+    return this.elements?.isComplete === true;
   }
 
   push(chunk: Buffer): ScanBatch[] {
-    return this.elements.push(chunk).map((text) => this.batch(text));
+    if (chunk.length === 0) return [];
+    // What a server sends counts, not what it was asked for.
+    this.elements ??= chunk[0] === smileStart ? new SmileElements() : new JsonElements();
+    return this.elements.push(chunk).map((element) => this.batch(element));
   }
 
-  private batch(text: string): ScanBatch {
-    const { value, hasBigInt } = decodeJson(text);
+  private batch({ value, hasBigInt }: DecodedJson): ScanBatch {
     const { segmentId, columns, events, rowSignature } = parseWith(scanValue, value, this.operation);
     // The signature may list more columns than were asked for, in another order.
     const byName = rowSignature && new Map(rowSignature.map(({ name, type }) => [name, type ?? null]));

@@ -3,12 +3,24 @@ import { DruidDecodeError } from './errors.js';
 import { decodeJson, setOwn } from './json-decode.js';
 import { blockToJsonArray, LineBlocks } from './line-blocks.js';
 import type { ResultFormat } from './result-stream.js';
+import { DeclaredDecoder } from './sql-column-decoder.js';
+import type { DeclaredColumn, TimestampMode } from './sql-columns.js';
 
 /** A column of an SQL result: its SQL type (`BIGINT`, `VARCHAR`, …) and Druid's native one (`LONG`, `STRING`, …). */
 export interface SqlColumn {
   readonly name: string;
   readonly sqlType: string | null;
   readonly nativeType: string | null;
+}
+
+/** What becomes of the rows. */
+export interface SqlRowsOptions {
+  readonly int64: Int64Mode;
+  readonly asObjects: boolean;
+  readonly operation: string;
+  readonly onColumns: ((columns: readonly SqlColumn[]) => void) | undefined;
+  /** Rows are decoded by these columns, and hold no others. */
+  readonly declared?: { readonly columns: readonly DeclaredColumn[]; readonly timestamps: TimestampMode };
 }
 
 // Names, native types and SQL types, each a line of its own.
@@ -19,21 +31,15 @@ export class SqlRowsFormat implements ResultFormat<unknown> {
   rowCount = 0;
   private readonly lines = new LineBlocks();
   private readonly header: unknown[] = [];
-  private readonly options: {
-    readonly int64: Int64Mode;
-    readonly asObjects: boolean;
-    readonly operation: string;
-    readonly onColumns: ((columns: readonly SqlColumn[]) => void) | undefined;
-  };
-  private decoder: RowDecoder | undefined;
-  private names: readonly string[] = [];
+  private readonly options: SqlRowsOptions;
+  private plan: RowPlan | undefined;
 
-  constructor(options: SqlRowsFormat['options']) {
+  constructor(options: SqlRowsOptions) {
     this.options = options;
   }
 
   get isComplete(): boolean {
-    return this.lines.isComplete && this.decoder !== undefined;
+    return this.lines.isComplete && this.plan !== undefined;
   }
 
   push(chunk: Buffer): unknown[] {
@@ -43,13 +49,13 @@ export class SqlRowsFormat implements ResultFormat<unknown> {
     const { value, hasBigInt } = decodeJson(text);
     let rows = value as unknown[];
     if (rows.length !== count) throw new SyntaxError('A line of the result is not one JSON value');
-    if (this.decoder === undefined) {
+    if (this.plan === undefined) {
       rows = this.takeHeader(rows);
-      if (this.decoder === undefined) return [];
+      if (this.plan === undefined) return [];
     }
-    const decoded = (this.decoder as RowDecoder).decode(rows, hasBigInt, this.rowCount);
+    const decoded = (this.plan as RowPlan).rows(rows, hasBigInt, this.rowCount);
     this.rowCount += decoded.length;
-    return this.options.asObjects ? this.toObjects(decoded) : decoded;
+    return decoded;
   }
 
   private takeHeader(rows: unknown[]): unknown[] {
@@ -61,15 +67,13 @@ export class SqlRowsFormat implements ResultFormat<unknown> {
         string[],
         string[],
       ];
-      this.names = names;
-      this.decoder = new RowDecoder(
-        { names, types: nativeTypes },
-        this.options.int64,
-        this.options.operation,
-      );
-      this.options.onColumns?.(
-        names.map((name, i) => ({ name, nativeType: nativeTypes[i] ?? null, sqlType: sqlTypes[i] ?? null })),
-      );
+      const columns = names.map((name, i) => ({
+        name,
+        nativeType: nativeTypes[i] ?? null,
+        sqlType: sqlTypes[i] ?? null,
+      }));
+      this.plan = planRows(columns, this.options);
+      this.options.onColumns?.(columns);
     }
     return rows.slice(missing);
   }
@@ -81,17 +85,55 @@ export class SqlRowsFormat implements ResultFormat<unknown> {
       details: { operation: this.options.operation },
     });
   }
+}
 
-  private toObjects(rows: readonly unknown[][]): Record<string, unknown>[] {
-    const { names } = this;
-    const hasProto = names.includes('__proto__');
-    return rows.map((row) => {
+/** How the rows of one result are made, settled when its header has arrived. */
+interface RowPlan {
+  rows(parsed: readonly unknown[], hasBigInt: boolean, firstRow: number): unknown[];
+}
+
+function planRows(columns: readonly SqlColumn[], options: SqlRowsOptions): RowPlan {
+  const { int64, operation, declared, asObjects } = options;
+  const names = columns.map(({ name }) => name);
+  const types = columns.map(({ nativeType }) => nativeType);
+  const plain = new RowDecoder({ names, types }, int64, operation);
+  if (declared !== undefined) {
+    const modes = { int64, timestamps: declared.timestamps };
+    const decoder = new DeclaredDecoder(columns, declared.columns, modes, operation);
+    const toObjects = objectMaker(decoder.names, decoder.places);
+    return {
+      rows: (parsed, _, firstRow) => {
+        const rows = plain.requireWidth(parsed, firstRow);
+        decoder.decode(rows, firstRow);
+        return toObjects(rows);
+      },
+    };
+  }
+  const toObjects = objectMaker(
+    names,
+    names.map((_, i) => i),
+  );
+  return {
+    rows: (parsed, hasBigInt, firstRow) => {
+      const rows = plain.decode(parsed, hasBigInt, firstRow);
+      return asObjects ? toObjects(rows) : rows;
+    },
+  };
+}
+
+/** Makes objects of rows: member `names[i]` is what stands at `places[i]`. */
+function objectMaker(
+  names: readonly string[],
+  places: readonly number[],
+): (rows: readonly unknown[][]) => Record<string, unknown>[] {
+  const hasProto = names.includes('__proto__');
+  return (rows) =>
+    rows.map((row) => {
       const object: Record<string, unknown> = {};
       for (let i = 0; i < names.length; i++) {
-        if (hasProto) setOwn(object, names[i] as string, row[i]);
-        else object[names[i] as string] = row[i];
+        if (hasProto) setOwn(object, names[i] as string, row[places[i] as number]);
+        else object[names[i] as string] = row[places[i] as number];
       }
       return object;
     });
-  }
 }

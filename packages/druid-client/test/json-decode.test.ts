@@ -52,6 +52,14 @@ describe('decodeJson', () => {
     );
   });
 
+  it.each(Array.from({ length: 34 }, (_, before) => before))(
+    'finds a long integer after %i bytes',
+    (before) => {
+      expect(decodeJson(`["${'x'.repeat(before)}",${big}]`).value).toEqual(['x'.repeat(before), BigInt(big)]);
+      expect(decodeJson(`${' '.repeat(before)}${big}`).value).toEqual(BigInt(big));
+    },
+  );
+
   it.each([
     ['9007199254740991', 9007199254740991],
     ['-9007199254740991', -9007199254740991],

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { DruidConfigError, DruidDecodeError, DruidTruncatedError } from '../src/errors.js';
+import { DruidConfigError, DruidDecodeError, DruidRemoteError, DruidTruncatedError } from '../src/errors.js';
 import { collect, failure, fakeDruid, inPieces, json } from './fake-druid.js';
+import { SmileEncoder } from './smile-encode.js';
 
 const element = (rows: string, segment = 's1') =>
   `{"segmentId":"${segment}","columns":["__time","id","d"],"events":${rows},` +
@@ -36,6 +37,84 @@ describe('native.scan', () => {
       filter: { type: 'true' },
       context: { queryId: 'q1' },
     });
+  });
+
+  it('asks for Smile and reads the same rows from it', async () => {
+    const types = { __time: 'LONG', id: 'LONG', d: 'DOUBLE' };
+    const rowSignature = Object.entries(types).map(([name, type]) => ({ name, type }));
+    const events = [
+      [1700000000000, 9007199254740993n, Number.NaN],
+      [0, 7, -0],
+    ];
+    const answer = new SmileEncoder({ names: true, strings: false }).document([
+      { segmentId: 's1', columns: scan.columns, events, rowSignature },
+      { segmentId: 's2', columns: scan.columns, events: [], rowSignature },
+    ]);
+    const druid = await fakeDruid((_, response) => inPieces(response, answer, 7));
+    const batches = await collect(druid.client().native.scan(scan, { format: 'smile', int64: 'bigint' }));
+    expect(druid.seen[0]?.headers.accept).toBe('application/x-jackson-smile');
+    expect(batches).toEqual([
+      {
+        segmentId: 's1',
+        columns: scan.columns,
+        types: Object.values(types),
+        rows: [
+          [1700000000000, 9007199254740993n, Number.NaN],
+          [0, 7n, -0],
+        ],
+      },
+      { segmentId: 's2', columns: scan.columns, types: Object.values(types), rows: [] },
+    ]);
+  });
+
+  it('reads JSON from a server that knows no Smile', async () => {
+    const druid = await fakeDruid((_, response) => inPieces(response, `[${element('[[1,2,3]]')}]`));
+    const [batch] = await collect(druid.client().native.scan(scan, { format: 'smile' }));
+    expect(batch?.rows).toEqual([[1, 2, 3]]);
+  });
+
+  it('never calls Smile complete that was cut off, at whatever byte', async () => {
+    const events = [
+      [1, 2, 3],
+      [4, 5, 6],
+    ];
+    const bytes = new SmileEncoder({ names: true, strings: true }).document([
+      { segmentId: 's1', columns: scan.columns, events },
+    ]);
+    let length = 0;
+    const druid = await fakeDruid((request, response) =>
+      request.method === 'DELETE' ? json(response, 202, {}) : inPieces(response, bytes.subarray(0, length)),
+    );
+    const client = druid.client({ retry: { maxAttempts: 1 } });
+    for (length = 0; length < bytes.length; length++) {
+      let rows = 0;
+      const error = await failure(
+        (async () => {
+          for await (const batch of client.native.scan(scan, { format: 'smile' })) rows += batch.rows.length;
+        })(),
+      );
+      expect(DruidTruncatedError.is(error), `cut at ${length}`).toBe(true);
+      expect((error as DruidTruncatedError).rowsReceived).toBe(rows);
+    }
+  });
+
+  it.each([
+    ['whole', (bytes: Buffer) => bytes, 'Query timed out'],
+    ['cut off', (bytes: Buffer) => bytes.subarray(0, 20), undefined],
+  ])('understands a refusal in Smile, %s', async (_, cut, errorMessage) => {
+    const bytes = new SmileEncoder({ names: true, strings: false }).document({
+      error: 'druidException',
+      category: 'TIMEOUT',
+      errorMessage: 'Query timed out',
+    });
+    const druid = await fakeDruid((_request, response) => {
+      response.writeHead(504, { 'Content-Type': 'application/x-jackson-smile' });
+      response.end(cut(bytes));
+    });
+    const client = druid.client({ retry: { maxAttempts: 1 } });
+    const error = await failure(collect(client.native.scan(scan, { format: 'smile' })));
+    expect(DruidRemoteError.is(error) && error.details).toMatchObject({ status: 504 });
+    expect(DruidRemoteError.is(error) && error.details.druid.errorMessage).toBe(errorMessage);
   });
 
   it('pins segments', async () => {

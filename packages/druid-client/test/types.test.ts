@@ -5,9 +5,13 @@ import {
   DruidError,
   DruidRemoteError,
   DruidThrottledError,
+  sql,
   type ScanBatch,
   type ScanQuery,
+  type SqlContext,
+  type SqlFragment,
   type SqlRow,
+  type SqlTemplateValue,
   type TaskStatus,
 } from '../src/index.js';
 
@@ -32,6 +36,70 @@ describe('public types', () => {
     >();
     expectTypeOf(() => druid.native.query({ queryType: 'x' })).returns.resolves.toEqualTypeOf<unknown>();
     expectTypeOf(druid.native.scan).returns.toEqualTypeOf<AsyncIterable<ScanBatch>>();
+  });
+
+  it('follow the declared columns and the modes', () => {
+    const columns = {
+      page: 'string not null',
+      added: 'long',
+      at: 'timestamp',
+      tags: 'array<string>',
+      counts: 'array<long> not null',
+      j: 'json',
+      hll: 'bytes',
+      d: 'double',
+    } as const;
+    interface Row {
+      page: string;
+      added: number | null;
+      at: number | null;
+      tags: (string | null)[] | null;
+      counts: (number | null)[];
+      j: unknown;
+      hll: Uint8Array | null;
+      d: number | null;
+    }
+    expectTypeOf(() => druid.sql.query('SELECT', { columns })).returns.resolves.toEqualTypeOf<Row[]>();
+    expectTypeOf(() => druid.sql.stream(sql`SELECT`, { columns })).returns.toEqualTypeOf<
+      AsyncIterable<Row[]>
+    >();
+    expectTypeOf(() =>
+      druid.sql.query('SELECT', {
+        columns: { n: 'long', at: 'timestamp' },
+        int64: 'bigint',
+        timestamps: 'date',
+      }),
+    ).returns.resolves.toEqualTypeOf<{ n: bigint | null; at: Date | null }[]>();
+    // @ts-expect-error no such type
+    void (() => druid.sql.query('SELECT', { columns: { n: 'int' } }));
+  });
+
+  it('allow only what can be a parameter, or a fragment, in a template', () => {
+    expectTypeOf(sql`SELECT ${1}`).toEqualTypeOf<SqlFragment>();
+    expectTypeOf<
+      string | number | bigint | boolean | Date | null | SqlFragment
+    >().toExtend<SqlTemplateValue>();
+    expectTypeOf<undefined>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<string[]>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<{ a: number }>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<symbol>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<() => string>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<unknown>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<{ text: string; parameters: [] }>().not.toExtend<SqlTemplateValue>();
+    expectTypeOf<{ toStatement: SqlFragment['toStatement'] }>().not.toExtend<SqlTemplateValue>();
+    // @ts-expect-error a plain call is no template
+    void (() => sql('SELECT 1'));
+    // @ts-expect-error a list has elements that are parameters
+    void (() => sql.list([{ a: 1 }]));
+    // @ts-expect-error a separator is SQL, not a text
+    void (() => sql.join([sql`a`], ' AND '));
+    // @ts-expect-error names are text
+    void (() => sql.identifier(7));
+  });
+
+  it('know the query context and let other keys pass', () => {
+    expectTypeOf({ timeout: 1000, sqlTimeZone: 'UTC', someNewKey: [1] }).toExtend<SqlContext>();
+    expectTypeOf({ timeout: 'soon' }).not.toExtend<SqlContext>();
   });
 
   it('want intervals or segments, not both', () => {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The few calls that these tests make; they cannot use the client of this repository to test what it is tested on. */
-export const druidHttp = (url: string) => {
+export const druidHttp = (url: string, headers: Readonly<Record<string, string>> = {}) => {
   const post = async (path: string, body: unknown): Promise<{ status: number; body: unknown }> => {
     const response = await fetch(`${url}${path}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { ...headers, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     });
     return { status: response.status, body: await response.json() };
@@ -16,7 +16,7 @@ export const druidHttp = (url: string) => {
     return body as unknown[][];
   };
   const taskState = async (id: string): Promise<string> => {
-    const response = await fetch(`${url}/druid/indexer/v1/task/${id}/status`);
+    const response = await fetch(`${url}/druid/indexer/v1/task/${id}/status`, { headers });
     return ((await response.json()) as { status: { statusCode: string } }).status.statusCode;
   };
   const submit = async (task: object): Promise<string> => {

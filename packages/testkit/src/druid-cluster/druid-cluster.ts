@@ -24,6 +24,14 @@ import {
   type OnStartProgress,
   type ReportProgress,
 } from '../java-runtime/start-progress.js';
+import {
+  flavourOf,
+  jarsOfFlavour,
+  type BasicSecurityOptions,
+  type DruidCredentials,
+  type DruidFlavour,
+  type DruidVersion,
+} from './druid-flavour.js';
 import { druidJvmArguments } from './druid-jvm.js';
 import { druidPropertiesOf, druidRoles, type DruidProperties, type DruidRole } from './druid-properties.js';
 import { untilDruidIsReady } from './druid-readiness.js';
@@ -34,8 +42,12 @@ const DEFAULT_WORKER_CAPACITY = 8;
 const DEFAULT_START_TIMEOUT_MS = 180_000;
 
 export interface DruidClusterOptions {
-  /** The only version so far. */
-  readonly version?: '33.0.0';
+  /** 33.0.0 by default. Of 27.0.0 there are the extensions below, but neither Kafka supervisors nor sketches. */
+  readonly version?: DruidVersion;
+  /** Multi-stage queries (MSQ); on by default where the version has them, which is 27.0.0. */
+  readonly multiStageQuery?: boolean;
+  /** Users and passwords at every role, with `credentials` for the administrator; off by default, only with 27.0.0. */
+  readonly basicSecurity?: boolean | BasicSecurityOptions;
   /** A folder that outlives the cluster; without it a temporary one is used and removed by `stop`. */
   readonly dataDir?: string;
   /** Java heap in MiB, 2048 by default; a quarter of it is for rows that tasks have not yet written. */
@@ -72,6 +84,8 @@ export class DruidCluster {
   /** Of the JVM. */
   readonly pid: number;
   readonly dataDir: string;
+  /** The administrator's login; undefined unless `basicSecurity` was given. */
+  readonly credentials: DruidCredentials | undefined;
   /** What all roles log, at level WARN. */
   readonly logFile: string;
   readonly #server: LaunchedServer;
@@ -80,12 +94,13 @@ export class DruidCluster {
    * Fetches what is missing, starts a cluster and waits until it takes queries and tasks, and until every segment
    * that an earlier run published can be queried again.
    *
-   * @throws RealServerError `tool-missing`, `jars-not-fetched`, `launcher-not-compiled`, `data-dir-in-use`,
+   * @throws RealServerError `invalid-options`, `tool-missing`, `jars-not-fetched`, `launcher-not-compiled`, `data-dir-in-use`,
    *   `server-died`, `start-timeout` or `aborted`; nothing is left running then.
    */
   static async start(options: DruidClusterOptions = {}): Promise<DruidCluster> {
     const report = progressReporter(options.onProgress);
-    const version = options.version ?? '33.0.0';
+    const flavour = flavourOf(options);
+    const { version, credentials } = flavour;
     assertJavaPresent();
     throwIfAborted(options.signal, 'Starting Druid');
     const jars = await resolveJars(`druid-${version}`, report, options.signal);
@@ -99,16 +114,16 @@ export class DruidCluster {
       signal: options.signal,
       nextStep: NEXT_STEP,
       spawn: (ports) =>
-        spawnDruid({ options, version, jars: jars.jars, launcher, dataDir: folder.path, report }, ports),
+        spawnDruid({ options, flavour, jars: jars.jars, launcher, dataDir: folder.path, report }, ports),
       untilReady: (ports, onMissing, signal) =>
-        untilDruidIsReady(urlsOf(rolePorts(ports)), onMissing, signal),
+        untilDruidIsReady({ url: urlsOf(rolePorts(ports)).router, credentials }, onMissing, signal),
     });
-    const cluster = new DruidCluster(server, folder.path);
+    const cluster = new DruidCluster(server, folder.path, credentials);
     report({ phase: 'ready', message: `Druid ${version} is ready at ${cluster.url}` });
     return cluster;
   }
 
-  private constructor(server: LaunchedServer, dataDir: string) {
+  private constructor(server: LaunchedServer, dataDir: string, credentials: DruidCredentials | undefined) {
     this.#server = server;
     this.ports = rolePorts(server.ports);
     this.urls = urlsOf(this.ports);
@@ -116,6 +131,7 @@ export class DruidCluster {
     this.pid = server.process.pid;
     this.logFile = server.process.logFile;
     this.dataDir = dataDir;
+    this.credentials = credentials;
   }
 
   /**
@@ -153,7 +169,7 @@ const rolePorts = (ports: readonly number[]): Record<DruidRole, number> =>
 
 interface SpawnDruid {
   readonly options: DruidClusterOptions;
-  readonly version: string;
+  readonly flavour: DruidFlavour;
   readonly jars: readonly string[];
   readonly launcher: string;
   readonly dataDir: string;
@@ -161,7 +177,7 @@ interface SpawnDruid {
 }
 
 const spawnDruid = async (plan: SpawnDruid, ports: readonly number[]): Promise<JavaProcess> => {
-  const { options, dataDir, jars, launcher } = plan;
+  const { options, flavour, dataDir, jars, launcher } = plan;
   const [zookeeper = 0, derby = 0] = ports.slice(druidRoles.length);
   const heapMb = options.heapMb ?? DEFAULT_HEAP_MB;
   const configuration = join(dataDir, 'conf');
@@ -172,6 +188,7 @@ const spawnDruid = async (plan: SpawnDruid, ports: readonly number[]): Promise<J
   for (const path of [zookeeperDir, configuration, join(dataDir, 'tmp')])
     await mkdir(path, { recursive: true });
   const properties = druidPropertiesOf({
+    flavour,
     dataDir,
     ports: { ...rolePorts(ports), zookeeper, derby },
     heapMb,
@@ -182,11 +199,11 @@ const spawnDruid = async (plan: SpawnDruid, ports: readonly number[]): Promise<J
     await writeFile(join(configuration, `${role}.properties`), formatProperties(properties[role]));
   }
   return JavaProcess.spawn({
-    name: `Druid ${plan.version}`,
+    name: `Druid ${flavour.version}`,
     cwd: dataDir,
     logFile: join(dataDir, 'logs', 'druid.log'),
     args: druidJvmArguments({
-      jars,
+      jars: jarsOfFlavour(jars, flavour),
       launcher,
       heapMb,
       dataDir,

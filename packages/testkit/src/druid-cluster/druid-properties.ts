@@ -1,5 +1,8 @@
 import { join } from 'node:path';
 
+import type { DruidFlavour } from './druid-flavour.js';
+import { securityProperties } from './druid-security.js';
+
 /** The roles of a cluster; `coordinator` is Coordinator and Overlord in one. */
 export type DruidRole = 'router' | 'broker' | 'coordinator' | 'historical' | 'indexer';
 
@@ -16,6 +19,7 @@ export interface DruidProperties {
 }
 
 export interface ClusterLayout {
+  readonly flavour: DruidFlavour;
   readonly dataDir: string;
   readonly ports: Readonly<Record<DruidRole | 'zookeeper' | 'derby', number>>;
   readonly workerCapacity: number;
@@ -43,9 +47,11 @@ export const druidPropertiesOf = (layout: ClusterLayout): Record<DruidRole, Reco
   };
   const merged = (role: DruidRole): Record<string, string> => ({
     ...shared,
+    ...flavourProperties(layout),
     'druid.service': `druid/${role}`,
     'druid.plaintextPort': String(layout.ports[role]),
     ...own[role],
+    ...(layout.flavour.credentials && securityProperties(layout.flavour.credentials, role)),
     ...layout.extra.all,
     ...layout.extra[role],
   });
@@ -89,6 +95,22 @@ const sharedProperties = ({ dataDir, ports }: ClusterLayout): Record<string, str
   'druid.ingestion.http.allowedProtocols': '["http","https"]',
   'druid.ingestion.http.allowedHeaders': '["authorization","x-millrace-token"]',
 });
+
+const flavourProperties = ({ flavour, dataDir }: ClusterLayout): Record<string, string> => ({
+  ...(flavour.version === '27.0.0' && nullsAsInSql),
+  ...(flavour.multiStageQuery && {
+    // For results of statements with `selectDestination: durableStorage`.
+    'druid.msq.intermediate.storage.enable': 'true',
+    'druid.msq.intermediate.storage.type': 'local',
+    'druid.msq.intermediate.storage.basePath': join(dataDir, 'intermediate'),
+  }),
+});
+
+/** Defaults of later versions: NULL is not the empty string or 0, and comparisons give 0 or 1. */
+const nullsAsInSql = {
+  'druid.generic.useDefaultValueForNull': 'false',
+  'druid.expressions.useStrictBooleans': 'true',
+};
 
 const coordinatorProperties = (): Record<string, string> => ({
   'millrace.command': 'org.apache.druid.cli.CliCoordinator',

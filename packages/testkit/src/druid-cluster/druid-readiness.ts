@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { DruidRole } from './druid-properties.js';
+import type { DruidCredentials } from './druid-flavour.js';
 
 const POLL_MS = 100;
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -8,7 +8,13 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const SERVER_TYPES = ['broker', 'coordinator', 'historical', 'indexer', 'overlord', 'router'];
 
 /** A condition that a usable cluster fulfils; returns what is missing, or undefined. */
-type Check = (urls: Readonly<Record<DruidRole, string>>, signal: AbortSignal) => Promise<string | undefined>;
+type Check = (druid: StartingDruid, signal: AbortSignal) => Promise<string | undefined>;
+
+export interface StartingDruid {
+  /** The Router's address. */
+  readonly url: string;
+  readonly credentials: DruidCredentials | undefined;
+}
 
 /**
  * Waits until the cluster takes queries and tasks, which is later than `/status/health` says.
@@ -16,7 +22,7 @@ type Check = (urls: Readonly<Record<DruidRole, string>>, signal: AbortSignal) =>
  * @returns When every check has passed once; rejects with the signal's reason.
  */
 export const untilDruidIsReady = async (
-  urls: Readonly<Record<DruidRole, string>>,
+  druid: StartingDruid,
   onMissing: (missing: string) => void,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -25,7 +31,7 @@ export const untilDruidIsReady = async (
     [taskChecks, queryChecks].map(async (checks) => {
       for (const check of checks) {
         for (;;) {
-          const missing = await attempt(check, urls, signal);
+          const missing = await attempt(check, druid, signal);
           if (missing === undefined) break;
           onMissing(missing);
           await sleep(POLL_MS, undefined, { signal });
@@ -37,45 +43,67 @@ export const untilDruidIsReady = async (
 
 const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | undefined> = async (
   check,
-  urls,
+  druid,
   signal,
 ) => {
   signal.throwIfAborted();
   try {
-    return await check(urls, AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]));
-  } catch {
+    return await check(druid, AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]));
+  } catch (error) {
     signal.throwIfAborted();
-    return 'the Router does not answer';
+    return error instanceof LoginRefused ? error.message : 'the Router does not answer';
   }
+};
+
+/** Also what a role answers that has not got the users yet, so it is waited for. */
+class LoginRefused extends Error {
+  constructor() {
+    super('the login of the user admin is refused (a data folder keeps the password of its first start)');
+  }
+}
+
+/** A GET, or a POST where there is a body. */
+const request = async (
+  { url, credentials }: StartingDruid,
+  path: string,
+  signal: AbortSignal,
+  body?: object,
+): Promise<Response> => {
+  const response = await fetch(`${url}${path}`, {
+    headers: {
+      ...(credentials && { authorization: credentials.authorization }),
+      ...(body && { 'content-type': 'application/json' }),
+    },
+    ...(body && { method: 'POST', body: JSON.stringify(body) }),
+    signal,
+  });
+  if (response.status === 401) throw new LoginRefused();
+  return response;
 };
 
 /**
  * Submits a task that does nothing: only that proves that tasks are taken. It also wakes the tasks that an earlier run left
  * behind; the Overlord had no worker when it queued them, and would look again only after a minute.
  */
-const takesTasks: Check = async ({ router }, signal) => {
+const takesTasks: Check = async (druid, signal) => {
   const id = `millrace_testkit_wake_${Date.now()}`;
-  const response = await fetch(`${router}/druid/indexer/v1/task`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ type: 'noop', id, dataSource: 'millrace_testkit_wake', runTime: 1 }),
-    signal,
-  });
+  const task = { type: 'noop', id, dataSource: 'millrace_testkit_wake', runTime: 1 };
+  const response = await request(druid, '/druid/indexer/v1/task', signal, task);
   await response.text();
   return response.ok ? undefined : `the Overlord takes no task (${response.status})`;
 };
 
 const taskChecks: readonly Check[] = [
-  async ({ router }, signal) => {
-    const response = await fetch(`${router}/status/health`, { signal });
+  async (druid, signal) => {
+    const response = await request(druid, '/status/health', signal);
     return (await response.text()) === 'true' ? undefined : 'the Router is not healthy';
   },
-  async ({ router }, signal) => {
-    const response = await fetch(`${router}/druid/indexer/v1/leader`, { signal });
+  async (druid, signal) => {
+    const response = await request(druid, '/druid/indexer/v1/leader', signal);
     return response.ok && (await response.text()) !== '' ? undefined : 'no Overlord leads';
   },
-  async ({ router }, signal) => {
-    const response = await fetch(`${router}/druid/indexer/v1/workers`, { signal });
+  async (druid, signal) => {
+    const response = await request(druid, '/druid/indexer/v1/workers', signal);
     const workers: unknown = response.ok ? await response.json() : [];
     return Array.isArray(workers) && workers.length > 0 ? undefined : 'the Overlord has no worker';
   },
@@ -83,15 +111,15 @@ const taskChecks: readonly Check[] = [
 ];
 
 const queryChecks: readonly Check[] = [
-  async ({ router }, signal) => {
-    const rows = await sql(router, 'SELECT server_type FROM sys.servers', signal);
+  async (druid, signal) => {
+    const rows = await sql(druid, 'SELECT server_type FROM sys.servers', signal);
     if (rows === undefined) return 'the Broker answers no SQL';
     const seen = new Set(rows.flat());
     const missing = SERVER_TYPES.filter((type) => !seen.has(type));
     return missing.length === 0 ? undefined : `the Broker does not see: ${missing.join(', ')}`;
   },
-  async ({ router }, signal) => {
-    const rows = await sql(router, UNAVAILABLE_SEGMENTS, signal);
+  async (druid, signal) => {
+    const rows = await sql(druid, UNAVAILABLE_SEGMENTS, signal);
     if (rows === undefined) return 'the Broker answers no SQL';
     return rows.length === 0 ? undefined : `${rows.length} segments of an earlier run are not loaded yet`;
   },
@@ -102,12 +130,11 @@ const UNAVAILABLE_SEGMENTS =
   'SELECT segment_id FROM sys.segments ' +
   'WHERE is_published = 1 AND is_overshadowed = 0 AND is_available = 0 AND replication_factor <> 0';
 
-const sql = async (router: string, query: string, signal: AbortSignal): Promise<unknown[][] | undefined> => {
-  const response = await fetch(`${router}/druid/v2/sql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ query, resultFormat: 'array' }),
-    signal,
-  });
+const sql = async (
+  druid: StartingDruid,
+  query: string,
+  signal: AbortSignal,
+): Promise<unknown[][] | undefined> => {
+  const response = await request(druid, '/druid/v2/sql', signal, { query, resultFormat: 'array' });
   return response.ok ? ((await response.json()) as unknown[][]) : undefined;
 };

@@ -1,5 +1,6 @@
 /** What went wrong, for code that decides; the message says it for people. */
 export type RealServerErrorCode =
+  | 'invalid-options'
   | 'tool-missing'
   | 'jars-not-fetched'
   | 'launcher-not-compiled'
@@ -10,6 +11,7 @@ export type RealServerErrorCode =
 
 /** Facts about the failure; which of them are there depends on the code. */
 export interface RealServerErrorDetails {
+  readonly option?: string;
   readonly tool?: string;
   readonly logFile?: string;
   readonly exitCode?: number | null;

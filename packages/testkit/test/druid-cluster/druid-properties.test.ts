@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
+import { flavourOf } from '../../src/druid-cluster/druid-flavour.js';
 import { druidPropertiesOf, type ClusterLayout } from '../../src/druid-cluster/druid-properties.js';
 import { kafkaPropertiesOf } from '../../src/kafka-broker/kafka-properties.js';
 import { liveBrokers, metadataRequest } from '../../src/kafka-broker/kafka-readiness.js';
 
 const layout: ClusterLayout = {
+  flavour: flavourOf({}),
   dataDir: '/data',
   ports: { coordinator: 1, broker: 2, historical: 3, indexer: 4, router: 5, zookeeper: 6, derby: 7 },
   workerCapacity: 8,
@@ -30,6 +32,40 @@ describe('druidPropertiesOf', () => {
     });
     expect(router).toMatchObject({ 'druid.server.http.numThreads': '3', x: 'all' });
     expect(broker).toMatchObject({ 'druid.server.http.numThreads': '3', x: 'broker' });
+  });
+
+  it('says nothing of security or multi-stage queries where they are off', () => {
+    for (const flavour of [flavourOf({}), flavourOf({ version: '27.0.0', multiStageQuery: false })]) {
+      const properties = druidPropertiesOf({ ...layout, flavour });
+      const names = Object.values(properties).flatMap((role) => Object.keys(role));
+      expect(names.filter((name) => /^druid\.(auth|escalator|msq)\b/.test(name))).toEqual([]);
+    }
+  });
+
+  it('puts a password before every role, in a form that Druid takes for nothing else', () => {
+    const flavour = flavourOf({ version: '27.0.0', basicSecurity: { adminPassword: '0${1}' } });
+    const properties = druidPropertiesOf({ ...layout, flavour });
+    for (const role of Object.values(properties)) {
+      expect(role).toMatchObject({
+        'druid.auth.authenticatorChain': '["Basic"]',
+        'druid.auth.authenticator.Basic.initialAdminPassword': String.raw`{"type":"default","password":"0\u0024{1}"}`,
+        'druid.auth.authorizers': '["Authz"]',
+        'druid.escalator.type': 'basic',
+      });
+    }
+    // They ask the Coordinator for the users as they start.
+    expect(properties.broker['millrace.after']).toBe('coordinator');
+    expect(properties.router['millrace.after']).toBe('coordinator');
+    expect(properties.coordinator['millrace.after']).toBeUndefined();
+  });
+
+  it('gives 27.0.0 the NULLs that later versions have, and a place for large results', () => {
+    const { broker } = druidPropertiesOf({ ...layout, flavour: flavourOf({ version: '27.0.0' }) });
+    expect(broker).toMatchObject({
+      'druid.generic.useDefaultValueForNull': 'false',
+      'druid.msq.intermediate.storage.basePath': '/data/intermediate',
+    });
+    expect(druidPropertiesOf(layout).broker).not.toHaveProperty('druid.generic.useDefaultValueForNull');
   });
 });
 

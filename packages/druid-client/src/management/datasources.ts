@@ -1,11 +1,22 @@
 import { z } from 'zod';
-import { DruidConfigError, DruidRemoteError } from './errors.js';
-import { isUnknownToDruid, parseJson, parseWith, requestJson } from './json-request.js';
-import { poll, type WaitOptions } from './poll.js';
+import { DruidConfigError, DruidRemoteError } from '../errors.js';
+import { isUnknownToDruid, parseJson, parseWith, requestJson } from '../json-request.js';
+import { poll, type WaitOptions } from '../poll.js';
+import { change, changeAndRead, read, readIfThere, type AuditOptions, type CallOptions } from './calls.js';
+import {
+  candidates,
+  datasourceInfo,
+  intervalInfos,
+  unusedSegments,
+  type DatasourceInfo,
+  type IntervalInfo,
+  type SegmentCandidate,
+  type UnusedSegment,
+} from './datasource-info.js';
 import { intervalsOverlap, metadataSegment, segmentRow, segmentsSql, type SegmentInfo } from './segments.js';
-import type { DruidSql } from './sql.js';
-import { path } from './request.js';
-import type { Transport } from './transport.js';
+import type { DruidSql } from '../sql.js';
+import { path } from '../request.js';
+import type { Transport } from '../transport.js';
 
 /** How much of a datasource the Historicals have loaded. */
 export interface LoadStatus {
@@ -49,18 +60,12 @@ export class DruidDatasources {
     this.sql = sql;
   }
 
-  /** Names of the datasources with published segments in use, loaded or not. */
-  list(): Promise<string[]> {
-    return requestJson(
-      this.transport,
-      {
-        operation: 'datasource list',
-        method: 'GET',
-        path: '/druid/coordinator/v1/metadata/datasources',
-        kind: 'read',
-      },
-      namesSchema,
-    );
+  /** Names of the datasources with published segments in use, loaded or not; with `includeUnused`, of all. */
+  list(options: CallOptions & { readonly includeUnused?: boolean } = {}): Promise<string[]> {
+    const { includeUnused, ...call } = options;
+    const query = { includeUnused: includeUnused === true ? '' : undefined };
+    const at = '/druid/coordinator/v1/metadata/datasources';
+    return read(this.transport, { operation: 'datasource list', path: at, query }, namesSchema, call);
   }
 
   /** Whether the datasource has published segments in use. Whether it can be queried is another question. */
@@ -129,6 +134,91 @@ export class DruidDatasources {
     if (response.status === 204) return { numChangedSegments: 0 };
     const { numChangedSegments } = parseWith(changedSchema, parseJson(text, operation, response), operation);
     return { numChangedSegments };
+  }
+
+  /**
+   * Puts segments into use again, unless they are overshadowed. Sent to the Overlord, and to the Coordinator where the
+   * Overlord has no such path (before Druid 32).
+   */
+  async markUsed(
+    name: string,
+    selection: Exclude<SegmentSelection, { readonly all: true }>,
+    options: CallOptions = {},
+  ): Promise<{ numChangedSegments: number }> {
+    const operation = 'marking of segments as used';
+    const call = (service: string) => ({
+      operation,
+      path: `/druid/${service}/v1${path`/datasources/${name}/markUsed`}`,
+      body: selection,
+    });
+    try {
+      return await changeAndRead(this.transport, call('indexer'), changedSchema, options);
+    } catch (error) {
+      // Whoever answers 404 has changed nothing.
+      if (!DruidRemoteError.is(error) || error.details.status !== 404) throw error;
+      return await changeAndRead(this.transport, call('coordinator'), changedSchema, options);
+    }
+  }
+
+  /**
+   * Deletes the unused segments of an interval for good, from metadata and deep storage, by a `kill` task that Druid
+   * starts. Sent exactly once.
+   */
+  deleteUnused(name: string, interval: string, options: AuditOptions = {}): Promise<void> {
+    const at = `${path`/druid/coordinator/v1/datasources/${name}/intervals/`}${encodeURIComponent(interval.replace('/', '_'))}`;
+    const call = { operation: 'deletion of unused segments', path: at, method: 'DELETE' } as const;
+    return change(this.transport, call, options);
+  }
+
+  /** Segments out of use whose data is still there, all or of an interval (since Druid 28). */
+  unusedSegments(
+    name: string,
+    options: CallOptions & { readonly interval?: string; readonly limit?: number } = {},
+  ): Promise<UnusedSegment[]> {
+    const { interval, limit, ...call } = options;
+    const at = path`/druid/coordinator/v1/metadata/datasources/${name}/unusedSegments`;
+    const query = { interval, limit: limit?.toString() };
+    return read(this.transport, { operation: 'unused segments', path: at, query }, unusedSegments, call);
+  }
+
+  /** Sizes, segment counts and times of what servers have of the datasource; undefined if none has any. */
+  info(name: string, options: CallOptions = {}): Promise<DatasourceInfo | undefined> {
+    const call = { operation: 'datasource', path: path`/druid/coordinator/v1/datasources/${name}` };
+    return readIfThere(this.transport, call, datasourceInfo, options);
+  }
+
+  /**
+   * The intervals of the segments that servers have, by `start/end`; undefined if none has any.
+   *
+   * @example await druid.datasources.intervals('edits') // { '2026-01-01T00:00:00.000Z/2026-01-02T00:00:00.000Z': { size: 1198, count: 1 } }
+   */
+  intervals(name: string, options: CallOptions = {}): Promise<Record<string, IntervalInfo> | undefined> {
+    const at = path`/druid/coordinator/v1/datasources/${name}/intervals`;
+    const call = { operation: 'intervals', path: at, query: { simple: '' } };
+    return readIfThere(this.transport, call, intervalInfos, options);
+  }
+
+  /**
+   * Which servers hold which segments, as the Broker sees it ("segment to server mapping"). A segment that is loaded
+   * nowhere is missing; without `intervals` all of time is asked for.
+   */
+  segmentServers(
+    name: string,
+    options: CallOptions & { readonly intervals?: readonly string[]; readonly numCandidates?: number } = {},
+  ): Promise<SegmentCandidate[]> {
+    const { intervals = [allTime], numCandidates, ...call } = options;
+    return read(
+      this.transport,
+      {
+        operation: 'segment servers',
+        method: 'POST',
+        path: '/druid/v2/candidates',
+        query: { numCandidates: numCandidates?.toString() },
+        body: { queryType: 'scan', dataSource: name, intervals },
+      },
+      candidates,
+      call,
+    );
   }
 
   /** Waits until all segments of the interval are loaded by Historicals. The Broker may need a moment more. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { DruidAbortedError, DruidRemoteError, DruidTimeoutError } from '../src/errors.js';
-import type { TaskStatus } from '../src/tasks.js';
-import { failure, fakeDruid, json } from './fake-druid.js';
+import { DruidAbortedError, DruidRemoteError, DruidTimeoutError } from '../../src/errors.js';
+import type { TaskStatus } from '../../src/management/task-status.js';
+import { failure, fakeDruid, json } from '../fake-druid.js';
 
 const status = (statusCode: string, more = {}) => ({
   task: 't 1',
@@ -148,7 +148,7 @@ describe('tasks.waitFor', () => {
   it('ends at once when aborted, and leaves the task alone', async () => {
     const druid = await fakeDruid((_, response) => json(response, 200, status('RUNNING')));
     const abort = new AbortController();
-    const { sleep } = await import('../src/sleep.js');
+    const { sleep } = await import('../../src/sleep.js');
     const client = druid.client({ sleep });
     const onStatus = () => setImmediate(() => abort.abort());
     const error = await failure(

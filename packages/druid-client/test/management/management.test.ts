@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { DruidConfigError, DruidRemoteError, DruidTimeoutError } from '../src/errors.js';
-import { intervalsOverlap } from '../src/segments.js';
-import { arrayLines, failure, fakeDruid, inPieces, json, type Handler } from './fake-druid.js';
+import { DruidConfigError, DruidRemoteError, DruidTimeoutError } from '../../src/errors.js';
+import { intervalsOverlap } from '../../src/management/segments.js';
+import { arrayLines, failure, fakeDruid, inPieces, json, type Handler } from '../fake-druid.js';
 
 describe('supervisors', () => {
   const payload = {

@@ -1,0 +1,75 @@
+import { poll } from '../poll.js';
+import type { Transport } from '../transport.js';
+import { path } from '../request.js';
+import { isUnknownToDruid } from '../json-request.js';
+import type { CallOptions } from './calls.js';
+import type { TaskStatus } from './task-status.js';
+
+/** Options of {@link DruidTasks.log}. */
+export interface TaskLogOptions extends CallOptions {
+  /** Bytes to leave out at the beginning; negative: that many bytes from the end. Default 0, the whole log. */
+  readonly offset?: number;
+}
+
+/** Options of {@link DruidTasks.tailLog}: by default a look every second, without a time limit. */
+export interface TailOptions {
+  /** Bytes to leave out at the beginning. Default 0. */
+  readonly offset?: number;
+  /** Milliseconds between looks at the server. */
+  readonly pollIntervalMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The log's text from `offset` on, or undefined while there is none. */
+export async function readTaskLog(
+  transport: Transport,
+  taskId: string,
+  options: TaskLogOptions,
+): Promise<string | undefined> {
+  const { offset = 0, signal, timeoutMs } = options;
+  try {
+    const { text } = await transport.text({
+      operation: 'task log',
+      method: 'GET',
+      path: path`/druid/indexer/v1/task/${taskId}/log`,
+      query: { offset: String(offset) },
+      kind: 'read',
+      signal,
+      timeoutMs,
+    });
+    return text;
+  } catch (error) {
+    if (isUnknownToDruid(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What is new in a task's log, until the task is over and its log read to the end. */
+export async function* tailTaskLog(
+  transport: Transport,
+  taskId: string,
+  options: TailOptions,
+  statusOf: () => Promise<TaskStatus>,
+): AsyncGenerator<string, void, undefined> {
+  const { pollIntervalMs = 1_000, signal } = options;
+  const limits = { pollIntervalMs, timeoutMs: Infinity, ...(signal && { signal }) };
+  let offset = options.offset ?? 0;
+  for (let isOver = false; !isOver;) {
+    const found = await poll(transport.runtime, `log of task '${taskId}'`, limits, async () => {
+      // The status comes first: what was written before the task ended is then in the log that is read after.
+      const { statusCode } = await statusOf();
+      const ended = statusCode !== 'RUNNING';
+      const log = await readTaskLog(transport, taskId, { offset, ...(signal && { signal }) });
+      const text = ended ? (log ?? '') : wholeCharacters(log ?? '');
+      return text === '' && !ended ? { pending: statusCode } : { done: { text, ended } };
+    });
+    offset += Buffer.byteLength(found.text);
+    isOver = found.ended;
+    if (found.text !== '') yield found.text;
+  }
+}
+
+// A running task's log may end inside a UTF-8 sequence, which decodes to U+FFFD; its bytes are read again next time.
+function wholeCharacters(text: string): string {
+  return text.replace(/\ufffd+$/, '');
+}

@@ -1,0 +1,136 @@
+/**
+ * `EXTERN`: rows from outside the cluster as a table, with an explicit signature ("EXTERN function" in Druid's
+ * SQL-based ingestion reference).
+ *
+ * Invariant 1: names and values enter the SQL text as quoted identifiers and literals only.
+ */
+import { DruidConfigError } from '../errors.js';
+import { encodeJson } from '../json-encode.js';
+import { identifier, literal } from './sql-text.js';
+
+/** Types that EXTERN reads. */
+export type ExternType =
+  | 'string'
+  | 'long'
+  | 'double'
+  | 'float'
+  | 'ARRAY<STRING>'
+  | 'ARRAY<LONG>'
+  | 'ARRAY<DOUBLE>'
+  | `COMPLEX<${string}>`;
+
+/** The columns to read, in order, each with its type. What the data has beyond them is left out. */
+export type ExternSignature = Readonly<Record<string, ExternType>>;
+
+/** Where the rows are. */
+export type ExternInput =
+  /** The rows themselves; with the rest of the statement at most 20,000,000 characters. */
+  | { readonly rows: readonly Readonly<Record<string, unknown>>[] }
+  /** Files that the workers fetch; the server must allow the protocol, and any request headers. */
+  | {
+      readonly uris: readonly string[];
+      readonly username?: string;
+      readonly password?: string;
+      readonly requestHeaders?: Readonly<Record<string, string>>;
+    }
+  /** Files on the workers' own disks. */
+  | { readonly files: readonly string[] }
+  | { readonly baseDir: string; readonly filter: string }
+  /** Any other input source, as Druid writes it. */
+  | { readonly inputSource: Readonly<{ type: string; [key: string]: unknown }> };
+
+/** An external table. */
+export interface ExternTable {
+  readonly input: ExternInput;
+  readonly signature: ExternSignature;
+  /** Default `{ type: 'json' }`, a JSON object a line. Given rows are always that. */
+  readonly inputFormat?: Readonly<{ type: string; [key: string]: unknown }>;
+}
+
+/**
+ * The table expression for an external table.
+ *
+ * @example extern({ input: { uris: ['http://host/a.json'] }, signature: { ts: 'string' } })
+ * // TABLE(EXTERN('{"type":"http","uris":["http://host/a.json"]}', '{"type":"json"}', '[{"name":"ts","type":"string"}]'))
+ * @throws DruidConfigError for rows with members that the signature lacks, NaN or zero bytes
+ */
+export function extern(table: ExternTable): string {
+  const { input, signature, inputFormat = { type: 'json' } } = table;
+  const columns = Object.entries(signature).map(([name, type]) => ({ name, type }));
+  if (columns.length === 0)
+    throw unusable('signature', 'The signature of an external table names no column.');
+  const parts = [inputSourceOf(input, signature), inputFormat, columns];
+  return `TABLE(EXTERN(${parts.map((part) => literal(encodeJson(part))).join(', ')}))`;
+}
+
+/** How {@link selectExtern} makes `__time`. */
+export interface ExternTimestamp {
+  readonly column: string;
+  /** `iso` (a string column) or epoch milliseconds (a long column). Default `iso`. */
+  readonly format?: 'iso' | 'millis';
+}
+
+/**
+ * `SELECT` of all columns of an external table as they are, the timestamp first, as `__time`.
+ *
+ * @example selectExtern(table, { column: 'ts' }) // SELECT TIME_PARSE("ts") AS "__time", "page" FROM TABLE(EXTERN(…))
+ * @throws DruidConfigError
+ */
+export function selectExtern(table: ExternTable, timestamp: ExternTimestamp): string {
+  const { column, format = 'iso' } = timestamp;
+  const names = Object.keys(table.signature);
+  if (!names.includes(column)) {
+    throw unusable('timestamp', `The timestamp column '${column}' is not in the signature.`);
+  }
+  const convert = format === 'iso' ? 'TIME_PARSE' : 'MILLIS_TO_TIMESTAMP';
+  const others = names.filter((name) => name !== column).map((name) => `, ${identifier(name)}`);
+  return `SELECT ${convert}(${identifier(column)}) AS "__time"${others.join('')} FROM ${extern(table)}`;
+}
+
+function inputSourceOf(input: ExternInput, signature: ExternSignature): unknown {
+  if ('inputSource' in input) return input.inputSource;
+  if ('rows' in input) return { type: 'inline', data: ndjson(input.rows, signature) };
+  if ('files' in input) return { type: 'local', files: input.files };
+  if ('baseDir' in input) return { type: 'local', baseDir: input.baseDir, filter: input.filter };
+  const { uris, username, password, requestHeaders } = input;
+  return {
+    type: 'http',
+    uris,
+    ...(username === undefined ? {} : { httpAuthenticationUsername: username }),
+    ...(password === undefined ? {} : { httpAuthenticationPassword: { type: 'default', password } }),
+    ...(requestHeaders === undefined ? {} : { requestHeaders }),
+  };
+}
+
+function ndjson(rows: readonly Readonly<Record<string, unknown>>[], signature: ExternSignature): string {
+  return rows
+    .map((row, number) => {
+      const stranger = Object.keys(row).find((name) => !Object.hasOwn(signature, name));
+      if (stranger !== undefined) {
+        throw unusable(
+          'rows',
+          `Row ${number} has '${stranger}', which the signature lacks: Druid would drop it.`,
+        );
+      }
+      for (const [name, value] of Object.entries(row)) requireWritable(value, number, name);
+      return encodeJson(row);
+    })
+    .join('\n');
+}
+
+function requireWritable(value: unknown, row: number, name: string): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw unusable('rows', `Row ${row} has ${value} in '${name}', which JSON cannot carry.`);
+  }
+  if (typeof value === 'string' && value.includes('\0')) {
+    throw unusable('rows', `Row ${row} has a zero byte in '${name}', with which multi-stage queries fail.`);
+  }
+  if (Array.isArray(value)) value.forEach((item) => requireWritable(item, row, name));
+  else if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach((item) => requireWritable(item, row, name));
+  }
+}
+
+function unusable(option: string, message: string): DruidConfigError {
+  return new DruidConfigError({ message, details: { option } });
+}

@@ -1,0 +1,104 @@
+import { DruidConfigError } from '../errors.js';
+import { identifier } from './sql-text.js';
+
+/** Time chunks of the target: a unit, all of time in one, or an ISO 8601 period such as `PT15M`. */
+export type PartitionedBy = 'HOUR' | 'DAY' | 'MONTH' | 'YEAR' | 'ALL' | { readonly period: string };
+
+/** An `INSERT`. */
+export interface InsertStatement {
+  /** The datasource; it is created where it does not exist. */
+  readonly into: string;
+  /** The SELECT, such as {@link selectExtern} makes; its columns are mapped by their names, so alias every expression. */
+  readonly query: string;
+  readonly partitionedBy: PartitionedBy;
+  /** Columns by which the segments of a chunk are divided and sorted. */
+  readonly clusteredBy?: readonly string[];
+}
+
+/** A `REPLACE`. */
+export interface ReplaceStatement extends InsertStatement {
+  /**
+   * What to remove: everything, or the time from `start` (inclusive) to `end` (exclusive), which must be whole chunks
+   * of `partitionedBy`. Rows of the query outside of it make the query fail.
+   */
+  readonly overwrite: 'all' | { readonly start: Date | string; readonly end: Date | string };
+}
+
+/**
+ * `INSERT INTO … SELECT … PARTITIONED BY …`: adds to what is there. Run it with {@link DruidMsq.submit}.
+ *
+ * @example insertStatement({ into: 'edits', query: 'SELECT …', partitionedBy: 'DAY', clusteredBy: ['page'] })
+ * // INSERT INTO "edits" SELECT … PARTITIONED BY DAY CLUSTERED BY "page"
+ * @throws DruidConfigError
+ */
+export function insertStatement(statement: InsertStatement): string {
+  return checked(`INSERT INTO ${identifier(statement.into)} ${statement.query} ${layout(statement)}`);
+}
+
+/**
+ * `REPLACE INTO … OVERWRITE … SELECT … PARTITIONED BY …`: idempotent by nature. Where the query has no rows, the range
+ * becomes empty. The times of `overwrite` are UTC, as is {@link DruidMsq.submit}'s time zone.
+ *
+ * @example replaceStatement({ into: 'edits', overwrite: 'all', query: 'SELECT …', partitionedBy: 'DAY' })
+ * // REPLACE INTO "edits" OVERWRITE ALL SELECT … PARTITIONED BY DAY
+ * @throws DruidConfigError
+ */
+export function replaceStatement(statement: ReplaceStatement): string {
+  const { into, overwrite, query } = statement;
+  const range = overwrite === 'all' ? 'ALL' : where(overwrite);
+  return checked(`REPLACE INTO ${identifier(into)} OVERWRITE ${range} ${query} ${layout(statement)}`);
+}
+
+function where({ start, end }: { readonly start: Date | string; readonly end: Date | string }): string {
+  const from = timestamp(start, 'overwrite.start');
+  const to = timestamp(end, 'overwrite.end');
+  if (from.ms >= to.ms) {
+    throw unusable(
+      'overwrite',
+      `The range to overwrite ends at ${to.text}, not after its start ${from.text}.`,
+    );
+  }
+  return `WHERE "__time" >= TIMESTAMP '${from.text}' AND "__time" < TIMESTAMP '${to.text}'`;
+}
+
+function timestamp(value: Date | string, option: string): { readonly ms: number; readonly text: string } {
+  const ms = value instanceof Date ? value.getTime() : utcMs(value);
+  if (Number.isNaN(ms)) throw unusable(option, `'${String(value)}' is not an ISO 8601 time.`);
+  return { ms, text: new Date(ms).toISOString().replace('T', ' ').replace('Z', '') };
+}
+
+// A time without a zone is UTC here, as it is in Druid; Date.parse would take the machine's.
+function utcMs(text: string): number {
+  const isZoned = !text.includes('T') || /(Z|[+-]\d\d:?\d\d)$/.test(text);
+  return Date.parse(isZoned ? text : `${text}Z`);
+}
+
+const units: readonly string[] = ['HOUR', 'DAY', 'MONTH', 'YEAR', 'ALL'];
+
+function layout({ partitionedBy, clusteredBy = [] }: InsertStatement): string {
+  const clustered = clusteredBy.length === 0 ? '' : ` CLUSTERED BY ${clusteredBy.map(identifier).join(', ')}`;
+  if (typeof partitionedBy === 'string') {
+    if (units.includes(partitionedBy)) return `PARTITIONED BY ${partitionedBy}${clustered}`;
+    throw unusable('partitionedBy', `'${String(partitionedBy)}' is none of ${units.join(', ')}.`);
+  }
+  const { period } = partitionedBy;
+  if (!/^P[0-9YMWDTHS]+$/.test(period)) {
+    throw unusable('partitionedBy', `'${period}' is not an ISO 8601 period.`);
+  }
+  return `PARTITIONED BY TIME_FLOOR("__time", '${period}')${clustered}`;
+}
+
+// Jackson refuses longer strings.
+const maxSqlCharacters = 20_000_000;
+
+function checked(sql: string): string {
+  if (sql.length <= maxSqlCharacters) return sql;
+  throw unusable(
+    'query',
+    `The statement has ${sql.length} characters, and Druid takes ${maxSqlCharacters}: serve the rows over HTTP instead ({ uris }).`,
+  );
+}
+
+function unusable(option: string, message: string): DruidConfigError {
+  return new DruidConfigError({ message, details: { option } });
+}

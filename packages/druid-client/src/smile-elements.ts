@@ -1,0 +1,104 @@
+import { setOwn, type DecodedJson } from './json-decode.js';
+import { noMoreKeys, SmileReader, smileTokens } from './smile-decode.js';
+
+/**
+ * Takes apart a scan's answer in Smile while its bytes arrive. Rows are decoded one at a time, so that a chunk may end
+ * anywhere and only the last row is looked at twice.
+ *
+ * Invariant 1: `isComplete` is true only after the outer array's own end, with nothing behind it.
+ */
+export class SmileElements {
+  private readonly reader = new SmileReader();
+  private state: 'head' | 'array' | 'element' | 'member' | 'rows' | 'after' = 'head';
+  private element: Record<string, unknown> = {};
+  private rows: unknown[] = [];
+
+  get isComplete(): boolean {
+    return this.state === 'after';
+  }
+
+  /** The elements that `chunk` completes. @throws SyntaxError if the bytes are no Smile array of objects */
+  push(chunk: Buffer): DecodedJson[] {
+    const { reader } = this;
+    const elements: DecodedJson[] = [];
+    reader.append(chunk);
+    while (!reader.isAtEnd) {
+      reader.begin();
+      let isWhole = false;
+      try {
+        isWhole = this.step(elements);
+      } catch (error) {
+        if (!reader.isOverrun) throw error;
+      }
+      if (!isWhole) {
+        reader.undo();
+        break;
+      }
+    }
+    return elements;
+  }
+
+  /** Reads on; false if the bytes end in the middle, and then nothing here has changed since the reader's `begin`. */
+  private step(elements: DecodedJson[]): boolean {
+    const { reader } = this;
+    switch (this.state) {
+      case 'head':
+        reader.header();
+        if (reader.isOverrun) return false;
+        this.state = 'array';
+        return true;
+      case 'array':
+        if (!reader.take(smileTokens.startArray)) throw new SyntaxError('Expected a Smile array');
+        this.state = 'element';
+        return true;
+      case 'element':
+        if (reader.take(smileTokens.endArray)) this.state = 'after';
+        else if (reader.take(smileTokens.startObject)) this.state = 'member';
+        else throw new SyntaxError('Expected a Smile object');
+        return true;
+      case 'member':
+        return this.member(elements);
+      case 'rows':
+        return this.readRows();
+      case 'after':
+        throw new SyntaxError('Data after the end of the Smile array'); // invariant 1
+    }
+  }
+
+  private member(elements: DecodedJson[]): boolean {
+    const { reader } = this;
+    const key = reader.key();
+    if (key === noMoreKeys) {
+      elements.push({ value: this.element, hasBigInt: reader.hasBigInt });
+      this.element = {};
+      reader.hasBigInt = false;
+      this.state = 'element';
+    } else if (key === 'events' && reader.take(smileTokens.startArray)) {
+      this.rows = [];
+      this.element['events'] = this.rows;
+      this.state = 'rows';
+    } else {
+      const value = reader.value();
+      if (reader.isOverrun) return false;
+      setOwn(this.element, key, value);
+    }
+    return true;
+  }
+
+  private readRows(): boolean {
+    const { reader, rows } = this;
+    const last = rows.at(-1);
+    const width = Array.isArray(last) ? last.length : 0;
+    while (!reader.isAtEnd) {
+      reader.begin();
+      if (reader.take(smileTokens.endArray)) {
+        this.state = 'member';
+        return true;
+      }
+      const row = reader.row(width);
+      if (reader.isOverrun) return false;
+      rows.push(row);
+    }
+    return true;
+  }
+}

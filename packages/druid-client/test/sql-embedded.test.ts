@@ -1,0 +1,7 @@
+import { EmbeddedDruid } from '@millrace/testkit';
+import { describeSql } from './sql-behaviour.js';
+
+describeSql('EmbeddedDruid', async () => {
+  const druid = await EmbeddedDruid.start();
+  return { url: druid.url, stop: () => druid.stop() };
+});
