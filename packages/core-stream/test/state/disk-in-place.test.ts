@@ -54,7 +54,7 @@ let scans = 0;
 let polls = 0;
 beforeEach(() => {
   scans = 0;
-   
+
   const { scan } = DiskStore.prototype;
   vi.spyOn(DiskStore.prototype, 'scan').mockImplementation(function (this: DiskStore, ...args) {
     scans++;
