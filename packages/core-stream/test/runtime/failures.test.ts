@@ -234,7 +234,7 @@ describe('failures', () => {
       },
     );
     expect(error.message).toContain("'Map'");
-    expect(log).toEqual(['closing failed']);
+    expect(log).toEqual(['closing failed', 'job fails for good']);
   });
 });
 
