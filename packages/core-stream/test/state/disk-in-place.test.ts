@@ -44,7 +44,7 @@ const programs: Record<string, (input: DataStream<number>) => SingleOutputStream
   'an interval join': (input) =>
     input
       .keyBy(key)
-      .intervalJoin(input.keyBy(key))
+      .intervalJoin(input.keyBy(key), 'full')
       .between(KEYS, KEYS)
       .process<string>((a, b, _context, out) => out.collect(`${a} ${b}`)),
 };
@@ -129,5 +129,17 @@ describe.each(Object.entries(programs))('%s on disk', (_name, build) => {
     const storage = new MemoryStorage();
     await firstHalf(isOnDisk ? backend : heapStateBackend(), storage, 2);
     expect((await secondHalf(backend, storage, parallelism)).results).toEqual(expected);
+  });
+
+  it('gives the same when a run that was filled from a checkpoint of the heap died before its own first one', async () => {
+    const expected = await onHeap();
+    const backend = diskStateBackend({ directory: temporaryDirectory(), cacheBytes: 1 });
+    const storage = new MemoryStorage();
+    await firstHalf(heapStateBackend(), storage, 2);
+    const { client } = start(backend, storage, 2);
+    await untilOnDisk(() => polls > 0);
+    client.cancel();
+    await client.result.catch(() => undefined);
+    expect((await secondHalf(backend, storage, 2)).results).toEqual(expected);
   });
 });
