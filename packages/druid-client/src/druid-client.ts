@@ -20,7 +20,7 @@ import { Transport } from './transport.js';
  *
  * @example
  * const druid = new DruidClient({ url: 'http://localhost:8888' });
- * console.log(await druid.sql.query('SELECT 1 AS one')); // [{ one: 1 }]
+ * console.log(await druid.sql.query('SELECT 1 AS answer')); // [{ answer: 1 }]
  * druid.close();
  * @throws DruidConfigError
  */

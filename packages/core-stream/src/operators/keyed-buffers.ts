@@ -66,7 +66,7 @@ export class KeyedBuffers {
       },
     });
     const stored = new TimerQueue('join-timers', context);
-    // On the heap all keys are there: their timers need not be stored.
+    // On the heap all keys are there: their timers need not be stored, and those of a run on disk go.
     this.#timers = isStateOnDisk ? stored : new TimerQueue();
     if (isStateInPlace) return; // the stored timers are those of all keys (invariant 1)
     stored.clear();

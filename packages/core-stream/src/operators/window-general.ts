@@ -77,8 +77,9 @@ class GeneralWindowOperator extends WindowOperator {
     const { isStateOnDisk, isStateInPlace, subtaskIndex, parallelism } = context;
     // After a change of parallelism orders are given anew, which takes all keys.
     const isAsleep = isStateInPlace && this.restored.length === parallelism;
+    // On the heap too: it removes what a run on disk has stored. All keys are in memory there, so that it is not used further.
     const wakes = new WindowWakes(context, isAsleep);
-    if (isStateOnDisk) this.#wakes = wakes; // on the heap all keys are there
+    if (isStateOnDisk) this.#wakes = wakes;
     if (isAsleep) this.#continueOrders(this.restored[subtaskIndex]!.own as StoredOrders);
     else this.#restore();
   }
