@@ -1,18 +1,22 @@
 /** The directory of a state store: who uses it, and what is known of the store without opening it. */
-import { link, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { processEnvironment, type ProcessIdentity } from '../checkpoint/lease-environment.js';
 import { StreamConfigError } from '../errors.js';
 import type { StoreHistory } from './disk-history.js';
+
+type Unlock = () => Promise<void>;
 
 /** Directories that this process uses. */
 const used = new Set<string>();
 
 export class DiskDirectory {
   readonly path: string;
+  readonly #unlock: Unlock;
 
-  private constructor(path: string) {
+  private constructor(path: string, unlock: Unlock) {
     this.path = path;
+    this.#unlock = unlock;
   }
 
   /** @throws StreamConfigError `MILLRACE_CONFIG` where another job uses it */
@@ -22,12 +26,11 @@ export class DiskDirectory {
     if (used.has(path)) throw inUse(directory, 'another job in this process');
     used.add(path);
     try {
-      await lock(path, directory);
+      return new DiskDirectory(path, await lock(path, directory));
     } catch (error) {
       used.delete(path);
       throw error;
     }
-    return new DiskDirectory(path);
   }
 
   get store(): string {
@@ -59,38 +62,33 @@ export class DiskDirectory {
 
   /** Others may use it now. */
   async release(): Promise<void> {
-    await rm(join(this.path, 'in-use.json'), { force: true });
+    await this.#unlock();
     used.delete(this.path);
   }
 }
 
-/** Puts this process's identity there, whole, where there is none, or that of a process that is no more. */
-async function lock(path: string, directory: string): Promise<void> {
-  const self = await processEnvironment.self();
-  const own = join(path, `in-use.${self.pid}.json`);
-  await writeFile(own, JSON.stringify(self));
-  try {
-    const place = join(path, 'in-use.json');
-    if (await isLinked(own, place)) return;
-    const owner = (await readJson(place)) as ProcessIdentity | undefined;
-    if (owner !== undefined && owner.pid !== self.pid && owner.host === self.host) {
-      if ((await processEnvironment.isAlive(owner)) !== false) throw inUse(directory, `process ${owner.pid}`);
+/**
+ * A process says that it is there, and only then looks who else is: of two that come at once, the later one sees the other, and
+ * perhaps each does. What processes have left that are no more is removed.
+ */
+export async function lock(path: string, directory: string, processes = processEnvironment): Promise<Unlock> {
+  const self = await processes.self();
+  const own = `in-use.${self.pid}.json`;
+  const unlock = () => rm(join(path, own), { force: true });
+  await writeFile(join(path, `${own}.new`), JSON.stringify(self));
+  await rename(join(path, `${own}.new`), join(path, own)); // never seen by half
+  for (const name of await readdir(path)) {
+    if (name === own || !/^in-use\.\d+\.json$/.test(name)) continue;
+    const owner = (await readJson(join(path, name))) as ProcessIdentity | undefined;
+    // The directory is this machine's: what is of another host is of an earlier container.
+    const isThere = owner?.host === self.host && (await processes.isAlive(owner)) !== false;
+    if (!isThere) await rm(join(path, name), { force: true });
+    else {
+      await unlock();
+      throw inUse(directory, `process ${owner.pid}`);
     }
-    await rename(own, place);
-  } finally {
-    await rm(own, { force: true });
   }
-}
-
-/** Of several processes that do it at once, one succeeds. */
-async function isLinked(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
+  return unlock;
 }
 
 /** Tells this start of the machine from others; `undefined` where the system does not say. */

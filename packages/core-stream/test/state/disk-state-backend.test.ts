@@ -1,7 +1,7 @@
 /** Jobs on disk state: what becomes of the directory over their runs. */
 import { readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { diskStateBackend } from '../../src/disk-state/index.js';
 import {
@@ -199,16 +199,16 @@ describe('state on disk', () => {
 
   it('is not that of another process, as long as that one is there', async () => {
     const directory = temporaryDirectory();
-    const place = join(directory, 'in-use.json');
+    const place = join(directory, `in-use.${process.ppid}.json`);
     await writeFile(place, JSON.stringify({ host: hostname(), pid: process.ppid }));
     const refused = startJob(diskStateBackend({ directory }), {});
     expect((await failureOf(refused.client.result)).message).toContain(
       `The state directory ${directory} is used by process ${process.ppid}.`,
     );
-    expect(await readdir(directory)).toEqual(['in-use.json']);
+    expect(await readdir(directory)).toEqual([basename(place)]);
     await writeFile(place, JSON.stringify({ host: hostname(), pid: 2 ** 30 }));
     await untilPaused(diskStateBackend({ directory }), {});
-    expect(await readdir(directory)).not.toContain('in-use.json');
+    expect((await readdir(directory)).filter((name) => name.startsWith('in-use'))).toEqual([]);
   });
 
   it('is given back when a job is cancelled while it is filled', async () => {
