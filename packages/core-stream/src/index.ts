@@ -113,6 +113,7 @@ export type {
   MapState,
   MapStateKey,
   ReducingState,
+  SchemaOptions,
   StateDescriptor,
   StateKind,
   StateOptions,
@@ -120,6 +121,8 @@ export type {
 } from './state/state.js';
 export type { OperatorStateStore } from './state/operator-state.js';
 export type { KeyByOptions } from './api/data-stream.js';
+export type { SidesOptions } from './api/sided-windows.js';
+export type { AggregateOptions } from './api/window-arguments.js';
 export { heapStateBackend, type StateBackend } from './state/state-backend.js';
 export { StateSchema } from './state/state-schema.js';
 export type { StateTtlConfig } from './state/state-ttl.js';

@@ -8,6 +8,7 @@ import {
   type RequestDetails,
 } from './errors.js';
 import { encodeJson } from './json-encode.js';
+import { requestSuffix } from './request.js';
 import { aborted } from './sleep.js';
 import { decodeSmile, smileStart } from './smile-decode.js';
 
@@ -18,6 +19,10 @@ export interface DruidResponse extends RequestDetails {
   /** Filled once the body has been read to its end; the Router does not pass trailers on. */
   readonly trailers: () => NodeJS.Dict<string>;
   readonly body: Readable;
+  /** The bytes that arrived so far of a body that was compressed; undefined for one that was not. */
+  readonly packedBytes?: () => number;
+  /** What was read of the body so far, unpacked. */
+  readonly received: { bytes: number };
 }
 
 /**
@@ -34,7 +39,7 @@ export async function* bodyChunks(
     readonly signal: AbortSignal | undefined;
   },
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { body, method, url } = response;
+  const { body, method, url, requestId } = response;
   const { operation, timeoutMs, signal } = options;
   const foreign = foreignBody(response, operation);
   if (foreign !== undefined) {
@@ -47,8 +52,8 @@ export async function* bodyChunks(
   const onSilence = () =>
     body.destroy(
       new DruidTimeoutError({
-        message: `${method} ${url} sent nothing for ${timeoutMs} ms during the ${operation}. Raise 'timeoutMs' if that is normal.`,
-        details: { operation, timeoutMs },
+        message: `${method} ${url} sent nothing for ${timeoutMs} ms during the ${operation}. Raise 'timeoutMs' if that is normal.${requestSuffix(requestId)}`,
+        details: { operation, timeoutMs, ...(requestId === undefined ? {} : { requestId }) },
         retryable: true,
       }),
     );
@@ -67,6 +72,7 @@ export async function* bodyChunks(
       }
       if (signal?.aborted) throw aborted(operation, signal);
       if (next.done === true) return;
+      response.received.bytes += next.value.length;
       yield next.value;
     }
   } finally {
@@ -123,7 +129,11 @@ export async function bodyText(
 }
 
 /** Up to `maxBytes` of a refusal's body; what cannot be read is left out. */
-export async function readAtMost(body: Readable, maxBytes: number, timeoutMs: number): Promise<string> {
+export async function readAtMost(
+  { body, received }: DruidResponse,
+  maxBytes: number,
+  timeoutMs: number,
+): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   const timer = setTimeout(() => body.destroy(new Error('timeout')), timeoutMs);
@@ -131,6 +141,7 @@ export async function readAtMost(body: Readable, maxBytes: number, timeoutMs: nu
     for await (const chunk of body as AsyncIterable<Buffer>) {
       parts.push(chunk);
       bytes += chunk.length;
+      received.bytes += chunk.length;
       if (bytes >= maxBytes) break;
     }
   } catch {
@@ -152,12 +163,12 @@ function refusalText(bytes: Buffer): string {
   return bytes.toString('utf8');
 }
 
-function brokenBody(error: unknown, { method, url }: RequestDetails): DruidConnectionError {
+function brokenBody(error: unknown, { method, url, requestId }: RequestDetails): DruidConnectionError {
   const { code, message } = error as { code?: string; message?: string };
   const reason = code ?? message ?? 'unknown';
   return new DruidConnectionError({
-    message: `${method} ${url}: the connection broke while the answer was read (${reason}).`,
-    details: { method, url, reason },
+    message: `${method} ${url}: the connection broke while the answer was read (${reason}).${requestSuffix(requestId)}`,
+    details: { method, url, reason, mayHaveArrived: true, ...(requestId === undefined ? {} : { requestId }) },
     retryable: true,
   });
 }

@@ -5,16 +5,25 @@ import type { Transport } from './transport.js';
 const cancelDelaysMs = [50, 200, 800] as const;
 const cancelTimeoutMs = 5_000;
 
-/**
- * Asks Druid to stop a query. Best effort and never throws: the caller is already leaving, with a better error.
- * `hasStarted` tells whether the answer had begun, in which case an unknown id means that the query is over.
- */
-export async function cancelQuery(
-  transport: Transport,
-  path: string,
-  queryId: string,
-  hasStarted: boolean,
-): Promise<void> {
+/** A query to stop. */
+export interface Cancellation {
+  readonly transport: Transport;
+  readonly path: string;
+  readonly queryId: string;
+  /** Who was asked to run it: another Broker does not know it. */
+  readonly server: string;
+  /** Whether the answer had begun, in which case an unknown id means that the query is over. */
+  readonly hasStarted: boolean;
+}
+
+/** Asks Druid to stop a query. Best effort and never throws: the caller is already leaving, with a better error. */
+export async function cancelQuery({
+  transport,
+  path,
+  queryId,
+  server,
+  hasStarted,
+}: Cancellation): Promise<void> {
   // The native API answers 202 to unknown ids too, so a cancel that may have come too early is simply sent twice.
   let blindRepeats = hasStarted || path.startsWith('/druid/v2/sql/') ? 0 : 1;
   const { logger, sleep } = transport.runtime;
@@ -26,6 +35,8 @@ export async function cancelQuery(
         path,
         kind: 'once',
         survivesClose: true,
+        ignoresCircuit: true,
+        server,
       } as const;
       const response = await transport.send({ ...request, timeoutMs: cancelTimeoutMs });
       response.body.destroy();

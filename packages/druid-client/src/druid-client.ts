@@ -1,7 +1,7 @@
 import { DruidClusterApi } from './management/cluster.js';
 import { DruidCompaction } from './management/compaction.js';
 import { DruidDatasources } from './management/datasources.js';
-import { DruidNative } from './native.js';
+import { DruidNative } from './native/druid-native.js';
 import type { DruidClientOptions } from './options.js';
 import { DruidMsq } from './msq/msq.js';
 import { DruidStatements } from './msq/statements.js';
@@ -12,11 +12,11 @@ import { DruidRules } from './management/rules.js';
 import { DruidSecurity } from './management/security.js';
 import { DruidSupervisors } from './management/supervisors.js';
 import { DruidTasks } from './management/tasks.js';
-import { Transport } from './transport.js';
+import { Transport, type DruidServerState } from './transport.js';
 
 /**
- * A client of one Druid cluster, addressed through its Router. Construction does no I/O; one client serves any number
- * of concurrent calls and keeps its connections until {@link DruidClient.close}.
+ * A client of one Druid cluster, addressed through its Router, or several. Construction does no I/O; one client serves any
+ * number of concurrent calls and keeps its connections until {@link DruidClient.close}.
  *
  * @example
  * const druid = new DruidClient({ url: 'http://localhost:8888' });
@@ -60,9 +60,14 @@ export class DruidClient {
     return new DruidSecurity(this.transport, authenticatorName, authorizerName);
   }
 
-  /** The address without credentials: safe to log. */
+  /** The address of the server that calls go to at present, without credentials: safe to log. */
   get url(): string {
     return this.transport.baseUrl;
+  }
+
+  /** All servers of the option `url`, and which of them have not answered of late. */
+  get servers(): DruidServerState[] {
+    return this.transport.serverStates();
   }
 
   /** Ends what is under way (in {@link DruidAbortedError}) and frees the connections. */

@@ -51,10 +51,11 @@ function hasCode(error: unknown, code: DruidErrorCode): boolean {
   return DruidError.is(error) && error.code === code;
 }
 
-/** The request a failure belongs to. `url` carries no credentials. */
+/** The request a failure belongs to. `url` carries no credentials; `requestId` is what was sent as `x-request-id`. */
 export interface RequestDetails {
   readonly method: string;
   readonly url: string;
+  readonly requestId?: string;
 }
 
 /** Details of {@link DruidConfigError}: the option at fault. */
@@ -73,6 +74,21 @@ export class DruidConfigError extends DruidError<ConfigDetails> {
 /** Details of {@link DruidConnectionError}: `reason` is the system's code, such as `ECONNREFUSED`. */
 export interface ConnectionDetails extends RequestDetails {
   readonly reason: string;
+  /** False only if the server cannot have got the request: sending it again, there or elsewhere, repeats nothing. */
+  readonly mayHaveArrived: boolean;
+  /** Set with the reason `CIRCUIT_OPEN`: nothing was sent, since the server has left many requests unanswered. */
+  readonly circuit?: OpenCircuit;
+}
+
+/** Why a server is left alone, and for how long. */
+export interface OpenCircuit {
+  /** Requests in a row without an answer. */
+  readonly failures: number;
+  /** Epoch milliseconds: the first of them, and when the server is tried again. */
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** The last one's, such as `ECONNREFUSED`. */
+  readonly reason: string;
 }
 
 /** No answer, or the connection broke before the first row. */
@@ -87,6 +103,7 @@ export class DruidConnectionError extends DruidError<ConnectionDetails> {
 export interface TimeoutDetails {
   readonly operation: string;
   readonly timeoutMs: number;
+  readonly requestId?: string;
   readonly lastSeen?: unknown;
 }
 
@@ -125,6 +142,8 @@ export interface RemoteDetails extends RequestDetails {
   readonly status: number;
   readonly druid: DruidErrorBody;
   readonly bodyExcerpt?: string;
+  /** Milliseconds after which the server wants to be asked again, if it said so. */
+  readonly retryAfterMs?: number | undefined;
   /** Set for an error in an SQL statement whose place Druid tells. */
   readonly sqlPosition?: SqlErrorPosition;
 }

@@ -4,39 +4,91 @@
  * Boundary: the only file that knows the HTTP library. Answers come back as unread streams, whatever their status.
  *
  * Invariant 1: the HTTP library's error objects, which hold the request's headers, never leave this file.
- * Invariant 2: credentials go to the configured host and to `trustedHosts` only.
+ * Invariant 2: credentials go to the configured hosts and to `trustedHosts` only.
+ * Invariant 3: `details.mayHaveArrived` of an error is false only if no connection to send on was made.
  */
-import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import axios, { isAxiosError, type AxiosInstance, type AxiosResponse } from 'axios';
 import type { DruidResponse } from './body-chunks.js';
-import type { Credentials } from './credentials.js';
+import type { AuthHeaders, Credentials } from './credentials.js';
 import { DruidConfigError, DruidConnectionError, DruidError, DruidTimeoutError } from './errors.js';
+import { unpacked } from './gzip-body.js';
 import { encodeJson } from './json-encode.js';
-import type { DruidClientOptions } from './options.js';
-import type { DruidRequest } from './request.js';
+import { requirePositive, type DruidClientOptions, type Runtime } from './options.js';
+import { requestSuffix, type DruidRequest } from './request.js';
 import { aborted, throwIfAborted } from './sleep.js';
+import { defaultCircuitPolicy } from './transport/circuit.js';
+import { Circuits } from './transport/circuits.js';
+import { connectionHint, neverMends } from './transport/connection-hint.js';
+import { ConnectionSlots } from './transport/connection-slots.js';
+import { Connections, type Route } from './transport/connections.js';
+import { HookCaller, type DruidRequestInfo } from './transport/hooks.js';
 
-const unreachable: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH']);
+const defaultMaxConnections = 128;
+
+/** What to send, and where. */
+export interface ExchangeCall {
+  readonly request: DruidRequest;
+  readonly url: string;
+  readonly requestId: string;
+  readonly timeoutMs: number;
+  /** The caller's and the client's in one. */
+  readonly signal: AbortSignal;
+  /** The server has refused the credentials of the try before. */
+  readonly isRefresh: boolean;
+  /** Who named this address as the leader's. */
+  readonly redirectedFrom: string | undefined;
+}
+
+/** An answer, and the credentials that it was given to; undefined if none were sent. */
+export interface ExchangeAnswer {
+  readonly response: DruidResponse;
+  readonly auth: AuthHeaders | undefined;
+}
+
+interface Answered {
+  readonly info: DruidRequestInfo;
+  readonly startedMs: number;
+  readonly isComplete: () => boolean;
+  readonly release: () => void;
+}
 
 /** See the head of the file. */
 export class HttpExchange {
+  readonly hooks: HookCaller;
+  readonly circuits: Circuits;
   private readonly credentials: Credentials;
+  private readonly runtime: Runtime;
   private readonly headers: Readonly<Record<string, string>>;
+  private readonly requestIdHeader: string | false;
   private readonly trustedHosts: ReadonlySet<string>;
+  private readonly connections: Connections;
+  private readonly slots: ConnectionSlots;
+  private readonly maxConnections: number;
   private readonly http: AxiosInstance;
-  private readonly kept = {
-    httpAgent: new HttpAgent({ keepAlive: true }),
-    httpsAgent: new HttpsAgent({ keepAlive: true }),
-  };
-  private readonly fresh = { httpAgent: new HttpAgent(), httpsAgent: new HttpsAgent() };
 
-  constructor(options: DruidClientOptions, credentials: Credentials) {
+  constructor(options: DruidClientOptions, credentials: Credentials, runtime: Runtime) {
     this.credentials = credentials;
+    this.runtime = runtime;
     const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
     this.headers = Object.fromEntries(headers) as Record<string, string>;
-    this.trustedHosts = new Set([new URL(credentials.baseUrl).hostname, ...(options.trustedHosts ?? [])]);
+    this.requestIdHeader = options.requestIdHeader ?? 'x-request-id';
+    const hosts = credentials.baseUrls.map((url) => new URL(url).hostname);
+    this.trustedHosts = new Set([...hosts, ...(options.trustedHosts ?? [])]);
+    this.connections = new Connections(options);
+    this.maxConnections = options.pool?.maxConnections ?? defaultMaxConnections;
+    this.slots = new ConnectionSlots(this.maxConnections);
+    this.hooks = new HookCaller(options.hooks, runtime.logger);
+    const { minOutageMs, ...others } = options.circuit || {};
+    if (minOutageMs !== 0) requirePositive('circuit.minOutageMs', minOutageMs);
+    for (const [name, value] of Object.entries(others)) requirePositive(`circuit.${name}`, value);
+    const policy = options.circuit === false ? undefined : { ...defaultCircuitPolicy, ...options.circuit };
+    this.circuits = new Circuits(policy, runtime.now, (server, state) => {
+      const { failures = 0, sinceMs } = state.trouble ?? {};
+      const untilMs = state.name === 'closed' ? undefined : state.untilMs;
+      this.hooks.call('onCircuit', () => ({ server, state: state.name, failures, sinceMs, untilMs }));
+    });
     this.http = axios.create({
       responseType: 'stream', // so the library parses nothing and cannot swallow a parse error
       maxRedirects: 0, // followed by the transport: a 307 must keep its method, its body and, if trusted, its credentials
@@ -46,42 +98,63 @@ export class HttpExchange {
       decompress: false,
       validateStatus: () => true,
       transformRequest: [(data: unknown) => data],
-      ...(options.proxyFromEnvironment === true ? {} : { proxy: false as const }),
     });
   }
 
-  /** Sends `request` to `url`. `signal` is the caller's and the client's in one. */
-  async send(
-    request: DruidRequest,
-    url: string,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<DruidResponse> {
+  /** Sends once, over one connection. @throws DruidError */
+  async send(call: ExchangeCall): Promise<ExchangeAnswer> {
+    const { request, url, requestId, timeoutMs, signal } = call;
     const { operation, method } = request;
+    throwIfAborted(operation, signal);
+    const body = bodyOf(request, url);
+    const pass = this.circuits.enter({ ...request, url, requestId });
     const limit = new AbortController();
     const onAbort = () => limit.abort();
     signal.addEventListener('abort', onAbort, { once: true });
     const timer = setTimeout(onAbort, timeoutMs);
+    let release = () => {};
+    let route: Route | undefined;
+    const startedMs = this.runtime.now();
     try {
-      throwIfAborted(operation, signal);
-      const response = await this.http.request<Readable>({
+      const { headers, auth } = await untilAborted(this.headersFor(call, body), limit.signal);
+      // A cancellation frees connections: it does not wait for one.
+      if (request.survivesClose !== true) release = await this.slots.take(new URL(url).origin, limit.signal);
+      // What must not be repeated gets a new connection.
+      route = this.connections.route(url, {
+        isFresh: request.kind === 'once',
+        isTrusted: auth !== undefined,
+      });
+      const info = { requestId, operation, method, url };
+      this.hooks.call('onRequest', () => ({
+        ...info,
+        headers: this.credentials.redactHeaders(headers),
+        ...(body !== undefined && this.hooks.hooks.includeBody
+          ? { body: this.credentials.redact(body) }
+          : {}),
+      }));
+      const answer = await this.http.request<Readable>({
         url,
         method,
-        headers: await this.headersFor(request, url),
+        headers,
         signal: limit.signal,
-        ...(request.body === undefined ? {} : { data: encodeJson(request.body) }),
-        // A server may close a kept connection just as we write to it. What must not be repeated gets a new one.
-        ...(request.kind === 'once' ? this.fresh : this.kept),
+        ...(body === undefined ? {} : { data: body }),
+        ...route.config,
       });
-      return toDruidResponse(response, method, url);
-    } catch (error) {
-      if (signal.aborted) throw aborted(operation, signal);
-      if (!limit.signal.aborted) throw this.connectionError(error, method, url);
-      throw new DruidTimeoutError({
-        message: `${method} ${url} did not answer within ${timeoutMs} ms. Is Druid overloaded? Otherwise raise 'timeoutMs'.`,
-        details: { operation, timeoutMs },
-        retryable: true,
-      });
+      pass.answered();
+      const packed = toDruidResponse(answer, info);
+      const response = request.gzip === true ? unpacked(packed) : packed;
+      const isComplete = () => (packed.body as IncomingMessage).complete;
+      this.watch(response, { info, startedMs, isComplete, release });
+      return { response, auth };
+    } catch (cause) {
+      release();
+      const error = this.failure(cause, call, limit.signal, route);
+      if (DruidConnectionError.is(error)) pass.unanswered(error.details.reason);
+      else if (DruidTimeoutError.is(error) && route !== undefined) pass.unanswered('time-out');
+      else pass.givenUp();
+      const durationMs = this.runtime.now() - startedMs;
+      this.hooks.call('onFailure', () => ({ requestId, operation, method, url, durationMs, error }));
+      throw error;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
@@ -90,53 +163,121 @@ export class HttpExchange {
 
   /** Closes the kept connections. */
   close(): void {
-    this.kept.httpAgent.destroy();
-    this.kept.httpsAgent.destroy();
+    this.connections.close();
   }
 
-  private async headersFor(request: DruidRequest, url: string): Promise<Record<string, string>> {
+  private async headersFor(
+    { request, url, requestId, isRefresh }: ExchangeCall,
+    body: string | undefined,
+  ): Promise<{ headers: Record<string, string>; auth: AuthHeaders | undefined }> {
     const headers: Record<string, string> = {
       accept: 'application/json, text/plain;q=0.9',
-      'accept-encoding': 'identity',
+      'accept-encoding': request.gzip === true ? 'gzip' : 'identity',
       'user-agent': 'millrace-druid-client',
-      ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(this.requestIdHeader === false ? {} : { [this.requestIdHeader]: requestId }),
       ...request.headers,
     };
-    if (!this.trustedHosts.has(new URL(url).hostname)) return headers; // invariant 2
-    const authorization = await this.credentials.authorization();
-    return { ...headers, ...this.headers, ...(authorization === undefined ? {} : { authorization }) };
+    if (!this.trustedHosts.has(new URL(url).hostname)) return { headers, auth: undefined }; // invariant 2
+    const auth = await this.credentials.headersFor({ method: request.method, url, body, isRefresh });
+    return { headers: { ...headers, ...this.headers, ...auth.headers }, auth };
   }
 
-  private connectionError(error: unknown, method: string, url: string): DruidError {
+  /** Reports the answer, and its end, which frees its slot. */
+  private watch({ status, body, received }: DruidResponse, answer: Answered): void {
+    const { info, startedMs, isComplete, release } = answer;
+    const event = () => ({ ...info, status, durationMs: this.runtime.now() - startedMs });
+    this.hooks.call('onResponse', event);
+    body.once('close', () => {
+      release();
+      this.hooks.call('onEnd', () => ({ ...event(), bytes: received.bytes, isComplete: isComplete() }));
+    });
+  }
+
+  private failure(
+    error: unknown,
+    call: ExchangeCall,
+    limit: AbortSignal,
+    route: Route | undefined,
+  ): DruidError {
+    const { request, url, requestId, timeoutMs, signal } = call;
+    const { operation, method } = request;
+    if (signal.aborted) return aborted(operation, signal);
     if (DruidError.is(error)) return error;
+    const isWaiting = route === undefined;
+    if (limit.aborted) {
+      const what = isWaiting
+        ? `was not sent within ${timeoutMs} ms: no token came, or all ${this.maxConnections} connections are in use. Read results to their end or leave them, or raise 'pool.maxConnections'`
+        : `did not answer within ${timeoutMs} ms. Is Druid overloaded? Otherwise raise 'timeoutMs'`;
+      return new DruidTimeoutError({
+        message: `${method} ${url} ${what}.${requestSuffix(requestId)}`,
+        details: { operation, timeoutMs, requestId },
+        retryable: true,
+      });
+    }
     const { code, message } = error as { code?: string; message?: string };
     const words = this.credentials.redact(message === undefined || message === '' ? String(code) : message);
-    if (!isAxiosError(error)) {
-      // Not the network: the caller's token function, or a header value that HTTP does not allow.
+    if (isWaiting || !isAxiosError(error)) {
+      // Not the network: the caller's function, or a header value that HTTP does not allow.
       return new DruidConfigError({
-        message: `${method} ${url} could not be prepared: ${words}`,
+        message: `${method} ${url} could not be prepared: ${words}. Look at the function in option 'auth', and at 'headers'.`,
         details: { option: 'auth or headers' },
+        retryable: isWaiting,
       });
     }
     const reason = code ?? 'unknown';
-    const hint = unreachable.has(reason) ? ` Is Druid's Router running at ${new URL(url).origin}?` : '';
+    const via = route.proxy === undefined ? '' : ` via the proxy ${route.proxy}`;
+    const mayHaveArrived = route.isConnected(); // invariant 3
+    const { redirectedFrom } = call;
+    const hint = connectionHint(reason, { url, proxy: route.proxy, redirectedFrom });
+    const doubt =
+      mayHaveArrived && request.kind === 'once'
+        ? ' It may have had its effect: look before you send it again.'
+        : '';
     return new DruidConnectionError({
-      message: `${method} ${url} failed: ${words} (${reason}).${hint}`,
-      details: { method, url, reason },
-      retryable: true,
+      message: `${method} ${url}${via} failed: ${words} (${reason}).${hint}${doubt}${requestSuffix(requestId)}`,
+      details: { method, url, requestId, reason, mayHaveArrived },
+      retryable: !neverMends(reason),
       cause: Object.assign(new Error(words), { code: reason }), // invariant 1
     });
   }
 }
 
-function toDruidResponse(response: AxiosResponse<Readable>, method: string, url: string): DruidResponse {
+function bodyOf({ method, body }: DruidRequest, url: string): string | undefined {
+  try {
+    return body === undefined ? undefined : encodeJson(body);
+  } catch (error) {
+    throw new DruidConfigError({
+      message: `The body of ${method} ${url} cannot be written as JSON: ${(error as Error).message}`,
+      details: { option: 'body' },
+    });
+  }
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = () => {};
+  const abort = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, abort]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function toDruidResponse(response: AxiosResponse<Readable>, info: DruidRequestInfo): DruidResponse {
   const incoming = (response.request as { res?: IncomingMessage } | undefined)?.res;
+  const { method, url, requestId } = info;
   return {
     method,
     url,
+    requestId,
     status: response.status,
     headers: { ...response.headers } as IncomingHttpHeaders,
     trailers: () => incoming?.trailers ?? {},
     body: response.data,
+    received: { bytes: 0 },
   };
 }

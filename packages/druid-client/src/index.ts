@@ -1,5 +1,25 @@
 export { DruidClient } from './druid-client.js';
-export type { DruidAuth, DruidClientOptions, DruidLogger } from './options.js';
+export type {
+  AuthRequest,
+  DruidAuth,
+  DruidClientOptions,
+  DruidLogger,
+  DruidTlsOptions,
+  PoolOptions,
+  TokenFunction,
+} from './options.js';
+export type { DruidServerState } from './transport.js';
+export type { CircuitPolicy } from './transport/circuit.js';
+export type {
+  DruidCircuitEvent,
+  DruidEndEvent,
+  DruidFailureEvent,
+  DruidHooks,
+  DruidRequestEvent,
+  DruidRequestInfo,
+  DruidResponseEvent,
+  DruidRetryEvent,
+} from './transport/hooks.js';
 export type { Sleep } from './sleep.js';
 export type { RetryPolicy } from './retry.js';
 export type { Int64Mode } from './columns.js';
@@ -30,17 +50,72 @@ export type {
 } from './sql-system-tables.js';
 export type { SqlColumn } from './sql-rows-format.js';
 export type { SqlParameter, SqlTypedParameter } from './sql-parameters.js';
+export type { QueryContext } from './query-context.js';
+export type { TransferredBytes } from './result-stream.js';
+export type { DruidNative, NativeQueryOptions, ScanOptions } from './native/druid-native.js';
 export type {
-  DruidNative,
+  NativeCallOptions,
   NativeQuery,
-  NativeQueryOptions,
   NativeResponseInfo,
+  NativeRowOptions,
+  NativeStreamOptions,
   ResponseContext,
-  ScanOptions,
+} from './native/native-call.js';
+export { groupByQuery, timeseriesQuery, topNQuery } from './native/queries.js';
+export type {
+  DataSourceMetadataQuery,
+  GroupByQuery,
   ScanQuery,
-  SegmentDescriptor,
-} from './native.js';
-export type { ScanBatch } from './scan-format.js';
+  SearchQuery,
+  SegmentAnalysisType,
+  SegmentMetadataQuery,
+  SubQuery,
+  TimeBoundaryQuery,
+  TimeseriesQuery,
+  TopNMetric,
+  TopNQuery,
+} from './native/queries.js';
+export type {
+  GroupByContext,
+  NativeContext,
+  TimeseriesContext,
+  TopNContext,
+} from './native/native-context.js';
+export type {
+  GroupByRow,
+  GroupByRowOf,
+  ResultMembers,
+  SearchHit,
+  SearchRow,
+  TimeBoundary,
+  TimeseriesRow,
+  TimeseriesRowOf,
+  TopNRow,
+  TopNRowOf,
+} from './native/result-rows.js';
+export type { ColumnAnalysis, SegmentAnalysis } from './native/answers.js';
+export type { ScanBatch } from './native/scan-format.js';
+export { eternity, interval } from './native/intervals.js';
+export type { Intervals, SegmentDescriptor } from './native/intervals.js';
+export { granularity } from './native/granularity.js';
+export type { Granularity } from './native/granularity.js';
+export { extension } from './native/extension-spec.js';
+export type { ExtensionSpec } from './native/extension-spec.js';
+export type { ExtractionFn, SearchQuerySpec } from './native/extraction.js';
+export { dimension } from './native/dimensions.js';
+export type { Dimension, DimensionSpec, DimensionType } from './native/dimensions.js';
+export { filter } from './native/filters.js';
+export type { Filter, FilterValue, MatchValueType, RangeBounds, SortingOrder } from './native/filters.js';
+export { virtualColumn } from './native/virtual-columns.js';
+export type { ColumnType, VirtualColumn } from './native/virtual-columns.js';
+export { dataSource } from './native/data-sources.js';
+export type { DataSource } from './native/data-sources.js';
+export { having, limitSpec } from './native/having.js';
+export type { HavingSpec, LimitSpec, OrderByColumn } from './native/having.js';
+export { aggregation } from './native/aggregation-builders.js';
+export type { Aggregation } from './native/aggregations.js';
+export { postAggregation } from './native/post-aggregation-builders.js';
+export type { PostAggregation, PostAggregationSpec } from './native/post-aggregations.js';
 export type { WaitOptions } from './poll.js';
 export type {
   DruidTasks,
@@ -162,6 +237,7 @@ export type {
   DecodeDetails,
   DruidErrorBody,
   DruidErrorCode,
+  OpenCircuit,
   RemoteDetails,
   RequestDetails,
   SqlErrorPosition,

@@ -1,5 +1,6 @@
 /**
- * `JSON.stringify` that also writes bigint, as an integer literal of all its digits.
+ * `JSON.stringify` that loses nothing: bigint is written as an integer literal of all its digits, and -0 as `-0.0`, the
+ * one spelling from which Java reads the sign.
  *
  * @example encodeJson({ id: 9007199254740993n }) // '{"id":9007199254740993}'
  */
@@ -9,6 +10,7 @@ export function encodeJson(value: unknown): string {
 
 function encode(value: unknown): string | undefined {
   if (typeof value === 'bigint') return value.toString();
+  if (Object.is(value, -0)) return '-0.0';
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) as string | undefined;
   if ('toJSON' in value && typeof value.toJSON === 'function') return encode(value.toJSON());
   if (Array.isArray(value)) return `[${value.map((item) => encode(item) ?? 'null').join(',')}]`;

@@ -6,6 +6,7 @@ import {
   type DruidErrorBody,
   type RequestDetails,
 } from './errors.js';
+import { requestSuffix } from './request.js';
 
 const text = z.string().nullish();
 const errorBodySchema = z.looseObject({
@@ -32,22 +33,24 @@ const retryableStatuses: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]
 
 /** Maps a response that is not 2xx to {@link DruidThrottledError} (429) or {@link DruidRemoteError}. Pure, given `nowMs`. */
 export function errorOfResponse(response: FailedResponse, nowMs: number): DruidError {
-  const { method, url, status } = response;
+  const { method, url, requestId, status } = response;
   const druid = parseErrorBody(response.body);
   const said = druid?.errorMessage ?? druid?.error;
   const excerpt = druid === undefined ? plainExcerpt(response) : undefined;
   const words = said ?? (excerpt === undefined || isHtml(response) ? undefined : excerpt);
+  const retryAfterMs = parseRetryAfterMs(response.retryAfter, nowMs);
   const details = {
     method,
     url,
+    ...(requestId === undefined ? {} : { requestId }),
     status,
     druid: druid ?? {},
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(excerpt === undefined ? {} : { bodyExcerpt: excerpt }),
   };
   const hint = nextStep(response, druid);
-  const message = `${method} ${url} answered ${status}${words === undefined ? '' : `: ${words.replace(/\.+$/, '')}`}.${hint}`;
+  const message = `${method} ${url} answered ${status}${words === undefined ? '' : `: ${words.replace(/\.+$/, '')}`}.${hint}${requestSuffix(requestId)}`;
   if (status === 429) {
-    const retryAfterMs = parseRetryAfterMs(response.retryAfter, nowMs);
     return new DruidThrottledError({ message, details: { ...details, retryAfterMs }, retryable: true });
   }
   return new DruidRemoteError({ message, details, retryable: retryableStatuses.has(status) });
@@ -100,6 +103,8 @@ function nextStep(response: FailedResponse, druid: DruidErrorBody | undefined): 
   switch (response.status) {
     case 401:
       return " Check option 'auth': Druid does not accept these credentials, or got none.";
+    case 407:
+      return " The proxy wants other credentials: give them in option 'proxy'.";
     case 403:
       return " Check the user's permissions in Druid.";
     case 429:
@@ -109,6 +114,9 @@ function nextStep(response: FailedResponse, druid: DruidErrorBody | undefined): 
         return ' The service is not ready, or has no leader just now: try again, or ask its log.';
       }
       return ' Try again later.';
+  }
+  if (response.status === 307 || response.status === 308) {
+    return ' The redirects do not end: the leader is being elected, or Druid is not at this URL. Try again.';
   }
   if (isHtml(response)) return ' Does this URL point to a Druid Router?';
   if (response.status >= 300 && response.status < 400) {

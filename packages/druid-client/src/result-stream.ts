@@ -31,6 +31,14 @@ export interface ResultFormat<T> {
   readonly rowCount: number;
 }
 
+/** How much of an answer's body has been read. */
+export interface TransferredBytes {
+  /** As it was read, decompressed if need be. */
+  readonly bytes: number;
+  /** As it came over the network; the same unless it was compressed. */
+  readonly networkBytes: number;
+}
+
 /** What to run. */
 export interface ResultStreamOptions<T> {
   readonly transport: Transport;
@@ -44,9 +52,13 @@ export interface ResultStreamOptions<T> {
   readonly signal: AbortSignal | undefined;
   /** Called once per successful attempt, before the first item. */
   readonly onResponse?: (response: DruidResponse, queryId: string) => void;
+  /** Called once when the answer is over, broken off or not; not if there was none. */
+  readonly onTransfer?: (transfer: TransferredBytes) => void;
 }
 
 interface Attempt<T> {
+  /** Only the server that was asked is sure to know the query. */
+  readonly server: string;
   readonly queryId: string;
   readonly response: DruidResponse;
   readonly format: ResultFormat<T>;
@@ -80,34 +92,48 @@ export async function* streamResult<T>(
   } finally {
     if (attempt !== undefined) {
       await attempt.chunks.return();
-      if (!isOver)
-        await cancelQuery(options.transport, options.cancelPath(attempt.queryId), attempt.queryId, true); // invariant 3
+      if (!isOver) await cancelAttempt(options, attempt.server, attempt.queryId, true); // invariant 3
     }
     joined.release();
+    if (attempt !== undefined) options.onTransfer?.(transferred(attempt.response));
   }
+}
+
+/** How much of the answer's body has been read so far. */
+export function transferred({ received: { bytes }, packedBytes }: DruidResponse): TransferredBytes {
+  return { bytes, networkBytes: packedBytes?.() ?? bytes };
 }
 
 async function open<T>(options: ResultStreamOptions<T>, signal: AbortSignal): Promise<Attempt<T>> {
   const { transport, operation } = options;
-  return transport.retrying({ ...options.request(''), signal }, async () => {
+  return transport.retrying({ ...options.request(''), signal }, async (server) => {
     const queryId = options.queryId ?? transport.runtime.createId(); // invariant 4
-    const request = { ...options.request(queryId), signal };
+    const request = { ...options.request(queryId), signal, server, requestId: queryId };
     let response: DruidResponse | undefined;
     try {
       response = await transport.send(request);
       const chunks = bodyChunks(response, { operation, timeoutMs: transport.timeoutMs(request), signal });
       const { value } = await chunks.next(); // invariant 1: up to here a failure may be retried
       options.onResponse?.(response, queryId);
-      return { queryId, response, format: options.createFormat(), chunks, first: value ?? undefined };
+      return { server, queryId, response, format: options.createFormat(), chunks, first: value ?? undefined };
     } catch (error) {
       response?.body.destroy();
       // Refused means that nothing runs; in all other cases something may (invariant 3).
       if (response !== undefined || DruidAbortedError.is(error) || DruidTimeoutError.is(error)) {
-        await cancelQuery(transport, options.cancelPath(queryId), queryId, response !== undefined);
+        await cancelAttempt(options, server, queryId, response !== undefined);
       }
       throw error;
     }
   });
+}
+
+function cancelAttempt(
+  { transport, cancelPath }: ResultStreamOptions<unknown>,
+  server: string,
+  queryId: string,
+  hasStarted: boolean,
+): Promise<void> {
+  return cancelQuery({ transport, path: cancelPath(queryId), server, queryId, hasStarted });
 }
 
 function requireComplete<T>({ format, response, queryId }: Attempt<T>, operation: string): void {

@@ -2,8 +2,9 @@ import { setOwn, type DecodedJson } from './json-decode.js';
 import { noMoreKeys, SmileReader, smileTokens } from './smile-decode.js';
 
 /**
- * Takes apart a scan's answer in Smile while its bytes arrive. Rows are decoded one at a time, so that a chunk may end
- * anywhere and only the last row is looked at twice.
+ * Takes apart an array of objects in Smile while its bytes arrive. Where a member is an array, as the rows of a scan and the
+ * results of a topN are, its items are decoded one at a time, so that a chunk may end anywhere and only the last is looked at
+ * twice.
  *
  * Invariant 1: `isComplete` is true only after the outer array's own end, with nothing behind it.
  */
@@ -73,9 +74,9 @@ export class SmileElements {
       this.element = {};
       reader.hasBigInt = false;
       this.state = 'element';
-    } else if (key === 'events' && reader.take(smileTokens.startArray)) {
+    } else if (!reader.isOverrun && reader.take(smileTokens.startArray)) {
       this.rows = [];
-      this.element['events'] = this.rows;
+      setOwn(this.element, key, this.rows);
       this.state = 'rows';
     } else {
       const value = reader.value();

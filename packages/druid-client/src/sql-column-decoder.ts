@@ -19,7 +19,8 @@ export interface DecodeModes {
   readonly timestamps: TimestampMode;
 }
 
-type Decode = (value: unknown) => unknown;
+/** Gives {@link misfit} for a value of another type. Not called with null. */
+export type Decode = (value: unknown) => unknown;
 
 interface PlacedColumn extends DeclaredColumn {
   readonly index: number;
@@ -107,7 +108,8 @@ function misplaced(
   });
 }
 
-function shown(value: unknown): string {
+/** A value as a message quotes it. */
+export function shown(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
   // Only an excerpt of what may be a megabyte; bigints inside would make JSON.stringify fail.
   const text = JSON.stringify(value, (_, item: unknown) =>
@@ -116,10 +118,11 @@ function shown(value: unknown): string {
   return text.length <= 80 ? text : `${text.slice(0, 80)}…`;
 }
 
-// What a decoder returns for a value that is not of its type.
-const misfit = Symbol('misfit');
+/** What a decoder returns for a value that is not of its type. */
+export const misfit = Symbol('misfit');
 
-function decoderOf(kind: SqlColumnKind, { int64, timestamps }: DecodeModes): Decode {
+/** How values of a kind are decoded. */
+export function decoderOf(kind: SqlColumnKind, { int64, timestamps }: DecodeModes): Decode {
   switch (kind) {
     case 'string':
       return decodeString;

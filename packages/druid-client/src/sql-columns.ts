@@ -41,7 +41,8 @@ export type TimestampMode = 'ms' | 'date';
 
 type Long<I extends Int64Mode> = { 'safe-number': number; bigint: bigint; string: string }[I];
 
-interface ValueOf<I extends Int64Mode, T extends TimestampMode> {
+/** What a column of each kind holds, apart from null. */
+export interface ValueOf<I extends Int64Mode, T extends TimestampMode> {
   string: string;
   long: Long<I>;
   double: number;

@@ -1,8 +1,7 @@
-/**
- * Druid's query context for SQL, by the pages "SQL query context" and "Query context reference" of its documentation.
- * Keys that are not listed are allowed and passed on. Times are in milliseconds.
- */
-export interface SqlContext {
+import type { QueryContext } from './query-context.js';
+
+/** Druid's query context for SQL, by the page "SQL query context" of its documentation. */
+export interface SqlContext extends QueryContext {
   /** Names the query; cancelling goes by it, and hits every query of that name. Default: an id of the client's own. */
   readonly sqlQueryId?: string;
   /** Zone of time functions and of printed timestamps, such as `Europe/Paris`. Default here: `UTC`. */
@@ -27,29 +26,4 @@ export interface SqlContext {
   readonly inSubQueryThreshold?: number;
   /** IN lists of this length and more are planned as `SCALAR_IN_ARRAY`. Druid's default: 100. */
   readonly inFunctionThreshold?: number;
-  /** Druid's own limit, in which the result must also have been read. 0 is none; Druid's default: 300,000. */
-  readonly timeout?: number;
-  /** Higher goes first. */
-  readonly priority?: number;
-  /** The query lane, if the server has any. */
-  readonly lane?: string;
-  readonly brokerService?: string;
-  readonly useCache?: boolean;
-  readonly populateCache?: boolean;
-  readonly useResultLevelCache?: boolean;
-  readonly populateResultLevelCache?: boolean;
-  readonly finalize?: boolean;
-  readonly maxScatterGatherBytes?: number;
-  readonly maxQueuedBytes?: number;
-  readonly maxSubqueryRows?: number;
-  /** A number of bytes, or `auto` or `disabled`. */
-  readonly maxSubqueryBytes?: number | string;
-  readonly enableParallelMerge?: boolean;
-  readonly parallelMergeParallelism?: number;
-  readonly secondaryPartitionPruning?: boolean;
-  readonly vectorize?: boolean | 'true' | 'false' | 'force';
-  readonly vectorSize?: number;
-  readonly vectorizeVirtualColumns?: boolean | 'true' | 'false' | 'force';
-  readonly debug?: boolean;
-  readonly [key: string]: unknown;
 }

@@ -15,15 +15,15 @@ export function withSqlPosition(error: unknown, sql: string): unknown {
   const excerpt = position && excerptAt(sql, position);
   if (position === undefined || excerpt === undefined) return error;
   return new DruidRemoteError({
-    message: `${error.message.replace(expectations, '')}\n${excerpt}`,
+    message: `${error.message.replace(expectations, '.$1')}\n${excerpt}`,
     details: { ...error.details, sqlPosition: { ...position, excerpt } },
     retryable: error.retryable,
     cause: error,
   });
 }
 
-// Calcite lists every token that it would have taken, a screen full; `details.druid` keeps them.
-const expectations = /\s*Was expecting one of:[^]*$/;
+// Calcite lists every token that it would have taken, a screen full; `details.druid` keeps them. The request is named last.
+const expectations = /\.?(?:\s*Was expecting one of:|, acceptable options: \[)[^]*?( \[request [^\]\s]+\])?$/;
 
 type Position = Omit<SqlErrorPosition, 'excerpt'>;
 

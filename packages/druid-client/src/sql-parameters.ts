@@ -10,8 +10,9 @@ export interface SqlTypedParameter {
 export type SqlParameter = string | number | bigint | boolean | Date | null | SqlTypedParameter;
 
 /**
- * Maps plain values to typed parameters: string VARCHAR, whole number and bigint BIGINT, other number DOUBLE,
- * boolean BOOLEAN, Date TIMESTAMP (epoch milliseconds), null VARCHAR null.
+ * Maps plain values to typed parameters: string VARCHAR, whole number and bigint BIGINT, other number (and -0, whose
+ * sign a BIGINT would lose) DOUBLE, boolean BOOLEAN, Date TIMESTAMP (epoch milliseconds, of which Druid 27 keeps whole
+ * seconds), null VARCHAR null.
  *
  * @example toTypedParameter(7) // { type: 'BIGINT', value: 7 }
  * @throws DruidConfigError for NaN, infinities, whole numbers beyond 2^53 - 1, invalid dates and other objects
@@ -27,7 +28,8 @@ export function toTypedParameter(parameter: SqlParameter, index: number): SqlTyp
       throw unusable(index, `is the integer ${parameter}, which 64 bits cannot hold`);
     case 'number':
       if (!Number.isFinite(parameter)) throw unusable(index, `is ${parameter}, which JSON cannot carry`);
-      if (!Number.isInteger(parameter)) return { type: 'DOUBLE', value: parameter };
+      if (!Number.isInteger(parameter) || Object.is(parameter, -0))
+        return { type: 'DOUBLE', value: parameter };
       if (Number.isSafeInteger(parameter)) return { type: 'BIGINT', value: parameter };
       throw unusable(index, `is the whole number ${parameter}, which is not exact any more: pass a bigint`);
     case 'object':

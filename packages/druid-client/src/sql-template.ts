@@ -1,7 +1,8 @@
 /**
  * SQL written as a template, whose values travel as typed parameters.
  *
- * Invariant 1: no value becomes text. The text is made of the program's own literals, `?`, and checked identifiers.
+ * Invariant 1: no value becomes text. The text is made of the program's own literals, `?`, checked identifiers, and
+ * what this package writes itself ({@link ownText}: external tables, for which Druid takes no parameters).
  * Invariant 2: the statement has as many `?` in its code as parameters, in the same order.
  * Invariant 3: nothing is put into a string, a quoted name or a comment, where a `?` would be text and a quote an exit.
  */
@@ -79,7 +80,7 @@ export function sql(strings: TemplateStringsArray, ...values: readonly SqlTempla
  * A name, quoted: of a table, a column, or a path of names.
  *
  * @example sql.identifier('sys', 'segments') // "sys"."segments"
- * @throws DruidConfigError for anything but a string, for the empty name and for a name with a zero byte
+ * @throws DruidConfigError for anything but a string, for the empty name and for a name with a zero byte or a line break
  */
 function identifier(name: string, ...more: readonly string[]): SqlFragment {
   return fragment([name, ...more].map(quoted).join('.'), []);
@@ -155,6 +156,15 @@ export function statementOf(
   return statement;
 }
 
+/**
+ * Text that this package has written, with every name and value in it quoted.
+ *
+ * @internal
+ */
+export function ownText(text: string): SqlFragment {
+  return fragment(text, []);
+}
+
 function fragment(text: string, parameters: readonly SqlTypedParameter[]): SqlFragment {
   return new SqlFragment(construction, text, Object.freeze(parameters));
 }
@@ -165,8 +175,14 @@ function append(value: SqlTemplateValue, parameters: SqlTypedParameter[]): strin
     for (const parameter of statement.parameters) parameters.push(parameter);
     return statement.text;
   }
-  parameters.push(toTypedParameter(value, parameters.length)); // invariant 1
-  return '?';
+  const parameter = toTypedParameter(value, parameters.length); // invariant 1
+  if (!(value instanceof Date)) {
+    parameters.push(parameter);
+    return '?';
+  }
+  // A TIMESTAMP parameter loses its milliseconds up to Druid 27, at least; this is folded into the plan as it is.
+  parameters.push({ type: 'BIGINT', value: parameter.value });
+  return 'MILLIS_TO_TIMESTAMP(?)';
 }
 
 function joined(caller: string, items: Iterable<SqlTemplateValue>, separator: SqlFragment): SqlFragment {
@@ -189,7 +205,10 @@ function joined(caller: string, items: Iterable<SqlTemplateValue>, separator: Sq
 function quoted(name: unknown): string {
   if (typeof name !== 'string') throw misuse(`An identifier must be a string, not ${describe(name)}.`);
   if (name === '') throw misuse('An identifier must not be empty.');
-  if (name.includes('\0')) throw misuse(`The identifier ${JSON.stringify(name)} holds a zero byte.`);
+  const illegal = name.includes('\0') ? 'a zero byte' : /[\r\n]/.test(name) ? 'a line break' : undefined;
+  if (illegal !== undefined) {
+    throw misuse(`The identifier ${JSON.stringify(name)} holds ${illegal}, which Druid's SQL cannot quote.`);
+  }
   return `"${name.replaceAll('"', '""')}"`;
 }
 

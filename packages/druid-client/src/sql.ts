@@ -4,7 +4,7 @@ import { DruidConfigError } from './errors.js';
 import { parseWith } from './json-request.js';
 import { requirePositive } from './options.js';
 import { path, type DruidRequest } from './request.js';
-import { streamResult, type ResultFormat } from './result-stream.js';
+import { streamResult, type ResultFormat, type TransferredBytes } from './result-stream.js';
 import { SqlBytesFormat, type SqlHeaderOptions, type SqlResultFormat } from './sql-bytes-format.js';
 import { declaredColumns, type SqlColumnTypes, type SqlRowOf, type TimestampMode } from './sql-columns.js';
 import type { SqlContext } from './sql-context.js';
@@ -31,6 +31,10 @@ export interface SqlCallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds; see {@link DruidClientOptions.timeoutMs}. */
   readonly timeoutMs?: number;
+  /** Asks the server to compress its answer, which pays where the network is slower than both processors. */
+  readonly gzip?: boolean;
+  /** Called once when the answer is over, broken off or not; not if there was none. */
+  readonly onTransfer?: (transfer: TransferredBytes) => void;
 }
 
 /** Options of every query for rows. */
@@ -223,6 +227,7 @@ export class DruidSql {
         cancelPath: (id) => path`/druid/v2/sql/${id}`,
         createFormat,
         signal: options.signal,
+        ...(options.onTransfer && { onTransfer: options.onTransfer }),
       });
     } catch (error) {
       throw withSqlPosition(error, statement.text);
@@ -233,7 +238,7 @@ export class DruidSql {
 function requestOf(
   { text, parameters }: SqlStatement,
   sqlQueryId: string,
-  { context, timeoutMs }: SqlCallOptions,
+  { context, timeoutMs, gzip }: SqlCallOptions,
   resultFormat: object,
 ): DruidRequest {
   return {
@@ -242,6 +247,7 @@ function requestOf(
     path: '/druid/v2/sql',
     kind: 'query',
     timeoutMs,
+    gzip,
     body: {
       query: text,
       ...resultFormat,

@@ -1,20 +1,29 @@
 /**
- * Requests to Druid as the API files make them: addresses, redirects, retries, time limits, refusals as errors.
+ * Requests to Druid as the API files make them: addresses, fail-over, redirects, retries, time limits, refusals as errors.
  *
  * Boundary: knows HTTP and Druid's error bodies, but no API. Nothing is buffered here but the bodies of refusals.
  *
  * Invariant 1: a redirect keeps method and body, and never leaves https.
  * Invariant 2: after `close()` no request starts, and those under way end in DruidAbortedError.
+ * Invariant 3: refused credentials are asked for once more per request, and only where they were sent at all.
  */
 import { setMaxListeners } from 'node:events';
 import { bodyText, readAtMost, type DruidResponse } from './body-chunks.js';
 import { resolveCredentials, type Credentials } from './credentials.js';
-import { DruidAbortedError, DruidConfigError, DruidRemoteError, type DruidError } from './errors.js';
+import { DruidAbortedError, DruidConfigError, type DruidError } from './errors.js';
 import { HttpExchange } from './http-exchange.js';
-import { requirePositive, resolveRuntime, type DruidClientOptions, type Runtime } from './options.js';
+import {
+  requirePositive,
+  resolveRuntime,
+  timerMs,
+  type DruidClientOptions,
+  type Runtime,
+} from './options.js';
 import type { DruidRequest } from './request.js';
 import { errorOfResponse } from './response-error.js';
 import { defaultRetryPolicy, withRetry, type RetryPolicy } from './retry.js';
+import type { CircuitState } from './transport/circuit.js';
+import { ServerList } from './transport/server-list.js';
 
 // A management call answers from memory or one metadata query.
 const managementTimeoutMs = 60_000;
@@ -22,11 +31,23 @@ const managementTimeoutMs = 60_000;
 const queryTimeoutMs = 305_000;
 const maxRedirects = 5;
 const maxErrorBodyBytes = 65_536;
+// What may stand in a header: ids of queries are the caller's.
+const headerId = /^[\x21-\x7e]{1,200}$/;
 
 /** A signal that stands for several; `release` it, or a long-lived source collects listeners. */
 export interface JoinedSignal {
   readonly signal: AbortSignal;
   release(): void;
+}
+
+/** A server as the client sees it. */
+export interface DruidServerState {
+  /** Without credentials. */
+  readonly url: string;
+  /** Whether calls go to it at present. */
+  readonly isCurrent: boolean;
+  /** `closed`: it is asked; `open`: it has not answered of late, and is left alone; `half-open`: it is tried just now. */
+  readonly circuit: CircuitState['name'];
 }
 
 /** See the head of the file. */
@@ -35,6 +56,7 @@ export class Transport {
   private readonly retryPolicy: RetryPolicy;
   private readonly timeoutOptionMs: number | undefined;
   private readonly credentials: Credentials;
+  private readonly servers: ServerList;
   private readonly exchange: HttpExchange;
   private readonly closing = new AbortController();
 
@@ -45,18 +67,28 @@ export class Transport {
     this.runtime = resolveRuntime(options);
     this.retryPolicy = { ...defaultRetryPolicy, ...options.retry };
     this.credentials = resolveCredentials(options);
-    this.exchange = new HttpExchange(options, this.credentials);
+    this.servers = new ServerList(this.credentials.baseUrls);
+    this.exchange = new HttpExchange(options, this.credentials, this.runtime);
     setMaxListeners(0, this.closing.signal); // one per request under way is expected, not a leak
   }
 
-  /** The configured address without credentials. */
+  /** The address of the server that calls go to at present, without credentials. */
   get baseUrl(): string {
-    return this.credentials.baseUrl;
+    return this.servers.current;
+  }
+
+  /** All servers, in the order of the option `url`. */
+  serverStates(): DruidServerState[] {
+    return this.servers.urls.map((url) => ({
+      url,
+      isCurrent: url === this.servers.current,
+      circuit: this.exchange.circuits.stateOf(new URL(url).origin).name,
+    }));
   }
 
   /** Sends with retries by `request.kind` and returns the whole body as text. @throws DruidError */
   text(request: DruidRequest): Promise<{ response: DruidResponse; text: string }> {
-    return this.retrying(request, () => this.textOnce(request));
+    return this.retrying(request, (server) => this.textOnce({ ...request, server }));
   }
 
   /** One attempt of {@link Transport.text}. */
@@ -72,20 +104,20 @@ export class Transport {
     }
   }
 
-  /** Runs `attempt` under the retry policy for this request's kind. */
-  retrying<T>(request: DruidRequest, attempt: (n: number) => Promise<T>): Promise<T> {
+  /** Runs `attempt` under the retry policy for this request's kind, with the server that it shall ask. */
+  retrying<T>(request: DruidRequest, attempt: (server: string) => Promise<T>): Promise<T> {
     const { kind, operation, signal } = request;
-    return withRetry({ kind, operation, signal, policy: this.retryPolicy, runtime: this.runtime }, attempt);
+    const { retryPolicy: policy, runtime, servers } = this;
+    return withRetry(
+      { kind, operation, signal, policy, runtime, servers, hooks: this.exchange.hooks },
+      attempt,
+    );
   }
 
   /** One attempt; the answer is 2xx and its body unread. The caller must read it to the end or destroy it. */
   async send(request: DruidRequest): Promise<DruidResponse> {
     const joined = this.signalOf(request);
     try {
-      return await this.follow(request, joined.signal);
-    } catch (error) {
-      if (!this.credentials.canRefresh || !isUnauthorized(error)) throw error;
-      // The token function is asked again: the old token may just have expired. A 401 has no effect, so this repeats nothing.
       return await this.follow(request, joined.signal);
     } finally {
       joined.release();
@@ -96,7 +128,7 @@ export class Transport {
   timeoutMs(request: DruidRequest): number {
     requirePositive('timeoutMs', request.timeoutMs);
     const fallback = request.kind === 'query' ? queryTimeoutMs : managementTimeoutMs;
-    return request.timeoutMs ?? this.timeoutOptionMs ?? fallback;
+    return timerMs(request.timeoutMs ?? this.timeoutOptionMs ?? fallback);
   }
 
   /** The request's signal joined with the client's own. */
@@ -123,18 +155,31 @@ export class Transport {
   }
 
   private async follow(request: DruidRequest, signal: AbortSignal): Promise<DruidResponse> {
+    const requestId = headerId.test(request.requestId ?? '')
+      ? (request.requestId as string)
+      : this.runtime.createRequestId();
+    const call = { request, requestId, timeoutMs: this.timeoutMs(request), signal };
     let url = this.urlOf(request);
+    let redirectedFrom: string | undefined;
+    let isRefresh = false;
     for (let hop = 0; ; hop++) {
-      const response = await this.exchange.send(request, url, this.timeoutMs(request), signal);
+      const { response, auth } = await this.exchange.send({ ...call, url, redirectedFrom, isRefresh });
       const { status, headers } = response;
       if (status >= 200 && status < 300) return response;
+      // A 401 has no effect, so sending again with new credentials repeats nothing.
+      if (status === 401 && !isRefresh && auth !== undefined && this.credentials.refused(auth)) {
+        response.body.destroy();
+        isRefresh = true; // invariant 3
+        continue;
+      }
       const isRedirect =
         status === 307 || status === 308 || (request.method === 'GET' && status >= 301 && status <= 303);
-      if (!isRedirect || headers.location === undefined || hop >= maxRedirects) {
-        throw await this.refusal(response, request);
-      }
+      const target = isRedirect && hop < maxRedirects ? redirectTarget(url, headers.location) : undefined;
+      if (target === undefined) throw await this.refusal(response, request);
       response.body.destroy();
-      url = redirectTarget(url, headers.location);
+      requireSecure(url, target); // invariant 1
+      redirectedFrom = new URL(url).origin;
+      url = target;
     }
   }
 
@@ -142,16 +187,18 @@ export class Transport {
     const pairs = Object.entries(request.query ?? {}).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
     );
-    return `${this.baseUrl}${request.path}${pairs.length > 0 ? `?${pairs.join('&')}` : ''}`;
+    const server = request.server ?? this.baseUrl;
+    return `${server}${request.path}${pairs.length > 0 ? `?${pairs.join('&')}` : ''}`;
   }
 
   private async refusal(response: DruidResponse, request: DruidRequest): Promise<DruidError> {
-    const { method, url, status, headers } = response;
-    const body = await readAtMost(response.body, maxErrorBodyBytes, this.timeoutMs(request));
+    const { method, url, requestId, status, headers } = response;
+    const body = await readAtMost(response, maxErrorBodyBytes, this.timeoutMs(request));
     return errorOfResponse(
       {
         method,
         url,
+        ...(requestId === undefined ? {} : { requestId }),
         status,
         contentType: headers['content-type'] ?? '',
         retryAfter: headers['retry-after'],
@@ -162,18 +209,21 @@ export class Transport {
   }
 }
 
-function isUnauthorized(error: unknown): boolean {
-  return DruidRemoteError.is(error) && error.details.status === 401;
-}
-
-function redirectTarget(from: string, location: string): string {
+/** Where a redirect leads; undefined where that is no address. */
+function redirectTarget(from: string, location = ''): string | undefined {
+  if (location === '' || !URL.canParse(location, from)) return undefined;
   const target = new URL(location, from);
+  if (target.protocol !== 'http:' && target.protocol !== 'https:') return undefined;
   // A redirect must not put credentials into a URL that messages quote.
   target.username = '';
   target.password = '';
-  if (new URL(from).protocol !== 'https:' || target.protocol === 'https:') return target.href;
+  return target.href;
+}
+
+function requireSecure(from: string, to: string): void {
+  if (!from.startsWith('https:') || to.startsWith('https:')) return;
   throw new DruidConfigError({
-    message: `Refused the redirect from ${from} to ${target.origin}: it would leave https.`,
+    message: `Refused the redirect from ${from} to ${new URL(to).origin}: it would leave https. Give the leader's address in 'url', or mend what redirects.`,
     details: { option: 'url' },
   });
 }

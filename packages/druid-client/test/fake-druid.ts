@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { DruidClient } from '../src/druid-client.js';
@@ -28,12 +29,12 @@ export interface FakeDruid {
 }
 
 /** Starts a {@link FakeDruid} that stops with the test. */
-export async function fakeDruid(handler: Handler): Promise<FakeDruid> {
+export async function fakeDruid(handler: Handler, tls?: ServerOptions): Promise<FakeDruid> {
   const seen: SeenRequest[] = [];
   const sleeps: number[] = [];
   const sockets = new Set<Socket>();
   const clients: DruidClient[] = [];
-  const server = createServer((request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
@@ -43,13 +44,15 @@ export async function fakeDruid(handler: Handler): Promise<FakeDruid> {
       seen.push(entry as SeenRequest);
       void handler(entry as SeenRequest, response, seen.length);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(onRequest) : createSecureServer(tls, onRequest);
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const scheme = tls === undefined ? 'http' : 'https';
+  const url = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   onTestFinished(() => {
     for (const client of clients) client.close();
     server.closeAllConnections();

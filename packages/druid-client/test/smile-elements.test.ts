@@ -125,6 +125,18 @@ describe('SmileElements', () => {
     expect(read(cut(bytes, [1000, 5000, 9000, 20_000])).values.map((each) => each.value)).toEqual(value);
   });
 
+  it('does not take what earlier chunks left behind for the value of a name that is cut off', () => {
+    let nested: unknown = [];
+    for (let depth = 0; depth < 200; depth++) nested = [nested];
+    const name = 'n'.repeat(60);
+    const value = [{ nested, [name]: 'text' }];
+    const bytes = new SmileEncoder({ names: true, strings: true }).document(value);
+    const at = bytes.indexOf(name) + 2;
+    expect(read([bytes.subarray(0, at - 3), bytes.subarray(at - 3, at), bytes.subarray(at)]).values).toEqual([
+      { value: value[0], hasBigInt: false },
+    ]);
+  });
+
   it.each([
     ['other data', Buffer.from('[{"a":1}]')],
     ['another version', Buffer.from([0x3a, 0x29, 0x0a, 0x10, 0xf8, 0xf9])],

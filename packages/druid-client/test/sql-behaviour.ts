@@ -102,6 +102,23 @@ export function describeSql(
       },
     );
 
+    it('really cancels on the server what is left early', async () => {
+      const sqlQueryId = `${table}_left`;
+      const name = sql.identifier(table);
+      const more = sql.join(
+        [...'bcdefghi'].map((alias) => sql`CROSS JOIN ${name} ${sql.identifier(alias)}`),
+        sql` `,
+      );
+      const twoMillionRows = sql`SELECT a.s FROM ${name} a ${more}`;
+      for await (const rows of client.sql.stream(twoMillionRows, { context: { sqlQueryId } })) {
+        expect(rows.length).toBeGreaterThan(0);
+        break;
+      }
+      // Nothing of this id runs any more.
+      const answer = await fetch(`${client.url}/druid/v2/sql/${sqlQueryId}`, { method: 'DELETE' });
+      expect(answer.status).toBe(404);
+    });
+
     it('shows where a statement is wrong', async () => {
       const error = await failure(client.sql.query(`SELECT n,\n  nope FROM "${table}"`));
       expect(DruidRemoteError.is(error) && error.details.sqlPosition).toMatchObject({ line: 2, column: 3 });

@@ -1,6 +1,11 @@
 import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
 import { describe, expect, it } from 'vitest';
 import { sql } from '../src/sql-template.js';
+import { describeTool } from './cli/tool-behaviour.js';
+import { describeConnections } from './connections-behaviour.js';
+import { describeInjection } from './injection.js';
+import { describeArrayRoundTrips } from './round-trips-arrays.js';
+import { describeRoundTrips } from './round-trips.js';
 import { describeSql } from './sql-behaviour.js';
 
 const real = isRealServerAvailable();
@@ -13,6 +18,9 @@ if (real.available) {
       return { url: druid.url, stop: () => druid.stop() };
     },
     (client, table) => {
+      describeConnections(() => client().url);
+      describeTool(client, table);
+
       it('gives arrays, JSON, multi-value strings, sketches and special numbers', async () => {
         const from = sql.identifier(table);
         const columns = {
@@ -63,6 +71,10 @@ if (real.available) {
         expect(plan.attributes?.statementType).toBe('SELECT');
         expect((await client().sql.explain('SELECT * FROM sys.servers')).queries).toBeUndefined();
       });
+
+      describeRoundTrips(client);
+      describeArrayRoundTrips(client);
+      describeInjection(client, 40);
     },
   );
 } else {

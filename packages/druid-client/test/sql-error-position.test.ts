@@ -31,7 +31,7 @@ describe('the place of an error in SQL', () => {
       endColumn: 9,
       excerpt,
     });
-    expect((error as Error).message).toContain(`not found (line [2], column [6]).\n${excerpt}`);
+    expect((error as Error).message).toContain(`not found (line [2], column [6]). [request q1]\n${excerpt}`);
   });
 
   it.each([
@@ -42,18 +42,27 @@ describe('the place of an error in SQL', () => {
     expect(excerptOf('SELECT * frm t', { errorMessage })).toBe(excerpt);
   });
 
-  it('takes the place of the list of all tokens that would have done', () => {
-    const errorMessage =
-      'Incorrect syntax near \'frm\' at line 1, column 10.\nWas expecting one of:\n    <EOF> \n    "AS" ...\n    ';
-    const error = new DruidRemoteError({
-      message: `POST x answered 400: ${errorMessage}.`,
-      details: { method: 'POST', url: 'x', status: 400, druid: { errorMessage } },
-    });
-    const located = withSqlPosition(error, 'SELECT * frm t') as DruidRemoteError;
-    expect(located.message).toBe(
-      "POST x answered 400: Incorrect syntax near 'frm' at line 1, column 10.\n  1 | SELECT * frm t\n    |          ^",
-    );
-    expect(located.details.druid.errorMessage).toBe(errorMessage);
+  it.each([
+    [
+      'Incorrect syntax near \'frm\' at line 1, column 10.\nWas expecting one of:\n    <EOF> \n    "AS" ...\n    ',
+      "Incorrect syntax near 'frm' at line 1, column 10",
+    ],
+    [
+      'Received an unexpected token [frm] (line [1], column [10]), acceptable options: [<EOF>, "[", "]", "AS"]',
+      'Received an unexpected token [frm] (line [1], column [10])',
+    ],
+  ])('takes the place of the list of all tokens that would have done: %s', (errorMessage, short) => {
+    for (const suffix of ['', ' [request q-1]']) {
+      const error = new DruidRemoteError({
+        message: `POST x answered 400: ${errorMessage}.${suffix}`,
+        details: { method: 'POST', url: 'x', status: 400, druid: { errorMessage } },
+      });
+      const located = withSqlPosition(error, 'SELECT * frm t') as DruidRemoteError;
+      expect(located.message).toBe(
+        `POST x answered 400: ${short}.${suffix}\n  1 | SELECT * frm t\n    |          ^`,
+      );
+      expect(located.details.druid.errorMessage).toBe(errorMessage);
+    }
   });
 
   it('stays one short line for a long statement, with the caret in its place', () => {

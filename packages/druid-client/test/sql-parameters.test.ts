@@ -7,6 +7,8 @@ describe('toTypedParameter', () => {
     ["it's", 'VARCHAR', "it's"],
     [7, 'BIGINT', 7],
     [7.5, 'DOUBLE', 7.5],
+    [-0, 'DOUBLE', -0],
+    [0, 'BIGINT', 0],
     [2n ** 62n, 'BIGINT', 2n ** 62n],
     [true, 'BOOLEAN', true],
     [null, 'VARCHAR', null],

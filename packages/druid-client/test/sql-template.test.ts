@@ -34,7 +34,7 @@ const nasty = fc.oneof(
   fc.string({ unit: 'binary' }),
 );
 const nastyText = fc.array(nasty, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(''));
-const nastyName = nastyText.filter((name) => name !== '' && !name.includes('\0'));
+const nastyName = nastyText.filter((name) => name !== '' && !/[\0\r\n]/.test(name));
 
 /** Tokens of a statement with quoted parts and comments reduced to their kind: an oracle by regular expression. */
 function tokens(statement: string): string[] {
@@ -49,14 +49,14 @@ describe('sql', () => {
     const at = new Date(1_700_000_000_123);
     const query = sql`SELECT * FROM t WHERE a = ${'x'} AND b > ${7} AND c < ${1.5} AND d = ${2n} AND e = ${true} AND f >= ${at} AND g = ${null}`;
     expect(query.toStatement()).toEqual({
-      text: 'SELECT * FROM t WHERE a = ? AND b > ? AND c < ? AND d = ? AND e = ? AND f >= ? AND g = ?',
+      text: 'SELECT * FROM t WHERE a = ? AND b > ? AND c < ? AND d = ? AND e = ? AND f >= MILLIS_TO_TIMESTAMP(?) AND g = ?',
       parameters: [
         { type: 'VARCHAR', value: 'x' },
         { type: 'BIGINT', value: 7 },
         { type: 'DOUBLE', value: 1.5 },
         { type: 'BIGINT', value: 2n },
         { type: 'BOOLEAN', value: true },
-        { type: 'TIMESTAMP', value: at.getTime() },
+        { type: 'BIGINT', value: at.getTime() },
         { type: 'VARCHAR', value: null },
       ],
     });
@@ -83,7 +83,7 @@ describe('sql', () => {
     expect(text(sql.identifier("a'b--/*?"))).toBe('"a\'b--/*?"');
   });
 
-  it.each([[''], ['a\0b'], [7], [null], [undefined], [{ toString: () => 'x' }], [['x']]])(
+  it.each([[''], ['a\0b'], ['a\nb'], ['\r'], [7], [null], [undefined], [{ toString: () => 'x' }], [['x']]])(
     'refuses the identifier %j',
     (name) => {
       expect(() => sql.identifier(name as string)).toThrow(DruidConfigError);

@@ -174,6 +174,21 @@ describe('failures', () => {
     expect(listeners).toBe(0);
   });
 
+  it('takes a limit that no timer can hold for a very long one', async () => {
+    const druid = await fakeDruid((_, response) => json(response, 200, status));
+    const client = druid.client({ timeoutMs: 1e12, connectTimeoutMs: Number.MAX_VALUE });
+    expect(await client.cluster.version()).toBe('33.0.0');
+  });
+
+  it('refuses a body that is no JSON before anything is sent', async () => {
+    const druid = await fakeDruid((_, response) => json(response, 200, { task: 't' }));
+    const spec: Record<string, unknown> = {};
+    spec['self'] = spec;
+    const error = await failure(druid.client().tasks.submit({ type: 'noop', spec }));
+    expect(DruidConfigError.is(error) && error.details.option).toBe('body');
+    expect(druid.seen).toHaveLength(0);
+  });
+
   it('refuses to start after close', async () => {
     const druid = await fakeDruid((_, response) => json(response, 200, status));
     const client = druid.client();

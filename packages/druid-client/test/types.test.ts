@@ -5,11 +5,15 @@ import {
   DruidError,
   DruidRemoteError,
   DruidThrottledError,
+  extern,
+  insertStatement,
+  replaceStatement,
   sql,
   type ScanBatch,
   type ScanQuery,
   type SqlContext,
   type SqlFragment,
+  type SqlQueryText,
   type SqlRow,
   type SqlTemplateValue,
   type TaskStatus,
@@ -36,6 +40,14 @@ describe('public types', () => {
     >();
     expectTypeOf(() => druid.native.query({ queryType: 'x' })).returns.resolves.toEqualTypeOf<unknown>();
     expectTypeOf(druid.native.scan).returns.toEqualTypeOf<AsyncIterable<ScanBatch>>();
+  });
+
+  it('take templates wherever a statement is wanted', () => {
+    expectTypeOf(druid.msq.submit).parameter(0).toEqualTypeOf<SqlQueryText>();
+    expectTypeOf(druid.statements.submit).parameter(0).toEqualTypeOf<SqlQueryText>();
+    expectTypeOf(extern).returns.toEqualTypeOf<SqlFragment>();
+    expectTypeOf(insertStatement).parameter(0).toHaveProperty('query').toEqualTypeOf<SqlFragment>();
+    expectTypeOf(replaceStatement).returns.toEqualTypeOf<SqlFragment>();
   });
 
   it('follow the declared columns and the modes', () => {

@@ -5,10 +5,12 @@ import type {
 } from '../functions/window-functions.js';
 import type { NumericField, OrderedField } from '../functions/rolling-functions.js';
 import { toRichAllFunction } from '../operators/window-function.js';
+import type { SchemaOptions } from '../state/state.js';
 import type { Evictor } from '../windows/evictor.js';
 import type { Trigger } from '../windows/trigger.js';
 import type { TimeWindow, Window } from '../windows/window.js';
 import type { SingleOutputStreamOperator } from './data-stream.js';
+import { split, type AggregateOptions, type WindowArguments } from './window-arguments.js';
 import type { WindowDefinition } from './window-definition.js';
 
 type ProcessFunction<T, R, W extends Window> =
@@ -49,52 +51,68 @@ export class AllWindowedStream<T, W extends Window = TimeWindow> {
   }
 
   /** Combines a window's records pairwise, as they come. `reduce` must leave its arguments as they are. */
-  reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T>;
-  reduce<R>(reduce: ReduceFunction<T>, process: ProcessFunction<T, R, W>): SingleOutputStreamOperator<R>;
-  reduce<R>(reduce: ReduceFunction<T>, process?: ProcessFunction<T, R, W>): SingleOutputStreamOperator<R> {
-    return this.#definition.reduce(reduce, process && toRichAllFunction(process));
+  reduce(reduce: ReduceFunction<T>, options?: SchemaOptions<T>): SingleOutputStreamOperator<T>;
+  reduce<R>(
+    reduce: ReduceFunction<T>,
+    process: ProcessFunction<T, R, W>,
+    options?: SchemaOptions<T>,
+  ): SingleOutputStreamOperator<R>;
+  reduce<R>(
+    reduce: ReduceFunction<T>,
+    ...more: WindowArguments<ProcessFunction<T, R, W>, SchemaOptions<T>>
+  ): SingleOutputStreamOperator<R> {
+    const [process, options] = split(more);
+    return this.#definition.reduce(reduce, process && toRichAllFunction(process), options);
   }
 
   /** Aggregates a window's records as they come; `process` then sees the one result with the window. */
-  aggregate<ACC, A>(aggregate: AggregateFunction<T, ACC, A>): SingleOutputStreamOperator<A>;
+  aggregate<ACC, A>(
+    aggregate: AggregateFunction<T, ACC, A>,
+    options?: AggregateOptions<T, ACC>,
+  ): SingleOutputStreamOperator<A>;
   aggregate<ACC, A, R>(
     aggregate: AggregateFunction<T, ACC, A>,
     process: ProcessFunction<A, R, W>,
+    options?: AggregateOptions<T, ACC>,
   ): SingleOutputStreamOperator<R>;
   aggregate<ACC, A, R>(
     aggregate: AggregateFunction<T, ACC, A>,
-    process?: ProcessFunction<A, R, W>,
+    ...more: WindowArguments<ProcessFunction<A, R, W>, AggregateOptions<T, ACC>>
   ): SingleOutputStreamOperator<R> {
-    return this.#definition.aggregate(aggregate, process && toRichAllFunction(process));
+    const [process, options] = split(more);
+    return this.#definition.aggregate(aggregate, process && toRichAllFunction(process), options);
   }
 
   /** Keeps all records of a window until it is gone. */
-  process<R>(process: ProcessFunction<T, R, W>): SingleOutputStreamOperator<R> {
-    return this.#definition.process(toRichAllFunction(process));
+  process<R>(
+    process: ProcessFunction<T, R, W>,
+    options: SchemaOptions<T> = {},
+  ): SingleOutputStreamOperator<R> {
+    return this.#definition.process(toRichAllFunction(process), options);
   }
 
   /** One of the window's records, with the sum of all in `field`. */
-  sum(field: NumericField<T>): SingleOutputStreamOperator<T> {
-    return this.#definition.sum(field);
+  sum(field: NumericField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#definition.sum(field, options);
   }
 
   /** One of the window's records, with the smallest value of all in `field`. */
-  min(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#definition.extreme(field, 'min');
+  min(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#definition.extreme(field, 'min', options);
   }
 
   /** One of the window's records, with the greatest value of all in `field`. */
-  max(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#definition.extreme(field, 'max');
+  max(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#definition.extreme(field, 'max', options);
   }
 
   /** The window's record with the smallest value in `field`; one of them where there are several. */
-  minBy(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#definition.extremeBy(field, 'min');
+  minBy(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#definition.extremeBy(field, 'min', options);
   }
 
   /** The window's record with the greatest value in `field`; one of them where there are several. */
-  maxBy(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#definition.extremeBy(field, 'max');
+  maxBy(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#definition.extremeBy(field, 'max', options);
   }
 }

@@ -4,8 +4,8 @@ import type { Evictor } from '../windows/evictor.js';
 import type { Trigger } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
-import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
-import { SidedWindows } from './sided-windows.js';
+import type { DataStream, KeyByOptions, SingleOutputStreamOperator } from './data-stream.js';
+import { SidedWindows, type SidesOptions } from './sided-windows.js';
 
 /** Two streams whose records are to be grouped by key and window. Made by `stream.coGroup(…)`. */
 export class CoGroupedStreams<L, R> {
@@ -17,14 +17,17 @@ export class CoGroupedStreams<L, R> {
     this.#right = right;
   }
 
-  /** The key of the left records. */
-  where<K>(leftKeySelector: KeySelector<L, K>): CoGroupWhere<L, R, K> {
+  /** The key of the left records; `options` are for the keys of both sides, as those of `keyBy`. */
+  where<K>(leftKeySelector: KeySelector<L, K>, options: KeyByOptions<K> = {}): CoGroupWhere<L, R, K> {
     const left = this.#left;
     const right = this.#right;
+    const keyOptions = options as KeyByOptions<unknown>;
     return {
       equalTo: (rightKeySelector) => ({
         window: (assigner) =>
-          new WindowedCoGroup(new SidedWindows({ left, right, leftKeySelector, rightKeySelector, assigner })),
+          new WindowedCoGroup(
+            new SidedWindows({ left, right, leftKeySelector, rightKeySelector, keyOptions, assigner }),
+          ),
       }),
     };
   }
@@ -70,7 +73,10 @@ export class WindowedCoGroup<L, R, W extends Window> {
   }
 
   /** Calls `coGroup` once per key and window that has a record of either side. Results have the window's last timestamp. */
-  apply<Out>(coGroup: CoGroupFunction<L, R, Out>): SingleOutputStreamOperator<Out> {
-    return this.#windows.coGroup('CoGroup', coGroup);
+  apply<Out>(
+    coGroup: CoGroupFunction<L, R, Out>,
+    options: SidesOptions<L, R> = {},
+  ): SingleOutputStreamOperator<Out> {
+    return this.#windows.coGroup('CoGroup', coGroup, options);
   }
 }

@@ -4,6 +4,7 @@ import type { JoinedLeft, JoinedRight, JoinType, ProcessJoinFunction } from '../
 import { intervalJoinOperator } from '../operators/interval-join.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
+import type { SidesOptions } from './sided-windows.js';
 
 const NAME = 'IntervalJoin';
 
@@ -92,6 +93,7 @@ export class IntervalJoined<L, R, K, J extends JoinType> {
    */
   process<Out>(
     join: ProcessJoinFunction<JoinedLeft<L, J>, JoinedRight<R, J>, Out>,
+    { leftSchema, rightSchema }: SidesOptions<L, R> = {},
   ): SingleOutputStreamOperator<Out> {
     const { stream, keySelector } = this.#left;
     const leftKeySelector = keySelector;
@@ -103,6 +105,8 @@ export class IntervalJoined<L, R, K, J extends JoinType> {
       leftKeySelector,
       rightKeySelector,
       join: join as ProcessJoinFunction<unknown, unknown, unknown>,
+      leftSchema,
+      rightSchema,
     });
     return stream.transform<Out>(NAME, factory, {
       keySelector: leftKeySelector,

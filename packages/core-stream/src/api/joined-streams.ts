@@ -12,8 +12,8 @@ import type { Evictor } from '../windows/evictor.js';
 import type { Trigger } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
-import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
-import { SidedWindows } from './sided-windows.js';
+import type { DataStream, KeyByOptions, SingleOutputStreamOperator } from './data-stream.js';
+import { SidedWindows, type SidesOptions } from './sided-windows.js';
 
 /** Two streams whose records of the same key and window are to be joined. Made by `stream.join(…)`. */
 export class JoinedStreams<L, R, J extends JoinType> {
@@ -27,15 +27,16 @@ export class JoinedStreams<L, R, J extends JoinType> {
     this.#type = type;
   }
 
-  /** The key of the left records. */
-  where<K>(leftKeySelector: KeySelector<L, K>): JoinWhere<L, R, K, J> {
+  /** The key of the left records; `options` are for the keys of both sides, as those of `keyBy`. */
+  where<K>(leftKeySelector: KeySelector<L, K>, options: KeyByOptions<K> = {}): JoinWhere<L, R, K, J> {
     const left = this.#left;
     const right = this.#right;
+    const keyOptions = options as KeyByOptions<unknown>;
     return {
       equalTo: (rightKeySelector) => ({
         window: (assigner) =>
           new WindowedJoin(
-            new SidedWindows({ left, right, leftKeySelector, rightKeySelector, assigner }),
+            new SidedWindows({ left, right, leftKeySelector, rightKeySelector, keyOptions, assigner }),
             this.#type,
           ),
       }),
@@ -85,17 +86,22 @@ export class WindowedJoin<L, R, W extends Window, J extends JoinType> {
   }
 
   /** One result per pair of records with the same key and window. Results have the window's last timestamp. */
-  apply<Out>(join: JoinFunction<JoinedLeft<L, J>, JoinedRight<R, J>, Out>): SingleOutputStreamOperator<Out> {
-    return this.flatApply((left, right, out) => out.collect(join(left, right)));
+  apply<Out>(
+    join: JoinFunction<JoinedLeft<L, J>, JoinedRight<R, J>, Out>,
+    options: SidesOptions<L, R> = {},
+  ): SingleOutputStreamOperator<Out> {
+    return this.flatApply((left, right, out) => out.collect(join(left, right)), options);
   }
 
   /** Any number of results per pair of records with the same key and window. */
   flatApply<Out>(
     join: FlatJoinFunction<JoinedLeft<L, J>, JoinedRight<R, J>, Out>,
+    options: SidesOptions<L, R> = {},
   ): SingleOutputStreamOperator<Out> {
     return this.#windows.coGroup(
       'WindowJoin',
       pairsOf(this.#type, join as FlatJoinFunction<L | undefined, R | undefined, Out>),
+      options,
     );
   }
 }

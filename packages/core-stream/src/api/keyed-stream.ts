@@ -10,6 +10,7 @@ import {
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import { keyedProcessOperator } from '../operators/keyed-process.js';
 import { rollingReduceOperator } from '../operators/rolling-reduce.js';
+import type { SchemaOptions } from '../state/state.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { GlobalWindow, Window } from '../windows/window.js';
 import { BroadcastStream, KeyedBroadcastConnectedStream } from './broadcast-stream.js';
@@ -88,38 +89,43 @@ export class KeyedStream<T, K> {
   // Rolling operations: each record gives its key's result so far; in batch mode a key gives its final one.
 
   /** Combines each key's records. `reduce` must not change the records that it gets, nor may who gets the results. */
-  reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T> {
-    return this.#rolling('Reduce', reduce as ReduceFunction<unknown>);
+  reduce(reduce: ReduceFunction<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#rolling('Reduce', reduce as ReduceFunction<unknown>, options);
   }
 
   /** The key's first record, with the sum of all in `field`. */
-  sum(field: NumericField<T>): SingleOutputStreamOperator<T> {
-    return this.#rolling('Sum', sumOf(field));
+  sum(field: NumericField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#rolling('Sum', sumOf(field), options);
   }
 
   /** The key's first record, with the smallest value of all in `field`. */
-  min(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#rolling('Min', extremeOf(field, 'min'));
+  min(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#rolling('Min', extremeOf(field, 'min'), options);
   }
 
   /** The key's first record, with the greatest value of all in `field`. */
-  max(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#rolling('Max', extremeOf(field, 'max'));
+  max(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#rolling('Max', extremeOf(field, 'max'), options);
   }
 
   /** The key's record with the smallest value in `field`; the first of several. */
-  minBy(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#rolling('MinBy', extremeBy(field, 'min'));
+  minBy(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#rolling('MinBy', extremeBy(field, 'min'), options);
   }
 
   /** The key's record with the greatest value in `field`; the first of several. */
-  maxBy(field: OrderedField<T>): SingleOutputStreamOperator<T> {
-    return this.#rolling('MaxBy', extremeBy(field, 'max'));
+  maxBy(field: OrderedField<T>, options: SchemaOptions<T> = {}): SingleOutputStreamOperator<T> {
+    return this.#rolling('MaxBy', extremeBy(field, 'max'), options);
   }
 
-  #rolling(type: string, reduce: ReduceFunction<unknown>): SingleOutputStreamOperator<T> {
+  #rolling(
+    type: string,
+    reduce: ReduceFunction<unknown>,
+    options: SchemaOptions<T>,
+  ): SingleOutputStreamOperator<T> {
     const { keySelector } = this;
-    return this.stream.transform<T>(type, rollingReduceOperator(keySelector, reduce), { keySelector });
+    const factory = rollingReduceOperator(keySelector, reduce, options as SchemaOptions<unknown>);
+    return this.stream.transform<T>(type, factory, { keySelector });
   }
 
   /** Groups each key's records into windows. */

@@ -4,12 +4,17 @@ import type { Evictor } from '../windows/evictor.js';
 import type { Trigger } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
-import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
+import { sidedContents, sidedRecordContents, type Sides } from '../operators/window-contents.js';
+import { toRichFunction } from '../operators/window-function.js';
+import type { StateSchema } from '../state/state-schema.js';
+import type { DataStream, KeyByOptions, SingleOutputStreamOperator } from './data-stream.js';
+import { WindowDefinition } from './window-definition.js';
 
-/** What a window keeps of both sides. */
-interface Sides<L, R> {
-  readonly left: L[];
-  readonly right: R[];
+/** What a join and a coGroup take besides their function. */
+export interface SidesOptions<L, R> {
+  /** The version of the left records that are kept: what a checkpoint has in an older one is migrated to it. */
+  readonly leftSchema?: StateSchema<L>;
+  readonly rightSchema?: StateSchema<R>;
 }
 
 export interface SidedWindowSettings<L, R, W extends Window> {
@@ -17,6 +22,7 @@ export interface SidedWindowSettings<L, R, W extends Window> {
   readonly right: DataStream<R>;
   readonly leftKeySelector: KeySelector<L, unknown>;
   readonly rightKeySelector: KeySelector<R, unknown>;
+  readonly keyOptions: KeyByOptions<unknown>;
   readonly assigner: WindowAssigner<SidedRecord<L, R>, W>;
   readonly trigger?: Trigger<SidedRecord<L, R>, W>;
   readonly evictor?: Evictor<SidedRecord<L, R>, W>;
@@ -39,32 +45,47 @@ export class SidedWindows<L, R, W extends Window> {
     return new SidedWindows({ ...this.#settings, ...settings });
   }
 
-  coGroup<Out>(name: string, coGroup: CoGroupFunction<L, R, Out>): SingleOutputStreamOperator<Out> {
-    const { left, right, leftKeySelector, rightKeySelector, assigner } = this.#settings;
+  coGroup<Out>(
+    name: string,
+    coGroup: CoGroupFunction<L, R, Out>,
+    { leftSchema, rightSchema }: SidesOptions<L, R>,
+  ): SingleOutputStreamOperator<Out> {
+    const sides = sidesOf<L, R>();
+    const windows = this.#windows().contents({
+      whole: sidedContents(leftSchema, rightSchema),
+      records: sidedRecordContents(leftSchema, rightSchema),
+    });
+    if (this.#settings.evictor === undefined) {
+      const process = toRichFunction<Sides<L, R>, Out, unknown, W>((_key, _context, [both], out) =>
+        coGroup(both!.left, both!.right, out),
+      );
+      return windows.aggregate<Out, Sides<L, R>, Sides<L, R>>(sides, process).name(name);
+    }
+    const process = toRichFunction<SidedRecord<L, R>, Out, unknown, W>((_key, _context, records, out) => {
+      const both = sides.createAccumulator();
+      for (const record of records) sides.add(record, both);
+      coGroup(both.left, both.right, out);
+    });
+    return windows.process<Out>(process).name(name);
+  }
+
+  #windows(): WindowDefinition<SidedRecord<L, R>> {
+    const { left, right, leftKeySelector, rightKeySelector, keyOptions, assigner } = this.#settings;
     const { trigger, evictor, allowedLatenessMs, lateOutput } = this.#settings;
     const lefts = left.map((value): SidedRecord<L, R> => ({ side: 'left', value })).name('Left');
     const rights = right.map((value): SidedRecord<L, R> => ({ side: 'right', value })).name('Right');
-    let windows = lefts
+    const { stream, keySelector } = lefts
       .union(rights)
-      .keyBy((record) =>
-        record.side === 'left' ? leftKeySelector(record.value) : rightKeySelector(record.value),
-      )
-      .window(assigner);
+      .keyBy(
+        (record) => (record.side === 'left' ? leftKeySelector(record.value) : rightKeySelector(record.value)),
+        keyOptions,
+      );
+    let windows = WindowDefinition.of(stream, keySelector, assigner);
     if (trigger !== undefined) windows = windows.trigger(trigger);
+    if (evictor !== undefined) windows = windows.evictor(evictor);
     if (allowedLatenessMs !== undefined) windows = windows.allowedLateness(allowedLatenessMs);
     if (lateOutput !== undefined) windows = windows.sideOutputLateData(lateOutput);
-    const sides = sidesOf<L, R>();
-    const result =
-      evictor === undefined
-        ? windows.aggregate<Sides<L, R>, Sides<L, R>, Out>(sides, (_key, _context, [both], out) =>
-            coGroup(both!.left, both!.right, out),
-          )
-        : windows.evictor(evictor).process<Out>((_key, _context, records, out) => {
-            const both = sides.createAccumulator();
-            for (const record of records) sides.add(record, both);
-            coGroup(both.left, both.right, out);
-          });
-    return result.name(name);
+    return windows;
   }
 }
 

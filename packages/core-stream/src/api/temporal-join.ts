@@ -3,6 +3,7 @@ import type { JoinedRight, ProcessJoinFunction } from '../functions/join-functio
 import { temporalJoinOperator } from '../operators/temporal-join.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
 import type { KeyedStream } from './keyed-stream.js';
+import type { SidesOptions } from './sided-windows.js';
 
 /** A temporal join emits all left records, or those for which there is a version. */
 export type TemporalJoinType = 'inner' | 'left';
@@ -42,7 +43,10 @@ export class TemporalJoin<L, R, K, J extends TemporalJoinType> {
    * Calls `join` once per left record with the version that is valid at its time, when the watermark has reached that.
    * Results get the left record's timestamp. A left join gives `undefined` where there is no version.
    */
-  process<Out>(join: ProcessJoinFunction<L, JoinedRight<R, J>, Out>): SingleOutputStreamOperator<Out> {
+  process<Out>(
+    join: ProcessJoinFunction<L, JoinedRight<R, J>, Out>,
+    { leftSchema, rightSchema }: SidesOptions<L, R> = {},
+  ): SingleOutputStreamOperator<Out> {
     const { type, isDeletion = () => false, lateOutput } = this.#settings;
     const { stream, keySelector } = this.#left;
     const leftKeySelector = keySelector;
@@ -54,6 +58,8 @@ export class TemporalJoin<L, R, K, J extends TemporalJoinType> {
       isDeletion: isDeletion as (version: unknown) => boolean,
       lateOutput,
       join: join as ProcessJoinFunction<unknown, unknown, unknown>,
+      leftSchema,
+      rightSchema,
     });
     return stream.transform<Out>('TemporalJoin', factory, {
       keySelector: leftKeySelector,

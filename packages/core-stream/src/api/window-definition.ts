@@ -11,6 +11,13 @@ import {
   type AnyProcessFunction,
   type WindowFunction,
 } from '../operators/window-function.js';
+import {
+  evictedContents,
+  recordContents,
+  valueContents,
+  type WindowContents,
+} from '../operators/window-contents.js';
+import type { SchemaOptions } from '../state/state.js';
 import { CountEvictor } from '../windows/count-evictor.js';
 import { CountTrigger } from '../windows/count-trigger.js';
 import type { Evictor } from '../windows/evictor.js';
@@ -20,6 +27,7 @@ import type { Trigger } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.js';
+import type { AggregateOptions } from './window-arguments.js';
 
 type AnyTrigger = Trigger<unknown, Window>;
 type AnyEvictor = Evictor<unknown, Window>;
@@ -31,6 +39,14 @@ interface WindowParts {
   readonly isCountWindow?: boolean;
   readonly allowedLatenessMs?: number;
   readonly lateTag?: string;
+  /** Where it is of several parts; else it is as the function says. */
+  readonly contents?: KeptContents;
+}
+
+/** What is kept of a window; with an evictor its records. */
+interface KeptContents {
+  readonly whole: WindowContents;
+  readonly records: WindowContents;
 }
 
 export class WindowDefinition<T> {
@@ -101,38 +117,60 @@ export class WindowDefinition<T> {
     return this.#with({ lateTag: tag.id });
   }
 
-  reduce<R>(reduce: ReduceFunction<T>, process?: AnyProcessFunction): SingleOutputStreamOperator<R> {
-    return this.#reduce('Reduce', reduce as ReduceFunction<unknown>, process);
+  /** For windows that keep several parts with schemas of their own. */
+  contents(contents: KeptContents): WindowDefinition<T> {
+    return this.#with({ contents });
   }
 
-  sum(field: string): SingleOutputStreamOperator<T> {
-    return this.#reduce('Sum', sumOf(field));
+  reduce<R>(
+    reduce: ReduceFunction<T>,
+    process?: AnyProcessFunction,
+    options?: SchemaOptions<T>,
+  ): SingleOutputStreamOperator<R> {
+    return this.#reduce('Reduce', reduce as ReduceFunction<unknown>, options, process);
   }
 
-  extreme(field: string, of: 'min' | 'max'): SingleOutputStreamOperator<T> {
-    return this.#reduce(of === 'min' ? 'Min' : 'Max', extremeOf(field, of));
+  sum(field: string, options: SchemaOptions<T>): SingleOutputStreamOperator<T> {
+    return this.#reduce('Sum', sumOf(field), options);
   }
 
-  extremeBy(field: string, of: 'min' | 'max'): SingleOutputStreamOperator<T> {
-    return this.#reduce(of === 'min' ? 'MinBy' : 'MaxBy', extremeBy(field, of));
+  extreme(field: string, of: 'min' | 'max', options: SchemaOptions<T>): SingleOutputStreamOperator<T> {
+    return this.#reduce(of === 'min' ? 'Min' : 'Max', extremeOf(field, of), options);
+  }
+
+  extremeBy(field: string, of: 'min' | 'max', options: SchemaOptions<T>): SingleOutputStreamOperator<T> {
+    return this.#reduce(of === 'min' ? 'MinBy' : 'MaxBy', extremeBy(field, of), options);
   }
 
   aggregate<R, ACC, A>(
     aggregate: AggregateFunction<T, ACC, A>,
     process?: AnyProcessFunction,
+    options: AggregateOptions<T, ACC> = {},
   ): SingleOutputStreamOperator<R> {
     this.#checkEvictor('Aggregate');
+    const { schema, recordSchema } = options;
+    const isKeepingRecords = this.#parts.evictor !== undefined;
+    if ((isKeepingRecords ? schema : recordSchema) !== undefined) {
+      throw new StreamConfigError(
+        `'${this.#name('Aggregate')}' has a ${isKeepingRecords ? 'schema' : 'recordSchema'}, but keeps ` +
+          (isKeepingRecords
+            ? 'the records of a window, no accumulator: sliding count windows need a recordSchema.'
+            : 'an accumulator of each window, no records: that needs a schema.'),
+      );
+    }
     if (this.#assigner.mergeWindows !== undefined && typeof aggregate.merge !== 'function') {
       throw new StreamConfigError(
         `'${this.#name('Aggregate')}' has ${String(this.#assigner)}, whose windows merge, but its AggregateFunction has no merge(). Add one.`,
       );
     }
     const erased = aggregate as AggregateFunction<unknown, unknown, unknown>;
-    return this.#operator('Aggregate', aggregateWindow(erased, process));
+    const contents = { whole: valueContents(schema), records: recordContents(recordSchema) };
+    return this.#operator('Aggregate', aggregateWindow(erased, process), contents);
   }
 
-  process<R>(process: AnyProcessFunction): SingleOutputStreamOperator<R> {
-    return this.#operator('Process', processWindow(process));
+  process<R>(process: AnyProcessFunction, { schema }: SchemaOptions<T> = {}): SingleOutputStreamOperator<R> {
+    const records = recordContents(schema);
+    return this.#operator('Process', processWindow(process), { whole: records, records });
   }
 
   #with(parts: WindowParts): WindowDefinition<T> {
@@ -145,10 +183,12 @@ export class WindowDefinition<T> {
   #reduce<R>(
     kind: string,
     reduce: ReduceFunction<unknown>,
+    { schema }: SchemaOptions<T> = {},
     process?: AnyProcessFunction,
   ): SingleOutputStreamOperator<R> {
     this.#checkEvictor(kind);
-    return this.#operator(kind, reduceWindow(reduce, process));
+    const contents = { whole: valueContents(schema), records: recordContents(schema) };
+    return this.#operator(kind, reduceWindow(reduce, process), contents);
   }
 
   #name(kind: string): string {
@@ -164,13 +204,19 @@ export class WindowDefinition<T> {
     );
   }
 
-  #operator<R>(kind: string, windowFunction: WindowFunction): SingleOutputStreamOperator<R> {
+  #operator<R>(
+    kind: string,
+    windowFunction: WindowFunction,
+    contents: KeptContents,
+  ): SingleOutputStreamOperator<R> {
+    const { whole, records } = this.#parts.contents ?? contents;
     const { trigger, evictor, allowedLatenessMs = 0, lateTag } = this.#parts;
     const keySelector = this.#keySelector ?? noKey;
     const factory = windowOperator({
       keySelector,
       assigner: this.#assigner,
       windowFunction,
+      contents: evictor === undefined ? whole : evictedContents(records),
       ...(trigger === undefined ? {} : { trigger }),
       ...(evictor === undefined ? {} : { evictor }),
       allowedLatenessMs,

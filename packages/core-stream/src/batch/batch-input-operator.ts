@@ -74,6 +74,10 @@ class BatchInputOperator implements StreamOperator {
     return this.#inner.open?.();
   }
 
+  start(): void {
+    this.#inner.start?.();
+  }
+
   processElement(value: unknown, timestamp: number): void {
     if (this.#readFirst === 0) this.#inner.processElement(value, timestamp);
     else this.#keep(value, timestamp, 0);

@@ -21,8 +21,8 @@ export interface SegmentRef {
   readonly keyGroups: KeyGroupRange;
 }
 
-/** Keyed state, the two kinds of operator state, and broadcast state. */
-export type StoredStateKind = StateKind | 'operator-list' | 'union-list' | 'broadcast';
+/** Keyed state, the two kinds of operator state, broadcast state, and what windows and joins keep. */
+export type StoredStateKind = StateKind | 'operator-list' | 'union-list' | 'broadcast' | 'window' | 'join';
 
 /** What an operator's checkpoint tells about one of its states: to compare it with what a program asks for. */
 export interface StateSchemaInfo {

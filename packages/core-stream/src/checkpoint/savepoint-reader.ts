@@ -31,6 +31,7 @@ import type {
   StoredStateKind,
 } from './checkpoint-data.js';
 import type { CheckpointStorage } from './checkpoint-storage.js';
+import { isKept, keptValues, tablesOf, WINDOW_TABLES, type KeptInfo } from './kept-values.js';
 import { scanKeyedState, scanRows, tableSizes, type TableSize } from './row-scan.js';
 import { readSavepoint, savepointStorage, type SavepointTarget } from './savepoint.js';
 import { broadcastMaps, operatorLists, storedSource, type StoredSource } from './stored-operator.js';
@@ -70,7 +71,7 @@ export interface OperatorInfo {
 
 /** How much there is of a state. */
 export interface StateSize extends StateSchemaInfo {
-  /** Keys of keyed state, elements of a list, entries of broadcast state. */
+  /** Keys of keyed state, elements of a list, entries of broadcast state, windows, keys of a join. */
   readonly count: number;
   /** Of the values, encoded. */
   readonly bytes: number;
@@ -98,7 +99,6 @@ export interface ReadStateOptions extends ReadOptions {
 }
 
 const TIMER_TABLES = { 'event-time': 'event-timers', 'processing-time': 'processing-timers' } as const;
-const WINDOW_TABLES = ['panes', 'slices', 'sessions', 'windows'];
 
 export class SavepointReader {
   readonly #storage: CheckpointStorage;
@@ -162,6 +162,10 @@ export class SavepointReader {
       }
       for (const map of broadcastMaps(operator)) {
         for (const [, value] of map.entries) add(map, 'broadcast', value);
+      }
+      for (const info of operator.states) {
+        if (!isKept(info)) continue;
+        for await (const { value } of this.#kept(operator, info, {})) add(info, info.kind, value);
       }
       yield {
         ...infoOf(operator),
@@ -235,7 +239,7 @@ export class SavepointReader {
 
   /**
    * A state as it is stored, whatever kind it has: keyed state by key, in no other version than its own; elements of operator
-   * state, with the subtask that held them as their key; entries of broadcast state.
+   * state, with the subtask that held them as their key; entries of broadcast state; what windows and joins keep, with the key.
    *
    * @throws StreamConfigError `MILLRACE_CONFIG` where there is no such operator or state
    */
@@ -247,6 +251,7 @@ export class SavepointReader {
     );
     if (info === undefined) throw this.#noState(operator, name);
     if (info.kind === 'broadcast') return this.#broadcastState(operator, name, options);
+    if (isKept(info)) return this.#kept(operator, info, options);
     if (info.kind === 'operator-list' || info.kind === 'union-list')
       return this.#operatorState(operator, name);
     return this.#keyedState(operator, info as KeyedInfo, () => undefined, options);
@@ -300,6 +305,18 @@ export class SavepointReader {
         const migrate = migrationFrom(stored.version);
         const content = migrate ? migrateContent({ kind, hasTtl }, stored.content, migrate) : stored.content;
         yield { key, value: withoutTimes(kind, hasTtl, content) };
+      }
+    }
+  }
+
+  async *#kept(
+    operator: OperatorCheckpoint,
+    { name, kind }: KeptInfo,
+    options: ReadOptions,
+  ): AsyncGenerator<StateEntry> {
+    for (const table of tablesOf(kind)) {
+      for await (const { key, data } of this.#rows(operator, table, options)) {
+        for (const value of keptValues(table, data, name)) yield { key, value };
       }
     }
   }
@@ -369,7 +386,7 @@ type KeyedInfo = StateSchemaInfo & { readonly kind: StateKind };
 type Versioned = Pick<StateSchemaInfo, 'name' | 'version'>;
 
 function isKeyed(kind: StoredStateKind): kind is StateKind {
-  return kind !== 'broadcast' && kind !== 'operator-list' && kind !== 'union-list';
+  return !['broadcast', 'operator-list', 'union-list', 'window', 'join'].includes(kind);
 }
 
 function infoOf({ subtasks, segments: _segments, ...operator }: OperatorCheckpoint): OperatorInfo {

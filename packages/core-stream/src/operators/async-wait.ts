@@ -71,9 +71,12 @@ class AsyncWaitOperator implements StreamOperator {
     }
   }
 
-  async open(): Promise<void> {
-    await this.#function.open?.(this.#context);
-    if (this.#isClosed) return;
+  open(): void | Promise<void> {
+    return this.#function.open?.(this.#context);
+  }
+
+  /** Calls for the restored records begin. */
+  start(): void {
     const { watermark, records } = this.#restored();
     if (watermark > MIN_TIMESTAMP) this.#queue.putWatermark(watermark); // invariant 4
     let reached = watermark;

@@ -12,8 +12,10 @@
 import type { OutputTag } from '../functions/functions.js';
 import type { JoinType, ProcessJoinFunction } from '../functions/join-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
+import type { StateSchema } from '../state/state-schema.js';
 import { lowestWatermark } from '../time/restored-watermark.js';
 import { JoinOutput } from './join-output.js';
+import type { KeptVersions } from './kept-schemas.js';
 import { KeyedBuffers, type KeyBuffers } from './keyed-buffers.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 import type { Buffered, TimeBuffer } from './time-buffer.js';
@@ -28,10 +30,13 @@ export interface IntervalJoinOptions {
   readonly leftLateOutput: OutputTag<unknown> | undefined;
   readonly rightLateOutput: OutputTag<unknown> | undefined;
   readonly join: ProcessJoinFunction<unknown, unknown, unknown>;
+  readonly leftSchema: StateSchema<unknown> | undefined;
+  readonly rightSchema: StateSchema<unknown> | undefined;
 }
 
 interface Snapshot {
   readonly watermark: number;
+  readonly versions: KeptVersions;
 }
 
 export function intervalJoinOperator(options: IntervalJoinOptions): OperatorFactory {
@@ -60,7 +65,10 @@ class IntervalJoinOperator implements StreamOperator {
     this.#join = new JoinOutput(context, output, options.join);
     const restored = (context.restored ?? []) as readonly Snapshot[];
     this.#watermark = lowestWatermark(restored.map(({ watermark }) => ({ watermark, isIdle: false })));
-    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time));
+    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time), {
+      ...options,
+      restored: restored.map(({ versions }) => versions),
+    });
   }
 
   get lateRecordsDropped(): number {
@@ -119,7 +127,7 @@ class IntervalJoinOperator implements StreamOperator {
   }
 
   snapshotState(): Snapshot {
-    return { watermark: this.#watermark };
+    return { watermark: this.#watermark, versions: this.#buffers.versions };
   }
 
   #isLate(value: unknown, timestamp: number, tag: OutputTag<unknown> | undefined): boolean {

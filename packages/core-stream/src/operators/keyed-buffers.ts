@@ -7,12 +7,15 @@
  * 1. A key has a timer at or before the time at which it is due, and is looked at when the watermark gets there.
  * 2. A key without records takes no memory.
  * 3. Each key is a row, reported whenever its records have changed, so that it can be restored at any parallelism.
+ * 4. The join is given no record of another version of its schema: those are migrated when the job starts.
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
 import type { KeyedRows } from '../state/keyed-rows.js';
 import { Row } from '../state/rows.js';
 import { TimerQueue } from '../time/timer-service.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
+import type { StateSchema } from '../state/state-schema.js';
+import { KeptSchemas, type KeptVersions } from './kept-schemas.js';
 import type { OperatorContext } from './operator.js';
 import { TimeBuffer, type Buffered } from './time-buffer.js';
 
@@ -43,14 +46,31 @@ type StoredBuffers = readonly [left: readonly Buffered[], right: readonly Buffer
 /** Emits and removes what is due at `time`. Returns when the key is due next: a time after `time`, +∞ for never. */
 export type AdvanceKey = (buffers: KeyBuffers, time: number) => number;
 
+export interface KeyedBuffersOptions {
+  /** Of the records; version 1 where it is left out. */
+  readonly leftSchema: StateSchema<unknown> | undefined;
+  readonly rightSchema: StateSchema<unknown> | undefined;
+  /** What `versions` was in each subtask of the restored checkpoint. */
+  readonly restored: readonly (KeptVersions | undefined)[];
+}
+
 export class KeyedBuffers {
   readonly #advanceKey: AdvanceKey;
   readonly #keys: KeyedRows<KeyBuffers>;
   readonly #timers: TimerQueue;
+  readonly #schemas: KeptSchemas;
+  /** Until the job starts (invariant 4). */
+  #isOtherVersion: boolean;
 
-  constructor(context: OperatorContext, advanceKey: AdvanceKey) {
-    const { keyedRows, isStateOnDisk, isStateInPlace } = context;
+  constructor(context: OperatorContext, advanceKey: AdvanceKey, options: KeyedBuffersOptions) {
+    const { keyedRows, isStateOnDisk, isStateInPlace, states } = context;
     this.#advanceKey = advanceKey;
+    const parts = [
+      { name: 'left', schema: options.leftSchema },
+      { name: 'right', schema: options.rightSchema },
+    ] as const;
+    this.#schemas = new KeptSchemas('join', parts, context, options.restored);
+    this.#isOtherVersion = this.#schemas.isChanged;
     this.#keys = keyedRows<KeyBuffers>({
       table: 'joined',
       isGone: (buffers) => buffers.isEmpty,
@@ -61,19 +81,39 @@ export class KeyedBuffers {
         const [left, right] = data as StoredBuffers;
         for (const item of left) buffers.left.add(item);
         for (const item of right) buffers.right.add(item);
-        buffers.timerAt = this.#dueAt(buffers); // one that comes back to memory: its timer is that one, or an earlier one
+        // One that comes back to memory: its timer is that one, or an earlier one.
+        if (!this.#isOtherVersion) buffers.timerAt = this.#dueAt(buffers);
         return buffers;
       },
     });
     const stored = new TimerQueue('join-timers', context);
     // On the heap all keys are there: their timers need not be stored, and those of a run on disk go.
     this.#timers = isStateOnDisk ? stored : new TimerQueue();
-    if (isStateInPlace) return; // the stored timers are those of all keys (invariant 1)
-    stored.clear();
+    if (!isStateInPlace) stored.clear(); // else they are those of all keys (invariant 1)
+    if (this.#isOtherVersion) states.change(() => this.#migrate());
+    else if (!isStateInPlace) for (const buffers of this.#keys.values()) this.#armAnew(buffers);
+  }
+
+  /** What an operator stores of it, besides rows. */
+  get versions(): KeptVersions {
+    return this.#schemas.versions;
+  }
+
+  /** Invariant 4. */
+  #migrate(): void {
+    const { left, right } = this.#schemas.migrations();
     for (const buffers of this.#keys.values()) {
-      buffers.timerAt = Infinity;
-      this.#arm(buffers, this.#dueAt(buffers));
+      buffers.left.replace(left);
+      buffers.right.replace(right);
+      this.#keys.changed(buffers); // invariant 3
+      this.#armAnew(buffers);
     }
+    this.#isOtherVersion = false;
+  }
+
+  #armAnew(buffers: KeyBuffers): void {
+    buffers.timerAt = Infinity;
+    this.#arm(buffers, this.#dueAt(buffers));
   }
 
   /** Those of `key`, which are made where there are none: `settle` them afterwards. */

@@ -84,12 +84,15 @@ export type FusedFunction =
 /**
  * One subtask of an operator. The runtime calls it on one thread, one call at a time.
  *
- * Life: `open` → `processElement` / `processElement2` / `processWatermark` / `processIdle` / `snapshotState` in any order
- * → `drain` until it is done → `finish` → `close`. The watermark +∞ comes before `drain`. After a failure `close` comes
+ * Life: `open` → `start` → `processElement` / `processElement2` / `processWatermark` / `processIdle` / `snapshotState` in any
+ * order → `drain` until it is done → `finish` → `close`. The watermark +∞ comes before `drain`. After a failure `close` comes
  * at once.
  */
 export interface StreamOperator {
+  /** Opens what the operator runs. The job may still be refused: nothing is emitted, and no record is worked on. */
   open?(): void | Promise<void>;
+  /** The job begins: all operators are open, and those downstream have started. From here on it may emit. */
+  start?(): void;
   /** `timestamp` is `MIN_TIMESTAMP` where the record has none. */
   processElement(value: unknown, timestamp: number): void;
   /** A record of the second input; required where the node has edges with `inputIndex` 1. */

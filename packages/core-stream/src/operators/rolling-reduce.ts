@@ -6,15 +6,16 @@
 import type { ReduceFunction } from '../functions/functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
 import type { KeyedStateBackend, KeyedStateSnapshot } from '../state/keyed-state-backend.js';
-import { ReducingStateDescriptor, type ReducingState } from '../state/state.js';
+import { ReducingStateDescriptor, type ReducingState, type SchemaOptions } from '../state/state.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
 export function rollingReduceOperator(
   keySelector: AnyKeySelector,
   reduce: ReduceFunction<unknown>,
+  options: SchemaOptions<unknown>,
 ): OperatorFactory {
-  return (context, output) => new RollingReduceOperator(context, output, keySelector, reduce);
+  return (context, output) => new RollingReduceOperator(context, output, keySelector, reduce, options);
 }
 
 class RollingReduceOperator implements StreamOperator {
@@ -31,12 +32,13 @@ class RollingReduceOperator implements StreamOperator {
     output: Output,
     keySelector: AnyKeySelector,
     reduce: ReduceFunction<unknown>,
+    options: SchemaOptions<unknown>,
   ) {
     this.#isBatch = context.isBatch;
     this.#output = output;
     this.#keySelector = keySelector;
     this.#state = context.createKeyedState((context.restored ?? []) as readonly KeyedStateSnapshot[]);
-    this.#result = this.#state.getReducingState(new ReducingStateDescriptor('result', reduce));
+    this.#result = this.#state.getReducingState(new ReducingStateDescriptor('result', reduce, options));
   }
 
   processElement(value: unknown, timestamp: number): void {

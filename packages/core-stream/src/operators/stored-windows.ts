@@ -64,7 +64,8 @@ export interface StoredWindow {
 export interface TakenWindow {
   readonly key: unknown;
   readonly window: Window;
-  readonly accumulator: unknown;
+  /** What its contents are to be merged of, in order; each as it was stored. */
+  readonly parts: readonly unknown[];
   readonly slots: WindowSlots | undefined;
   readonly order: number;
   readonly hasFired: boolean;
@@ -75,7 +76,6 @@ export interface TakeOptions {
   readonly restored: readonly WindowOperatorSnapshot[];
   readonly assigner: WindowAssigner<unknown, Window>;
   readonly allowedLatenessMs: number;
-  readonly merge: (a: unknown, b: unknown) => unknown;
 }
 
 class TakenRow extends Row {
@@ -125,14 +125,16 @@ const readers: Record<WindowStorage, Reader> = {
     for (const { key, namespace, data } of rows) {
       const start = namespace as number;
       const { accumulator, order, hasFired, slots } = data as StoredPane;
-      yield { key, window: new TimeWindow(start, start + sizeMs), accumulator, order, hasFired, slots };
+      const window = new TimeWindow(start, start + sizeMs);
+      yield { key, window, parts: [accumulator], order, hasFired, slots };
     }
   },
 
   *sessions(rows) {
     for (const { key, data } of rows) {
       const { start, end, accumulator, order, hasFired } = data as StoredSession;
-      yield { key, window: new TimeWindow(start, end), accumulator, order, hasFired, slots: undefined };
+      const window = new TimeWindow(start, end);
+      yield { key, window, parts: [accumulator], order, hasFired, slots: undefined };
     }
   },
 
@@ -146,7 +148,7 @@ const readers: Record<WindowStorage, Reader> = {
         yield {
           key,
           window,
-          accumulator: stored.contents[0],
+          parts: stored.contents,
           slots: stored.slots,
           order: due?.[1] ?? 0,
           hasFired: due === undefined,
@@ -163,31 +165,31 @@ const readers: Record<WindowStorage, Reader> = {
       if (ofKey === undefined) byKey.set(identity, [row]);
       else ofKey.push(row);
     }
-    for (const ofKey of byKey.values()) yield* mergeSlices(ofKey, options);
+    for (const ofKey of byKey.values()) yield* windowsOfSlices(ofKey, options);
   },
 };
 
 /** The windows of one key. */
-function* mergeSlices(rows: readonly StoredRow[], options: TakeOptions): Iterable<TakenWindow> {
+function* windowsOfSlices(rows: readonly StoredRow[], options: TakeOptions): Iterable<TakenWindow> {
   const { key } = rows[0]!;
   const windows = options.assigner as unknown as AlignedWindows;
   const firedUntil = firedUntilOf(rows, options);
-  const merged = new Map<number, { window: TimeWindow; accumulator: unknown; order: number }>();
+  const taken = new Map<number, { window: TimeWindow; parts: unknown[]; order: number }>();
   for (const { namespace, data } of rows.toSorted((a, b) => Number(a.namespace) - Number(b.namespace))) {
     const { accumulator, order } = data as StoredSlice;
     for (const window of windows.windowsOf(namespace as number)) {
       if (window.maxTimestamp() + options.allowedLatenessMs <= firedUntil) continue;
-      const known = merged.get(window.start);
+      const known = taken.get(window.start);
       // The accumulator is in other windows too, and may be changed in place in each.
       const own = decodeState(encodeState(accumulator));
-      if (known === undefined) merged.set(window.start, { window, accumulator: own, order });
+      if (known === undefined) taken.set(window.start, { window, parts: [own], order });
       else {
-        known.accumulator = options.merge(known.accumulator, own);
+        known.parts.push(own);
         known.order = Math.min(known.order, order);
       }
     }
   }
-  for (const one of merged.values()) {
+  for (const one of taken.values()) {
     yield { key, ...one, hasFired: one.window.maxTimestamp() <= firedUntil, slots: undefined };
   }
 }

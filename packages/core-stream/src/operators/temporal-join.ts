@@ -12,8 +12,10 @@
 import type { OutputTag } from '../functions/functions.js';
 import type { ProcessJoinFunction } from '../functions/join-functions.js';
 import type { AnyKeySelector } from '../graph/stream-graph.js';
+import type { StateSchema } from '../state/state-schema.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import { JoinOutput } from './join-output.js';
+import type { KeptVersions } from './kept-schemas.js';
 import { KeyedBuffers, type KeyBuffers } from './keyed-buffers.js';
 import type { OperatorContext, OperatorFactory, Output, StreamOperator } from './operator.js';
 
@@ -25,6 +27,8 @@ export interface TemporalJoinOptions {
   readonly isDeletion: (version: unknown) => boolean;
   readonly lateOutput: OutputTag<unknown> | undefined;
   readonly join: ProcessJoinFunction<unknown, unknown, unknown>;
+  readonly leftSchema: StateSchema<unknown> | undefined;
+  readonly rightSchema: StateSchema<unknown> | undefined;
 }
 
 export function temporalJoinOperator(options: TemporalJoinOptions): OperatorFactory {
@@ -42,7 +46,11 @@ class TemporalJoinOperator implements StreamOperator {
     this.#output = output;
     this.#options = options;
     this.#join = new JoinOutput(context, output, options.join);
-    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time));
+    const restored = (context.restored ?? []) as readonly KeptVersions[];
+    this.#buffers = new KeyedBuffers(context, (buffers, time) => this.#advanceKey(buffers, time), {
+      ...options,
+      restored,
+    });
   }
 
   get lateRecordsDropped(): number {
@@ -79,6 +87,10 @@ class TemporalJoinOperator implements StreamOperator {
 
   finishKey(): void {
     this.#buffers.finishKey();
+  }
+
+  snapshotState(): KeptVersions {
+    return this.#buffers.versions;
   }
 
   #settle(buffers: KeyBuffers, timestamp: number): void {

@@ -51,6 +51,12 @@ export class TimeBuffer {
     this.#head = 0;
   }
 
+  /** Exchanges all values. */
+  replace(valueOf: (old: unknown) => unknown): void {
+    this.#items = this.toArray().map((item) => ({ ...item, value: valueOf(item.value) }));
+    this.#head = 0;
+  }
+
   toArray(): Buffered[] {
     return this.#items.slice(this.#head);
   }

@@ -40,7 +40,7 @@ class TimestampsAndWatermarksOperator implements StreamOperator {
     this.#tracker = new WatermarkTracker(used, clock, output, operatorName, describer);
   }
 
-  open(): void {
+  start(): void {
     const { restored = [], subtaskIndex, parallelism, isRescaled } = this.#context;
     const reached = restored as readonly WatermarkSnapshot[];
     this.#tracker.restoreWatermark(

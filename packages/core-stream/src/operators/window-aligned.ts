@@ -137,15 +137,26 @@ class AlignedWindowOperator extends WindowOperator {
     const { sizeMs } = this.#assigner;
     const own = [...this.context.restoredRows('panes')].map(({ key, namespace, data }) => {
       const window = new TimeWindow(namespace as number, (namespace as number) + sizeMs);
-      return { key, window, slots: undefined, ...(data as StoredPane) };
+      const { accumulator, ...stored } = data as StoredPane;
+      return { accumulator, stored: { key, window, slots: undefined, ...stored } };
     });
-    own.sort((a, b) => a.order - b.order);
-    for (const stored of own) this.#tracker.restored(this.#restorePane(stored));
-    for (const taken of takeWindows('panes', this)) this.#tracker.changed(this.#restorePane(taken));
+    own.sort((a, b) => a.stored.order - b.stored.order);
+    for (const { stored, accumulator } of own) this.#tracker.restored(this.#restorePane(stored, accumulator));
+    for (const taken of takeWindows('panes', this)) {
+      this.#tracker.changed(this.#restorePane(taken, taken.parts));
+    }
+    this.adopt((adopted) => {
+      for (const { panes } of this.#open.values()) {
+        for (const pane of panes.values()) {
+          pane.accumulator = adopted(pane.accumulator);
+          this.#tracker.changed(pane); // invariant 4
+        }
+      }
+    });
   }
 
-  #restorePane(stored: TakenWindow): Pane {
-    const { key, order, accumulator, slots, hasFired } = stored;
+  #restorePane(stored: Omit<TakenWindow, 'parts'>, accumulator: unknown): Pane {
+    const { key, order, slots, hasFired } = stored;
     const window = stored.window as TimeWindow;
     const open = this.#open.get(window.start) ?? this.#openWindow(window);
     const pane = new Pane(key, window.start, order, accumulator);

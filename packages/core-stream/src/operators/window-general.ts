@@ -19,16 +19,15 @@
  */
 import { InvariantError } from '../errors.js';
 import { keyIdentity } from '../state/canonical-encoding.js';
-import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
 import type { KeyedRows } from '../state/keyed-rows.js';
 import { MAX_WATERMARK, MIN_TIMESTAMP } from '../time/watermark-strategy.js';
-import type { Evictor, TimestampedValue } from '../windows/evictor.js';
 import { fires, purges, type Trigger, type TriggerResult } from '../windows/trigger.js';
 import type { WindowAssigner } from '../windows/window-assigner.js';
 import type { Window } from '../windows/window.js';
 import type { Output } from './operator.js';
 import { keyWindowsOf, storedWindowsOf } from './key-windows.js';
 import { takeWindows } from './stored-windows.js';
+import { WindowAccumulation } from './window-accumulation.js';
 import { WindowWakes } from './window-wakes.js';
 import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
@@ -45,7 +44,7 @@ export function generalWindowOperator(options: WindowOptions): WindowOperatorFac
   return (context, output) => new GeneralWindowOperator(context, output, options);
 }
 
-/** The next ones of its timers. */
+/** The next ones of its timers; the subtasks of a run give different ones. */
 interface StoredOrders {
   readonly event: number;
   readonly processing: number;
@@ -55,7 +54,7 @@ class GeneralWindowOperator extends WindowOperator {
   readonly #assigner: WindowAssigner<unknown, Window>;
   readonly #isMerging: boolean;
   readonly #trigger: Trigger<unknown, Window>;
-  readonly #evictor: Evictor<unknown, Window> | undefined;
+  readonly #accumulation: WindowAccumulation;
   readonly #triggerContext: WindowTriggerContext;
   readonly #keys: KeyedRows<KeyWindows>;
   /** Of state on disk. */
@@ -66,22 +65,28 @@ class GeneralWindowOperator extends WindowOperator {
     this.#assigner = options.assigner;
     this.#isMerging = options.assigner.mergeWindows !== undefined;
     this.#trigger = options.trigger ?? options.assigner.defaultTrigger();
-    this.#evictor = options.evictor;
-    this.#triggerContext = new WindowTriggerContext(this.emitter, () => this.scheduleWakeUp());
+    this.#accumulation = new WindowAccumulation(this.windowFunction, options.evictor, this.emitter);
+    this.#triggerContext = new WindowTriggerContext(context, this.emitter, () => this.scheduleWakeUp());
     this.#keys = context.keyedRows<KeyWindows>({
       table: 'windows',
       isGone: ({ records }) => records.size === 0,
       dataOf: (windows) => storedWindowsOf(windows, this.#assigner.windowType),
       rowOf: (stored) => keyWindowsOf(stored, this.#assigner.windowType),
     });
-    const { isStateOnDisk, isStateInPlace, subtaskIndex, parallelism } = context;
-    // After a change of parallelism orders are given anew, which takes all keys.
-    const isAsleep = isStateInPlace && this.restored.length === parallelism;
+    const { isStateOnDisk, isStateInPlace } = context;
     // On the heap too: it removes what a run on disk has stored. All keys are in memory there, so that it is not used further.
-    const wakes = new WindowWakes(context, isAsleep);
+    const wakes = new WindowWakes(context, isStateInPlace);
     if (isStateOnDisk) this.#wakes = wakes;
-    if (isAsleep) this.#continueOrders(this.restored[subtaskIndex]!.own as StoredOrders);
-    else this.#restore();
+    this.#continueOrders();
+    if (!isStateInPlace) this.#restore();
+    this.adopt((adopted) => {
+      for (const windows of this.#keys.values()) {
+        for (const record of windows.records.values()) {
+          if (record.contents !== EMPTY) record.contents = adopted(record.contents);
+        }
+        this.#keys.changed(windows); // invariant 6
+      }
+    });
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -94,7 +99,7 @@ class GeneralWindowOperator extends WindowOperator {
       const record = this.#isMerging ? this.#merge(windows, assigned) : this.#recordOf(windows, assigned);
       if (record === undefined) continue;
       isSkipped = false;
-      this.#add(record, value, timestamp);
+      this.#accumulation.add(record, value, timestamp);
       this.#triggerContext.record = record;
       this.#apply(record, this.#trigger.onElement(value, timestamp, record.window, this.#triggerContext));
       this.#registerCleanUp(record);
@@ -186,9 +191,7 @@ class GeneralWindowOperator extends WindowOperator {
   /** Those of a key, awake; `undefined` where it has none. */
   #windowsOf(key: unknown, identity = keyIdentity(key)): KeyWindows | undefined {
     const windows = this.#keys.get(identity, key);
-    if (this.#wakes?.wakes(identity) === true && windows !== undefined) {
-      this.#setTimers(windows, (order) => order);
-    }
+    if (this.#wakes?.wakes(identity) === true && windows !== undefined) this.#setTimers(windows);
     return windows;
   }
 
@@ -202,57 +205,49 @@ class GeneralWindowOperator extends WindowOperator {
   }
 
   /** Sets the timers of what was stored. */
-  #setTimers(windows: KeyWindows, orderOf: (order: number) => number): void {
+  #setTimers(windows: KeyWindows): void {
     const context = this.#triggerContext;
     for (const record of windows.records.values()) {
       const { eventTimers, processingTimers } = record;
       record.eventTimers = [];
       record.processingTimers = [];
-      for (const { at, order } of eventTimers) context.restoreEventTimer(record, at, orderOf(order));
-      for (const { at, order } of processingTimers)
-        context.restoreProcessingTimer(record, at, orderOf(order));
+      for (const { at, order } of eventTimers) context.setEventTimer(record, at, order);
+      for (const { at, order } of processingTimers) context.setProcessingTimer(record, at, order);
     }
   }
 
-  protected override snapshotOwn(): StoredOrders | undefined {
-    if (this.#wakes === undefined) return undefined;
-    const { eventTimers, processingTimers } = this.#triggerContext;
-    return { event: eventTimers.nextOrder, processing: processingTimers.nextOrder };
+  protected override snapshotOwn(): StoredOrders {
+    const { eventOrders, processingOrders } = this.#triggerContext;
+    return { event: eventOrders.nextOrder, processing: processingOrders.nextOrder };
   }
 
-  #continueOrders({ event, processing }: StoredOrders): void {
-    this.#triggerContext.eventTimers.continueAt(event);
-    this.#triggerContext.processingTimers.continueAt(processing);
+  #continueOrders(): void {
+    const restored = this.restored.flatMap(({ storage, own }) =>
+      storage === 'windows' ? [own as StoredOrders] : [],
+    );
+    this.#triggerContext.eventOrders.continueAt(restored.map(({ event }) => event));
+    this.#triggerContext.processingOrders.continueAt(restored.map(({ processing }) => processing));
   }
 
   #restore(): void {
     const context = this.#triggerContext;
-    const isSame = this.restored.length === this.context.parallelism;
     for (const windows of this.#keys.values()) {
-      this.#setTimers(windows, (order) => (isSame ? order : this.#uniqueOrder(windows.key, order)));
-      if (!isSame) this.#keys.changed(windows);
+      this.#setTimers(windows);
       windows.eventWakeAt = Infinity;
       windows.processingWakeAt = Infinity;
       this.#wakes?.settle(windows);
     }
-    for (const { key, window, accumulator, slots, hasFired } of takeWindows('windows', this)) {
+    for (const { key, window, parts, slots, hasFired } of takeWindows('windows', this)) {
       const identity = keyIdentity(key);
       const windows = this.#keys.get(identity, key) ?? new KeyWindows(key, identity);
       const record = this.#newRecord(windows, window);
-      record.contents = accumulator;
+      record.contents = parts;
       record.slots = slots;
-      if (!this.isEventTime) context.restoreProcessingTimer(record, window.maxTimestamp());
-      else if (!hasFired) context.restoreEventTimer(record, window.maxTimestamp());
+      if (!this.isEventTime) context.setProcessingTimer(record, window.maxTimestamp());
+      else if (!hasFired) context.setEventTimer(record, window.maxTimestamp());
       this.#registerCleanUp(record);
       this.#settle(windows);
     }
-  }
-
-  /** Each subtask has given numbers of its own: where their keys come together, they must not be the same. */
-  #uniqueOrder(key: unknown, order: number): number {
-    const { length } = this.restored;
-    const { maxParallelism } = this.context;
-    return order * length + subtaskOfKeyGroup(keyGroupOf(key, maxParallelism), length, maxParallelism);
   }
 
   #cleanUpTime(window: Window): number {
@@ -296,7 +291,7 @@ class GeneralWindowOperator extends WindowOperator {
     } else sources.sort((a, b) => group.merged.indexOf(a.window) - group.merged.indexOf(b.window));
     for (const source of sources) windows.records.delete(source.identity);
     const record = this.#newRecord(windows, group.result);
-    for (const { contents } of sources) this.#addContents(record, contents);
+    for (const { contents } of sources) this.#accumulation.merge(record, contents);
     this.#triggerContext.record = record;
     this.#triggerContext.merged = sources.map(({ trigger }) => trigger);
     this.#trigger.onMerge?.(record.window, this.#triggerContext);
@@ -309,54 +304,9 @@ class GeneralWindowOperator extends WindowOperator {
     return record;
   }
 
-  #addContents(record: WindowRecord, contents: unknown): void {
-    if (contents === EMPTY) return;
-    if (record.contents === EMPTY) record.contents = contents;
-    else if (this.#evictor === undefined)
-      record.contents = this.windowFunction.merge(record.contents, contents);
-    else for (const element of contents as unknown[]) (record.contents as unknown[]).push(element);
-  }
-
-  #add(record: WindowRecord, value: unknown, timestamp: number): void {
-    const { contents } = record;
-    if (this.#evictor !== undefined) {
-      const element: TimestampedValue<unknown> = { value, timestamp };
-      if (contents === EMPTY) record.contents = [element];
-      else (contents as unknown[]).push(element);
-    } else if (contents === EMPTY) record.contents = this.windowFunction.create(value);
-    else record.contents = this.windowFunction.add(contents, value);
-  }
-
   #apply(record: WindowRecord, result: TriggerResult): void {
-    if (fires(result) && record.contents !== EMPTY) this.#emit(record);
+    if (fires(result) && record.contents !== EMPTY) this.#accumulation.emit(record);
     if (purges(result)) record.contents = EMPTY;
-  }
-
-  #emit(record: WindowRecord): void {
-    const { key } = record.owner;
-    this.emitter.setWindow(record.window);
-    if (this.#evictor === undefined) {
-      this.emitter.emit(key, record, record.contents);
-      return;
-    }
-    const elements = record.contents as readonly TimestampedValue<unknown>[];
-    const before = this.#evictor.evictBefore(elements, record.window, this.emitter);
-    const accumulator = this.#accumulate(before);
-    if (accumulator !== EMPTY) this.emitter.emit(key, record, accumulator);
-    const after = this.#evictor.evictAfter(before, record.window, this.emitter);
-    if (after !== elements) record.contents = after.length === 0 ? EMPTY : [...after];
-  }
-
-  /** `EMPTY` where a reduce or aggregate has nothing to work on. */
-  #accumulate(elements: readonly TimestampedValue<unknown>[]): unknown {
-    const { windowFunction } = this;
-    if (windowFunction.kind === 'elements') return elements.map(({ value }) => value);
-    let accumulator: unknown = EMPTY;
-    for (const { value } of elements) {
-      accumulator =
-        accumulator === EMPTY ? windowFunction.create(value) : windowFunction.add(accumulator, value);
-    }
-    return accumulator;
   }
 
   #registerCleanUp(record: WindowRecord): void {

@@ -11,6 +11,8 @@ import type { Window } from '../windows/window.js';
 import type { Output, StreamOperator } from './operator.js';
 import type { TakeOptions, WindowStorage } from './stored-windows.js';
 import { WindowEmitter, type EmitterSnapshot } from './window-emitter.js';
+import { KeptSchemas, type KeptVersions } from './kept-schemas.js';
+import type { WindowContents } from './window-contents.js';
 import type { WindowFunction } from './window-function.js';
 import type { FunctionOperatorContext } from './with-operator-state.js';
 
@@ -21,6 +23,7 @@ export interface WindowOptions<A = WindowAssigner<unknown, Window>> {
   readonly keySelector: AnyKeySelector;
   readonly assigner: A;
   readonly windowFunction: WindowFunction;
+  readonly contents: WindowContents;
   /** The assigner's default unless set. */
   readonly trigger?: Trigger<unknown, Window>;
   readonly evictor?: Evictor<unknown, Window>;
@@ -35,6 +38,8 @@ export interface WindowOperatorSnapshot {
   /** How its windows are stored. */
   readonly storage: WindowStorage;
   readonly emitter: EmitterSnapshot;
+  /** Of the contents. */
+  readonly versions: KeptVersions;
   /** The operator's own. */
   readonly own: unknown;
 }
@@ -51,6 +56,7 @@ export abstract class WindowOperator implements StreamOperator, TakeOptions {
   readonly #options: WindowOptions;
   readonly #layout: string;
   readonly #storage: WindowStorage;
+  readonly #kept: KeptSchemas;
   #wakeUp: { readonly at: number; readonly cancel: () => void } | undefined;
   #isOpen = false;
   protected isFinished = false;
@@ -74,6 +80,8 @@ export abstract class WindowOperator implements StreamOperator, TakeOptions {
     this.#layout = layoutOf(options);
     this.#storage = storage;
     for (const { layout } of this.restored) this.#requireLayout(layout);
+    const versions = this.restored.map((stored) => stored.versions);
+    this.#kept = new KeptSchemas('window', options.contents.parts, context, versions);
     const isMerging = assigner.mergeWindows !== undefined;
     const stored = this.restored.map(({ emitter }) => emitter);
     this.emitter = new WindowEmitter(context, output, windowFunction, isMerging, stored);
@@ -84,8 +92,22 @@ export abstract class WindowOperator implements StreamOperator, TakeOptions {
     return (this.context.restored ?? []) as readonly WindowOperatorSnapshot[];
   }
 
-  /** Combines the contents of two windows of a key, `a` being the earlier ones. */
-  readonly merge = (a: unknown, b: unknown): unknown => this.windowFunction.merge(a, b);
+  /**
+   * Call it when windows have been restored: when the job starts, `replace` gives each window what the function that it gets makes
+   * of its contents. Windows that were taken over have the parts of their contents until then. Not called where nothing changes.
+   */
+  protected adopt(replace: (adopted: (contents: unknown) => unknown) => void): void {
+    const isTaken = this.restored.some(({ storage }) => storage !== this.#storage);
+    if (!isTaken && !this.#kept.isChanged) return;
+    this.context.states.change(() => {
+      const migrations = this.#kept.migrations();
+      const { isChanged } = this.#kept;
+      const migrate = (old: unknown) => (isChanged ? this.#options.contents.migrate(old, migrations) : old);
+      const combine = (parts: readonly unknown[]) =>
+        parts.map(migrate).reduce((a, b) => this.windowFunction.merge(a, b));
+      replace(isTaken ? (contents) => combine(contents as readonly unknown[]) : migrate);
+    });
+  }
 
   abstract processElement(value: unknown, timestamp: number): void;
   /** Fires what the watermark `emitter.currentWatermark` completes. */
@@ -126,6 +148,7 @@ export abstract class WindowOperator implements StreamOperator, TakeOptions {
       layout: this.#layout,
       storage: this.#storage,
       emitter: this.emitter.snapshot(),
+      versions: this.#kept.versions,
       own: this.snapshotOwn(),
     };
   }

@@ -17,13 +17,13 @@
  */
 import { keyIdentity } from '../state/canonical-encoding.js';
 import { Row, type RowTracker } from '../state/rows.js';
-import { keyGroupOf, subtaskOfKeyGroup } from '../state/key-groups.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 import type { SessionWindows } from '../windows/session-windows.js';
 import { WindowTimers, type WindowTimer } from '../windows/window-timers.js';
 import { TimeWindow } from '../windows/window.js';
 import type { Output } from './operator.js';
 import { takeWindows, type StoredSession } from './stored-windows.js';
+import { SubtaskOrders } from './subtask-orders.js';
 import { WindowOperator, type WindowOperatorFactory, type WindowOptions } from './window-operator.js';
 import type { WindowScope, WindowSlots } from './window-state.js';
 import { EMPTY } from './window-trigger-context.js';
@@ -81,7 +81,7 @@ class SessionWindowOperator extends WindowOperator {
   readonly #newest = new Map<unknown, Session>();
   readonly #timers = new WindowTimers<Session>();
   readonly #tracker: RowTracker<Session>;
-  #order = 0;
+  readonly #orders: SubtaskOrders;
 
   constructor(
     context: FunctionOperatorContext,
@@ -89,6 +89,7 @@ class SessionWindowOperator extends WindowOperator {
     options: WindowOptions<SessionWindows<unknown>>,
   ) {
     super(context, output, options, 'sessions');
+    this.#orders = new SubtaskOrders(context);
     this.#assigner = options.assigner;
     this.#tracker = context.trackRows<Session>({
       table: 'sessions',
@@ -120,7 +121,7 @@ class SessionWindowOperator extends WindowOperator {
         return;
       }
       const older = session;
-      session = new Session(key, identity, time, end, this.windowFunction.create(value), this.#order++);
+      session = new Session(key, identity, time, end, this.windowFunction.create(value), this.#orders.next());
       session.older = older;
       if (newer === undefined) this.#newest.set(identity, session);
       else newer.older = session;
@@ -158,21 +159,20 @@ class SessionWindowOperator extends WindowOperator {
   }
 
   #restore(): void {
+    const own = this.restored.filter(({ storage }) => storage === 'sessions');
+    this.#orders.continueAt(own.map((stored) => stored.own as number));
     const sessions: Session[] = [];
     for (const { key, namespace, data } of this.context.restoredRows('sessions')) {
       const { start, end, accumulator, order, hasFired } = data as StoredSession;
-      const unique = this.#uniqueOrder(key, order);
       const identity = keyIdentity(key);
-      const session = new Session(key, identity, start, end, accumulator, unique, namespace as number);
+      const session = new Session(key, identity, start, end, accumulator, order, namespace as number);
       session.hasFired = hasFired;
       this.#tracker.restored(session);
-      if (unique !== order) this.#tracker.changed(session);
       sessions.push(session);
-      this.#order = Math.max(this.#order, session.id + 1, unique + 1);
     }
-    for (const { key, window, accumulator, hasFired } of takeWindows('sessions', this)) {
+    for (const { key, window, parts, hasFired } of takeWindows('sessions', this)) {
       const { start, end } = window as TimeWindow;
-      const session = new Session(key, keyIdentity(key), start, end, accumulator, this.#order++);
+      const session = new Session(key, keyIdentity(key), start, end, parts, this.#orders.next());
       session.hasFired = hasFired;
       this.#tracker.changed(session);
       sessions.push(session);
@@ -187,14 +187,17 @@ class SessionWindowOperator extends WindowOperator {
       else newer.older = session;
       oldest.set(session.identity, session);
     }
+    this.adopt((adopted) => {
+      for (const session of sessions) {
+        session.accumulator = adopted(session.accumulator);
+        this.#tracker.changed(session); // invariant 5
+      }
+    });
   }
 
-  /** Each subtask has given numbers of its own: where their keys come together, they must not be the same. */
-  #uniqueOrder(key: unknown, order: number): number {
-    const { length } = this.restored;
-    const { parallelism, maxParallelism } = this.context;
-    if (length === parallelism) return order;
-    return order * length + subtaskOfKeyGroup(keyGroupOf(key, maxParallelism), length, maxParallelism);
+  /** The next order. */
+  protected override snapshotOwn(): number {
+    return this.#orders.nextOrder;
   }
 
   /** Up to where sessions have been emitted. */
@@ -226,7 +229,7 @@ class SessionWindowOperator extends WindowOperator {
   }
 
   #onGrowth(session: Session): void {
-    session.order = this.#order++;
+    session.order = this.#orders.next();
     const end = session.end - 1;
     session.hasFired = end <= this.#watermark;
     const due = session.hasFired ? end + this.allowedLatenessMs : end;

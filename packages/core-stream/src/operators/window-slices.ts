@@ -197,6 +197,14 @@ class SlicedWindowOperator extends WindowOperator {
       if (!isSame) this.#tracker.changed(part);
       if (slice.order >= this.#order) this.#order = slice.order + 1;
     }
+    this.adopt((adopted) => {
+      for (const { parts } of this.#slices.values()) {
+        for (const part of parts) {
+          part.accumulator = adopted(part.accumulator);
+          this.#tracker.changed(part); // invariant 6
+        }
+      }
+    });
   }
 
   #lastEnd(sliceStart: number): number {

@@ -1,6 +1,9 @@
 /**
  * State of one window of one key, which lives in the window's own record: it goes with the window and is stored with it.
  * Handles are kept by name and always work on the current scope.
+ *
+ * Invariants
+ * 1. A function is given no content of another version than its descriptor's: what is older is migrated when it is asked for.
  */
 import { StreamConfigError } from '../errors.js';
 import { copies } from '../state/keyed-state.js';
@@ -12,6 +15,8 @@ import {
   HeapValueState,
 } from '../state/heap-states.js';
 import { MapSlot } from '../state/map-slot.js';
+import { migrateContent } from '../state/state-migration.js';
+import { migrationOf, versionOf } from '../state/state-schema.js';
 import type {
   AggregatingState,
   AggregatingStateDescriptor,
@@ -30,8 +35,15 @@ import type {
 import { VACANT } from '../state/vacant.js';
 import type { MergeableStateDescriptor } from '../windows/trigger.js';
 
-/** By state name: plain data. */
-export type WindowSlots = Map<string, unknown>;
+/** One state of a window: plain data. */
+interface StoredSlot {
+  /** Of its schema. */
+  version: number;
+  content: unknown;
+}
+
+/** By state name. */
+export type WindowSlots = Map<string, StoredSlot>;
 
 /** What has state of its own: a window of a key. `undefined` where there is none. */
 export interface WindowScope {
@@ -41,25 +53,26 @@ export interface WindowScope {
 /** One state of the current scope: what a handle of keyed state takes for its slot in the table of keys. */
 class ScopeSlot {
   readonly #store: WindowStateStore;
-  readonly #name: string;
+  readonly #descriptor: StateDescriptor;
 
-  constructor(store: WindowStateStore, name: string) {
+  constructor(store: WindowStateStore, descriptor: StateDescriptor) {
     this.#store = store;
-    this.#name = name;
+    this.#descriptor = descriptor;
   }
 
   get(): unknown {
-    const { slots } = this.#store.scope;
-    return slots?.has(this.#name) === true ? slots.get(this.#name) : VACANT;
+    const slot = this.#store.scope.slots?.get(this.#descriptor.name);
+    return slot === undefined ? VACANT : contentOf(this.#descriptor, slot);
   }
 
   set(_slot: number, content: unknown): void {
-    (this.#store.scope.slots ??= new Map()).set(this.#name, content);
+    setContent(this.#store.scope, this.#descriptor, content);
   }
 
   clear(): void {
     const { scope } = this.#store;
-    if (scope.slots?.delete(this.#name) === true && scope.slots.size === 0) scope.slots = undefined;
+    if (scope.slots?.delete(this.#descriptor.name) === true && scope.slots.size === 0)
+      scope.slots = undefined;
   }
 
   changed(): void {
@@ -115,13 +128,13 @@ export class WindowStateStore implements KeyedStateStore {
 
   /** Adds what `sources` have under the descriptor's name to the current scope, the earlier source first. */
   merge<T, ACC, R>(descriptor: MergeableStateDescriptor<T, ACC, R>, sources: readonly WindowScope[]): void {
-    const { name } = descriptor;
-    const contents = [...sources, this.scope].flatMap(({ slots }) =>
-      slots?.has(name) === true ? [slots.get(name)] : [],
-    );
+    const contents = [...sources, this.scope].flatMap(({ slots }) => {
+      const slot = slots?.get(descriptor.name);
+      return slot === undefined ? [] : [contentOf(descriptor, slot)];
+    });
     if (contents.length === 0) return;
     const merged = contents.reduce((a, b) => mergeContents(descriptor, a, b));
-    (this.scope.slots ??= new Map()).set(name, merged);
+    setContent(this.scope, descriptor, merged);
   }
 
   #handle<H>(descriptor: StateDescriptor, make: (slot: ScopeSlot) => H): H {
@@ -141,13 +154,34 @@ export class WindowStateStore implements KeyedStateStore {
         { details: { state: name } },
       );
     }
-    const handle = make(new ScopeSlot(this, name));
+    const handle = make(new ScopeSlot(this, descriptor));
     this.#known.set(name, { descriptor, handle });
     return handle;
   }
 }
 
 const vacant = (): typeof VACANT => VACANT;
+
+function setContent(scope: WindowScope, { name, schema }: StateDescriptor, content: unknown): void {
+  const slots = (scope.slots ??= new Map());
+  const slot = slots.get(name);
+  const version = versionOf(schema);
+  if (slot === undefined) slots.set(name, { version, content });
+  else {
+    slot.version = version;
+    slot.content = content;
+  }
+}
+
+/** Invariant 1. */
+function contentOf({ name, kind, schema }: StateDescriptor, slot: StoredSlot): unknown {
+  const version = versionOf(schema);
+  if (slot.version === version) return slot.content;
+  const migrate = migrationOf(schema, slot.version, `State '${name}' of a window`)!;
+  slot.content = migrateContent({ kind, hasTtl: false }, slot.content, migrate);
+  slot.version = version;
+  return slot.content;
+}
 
 function mergeContents<T, ACC, R>(
   descriptor: MergeableStateDescriptor<T, ACC, R>,

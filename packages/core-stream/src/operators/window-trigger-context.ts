@@ -17,6 +17,7 @@ import type { MergeableStateDescriptor, OnMergeContext } from '../windows/trigge
 import { Row } from '../state/rows.js';
 import { WindowTimers, type WindowTimer } from '../windows/window-timers.js';
 import type { Window } from '../windows/window.js';
+import { SubtaskOrders, type Subtask } from './subtask-orders.js';
 import type { WindowEmitter } from './window-emitter.js';
 import { WindowStateStore, type WindowScope, type WindowSlots } from './window-state.js';
 
@@ -87,6 +88,8 @@ export class WindowRecord implements WindowScope {
 export class WindowTriggerContext implements OnMergeContext {
   readonly eventTimers = new WindowTimers<WindowRef>();
   readonly processingTimers = new WindowTimers<WindowRef>();
+  readonly eventOrders: SubtaskOrders;
+  readonly processingOrders: SubtaskOrders;
   readonly #emitter: WindowEmitter;
   readonly #onProcessingTimer: () => void;
   readonly #state = new WindowStateStore();
@@ -95,7 +98,9 @@ export class WindowTriggerContext implements OnMergeContext {
   merged: readonly WindowScope[] = [];
 
   /** `onProcessingTimer` is called when a timer of the clock was registered. */
-  constructor(emitter: WindowEmitter, onProcessingTimer: () => void) {
+  constructor(subtask: Subtask, emitter: WindowEmitter, onProcessingTimer: () => void) {
+    this.eventOrders = new SubtaskOrders(subtask);
+    this.processingOrders = new SubtaskOrders(subtask);
     this.#emitter = emitter;
     this.#onProcessingTimer = onProcessingTimer;
   }
@@ -115,13 +120,13 @@ export class WindowTriggerContext implements OnMergeContext {
 
   registerEventTimeTimer(timestamp: number): void {
     const record = this.#record!;
-    if (!has(record.eventTimers, timestamp)) this.restoreEventTimer(record, timestamp);
+    if (!has(record.eventTimers, timestamp)) this.setEventTimer(record, timestamp);
   }
 
   registerProcessingTimeTimer(timestamp: number): void {
     const record = this.#record!;
     if (has(record.processingTimers, timestamp)) return;
-    this.restoreProcessingTimer(record, timestamp);
+    this.setProcessingTimer(record, timestamp);
     this.#onProcessingTimer();
   }
 
@@ -135,15 +140,14 @@ export class WindowTriggerContext implements OnMergeContext {
     record.processingTimers = without(record.processingTimers, timestamp, this.processingTimers);
   }
 
-  /** `order` is the next one unless told. */
-  restoreEventTimer(record: WindowRecord, timestamp: number, order?: number): void {
-    const { at, order: own } = this.eventTimers.register(timestamp, refTo(record), order);
-    record.eventTimers = [...record.eventTimers, { at, order: own }];
+  setEventTimer(record: WindowRecord, at: number, order = this.eventOrders.next()): void {
+    this.eventTimers.register(at, refTo(record), order);
+    record.eventTimers = [...record.eventTimers, { at, order }];
   }
 
-  restoreProcessingTimer(record: WindowRecord, timestamp: number, order?: number): void {
-    const { at, order: own } = this.processingTimers.register(timestamp, refTo(record), order);
-    record.processingTimers = [...record.processingTimers, { at, order: own }];
+  setProcessingTimer(record: WindowRecord, at: number, order = this.processingOrders.next()): void {
+    this.processingTimers.register(at, refTo(record), order);
+    record.processingTimers = [...record.processingTimers, { at, order }];
   }
 
   cancelTimers(record: WindowRecord): void {

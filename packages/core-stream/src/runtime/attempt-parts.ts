@@ -8,6 +8,8 @@
  * 1. The checkpoint storage is given back last, and only where nothing of this attempt writes to it any more.
  * 2. Nothing is closed while one of its calls is under way. Each step of closing gives up, by name, what does not settle within
  *    `cancellationTimeoutMs`: so every job ends.
+ * 3. What the program asks for is compared with what is restored before the job begins. Until then no committer, enumerator,
+ *    reader or writer is made, and nothing that is restored is changed.
  */
 import { randomUUID } from 'node:crypto';
 import type { CheckpointData } from '../checkpoint/checkpoint-data.js';
@@ -72,7 +74,7 @@ export class AttemptParts {
     return this.#start && (this.#start.checkpoint?.checkpointId ?? 0);
   }
 
-  /** Makes and opens everything. */
+  /** Makes everything, and starts it. */
   async start(listener: AttemptListener): Promise<CheckpointDriver> {
     const { plan, checkpointing, metrics, logger } = this.#options;
     const signal = this.#signal;
@@ -83,11 +85,6 @@ export class AttemptParts {
     const { jobId, checkpoint, from } = start;
     const restored = new RestoredState(start, plan, checkpointing?.allowNonRestoredState);
     if (checkpoint !== undefined) metrics.restored();
-    if (!restored.isRefused) {
-      await this.#createCommitters(checkpoint, restored);
-      signal.throwIfAborted();
-      this.#createSources(restored, listener);
-    }
     const state = await this.#openState(start, restored);
     const { differences } = restored;
     const comparison = new StartComparison({
@@ -96,13 +93,16 @@ export class AttemptParts {
       differences,
       logger,
     });
-    const { tasks, sourceTasks } = await comparison.compare(() =>
-      this.#openTasks(restored, state, comparison, listener),
-    );
+    // invariant 3
+    const built = await comparison.compare(() => this.#openTasks(restored, state, comparison, listener));
+    const { tasks, sourceTasks } = built;
     migrateStates(tasks);
-    const segments = await this.#segments(restored);
     await this.pending.run('the state is being restored', () => state.ready());
     signal.throwIfAborted();
+    await this.#createCommitters(checkpoint, restored);
+    signal.throwIfAborted();
+    const segments = await this.#segments(restored);
+    await this.#startTasks(built, restored, listener);
     return new CheckpointDriver({
       job: this.#options,
       jobId,
@@ -139,26 +139,6 @@ export class AttemptParts {
     await this.#commits.recover((uid) => restored.writerStates(uid));
   }
 
-  #createSources(restored: RestoredState, listener: AttemptListener): void {
-    const { clock, logger, describer } = this.#options;
-    for (const { spec, uid, name, parallelism } of this.#nodes) {
-      if (spec.kind !== 'source') continue;
-      const options = {
-        uid,
-        name,
-        source: spec.source,
-        parallelism,
-        clock,
-        logger,
-        signal: this.#signal,
-        onFailure: (error: unknown) => listener.onFailure(error),
-        describer,
-        pending: this.pending,
-      };
-      this.#sources.set(uid, new SourceCoordinator(options, restored.enumeratorState(uid)));
-    }
-  }
-
   /** Closed with the rest, also where the job ends meanwhile. */
   #openState(start: JobStart, restored: RestoredState): Promise<JobState> {
     return this.pending.run('the state is being opened', async () => {
@@ -168,7 +148,7 @@ export class AttemptParts {
     });
   }
 
-  /** Until they are open, what they ask for is compared with what is restored. */
+  /** While they are made and opened, what they ask for is compared with what is restored. */
   async #openTasks(
     restored: RestoredState,
     state: JobState,
@@ -189,11 +169,6 @@ export class AttemptParts {
     });
     this.#tasks = built.tasks;
     signal.throwIfAborted();
-    alignSources(this.#nodes, built.sourceTasks);
-    for (const [uid, source] of this.#sources) {
-      const readers = built.sourceTasks.get(uid) ?? [];
-      source.start(readers, restored.returnedSplits(uid, readers.length));
-    }
     for (const task of built.tasks) {
       await task.open();
       signal.throwIfAborted();
@@ -210,6 +185,48 @@ export class AttemptParts {
       }
     }
     return segments;
+  }
+
+  /** Enumerators have started before a reader can ask them for a split. */
+  async #startTasks(
+    { tasks, sourceTasks }: BuiltTasks,
+    restored: RestoredState,
+    listener: AttemptListener,
+  ): Promise<void> {
+    this.#createSources(restored, listener);
+    for (const task of tasks) {
+      await task.createWriters();
+      this.#signal.throwIfAborted();
+    }
+    alignSources(this.#nodes, sourceTasks);
+    for (const [uid, source] of this.#sources) {
+      const readers = sourceTasks.get(uid) ?? [];
+      source.start(readers, restored.returnedSplits(uid, readers.length));
+    }
+    for (const task of tasks) {
+      this.#signal.throwIfAborted();
+      task.start();
+    }
+  }
+
+  #createSources(restored: RestoredState, listener: AttemptListener): void {
+    const { clock, logger, describer } = this.#options;
+    for (const { spec, uid, name, parallelism } of this.#nodes) {
+      if (spec.kind !== 'source') continue;
+      const options = {
+        uid,
+        name,
+        source: spec.source,
+        parallelism,
+        clock,
+        logger,
+        signal: this.#signal,
+        onFailure: (error: unknown) => listener.onFailure(error),
+        describer,
+        pending: this.pending,
+      };
+      this.#sources.set(uid, new SourceCoordinator(options, restored.enumeratorState(uid)));
+    }
   }
 
   #sinkContext({ uid, parallelism }: PlanNode): SinkContext {

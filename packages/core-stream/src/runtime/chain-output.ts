@@ -105,7 +105,7 @@ function countInput(chained: ChainedOperator, count: Counter): void {
 }
 
 function notLinked(): never {
-  throw new TypeError('an operator emitted a record while it was being made: emit from open() on');
+  throw new TypeError('an operator emitted a record while it was being made: emit from start() on');
 }
 
 export function processWatermark(chained: ChainedOperator, timestamp: number): void {

@@ -83,10 +83,9 @@ export class CommitQueue {
     this.#sinks = sinks;
   }
 
-  /** @throws CheckpointError `MILLRACE_CHECKPOINT` for requests that no committer would ever make visible */
+  /** What a restored checkpoint has not committed. */
   add(uid: string, requests: readonly CommitRequest<unknown>[]): void {
     if (requests.length === 0) return;
-    this.#requireCommitter(uid, requests.length);
     this.#pending.set(uid, [...(this.#pending.get(uid) ?? []), ...requests]);
   }
 
@@ -97,7 +96,7 @@ export class CommitQueue {
    */
   prepare(uid: string, subtaskIndex: number, committables: readonly unknown[]): void {
     if (committables.length === 0) return;
-    this.#requireCommitter(uid, committables.length);
+    if (!this.#sinks.some((sink) => sink.uid === uid)) throw noCommitter(uid, committables.length);
     const prepared = committables.map((committable) => ({ uid, subtaskIndex, committable }));
     this.#prepared = [...this.#prepared, ...prepared];
   }
@@ -122,10 +121,6 @@ export class CommitQueue {
       else requests.push(request);
     }
     return all;
-  }
-
-  #requireCommitter(uid: string, count: number): void {
-    if (!this.#sinks.some((sink) => sink.uid === uid)) throw noCommitter(uid, count);
   }
 
   /** `writerStatesOf` gives what the restored checkpoint holds of a sink's writers. */
@@ -245,7 +240,7 @@ async function closeCommitter(
   }
 }
 
-function noCommitter(uid: string, count: number): CheckpointError {
+export function noCommitter(uid: string, count: number): CheckpointError {
   return new CheckpointError(
     `The sink with uid '${uid}' has ${count} prepared ${count === 1 ? 'commit' : 'commits'} and no committer: nothing would make them visible. ` +
       'Give it its createCommitter (back), or let its writers prepare nothing.',

@@ -93,7 +93,7 @@ export class InputTask extends Task {
     });
   }
 
-  protected override onOpen(): void {
+  protected override onStart(): void {
     this.#valve.restoreWatermark(this.#restoredWatermark);
   }
 

@@ -16,8 +16,7 @@ import { ChainOutput } from './chain-output.js';
 import type { JobOptions } from './job-options.js';
 import type { JobState } from './job-state.js';
 import { scopedLogger, type Logger } from './logger.js';
-import { idleReader, idleWriter } from './idle-ends.js';
-import { describeCall, operatorError, type FailingOperator } from './operator-error.js';
+import { operatorError, type FailingOperator } from './operator-error.js';
 import type { PendingCalls } from './pending-calls.js';
 import type { RestoredState } from './restored-state.js';
 import { SinkOperator } from './sink-operator.js';
@@ -59,7 +58,7 @@ export interface BuiltOperator {
   readonly restoredWatermark: number;
 }
 
-/** Makes one subtask of an operator, with its context and what is restored of it. */
+/** Makes one subtask of an operator, with its context and what is restored of it. No sink or source is called yet. */
 export class OperatorBuilder {
   readonly #options: OperatorBuilderOptions;
   readonly #node: PlanNode;
@@ -97,11 +96,11 @@ export class OperatorBuilder {
     let rows = await this.#subtaskRows();
     let operator: StreamOperator;
     try {
-      operator = await this.#create({ states: subtasks?.map(({ state }) => state), watermark }, rows, output);
+      operator = this.#create({ states: subtasks?.map(({ state }) => state), watermark }, rows, output);
     } catch (error) {
-      if (node.spec.kind !== 'operator' || !comparison.notes(node, error)) throw error;
+      if (!comparison.notes(node, error)) throw error;
       rows = this.#withoutRows(); // the job will not start: it is for what else is different
-      operator = await this.#create({ states: undefined, watermark }, rows, output);
+      operator = this.#create({ states: undefined, watermark }, rows, output);
     }
     rows.release();
     job.metrics.addOperator(this.#scope.metrics, { metrics, operator, rows });
@@ -148,7 +147,7 @@ export class OperatorBuilder {
     return rows;
   }
 
-  async #create(restored: RestoredOperator, rows: SubtaskRows, output: ChainOutput): Promise<StreamOperator> {
+  #create(restored: RestoredOperator, rows: SubtaskRows, output: ChainOutput): StreamOperator {
     const { spec } = this.#node;
     switch (spec.kind) {
       case 'source':
@@ -159,7 +158,7 @@ export class OperatorBuilder {
         return this.#named('being made', () => factory(this.#context(restored.states, rows), output));
       }
       case 'sink':
-        return new SinkOperator(await this.#createWriter(spec.sink, restored.states ?? []), output);
+        return new SinkOperator(() => this.#createWriter(spec.sink, restored.states ?? []), output);
     }
   }
 
@@ -180,31 +179,37 @@ export class OperatorBuilder {
       signal,
       requestSplit: () => requestSplit(uid, subtaskIndex),
     };
-    const reader = this.#options.restored.isRefused
-      ? idleReader
-      : (this.#named('creating its reader', () => source.createReader(context)) as SourceReader<
-          unknown,
-          SourceSplit
-        >);
+    const createReader = () =>
+      this.#named('creating its reader', () => source.createReader(context)) as SourceReader<
+        unknown,
+        SourceSplit
+      >;
     const tracker = new WatermarkTracker(watermarks, job.clock, output, name, job.describer);
     // Where the parallelism has changed, the enumerator gets all splits back.
     const own = states?.length === parallelism ? (states[subtaskIndex] as SourceSubtaskState) : undefined;
-    return new SourceOperator(reader, output, tracker, watermark, own?.splits ?? []);
+    return new SourceOperator(createReader, output, tracker, watermark, own?.splits ?? []);
   }
 
   async #createWriter(sink: AnySink, states: readonly unknown[]): Promise<SinkWriter<unknown>> {
-    if (this.#options.restored.isRefused) return idleWriter;
+    const { signal, sinkContext } = this.#options;
     const subtaskIndex = this.#subtaskIndex;
     const { parallelism } = this.#node;
     const writers = states.map((state) => (state as readonly unknown[] | undefined) ?? []);
     const own = shareOf(writers, { subtaskIndex, parallelism });
-    const context = { ...this.#options.sinkContext(this.#node), subtaskIndex, ...this.#scope };
-    const doing = 'creating its writer';
+    const context = { ...sinkContext(this.#node), subtaskIndex, ...this.#scope };
+    const writer = await sink.createWriter(context, own);
+    if (signal.aborted) await this.#closeLate(writer);
+    signal.throwIfAborted();
+    return writer;
+  }
+
+  /** The job has ended meanwhile, and may have given this writer up. */
+  async #closeLate(writer: SinkWriter<unknown>): Promise<void> {
     try {
-      const call = describeCall(this.#at, doing);
-      return await this.#options.pending.run(call, () => sink.createWriter(context, own));
+      await writer.close();
     } catch (error) {
-      throw operatorError(error, this.#at, doing);
+      const { message } = operatorError(error, this.#at, 'closing');
+      this.#options.job.logger.warn('closing failed', { error: message });
     }
   }
 

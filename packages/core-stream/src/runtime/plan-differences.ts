@@ -3,6 +3,7 @@ import type { CheckpointData, OperatorCheckpoint } from '../checkpoint/checkpoin
 import { CheckpointError } from '../errors.js';
 import { typeOf, type ExecutionPlan, type PlanNode } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-decoding.js';
+import { noCommitter } from './commit-queue.js';
 import { whyNoKeyMigration } from './key-migration.js';
 import { hasRecords } from './restored-in-flight.js';
 import type { SubtaskState } from './task-snapshot.js';
@@ -24,8 +25,12 @@ export function planDifferences(
   const differences: PlanDifference[] = [];
   const note = (uid: string, message: string) =>
     differences.push({ uid, error: new CheckpointError(message, { details: { uid } }) });
-  for (const { uid } of pendingCommits) {
-    if (nodes.has(uid)) continue;
+  for (const { uid, requests } of pendingCommits) {
+    const node = nodes.get(uid);
+    if (node !== undefined) {
+      if (!hasCommitter(node)) differences.push({ uid, error: noCommitter(uid, requests.length) });
+      continue;
+    }
     note(
       uid,
       `Checkpoint ${checkpointId} holds open commits of an operator with uid '${uid}', which the program does not have. ` +
@@ -66,6 +71,10 @@ function* nodeDifferences(stored: OperatorCheckpoint, node: PlanNode): Iterable<
   }
   const error = stored.segments.length > 0 ? whyNoKeyMigration(node, stored.keyVersion) : undefined;
   if (error !== undefined) yield { uid, error };
+}
+
+function hasCommitter({ spec }: PlanNode): boolean {
+  return spec.kind === 'sink' && spec.sink.createCommitter !== undefined;
 }
 
 /** State is read by the kind of operator that wrote it. */

@@ -45,6 +45,8 @@ export interface InFlightOptions {
   restoredStates(uid: string): readonly Uint8Array[] | undefined;
   /** Whether the operator's keys have become others since the restored checkpoint. */
   hasOtherKeys(node: PlanNode): boolean;
+  /** Is told what keeps the job from starting. */
+  differs(node: PlanNode, difference: CheckpointError): void;
 }
 
 /** What is in flight in the restored checkpoint, for a plan that has a channel wherever records have to wait. */
@@ -116,7 +118,8 @@ export class RestoredInFlight {
       for (const channel of inFlight) {
         const edge = byKey.get(edgeKey(channel.edge));
         if (edge === undefined) {
-          if (hasRecords(channel) && !options.allowNonRestoredState) throw edgeIsGone(channel, node); // invariant 4
+          if (hasRecords(channel) && !options.allowNonRestoredState)
+            options.differs(node, edgeIsGone(channel, node)); // invariant 4
         } else if (!isAsItWas || edge.partitioning.type !== channel.partitioning) {
           this.#route(channel, { node, edge, from: index, subtasks: subtasks.length });
         } else if (channel.from === undefined) {

@@ -2,16 +2,30 @@ import type { SinkWriteContext, SinkWriter } from '../connectors/sink.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import { MIN_TIMESTAMP } from '../time/watermark-strategy.js';
 
-/** A sink's writer at the end of a chain. The task drives its waiting parts: `backPressure`, `flush`, `prepareCommit`. */
+/**
+ * A sink's writer at the end of a chain. The task drives its waiting parts: `createWriter`, `backPressure`, `flush`,
+ * `prepareCommit`.
+ */
 export class SinkOperator implements StreamOperator, SinkWriteContext {
-  readonly writer: SinkWriter<unknown>;
+  readonly #create: () => Promise<SinkWriter<unknown>>;
   readonly #output: Output;
+  #writer: SinkWriter<unknown> | undefined;
   #timestamp = MIN_TIMESTAMP;
   currentWatermark = MIN_TIMESTAMP;
 
-  constructor(writer: SinkWriter<unknown>, output: Output) {
-    this.writer = writer;
+  constructor(create: () => Promise<SinkWriter<unknown>>, output: Output) {
+    this.#create = create;
     this.#output = output;
+  }
+
+  /** Called once, before `start`. */
+  async createWriter(): Promise<void> {
+    this.#writer = await this.#create();
+  }
+
+  /** There from `createWriter` on. */
+  get writer(): SinkWriter<unknown> {
+    return this.#writer!;
   }
 
   get timestamp(): number | undefined {
@@ -20,7 +34,7 @@ export class SinkOperator implements StreamOperator, SinkWriteContext {
 
   processElement(value: unknown, timestamp: number): void {
     this.#timestamp = timestamp;
-    this.writer.write(value, this);
+    this.#writer!.write(value, this);
   }
 
   processWatermark(timestamp: number): void {
@@ -33,6 +47,6 @@ export class SinkOperator implements StreamOperator, SinkWriteContext {
   }
 
   close(): void | Promise<void> {
-    return this.writer.close();
+    return this.#writer?.close();
   }
 }

@@ -23,7 +23,8 @@ export interface SourceSubtaskState {
 
 /** The head of a source's chain: the reader, with timestamps and watermarks. */
 export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
-  readonly reader: SourceReader<unknown, SourceSplit>;
+  readonly #createReader: () => SourceReader<unknown, SourceSplit>;
+  #reader: SourceReader<unknown, SourceSplit> | undefined;
   readonly tracker: WatermarkTracker;
   readonly #output: Output;
   readonly #restoredWatermark: number;
@@ -32,13 +33,13 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   lastEventTime = MIN_TIMESTAMP;
 
   constructor(
-    reader: SourceReader<unknown, SourceSplit>,
+    createReader: () => SourceReader<unknown, SourceSplit>,
     output: Output,
     tracker: WatermarkTracker,
     restoredWatermark: number,
     restoredSplits: readonly SourceSplit[],
   ) {
-    this.reader = reader;
+    this.#createReader = createReader;
     this.#output = output;
     this.tracker = tracker;
     this.#restoredWatermark = restoredWatermark;
@@ -49,7 +50,13 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
     return this.#restoredSplits.length > 0;
   }
 
-  open(): void {
+  /** There from `start` on. */
+  get reader(): SourceReader<unknown, SourceSplit> {
+    return this.#reader!;
+  }
+
+  start(): void {
+    this.#reader = this.#createReader();
     this.tracker.restoreWatermark(this.#restoredWatermark);
     if (this.hasRestoredSplits) this.reader.addSplits(this.#restoredSplits);
     this.reader.start();
@@ -87,7 +94,7 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
   }
 
   close(): void | Promise<void> {
-    return this.reader.close?.();
+    return this.#reader?.close?.();
   }
 
   emitMaxWatermark(): void {
@@ -151,9 +158,7 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
     this.#freeTime = new FreeTime(options.clock, options.watermarkIntervalMs);
   }
 
-  override async open(): Promise<void> {
-    await super.open();
-    if (this.isStopped) return; // cancelled meanwhile
+  protected override onStart(): void {
     this.#scheduleTick();
     this.#scheduleAlignment();
   }
@@ -173,7 +178,7 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
     this.#reading(() => this.#source.tracker.onPeriodicEmit(this.#isAhead ? 0 : freeMs)); // invariant 2
   }
 
-  /** Called before `open`. `members` are all tasks of the group, this one included. */
+  /** Called before `start`. `members` are all tasks of the group, this one included. */
   alignWith(members: readonly SourceTask[], alignment: WatermarkAlignment): void {
     this.#alignment = { ...alignment, members };
   }

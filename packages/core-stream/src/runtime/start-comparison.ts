@@ -48,7 +48,7 @@ export class StartComparison {
     this.#operators.set(node.uid, operator);
     return {
       asks: (info) => void operator.asked.set(nameOf(info), info),
-      differs: (difference) => this.#note(node, difference),
+      differs: (difference) => this.differs(node, difference),
     };
   }
 
@@ -57,11 +57,12 @@ export class StartComparison {
     const difference = error instanceof OperatorError ? error.cause : error;
     if (this.#start.checkpoint === undefined) return false;
     if (!(difference instanceof CheckpointError) || difference.retryable) return false;
-    this.#note(node, difference);
+    this.differs(node, difference);
     return true;
   }
 
-  #note({ name, uid }: PlanNode, difference: StreamError): void {
+  /** Notes what an operator cannot be restored from. */
+  differs({ name, uid }: PlanNode, difference: StreamError): void {
     this.#differences.set(`'${name}' (uid '${uid}'): ${difference.message}`, difference);
   }
 
@@ -141,12 +142,12 @@ export function migrateStates(tasks: readonly Pick<Task, 'chained'>[]): void {
   }
 }
 
-/** Keyed, operator and broadcast state have their names apart. */
+/** Keyed, operator and broadcast state, windows and joins have their names apart. */
 function nameOf({ name, kind }: Pick<StateSchemaInfo, 'name' | 'kind'>): string {
   return `${groupOf(kind)} ${name}`;
 }
 
 function groupOf(kind: StoredStateKind): string {
-  if (kind === 'broadcast') return kind;
+  if (kind === 'broadcast' || kind === 'window' || kind === 'join') return kind;
   return kind === 'operator-list' || kind === 'union-list' ? 'operator' : 'keyed';
 }

@@ -22,12 +22,13 @@ export interface BuiltTasks {
 }
 
 export async function buildTasks(options: TaskBuilderOptions): Promise<BuiltTasks> {
-  const { job, restored } = options;
+  const { job, restored, comparison } = options;
   const { plan, inFlight } = restoreInFlight(job.plan, {
     isRescaled: restored.isRescaled,
     allowNonRestoredState: job.checkpointing?.allowNonRestoredState ?? false,
     restoredStates: (uid) => restored.operatorStates(uid),
     hasOtherKeys: (node) => restored.hasOtherKeys(node),
+    differs: (node, difference) => comparison.differs(node, difference),
   });
   const network = new ChannelNetwork(plan, inFlight);
   const tasks: Task[] = [];

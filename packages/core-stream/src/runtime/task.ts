@@ -103,20 +103,39 @@ export abstract class Task implements CheckpointableTask {
     return false;
   }
 
-  /** Downstream operators are opened first, so that one can emit while it opens. */
+  /** Opens the operators. The job may still be refused: sinks and sources are not asked for anything. */
   async open(): Promise<void> {
-    this.#turn.isOpen = true;
-    for (const chained of [...this.chained].reverse()) {
+    for (const chained of this.chained.toReversed()) {
       await this.#named(chained, 'opening', () => chained.operator.open?.());
       if (this.#isClosed) return; // cancelled meanwhile
     }
-    this.onOpen();
+  }
+
+  /** Called when the tasks of the job are open. */
+  async createWriters(): Promise<void> {
+    for (const sink of this.#sinks) {
+      await this.#named(sink, 'creating its writer', () => sink.operator.createWriter());
+      if (this.#isClosed) return; // cancelled meanwhile
+    }
+  }
+
+  /** The job begins. Downstream operators are first, so that one can emit when it starts. */
+  start(): void {
+    this.#turn.isOpen = true;
+    for (const chained of this.chained.toReversed()) {
+      try {
+        chained.operator.start?.();
+      } catch (error) {
+        throw operatorError(error, chained, 'starting');
+      }
+    }
+    this.onStart();
     this.#flushWriters();
     this.#turn.isOpen = false;
   }
 
-  /** What a subclass does when all operators are open. */
-  protected onOpen(): void {}
+  /** What a subclass does when all operators have started. */
+  protected onStart(): void {}
 
   /** One turn. Returns whether anything was done. */
   step(): boolean {

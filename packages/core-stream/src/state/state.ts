@@ -85,10 +85,15 @@ export interface StateDescriptor {
   readonly schema: StateSchema<unknown> | undefined;
 }
 
-/** What every descriptor of keyed state takes. `T` is what is stored: a value, an element, a map's value, an accumulator. */
-export interface StateOptions<T> {
-  readonly ttl?: StateTtlConfig;
+/** What everything takes that is stored. `T` is the type of it. */
+export interface SchemaOptions<T> {
+  /** The version of what is stored: what a checkpoint has in an older one is migrated to it. Version 1 unless given. */
   readonly schema?: StateSchema<T>;
+}
+
+/** What every descriptor of keyed state takes. `T` is what is stored: a value, an element, a map's value, an accumulator. */
+export interface StateOptions<T> extends SchemaOptions<T> {
+  readonly ttl?: StateTtlConfig;
 }
 
 /** `defaultValue` is what a key has that was given no value; each key gets a copy of its own. */

@@ -84,11 +84,12 @@ export class DirectPipeline {
     this.#subtasks = [...this.#stages.values()].flatMap(({ subtasks }) => subtasks);
   }
 
-  /** Downstream operators first, as in a task; then the restored watermarks. */
+  /** Downstream operators first, as in a task; the restored watermarks when all have started. */
   async open(): Promise<void> {
     this.#isBusy = true;
     for (const { operator } of this.#subtasks.toReversed()) await operator.open?.();
     this.#run(() => {
+      for (const { operator } of this.#subtasks.toReversed()) operator.start?.();
       const inputIds = this.#options.inputs.map(({ id }) => id);
       for (const stage of this.#stages.values()) {
         if (stage.node.inputs.some(({ sourceId }) => inputIds.includes(sourceId)))

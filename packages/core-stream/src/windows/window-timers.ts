@@ -25,16 +25,6 @@ export class WindowTimers<T> {
     return this.#heap[0]?.at;
   }
 
-  /** The order of the next timer. */
-  get nextOrder(): number {
-    return this.#order;
-  }
-
-  /** Timers with lower orders are there, and will be registered. */
-  continueAt(order: number): void {
-    this.#order = Math.max(this.#order, order);
-  }
-
   register(at: number, target: T, order = this.#order): WindowTimer<T> {
     const timer = { at, order, target };
     if (order >= this.#order) this.#order = order + 1;

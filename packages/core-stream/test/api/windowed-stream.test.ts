@@ -285,7 +285,7 @@ describe('windows and what they need', () => {
         await Promise.all([harness.endInput(), untouched.endInput()]);
         harness.advanceProcessingTime(100);
         expect(harness.values()).toEqual([]);
-        expect(harness.snapshot()).toEqual(untouched.snapshot());
+        expect(harness.snapshot().rows).toEqual(untouched.snapshot().rows);
       }
     }
   });

@@ -5,13 +5,16 @@ import {
   GlobalWindows,
   ListStateDescriptor,
   OutputTag,
+  ReducingStateDescriptor,
   SlidingEventTimeWindows,
+  StateSchema,
   StreamConfigError,
   TumblingEventTimeWindows,
   ValueStateDescriptor,
   type DataStream,
   type RichProcessWindowFunction,
   type TimeWindow,
+  type Trigger,
   type WindowAssigner,
 } from '../../src/index.js';
 import { OperatorHarness } from '../../src/testing/index.js';
@@ -158,6 +161,86 @@ describe('a rich window function', () => {
     expect(() => harness.watermark(100)).toThrow(
       /'s' of a window is value state, but is asked for as list state/,
     );
+  });
+});
+
+describe('state of a window that an older program has stored', () => {
+  const first = StateSchema.initial<number>();
+  const second = first.migrate((n) => ({ n }));
+
+  /** Each version reads its own state only. */
+  const seenBy = (version: number, isGeneral: boolean) => (input: DataStream<number>) => {
+    const options = { schema: (version === 1 ? first : second) as StateSchema<unknown> };
+    const seen = new ListStateDescriptor<unknown>('seen', options);
+    const last = new ValueStateDescriptor<unknown>('last', options);
+    const windowed = input
+      .keyBy(() => 'k')
+      .window(TumblingEventTimeWindows.of(10))
+      .allowedLateness(1000);
+    return (
+      isGeneral
+        ? windowed.trigger(new CustomTrigger(TumblingEventTimeWindows.of(10).defaultTrigger()))
+        : windowed
+    ).process<string>((_key, { windowState }, elements, out) => {
+      const all = windowState.getListState(seen);
+      const value = windowState.getState(last);
+      out.collect(JSON.stringify([...all.get(), value.value() ?? null]));
+      const n = [...elements].length;
+      all.add(version === 1 ? n : { n });
+      value.update(version === 1 ? n : { n });
+    });
+  };
+
+  it.each([false, true])(
+    'window state invariant 1: is migrated when it is asked for (general: %s)',
+    async (isGeneral) => {
+      const harness = await OperatorHarness.of(seenBy(1, isGeneral));
+      harness.push(1, 1);
+      harness.push(2, 11);
+      harness.watermark(30);
+      const later = await OperatorHarness.of(seenBy(2, isGeneral), { restored: harness.snapshot() });
+      later.watermark(30);
+      for (const at of [2, 3, 12]) later.push(at, at);
+      expect(later.values()).toEqual(['[{"n":1},{"n":1}]', '[{"n":1},{"n":2},{"n":2}]', '[{"n":1},{"n":1}]']);
+      const older = await OperatorHarness.of(seenBy(1, isGeneral), { restored: later.snapshot() });
+      older.watermark(30);
+      expect(() => older.push(4, 4)).toThrow(
+        "State 'seen' of a window has version 2 in the checkpoint, but version 1 in the program",
+      );
+    },
+  );
+
+  it('window state invariant 1: is migrated before windows that merge combine it', async () => {
+    const build = (version: number) => (input: DataStream<number>) => {
+      const count = new ReducingStateDescriptor<unknown>(
+        'count',
+        (a, b) =>
+          version === 1 ? Number(a) + Number(b) : { n: (a as { n: number }).n + (b as { n: number }).n },
+        { schema: (version === 1 ? first : second) as StateSchema<unknown> },
+      );
+      const trigger: Trigger<number, TimeWindow> = {
+        onElement(_record, _timestamp, _window, context) {
+          context.getReducingState(count).add(version === 1 ? 1 : { n: 1 });
+          counts.push(context.getReducingState(count).get());
+          return 'CONTINUE';
+        },
+        onEventTime: () => 'CONTINUE',
+        onProcessingTime: () => 'CONTINUE',
+        onMerge: (_window, context) => context.mergeState(count),
+        clear: (_window, context) => context.getReducingState(count).clear(),
+      };
+      return input
+        .keyBy(() => 'k')
+        .window(EventTimeSessionWindows.withGap(5))
+        .trigger(trigger)
+        .reduce((a, b) => a + b);
+    };
+    const counts: unknown[] = [];
+    const harness = await OperatorHarness.of(build(1));
+    for (const at of [1, 2, 10]) harness.push(at, at);
+    const later = await OperatorHarness.of(build(2), { restored: harness.snapshot() });
+    later.push(6, 6);
+    expect(counts).toEqual([1, 2, 1, { n: 4 }]);
   });
 });
 

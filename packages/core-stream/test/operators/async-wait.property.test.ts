@@ -216,6 +216,7 @@ class Run {
     this.#oracle = new Oracle(this.#isOrdered, oracle);
     this.#subtask = this.#create(state === undefined ? undefined : [state]);
     await this.#subtask.operator.open?.();
+    this.#subtask.operator.start?.();
     if (this.#oracle.watermark !== MIN_TIMESTAMP) this.#mark(this.#oracle.watermark);
   }
 

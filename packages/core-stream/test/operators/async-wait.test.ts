@@ -151,6 +151,7 @@ describe.each([true, false])('an async wait (ordered: %s)', (isOrdered) => {
 
     const next = setUp({ isOrdered, capacity: 3, restored: [state] });
     await next.subtask.operator.open?.();
+    next.subtask.operator.start?.();
     next.subtask.operator.processWatermark(2);
     next.subtask.batch(6);
     for (const value of [2, 3, 4, 5, 6]) {
@@ -176,6 +177,7 @@ describe.each([true, false])('an async wait (ordered: %s)', (isOrdered) => {
     ] as const) {
       const { service, subtask } = setUp({ isOrdered, restored: states, parallelism });
       await subtask.operator.open?.();
+      subtask.operator.start?.();
       service.answer(1);
       await subtask.turn();
       expect(subtask.elements).toEqual([{ watermark }, 'r1@1']);
@@ -194,6 +196,7 @@ describe.each([true, false])('an async wait (ordered: %s)', (isOrdered) => {
       for (let subtaskIndex = 0; subtaskIndex < parallelism; subtaskIndex++) {
         const { service, subtask } = setUp({ isOrdered, restored: states, subtaskIndex, parallelism });
         await subtask.operator.open?.();
+        subtask.operator.start?.();
         expect(service.asked).toEqual([...service.asked].sort());
         asked.push(service.asked);
       }
@@ -427,6 +430,8 @@ describe('the function', () => {
       { isOrdered: true, timeoutMs: 10, restored: [subtask.operator.snapshotState?.(1)] },
     );
     await restored.operator.open?.();
+    expect(log).toEqual(['open 0']); // the job may still be refused
+    restored.operator.start?.();
     await restored.close();
     expect(log).toEqual(['open 0', 'ask 1', 'close']);
   });

@@ -28,7 +28,11 @@ function buffersOnDisk(
     onOtherRows: () => undefined,
     known: new Set(),
   });
-  return new KeyedBuffers(rows.access as OperatorContext, advanceKey);
+  return new KeyedBuffers(rows.access as OperatorContext, advanceKey, {
+    leftSchema: undefined,
+    rightSchema: undefined,
+    restored: [],
+  });
 }
 
 it('invariant 1: a key has one timer however often it has left memory, and every record is due in time', () => {

@@ -24,7 +24,7 @@ function open() {
     emitWatermark: (timestamp) => void emitted.push(timestamp),
     emitIdle: (isIdle) => void emitted.push(isIdle),
   });
-  void operator.open?.();
+  operator.start?.();
   return { clock, emitted, operator };
 }
 

@@ -111,6 +111,38 @@ describe.each(Object.entries(cases))('%s windows', (name, arbitrary) => {
     );
   });
 
+  it('of state that is in place after a restore at any parallelism come out as when all of it was read, in the same order', async () => {
+    await fc.assert(
+      fc.asyncProperty(denseSteps, dense[name]!, async (steps, { assigner, lateness }) => {
+        const onDisk = steps.map((step) => (step.type === 'restore' ? { ...step, isOnDisk: true } : step));
+        const options = { assigner, lateness, kind: 'process', isGeneral: true } as const;
+        const expected = await run(onDisk, options);
+        expect(await run(onDisk, { ...options, isInPlace: true })).toEqual(expected);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it.each([false, true])(
+    'hold values of the program only, whatever versions have stored them (in place: %s)',
+    async (isInPlace) => {
+      await fc.assert(
+        fc.asyncProperty(
+          denseSteps,
+          dense[name]!,
+          fc.constantFrom(...functionKinds),
+          async (steps, { assigner, lateness }, kind) => {
+            const options = { assigner, lateness, kind, isInPlace };
+            const expected = comparable(steps, await run(steps, options), true);
+            const actual = await run(steps, { ...options, isVersioned: true });
+            expect(comparable(steps, actual, true)).toEqual(expected);
+          },
+        ),
+        { numRuns: 150 },
+      );
+    },
+  );
+
   it('of which a checkpoint stores what has changed since the last one are restored as they were', async () => {
     await fc.assert(
       fc.asyncProperty(

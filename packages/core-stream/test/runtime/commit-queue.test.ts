@@ -146,7 +146,7 @@ describe('commit queue', () => {
 
   it('refuses what no committer would ever make visible', () => {
     const { queue } = queueOf(() => Promise.resolve());
-    expect(() => queue.add('other', [request(1, 0)])).toThrow(
+    expect(() => queue.prepare('other', 0, ['of 1'])).toThrow(
       "The sink with uid 'other' has 1 prepared commit and no committer",
     );
   });

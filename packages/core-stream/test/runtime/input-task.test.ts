@@ -77,6 +77,8 @@ describe('input task', () => {
   it('goes on from the restored watermark before its first record', async () => {
     const { task, put, run } = inputTask(1, { restoredWatermark: 50 });
     await task.open();
+    expect(run()).toEqual([]);
+    task.start();
     put(0, { at: 40 }, 'a1', { at: 60 });
     expect(run()).toEqual(['watermark 50', 'a1', 'watermark 60']);
   });

@@ -65,7 +65,7 @@ async function failure(source: Source<number, SourceSplit>, strategy = none): Pr
 
 describe('what a reader throws', () => {
   it.each([
-    ['start', { start: boom }, 'opening'],
+    ['start', { start: boom }, 'starting'],
     ['pollNext', { pollNext: boom }, 'reading'],
     ['isAvailable', { pollNext: wait, isAvailable: boom }, 'reading'],
     [

@@ -41,7 +41,7 @@ async function sourceTask() {
   };
   const strategy = WatermarkStrategy.forMonotonousTimestamps<unknown>().withEmission('periodic');
   const tracker = new WatermarkTracker(strategy, clock, output, 'numbers');
-  const operator = new SourceOperator(reader, output, tracker, MIN_TIMESTAMP, []);
+  const operator = new SourceOperator(() => reader, output, tracker, MIN_TIMESTAMP, []);
   const rows = new SubtaskRows({ isEnabled: true, maxParallelism: 1, restored: undefined });
   const task = new SourceTask(
     'task',
@@ -63,6 +63,7 @@ async function sourceTask() {
     { watermarkIntervalMs: INTERVAL_MS, clock, turn, times: new TaskTimes(new MeterClock(clock)) },
   );
   await task.open();
+  task.start();
   /** What three turns, and the time between two watermarks, bring. */
   const passedOn = () => {
     clock.advance(INTERVAL_MS);

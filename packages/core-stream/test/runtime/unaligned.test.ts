@@ -295,9 +295,13 @@ describe('a checkpoint that a task declines', () => {
 });
 
 describe('a checkpoint and a sink', () => {
-  function withSink(writer: Partial<SinkWriter<unknown, unknown, unknown>>) {
+  async function withSink(writer: Partial<SinkWriter<unknown, unknown, unknown>>) {
     const rest = { write: () => undefined, flush: () => undefined, close: () => undefined };
-    const sink = new SinkOperator({ ...rest, ...writer }, new ChainOutput(new OperatorMetrics()));
+    const sink = new SinkOperator(
+      () => Promise.resolve({ ...rest, ...writer }),
+      new ChainOutput(new OperatorMetrics()),
+    );
+    await sink.createWriter();
     return inputTask(2, { sink, rows: () => segment });
   }
 
@@ -305,7 +309,7 @@ describe('a checkpoint and a sink', () => {
     let release = () => {};
     const wait = new Promise<void>((resolve) => (release = resolve));
     let asked = 0;
-    const { task, put, run } = withSink({ backPressure: () => (asked++ === 0 ? wait : undefined) });
+    const { task, put, run } = await withSink({ backPressure: () => (asked++ === 0 ? wait : undefined) });
     put(0, 'a', 'b', 1);
     task.step();
     task.overtake(1);
@@ -321,7 +325,9 @@ describe('a checkpoint and a sink', () => {
 
   it('sees barriers that come while the sink is full: they need no sink', async () => {
     let isFull = false;
-    const { task, put, run } = withSink({ backPressure: () => (isFull ? new Promise(() => {}) : undefined) });
+    const { task, put, run } = await withSink({
+      backPressure: () => (isFull ? new Promise(() => {}) : undefined),
+    });
     put(0, 'a', 1);
     task.overtake(1);
     expect(run()).toEqual(['snapshot 1']);
@@ -334,7 +340,9 @@ describe('a checkpoint and a sink', () => {
 
   it('has done something when it declines while the sink is full: other tasks have mail then', async () => {
     let isFull = false;
-    const { task, put, run } = withSink({ backPressure: () => (isFull ? new Promise(() => {}) : undefined) });
+    const { task, put, run } = await withSink({
+      backPressure: () => (isFull ? new Promise(() => {}) : undefined),
+    });
     put(0, 'a', 1);
     task.overtake(1);
     run();
@@ -347,7 +355,9 @@ describe('a checkpoint and a sink', () => {
   });
 
   it('hands out what the sink has prepared for a checkpoint that was aborted meanwhile', async () => {
-    const { task, put, run, snapshots } = withSink({ prepareCommit: () => Promise.resolve(['prepared']) });
+    const { task, put, run, snapshots } = await withSink({
+      prepareCommit: () => Promise.resolve(['prepared']),
+    });
     put(0, 1);
     put(1, 1);
     expect(run()).toEqual(['snapshot 1']);
@@ -358,7 +368,7 @@ describe('a checkpoint and a sink', () => {
   });
 
   it('hands out what the sink has prepared also where its state cannot be encoded', async () => {
-    const { put, run, snapshots, declined } = withSink({
+    const { put, run, snapshots, declined } = await withSink({
       prepareCommit: () => Promise.resolve(['prepared']),
       snapshotState: () => [() => undefined],
     });

@@ -109,13 +109,13 @@ const programs: Record<string, PhasedJob<Event>['build']> = {
       .uid('keyed');
   },
 
-  /** Its keys have no versions: they stay as they are. */
-  'a window join': (stream) => {
+  'a window join': (stream, { version }) => {
+    const { keySelector } = byId(stream, version);
     const side = (wanted: Event['side']) => stream.filter(({ side }) => side === wanted).uid(wanted);
     return side('left')
       .join(side('right'))
-      .where(({ id }) => id)
-      .equalTo(({ id }) => id)
+      .where<unknown>(keySelector, { schema: keySelector.schema! })
+      .equalTo(keySelector)
       .window(TumblingEventTimeWindows.of(250))
       .apply((l, r) => `${l.n} ${r.n}`)
       .uid('keyed');

@@ -10,7 +10,6 @@ import {
   StateSchema,
   TumblingEventTimeWindows,
   ValueStateDescriptor,
-  WatermarkStrategy,
   type DataStream,
   type KeyedRuntimeContext,
   type Logger,
@@ -19,12 +18,10 @@ import {
 } from '../../src/index.js';
 import { MemoryBlobStore } from '../../src/testing/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
-import { drive, failureOf } from '../support/conditions.js';
+import { failureOf } from '../support/conditions.js';
 import { temporaryDirectory } from '../support/disk-store.js';
-import { environment, recordingLogger, refuseUnhandledRejections } from '../support/environment.js';
-import { MemoryStorage } from '../support/memory-storage.js';
+import { recordingLogger, refuseUnhandledRejections } from '../support/environment.js';
 import { startPhase, type PhasedJob } from '../support/phases.js';
-import { ScriptedSource } from '../support/scripted-source.js';
 
 refuseUnhandledRejections();
 
@@ -279,34 +276,6 @@ it('a start that is refused costs the next one no filling of the state on disk',
   const { client } = await start({}, 1, recordingLogger(log));
   await client.stop();
   expect(log).toContain('state on disk is taken back to the restored checkpoint');
-});
-
-it('a start whose operators do not fit neither reads nor writes anything outside', async () => {
-  const storage = new MemoryStorage();
-  const calls: string[] = [];
-  const run = (uid: string) => {
-    const { env, clock } = environment();
-    env.enableCheckpointing({ intervalMs: 10, storage });
-    const source = new ScriptedSource<number>([[{ value: 1 }]]);
-    const createReader = source.createReader.bind(source);
-    const createEnumerator = source.createEnumerator.bind(source);
-    source.createReader = (context) => (calls.push('reader'), createReader(context));
-    source.createEnumerator = (...of) => (calls.push('enumerator'), createEnumerator(...of));
-    const sink = new CollectingSink<number>({ createWriter: () => void calls.push('writer') });
-    env
-      .fromSource(source, WatermarkStrategy.noWatermarks(), 'In')
-      .uid('in')
-      .keyBy((n) => n)
-      .reduce((a) => a)
-      .uid(uid)
-      .sinkTo(sink)
-      .uid('out');
-    return drive(env.executeAsync('job'), clock);
-  };
-  await run('sums');
-  expect(calls.toSorted()).toEqual(['enumerator', 'reader', 'writer']);
-  await failureOf(run('others'));
-  expect(calls).toHaveLength(3);
 });
 
 describe('a start from a damaged savepoint', () => {

@@ -158,6 +158,9 @@ describe('a reader of a savepoint', () => {
       ['union', 2],
     ]);
     expect(sizes.get('windows')!.tables).toMatchObject([{ rows: KEYS }]);
+    expect(sizes.get('windows')!.states).toMatchObject([
+      { name: 'contents', kind: 'window', version: 1, count: KEYS },
+    ]);
   });
 
   it('gives keyed state of every kind as a program sees it', async () => {
@@ -219,6 +222,8 @@ describe('a reader of a savepoint', () => {
       new Map(windows.map(({ key, value }) => [key, (value as { accumulator: number }).accumulator])),
     ).toEqual(expectedByRest(total));
     expect(windows.every(({ namespace }) => namespace === 0)).toBe(true);
+    const contents = await all(reader.readState('windows', 'contents'));
+    expect(new Map(contents.map(({ key, value }) => [key, value]))).toEqual(expectedByRest(total));
     const list = await all(reader.readState('listed', 'list'));
     expect(list.map(({ value }) => value).toSorted((a, b) => Number(a) - Number(b))).toEqual(
       events.map(({ value }) => value),

@@ -27,7 +27,9 @@ describe('the lock of a state directory', () => {
         if (attempt.status === 'fulfilled') await attempt.value();
         else expect(attempt.reason).toMatchObject({ code: 'MILLRACE_CONFIG' });
       }
-      await (await lock(directory, directory, process(5)))();
+      await (
+        await lock(directory, directory, process(5))
+      )();
       expect(await readdir(directory)).toEqual([]);
     }
   });

@@ -26,9 +26,9 @@ export interface PhasedJob<T> {
   build(stream: DataStream<T>, phase: Phase): DataStream<string>;
 }
 
-/** Where state is, and how a phase begins: with a savepoint of the one before, or with its storage. */
+/** Where state is, in turns for `both`, and how a phase begins: with a savepoint of the one before, or with its storage. */
 export interface PhasesOptions {
-  readonly backend?: 'heap' | 'disk';
+  readonly backend?: 'heap' | 'disk' | 'both';
   readonly via?: 'savepoint' | 'storage';
 }
 
@@ -73,14 +73,13 @@ export async function runPhases<T>(
   phases: readonly Phase[],
   { backend = 'heap', via = 'savepoint' }: PhasesOptions = {},
 ): Promise<string[]> {
-  const state =
-    backend === 'heap'
-      ? heapStateBackend()
-      : diskStateBackend({ directory: temporaryDirectory(), cacheBytes: 4_000 });
+  const heap = heapStateBackend();
+  const disk = diskStateBackend({ directory: temporaryDirectory(), cacheBytes: 4_000 });
   let config: PhaseStart['config'] = { storage: new MemoryStorage() };
   const outputs: string[] = [];
   for (const [index, phase] of phases.entries()) {
-    const { client, sink } = await startPhase(job, index, phase, { config, backend: state });
+    const isOnHeap = backend === 'heap' || (backend === 'both' && index % 2 === 0);
+    const { client, sink } = await startPhase(job, index, phase, { config, backend: isOnHeap ? heap : disk });
     if (index === phases.length - 1) await client.stop({ drain: true });
     else if (via === 'storage') await client.stop();
     else {

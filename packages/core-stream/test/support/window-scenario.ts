@@ -14,6 +14,7 @@ import {
 import { MAX_WATERMARK } from '../../src/index.js';
 import type { OperatorFactory } from '../../src/operators/operator.js';
 import { ManualClock, OperatorHarness, type OneInputHarness } from '../../src/testing/index.js';
+import { emittingVersioned } from './versioned-windows.js';
 import { FIRST_WATERMARK, type Emitted, type Outcome, type Reading, type Step } from './window-oracle.js';
 
 export const lateTag = new OutputTag<Reading>('late');
@@ -108,12 +109,12 @@ function valuesOf(reading: Reading): readonly number[] {
 }
 
 /** Lets the program choose its operator as with state on disk, which the harness has not. */
-function chooseForDisk(stream: DataStream<Emitted>): void {
+function chooseForDisk(stream: DataStream<Emitted>, isStateInPlace: boolean): void {
   const node = stream.scope.graph.nodes.at(-1)!;
   const { spec } = node;
   if (spec.kind !== 'operator') throw new TypeError('not an operator');
   const factory: OperatorFactory = (context, output) =>
-    spec.factory({ ...context, isStateOnDisk: true }, output);
+    spec.factory({ ...context, isStateOnDisk: true, isStateInPlace }, output);
   Object.assign(node, { spec: { ...spec, factory } });
 }
 
@@ -122,12 +123,18 @@ export interface RunOptions {
   readonly kind: FunctionKind;
   readonly lateness: number;
   readonly isGeneral?: boolean;
+  /** Whether what is on disk is in place after a restore. */
+  readonly isInPlace?: boolean;
+  /** Whether each restore is of a program with a later version of what windows keep. */
+  readonly isVersioned?: boolean;
 }
 
 export async function run(steps: readonly Step[], options: RunOptions): Promise<Outcome[]> {
-  const { assigner, kind, lateness, isGeneral = false } = options;
+  const { assigner, kind, lateness, isGeneral = false, isInPlace = false, isVersioned = false } = options;
   const clock = new ManualClock();
   let isOnDisk = false;
+  let wasOnDisk = false;
+  let version = 1;
   const build = (input: DataStream<Reading>) => {
     let windowed = input
       .keyBy(({ key }) => key)
@@ -135,8 +142,8 @@ export async function run(steps: readonly Step[], options: RunOptions): Promise<
       .allowedLateness(lateness)
       .sideOutputLateData(lateTag);
     if (isGeneral) windowed = windowed.trigger(new CustomTrigger(assigner.defaultTrigger()));
-    const emitted = emitting(windowed, kind);
-    if (isOnDisk) chooseForDisk(emitted);
+    const emitted = isVersioned ? emittingVersioned(windowed, kind, version) : emitting(windowed, kind);
+    if (isOnDisk) chooseForDisk(emitted, isInPlace && wasOnDisk);
     return emitted;
   };
   let harness: OneInputHarness<Reading, Emitted> = await OperatorHarness.of(build, { clock });
@@ -153,7 +160,7 @@ export async function run(steps: readonly Step[], options: RunOptions): Promise<
   for (const step of steps) {
     if (step.type === 'record') {
       const { key, at, value } = step;
-      harness.push({ key, at, value }, at);
+      harness.push({ key, at, value, ...(isVersioned && { version }) }, at);
     } else if (step.type === 'watermark') {
       watermark = Math.max(watermark, FIRST_WATERMARK) + step.by;
       harness.watermark(watermark);
@@ -161,7 +168,9 @@ export async function run(steps: readonly Step[], options: RunOptions): Promise<
     else if (step.type === 'checkpoint') harness.snapshot();
     else {
       const restored = harness.snapshot();
+      wasOnDisk = isOnDisk;
       ({ isOnDisk } = step);
+      version++;
       await harness.close();
       harness = await OperatorHarness.of(build, { clock, restored, parallelism: step.parallelism });
       if (watermark > -Infinity) harness.watermark(watermark); // as the runtime does

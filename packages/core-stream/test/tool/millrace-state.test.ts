@@ -10,8 +10,11 @@ import {
   heapStateBackend,
   ListStateDescriptor,
   MapStateDescriptor,
+  StateSchema,
+  TumblingEventTimeWindows,
   ValueStateDescriptor,
 } from '../../src/index.js';
+import { CollectingSink } from '../support/collecting-sink.js';
 import { startPhase, type PhasedJob } from '../support/phases.js';
 import { transpilePackage, type TranspiledPackage } from '../support/transpiled-package.js';
 
@@ -23,8 +26,15 @@ const WORDS = 20_000;
 
 const job: PhasedJob<number> = {
   inputs: [Array.from({ length: 12 }, (_, n) => ({ value: n, timestamp: n }))],
-  build: (stream) =>
+  build: (stream) => {
     stream
+      .keyBy((n) => n % KEYS)
+      .window(TumblingEventTimeWindows.of(1000))
+      .reduce((a, b) => a + b, { schema: StateSchema.startingAt<number>(2) })
+      .uid('sums')
+      .sinkTo(new CollectingSink<number>())
+      .uid('sums-out');
+    return stream
       .keyBy((n) => n % KEYS)
       .process<string>((context) => {
         const last = context.getState(new ValueStateDescriptor<number>('last'));
@@ -41,7 +51,8 @@ const job: PhasedJob<number> = {
           },
         };
       })
-      .uid('keyed'),
+      .uid('keyed');
+  },
 };
 
 let built: TranspiledPackage;
@@ -79,13 +90,16 @@ describe('millrace-state list', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^Checkpoint 1 of the job 'phases', \d{4}-/);
     expect(out.slice(out.indexOf('uid')).replaceAll(/\d+$/gm, 'N')).toMatchInlineSnapshot(`
-      "uid    operator      subtasks  state         kind           version  ttl  count   bytes
-      in     source               N
-      keyed  KeyedProcess         1  words         operator-list        1       20000  N
-                                     last          value                1           3      N
-                                     days          map                  1  yes      3     N
-                                     event-timers  rows                            12     N
-      out    sink                 N
+      "uid       operator       subtasks  state         kind           version  ttl  count   bytes
+      in        source                N
+      sums      Window Reduce         1  contents      window               2           3      N
+                                         panes         rows                             3     N
+      sums-out  sink                  N
+      keyed     KeyedProcess          1  words         operator-list        1       20000  N
+                                         last          value                1           3      N
+                                         days          map                  1  yes      3     N
+                                         event-timers  rows                            12     N
+      out       sink                  N
       "
     `);
   });
@@ -118,6 +132,12 @@ describe('millrace-state read', () => {
     expect(code).toBe(0);
     expect(lines(out)).toHaveLength(KEYS);
     expect(lines(out)).toContainEqual({ state: 'last', key: 2, value: 11 });
+  });
+
+  it('prints what windows keep', async () => {
+    const { out } = await run('read', savepoint, '--uid', 'sums', '--state', 'contents');
+    expect(lines(out)).toHaveLength(KEYS);
+    expect(lines(out)).toContainEqual({ state: 'contents', key: 1, value: 1 + 4 + 7 + 10 });
   });
 
   it('prints all that belongs to a key, with what JSON has no word for', async () => {

@@ -3,6 +3,7 @@ import {
   ListStateDescriptor,
   MapStateDescriptor,
   OutputTag,
+  StateSchema,
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
   ValueStateDescriptor,
@@ -57,6 +58,35 @@ describe('types of connected streams', () => {
           expectTypeOf(view).toEqualTypeOf<View>();
         },
       };
+    });
+  });
+
+  it('of schemas are those of the sides, and of the keys', () => {
+    never(() => {
+      const leftSchema = StateSchema.initial<Click>();
+      const rightSchema = StateSchema.initial<View>();
+      const keys = StateSchema.initial<number>().migrate((n) => `u${n}`);
+      const joined = clicks
+        .join(views, 'left')
+        .where((click) => click.user, { schema: keys })
+        .equalTo((view) => view.viewer)
+        .window(minute);
+      joined.apply((click, view) => [click.at, view?.page], { leftSchema, rightSchema });
+      clicks
+        .coGroup(views)
+        .where((click) => click.user, { schema: keys })
+        .equalTo((view) => view.viewer)
+        .window(minute)
+        .apply<number>((lefts, rights, out) => out.collect(lefts.length + rights.length), { leftSchema });
+      const interval = clicksByUser.intervalJoin(viewsByUser).between(0, 1);
+      interval.process(() => undefined, { leftSchema, rightSchema });
+      clicksByUser.temporalJoin(viewsByUser).process(() => undefined, { leftSchema, rightSchema });
+      // @ts-expect-error the left records are clicks
+      joined.apply(() => 1, { leftSchema: rightSchema });
+      // @ts-expect-error the right records are views
+      interval.process(() => undefined, { rightSchema: leftSchema });
+      // @ts-expect-error the keys are texts
+      clicks.join(views).where((click) => click.user, { schema: StateSchema.initial<number>() });
     });
   });
 

@@ -7,6 +7,7 @@ import {
   GlobalWindows,
   OutputTag,
   PurgingTrigger,
+  StateSchema,
   StreamExecutionEnvironment,
   TumblingEventTimeWindows,
   type AggregateFunction,
@@ -102,6 +103,35 @@ describe('types of windows', () => {
         out.collect('');
       });
       expectTypeOf(all).toEqualTypeOf<SingleOutputStreamOperator<string>>();
+    });
+  });
+
+  it('of a schema are those of what is kept: the record, or the accumulator', () => {
+    never(() => {
+      const ofClicks = StateSchema.initial<{ user: string }>().migrate((old): Click => ({ ...old, at: 0 }));
+      const ofSums = StateSchema.initial<{ sum: number }>();
+      const windows = byUser.window(tumbling);
+      expectTypeOf(windows.reduce((a) => a, { schema: ofClicks })).toEqualTypeOf<
+        SingleOutputStreamOperator<Click>
+      >();
+      expectTypeOf(windows.reduce((a) => a, rich, { schema: ofClicks })).toEqualTypeOf<
+        SingleOutputStreamOperator<string>
+      >();
+      expectTypeOf(windows.aggregate(mean, { schema: ofSums })).toEqualTypeOf<
+        SingleOutputStreamOperator<{ mean: number }>
+      >();
+      byUser.countWindow(10, 5).aggregate(mean, { recordSchema: ofClicks });
+      windows.process(rich, { schema: ofClicks });
+      clicks.windowAll(tumbling).maxBy('at', { schema: ofClicks });
+      byUser.reduce((a) => a, { schema: ofClicks });
+      // @ts-expect-error a reduce keeps a click
+      windows.reduce((a) => a, { schema: ofSums });
+      // @ts-expect-error so does a rolling one
+      byUser.reduce((a) => a, { schema: ofSums });
+      // @ts-expect-error an aggregate keeps its accumulator
+      windows.aggregate(mean, { schema: ofClicks });
+      // @ts-expect-error the records are clicks
+      windows.process(rich, { schema: ofSums });
     });
   });
 

@@ -65,18 +65,18 @@ export class DruidClusterApi {
   }
 
   /**
-   * Whether the process behind the URL answers that it is healthy. Asked once, without retries; never throws for
-   * a server that is down. True long before the Overlord takes tasks: see {@link DruidClusterApi.workers}.
-   * @throws DruidAbortedError, DruidConfigError, DruidRemoteError (401, 403)
+   * Whether the process behind the URL (of several, the first that can be reached) answers that it is healthy. Asked once,
+   * without retries; never throws for a server that is down. True long before the Overlord takes tasks: see
+   * {@link DruidClusterApi.workers}.
+   * @throws DruidAbortedError, DruidConfigError, DruidRemoteError (401, 403), DruidConnectionError (certificates)
    */
-  async health(
-    options: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {},
-  ): Promise<boolean> {
+  async health(options: CallOptions = {}): Promise<boolean> {
     const request = {
       operation: 'health check',
       method: 'GET',
       path: '/status/health',
       kind: 'once',
+      ignoresCircuit: true,
       ...options,
     } as const;
     try {
@@ -88,35 +88,28 @@ export class DruidClusterApi {
   }
 
   /** Version, modules and memory of the process behind the URL. */
-  status(): Promise<ClusterStatus> {
-    return requestJson(
-      this.transport,
-      { operation: 'status', method: 'GET', path: '/status', kind: 'read' },
-      statusSchema,
-    );
+  status(options: CallOptions = {}): Promise<ClusterStatus> {
+    return read(this.transport, { operation: 'status', path: '/status' }, statusSchema, options);
   }
 
   /** Druid's version, such as `33.0.0`. */
-  async version(): Promise<string> {
-    return (await this.status()).version;
+  async version(options: CallOptions = {}): Promise<string> {
+    return (await this.status(options)).version;
   }
 
   /** Who leads the Coordinators and the Overlords. */
-  async leader(): Promise<ClusterLeaders> {
+  async leader(options: CallOptions = {}): Promise<ClusterLeaders> {
     const [coordinator, overlord] = await Promise.all([
-      this.leaderOf('/druid/coordinator/v1/leader'),
-      this.leaderOf('/druid/indexer/v1/leader'),
+      this.leaderOf('/druid/coordinator/v1/leader', options),
+      this.leaderOf('/druid/indexer/v1/leader', options),
     ]);
     return { coordinator, overlord };
   }
 
   /** The workers that the Overlord sees; empty until one has announced itself. */
-  workers(): Promise<WorkerInfo[]> {
-    return requestJson(
-      this.transport,
-      { operation: 'worker list', method: 'GET', path: '/druid/indexer/v1/workers', kind: 'read' },
-      z.array(workerSchema),
-    );
+  workers(options: CallOptions = {}): Promise<WorkerInfo[]> {
+    const call = { operation: 'worker list', path: '/druid/indexer/v1/workers' };
+    return read(this.transport, call, z.array(workerSchema), options);
   }
 
   /** Task slots of all workers. */
@@ -208,10 +201,11 @@ export class DruidClusterApi {
     return read(this.transport, call, z.record(z.string(), z.string()), options);
   }
 
-  private async leaderOf(path: string): Promise<string | undefined> {
+  private async leaderOf(path: string, options: CallOptions): Promise<string | undefined> {
+    const request = { operation: 'leader', method: 'GET', path, kind: 'once', ...options } as const;
     try {
       // Plain text in spite of its content type.
-      const { text } = await this.transport.text({ operation: 'leader', method: 'GET', path, kind: 'once' });
+      const { text } = await this.transport.text(request);
       return text.trim() === '' ? undefined : text.trim();
     } catch (error) {
       if (DruidRemoteError.is(error) && (error.details.status === 404 || error.details.status === 503))
@@ -227,8 +221,7 @@ function workerPath(host: string, action: 'enable' | 'disable'): string {
 
 function isDown(error: unknown): boolean {
   if (!DruidError.is(error)) return false;
-  if (error.code === 'DRUID_REMOTE') return error.retryable;
-  return (
-    error.code === 'DRUID_CONNECTION' || error.code === 'DRUID_TIMEOUT' || error.code === 'DRUID_THROTTLED'
-  );
+  // A wrong certificate is no matter of health.
+  if (error.code === 'DRUID_REMOTE' || error.code === 'DRUID_CONNECTION') return error.retryable;
+  return error.code === 'DRUID_TIMEOUT' || error.code === 'DRUID_THROTTLED';
 }

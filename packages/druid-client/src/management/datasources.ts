@@ -26,12 +26,11 @@ export interface LoadStatus {
 }
 
 /** Options of {@link DruidDatasources.loadStatus}. */
-export interface LoadStatusOptions {
+export interface LoadStatusOptions extends CallOptions {
   /** `start/end` in ISO 8601. Default: all time (Druid's own default, the last two weeks, hides older data). */
   readonly interval?: string;
   /** Makes the Coordinator read the metadata store first. Default true; else the answer may lag a minute behind. */
   readonly forceMetadataRefresh?: boolean;
-  readonly signal?: AbortSignal;
 }
 
 /** Options of the waiting calls: by default a look every 500 ms, for two minutes. */
@@ -69,8 +68,8 @@ export class DruidDatasources {
   }
 
   /** Whether the datasource has published segments in use. Whether it can be queried is another question. */
-  async exists(name: string): Promise<boolean> {
-    return (await this.list()).includes(name);
+  async exists(name: string, options: CallOptions = {}): Promise<boolean> {
+    return (await this.list(options)).includes(name);
   }
 
   /** How much of the interval is loaded; undefined if it has no segments in use (or the datasource is unknown). */
@@ -87,6 +86,7 @@ export class DruidDatasources {
         },
         kind: 'read',
         signal: options.signal,
+        timeoutMs: options.timeoutMs,
       });
       // Nothing in use: 204 for an unknown datasource, 200 with a sentence for a known one.
       if (response.status === 204 || /^No used segment/i.test(text)) return undefined;
@@ -107,30 +107,31 @@ export class DruidDatasources {
    * The segments that the Broker knows, from `sys.segments`. What was published within the last minute may be missing
    * or have `isPublished: false`, because the Broker asks the Coordinator only so often.
    */
-  segments(
-    name: string,
-    options: { readonly interval?: string; readonly signal?: AbortSignal } = {},
-  ): Promise<SegmentInfo[]> {
-    const { interval, signal } = options;
+  segments(name: string, options: CallOptions & { readonly interval?: string } = {}): Promise<SegmentInfo[]> {
+    const { interval, ...call } = options;
     const [start, end] = interval === undefined ? [] : splitInterval(interval);
     // Both ends are ISO texts of one form, so they compare as texts.
     const overlap = start === undefined ? '' : ' AND "start" < ? AND "end" > ?';
     return this.sql.query(`${segmentsSql}${overlap} ORDER BY "start", "version", "partition_num"`, {
       parameters: start === undefined || end === undefined ? [name] : [name, end, start],
       schema: segmentRow,
-      ...(signal && { signal }),
+      ...call,
     });
   }
 
   /** Takes segments out of use; the data stays in deep storage and can be marked used again. Sent exactly once. */
-  async markUnused(name: string, selection: SegmentSelection): Promise<{ numChangedSegments: number }> {
+  async markUnused(
+    name: string,
+    selection: SegmentSelection,
+    options: CallOptions = {},
+  ): Promise<{ numChangedSegments: number }> {
     const operation = 'marking of segments as unused';
     const base = path`/druid/coordinator/v1/datasources/${name}`;
     const request =
       'all' in selection
         ? ({ operation, method: 'DELETE', path: base, kind: 'once' } as const)
         : ({ operation, method: 'POST', path: `${base}/markUnused`, kind: 'once', body: selection } as const);
-    const { response, text } = await this.transport.text(request);
+    const { response, text } = await this.transport.text({ ...request, ...options });
     if (response.status === 204) return { numChangedSegments: 0 };
     const { numChangedSegments } = parseWith(changedSchema, parseJson(text, operation, response), operation);
     return { numChangedSegments };
@@ -138,7 +139,9 @@ export class DruidDatasources {
 
   /**
    * Puts segments into use again, unless they are overshadowed. Sent to the Overlord, and to the Coordinator where the
-   * Overlord has no such path (before Druid 32).
+   * Overlord has no such path (before Druid 32), which changes nothing where the datasource has no segment in use.
+   *
+   * @throws DruidDecodeError where the Coordinator answers 204 for that
    */
   async markUsed(
     name: string,

@@ -6,7 +6,7 @@
  */
 import { DruidConfigError } from '../errors.js';
 import { encodeJson } from '../json-encode.js';
-import { identifier, literal } from './sql-text.js';
+import { ownText, sql, type SqlFragment } from '../sql-template.js';
 
 /** Types that EXTERN reads. */
 export type ExternType =
@@ -48,19 +48,27 @@ export interface ExternTable {
 }
 
 /**
- * The table expression for an external table.
+ * The table expression for an external table, for use in a template or by {@link selectExtern}.
  *
- * @example extern({ input: { uris: ['http://host/a.json'] }, signature: { ts: 'string' } })
- * // TABLE(EXTERN('{"type":"http","uris":["http://host/a.json"]}', '{"type":"json"}', '[{"name":"ts","type":"string"}]'))
- * @throws DruidConfigError for rows with members that the signature lacks, NaN or zero bytes
+ * @example sql`SELECT COUNT(*) FROM ${extern({ input: { uris: ['http://host/a.json'] }, signature: { ts: 'string' } })}`
+ * // SELECT COUNT(*) FROM TABLE(EXTERN('{"type":"http","uris":["http://host/a.json"]}', '{"type":"json"}', '[{"name":"ts","type":"string"}]'))
+ * @throws DruidConfigError for rows with members that the signature lacks, NaN or zero bytes, and for a column `__time`
+ * that is no long
  */
-export function extern(table: ExternTable): string {
+export function extern(table: ExternTable): SqlFragment {
   const { input, signature, inputFormat = { type: 'json' } } = table;
   const columns = Object.entries(signature).map(([name, type]) => ({ name, type }));
   if (columns.length === 0)
     throw unusable('signature', 'The signature of an external table names no column.');
+  const time = Object.hasOwn(signature, '__time') ? signature['__time'] : 'long';
+  if (time !== 'long') {
+    throw unusable(
+      'signature',
+      `The signature has '__time' as ${time}; Druid takes an external column of that name as a long only: rename it in the data.`,
+    );
+  }
   const parts = [inputSourceOf(input, signature), inputFormat, columns];
-  return `TABLE(EXTERN(${parts.map((part) => literal(encodeJson(part))).join(', ')}))`;
+  return ownText(`TABLE(EXTERN(${parts.map((part) => literal(encodeJson(part))).join(', ')}))`);
 }
 
 /** How {@link selectExtern} makes `__time`. */
@@ -76,15 +84,16 @@ export interface ExternTimestamp {
  * @example selectExtern(table, { column: 'ts' }) // SELECT TIME_PARSE("ts") AS "__time", "page" FROM TABLE(EXTERN(…))
  * @throws DruidConfigError
  */
-export function selectExtern(table: ExternTable, timestamp: ExternTimestamp): string {
+export function selectExtern(table: ExternTable, timestamp: ExternTimestamp): SqlFragment {
   const { column, format = 'iso' } = timestamp;
   const names = Object.keys(table.signature);
   if (!names.includes(column)) {
     throw unusable('timestamp', `The timestamp column '${column}' is not in the signature.`);
   }
-  const convert = format === 'iso' ? 'TIME_PARSE' : 'MILLIS_TO_TIMESTAMP';
-  const others = names.filter((name) => name !== column).map((name) => `, ${identifier(name)}`);
-  return `SELECT ${convert}(${identifier(column)}) AS "__time"${others.join('')} FROM ${extern(table)}`;
+  const from = sql.identifier(column);
+  const time = format === 'iso' ? sql`TIME_PARSE(${from})` : sql`MILLIS_TO_TIMESTAMP(${from})`;
+  const others = names.filter((name) => name !== column).map((name) => sql.identifier(name));
+  return sql`SELECT ${sql.join([sql`${time} AS "__time"`, ...others])} FROM ${extern(table)}`;
 }
 
 function inputSourceOf(input: ExternInput, signature: ExternSignature): unknown {
@@ -133,4 +142,9 @@ function requireWritable(value: unknown, row: number, name: string): void {
 
 function unusable(option: string, message: string): DruidConfigError {
   return new DruidConfigError({ message, details: { option } });
+}
+
+/** A string literal. Druid's parser knows no other escape in it than the doubled quote. */
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }

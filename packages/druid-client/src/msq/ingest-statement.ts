@@ -1,5 +1,5 @@
 import { DruidConfigError } from '../errors.js';
-import { identifier } from './sql-text.js';
+import { ownText, sql, SqlFragment } from '../sql-template.js';
 
 /** Time chunks of the target: a unit, all of time in one, or an ISO 8601 period such as `PT15M`. */
 export type PartitionedBy = 'HOUR' | 'DAY' | 'MONTH' | 'YEAR' | 'ALL' | { readonly period: string };
@@ -8,8 +8,11 @@ export type PartitionedBy = 'HOUR' | 'DAY' | 'MONTH' | 'YEAR' | 'ALL' | { readon
 export interface InsertStatement {
   /** The datasource; it is created where it does not exist. */
   readonly into: string;
-  /** The SELECT, such as {@link selectExtern} makes; its columns are mapped by their names, so alias every expression. */
-  readonly query: string;
+  /**
+   * The SELECT, as a template or such as {@link selectExtern} makes; its columns are mapped by their names, so alias
+   * every expression.
+   */
+  readonly query: SqlFragment;
   readonly partitionedBy: PartitionedBy;
   /** Columns by which the segments of a chunk are divided and sorted. */
   readonly clusteredBy?: readonly string[];
@@ -27,29 +30,38 @@ export interface ReplaceStatement extends InsertStatement {
 /**
  * `INSERT INTO … SELECT … PARTITIONED BY …`: adds to what is there. Run it with {@link DruidMsq.submit}.
  *
- * @example insertStatement({ into: 'edits', query: 'SELECT …', partitionedBy: 'DAY', clusteredBy: ['page'] })
+ * @example insertStatement({ into: 'edits', query: sql`SELECT …`, partitionedBy: 'DAY', clusteredBy: ['page'] })
  * // INSERT INTO "edits" SELECT … PARTITIONED BY DAY CLUSTERED BY "page"
  * @throws DruidConfigError
  */
-export function insertStatement(statement: InsertStatement): string {
-  return checked(`INSERT INTO ${identifier(statement.into)} ${statement.query} ${layout(statement)}`);
+export function insertStatement(statement: InsertStatement): SqlFragment {
+  const { into } = statement;
+  return checked(sql`INSERT INTO ${sql.identifier(into)} ${queryOf(statement)} ${layout(statement)}`);
 }
 
 /**
  * `REPLACE INTO … OVERWRITE … SELECT … PARTITIONED BY …`: idempotent by nature. Where the query has no rows, the range
  * becomes empty. The times of `overwrite` are UTC, as is {@link DruidMsq.submit}'s time zone.
  *
- * @example replaceStatement({ into: 'edits', overwrite: 'all', query: 'SELECT …', partitionedBy: 'DAY' })
+ * @example replaceStatement({ into: 'edits', overwrite: 'all', query: sql`SELECT …`, partitionedBy: 'DAY' })
  * // REPLACE INTO "edits" OVERWRITE ALL SELECT … PARTITIONED BY DAY
  * @throws DruidConfigError
  */
-export function replaceStatement(statement: ReplaceStatement): string {
-  const { into, overwrite, query } = statement;
-  const range = overwrite === 'all' ? 'ALL' : where(overwrite);
-  return checked(`REPLACE INTO ${identifier(into)} OVERWRITE ${range} ${query} ${layout(statement)}`);
+export function replaceStatement(statement: ReplaceStatement): SqlFragment {
+  const { into, overwrite } = statement;
+  const range = overwrite === 'all' ? sql`ALL` : where(overwrite);
+  return checked(
+    sql`REPLACE INTO ${sql.identifier(into)} OVERWRITE ${range} ${queryOf(statement)} ${layout(statement)}`,
+  );
 }
 
-function where({ start, end }: { readonly start: Date | string; readonly end: Date | string }): string {
+// A text would become a parameter, and Druid's answer to that helps nobody.
+function queryOf({ query }: InsertStatement): SqlFragment {
+  if (SqlFragment.is(query)) return query;
+  throw unusable('query', 'The query is a template sql`SELECT …`, or what selectExtern makes; not a text.');
+}
+
+function where({ start, end }: { readonly start: Date | string; readonly end: Date | string }): SqlFragment {
   const from = timestamp(start, 'overwrite.start');
   const to = timestamp(end, 'overwrite.end');
   if (from.ms >= to.ms) {
@@ -58,7 +70,8 @@ function where({ start, end }: { readonly start: Date | string; readonly end: Da
       `The range to overwrite ends at ${to.text}, not after its start ${from.text}.`,
     );
   }
-  return `WHERE "__time" >= TIMESTAMP '${from.text}' AND "__time" < TIMESTAMP '${to.text}'`;
+  // Druid takes no parameters here.
+  return ownText(`WHERE "__time" >= TIMESTAMP '${from.text}' AND "__time" < TIMESTAMP '${to.text}'`);
 }
 
 function timestamp(value: Date | string, option: string): { readonly ms: number; readonly text: string } {
@@ -75,27 +88,31 @@ function utcMs(text: string): number {
 
 const units: readonly string[] = ['HOUR', 'DAY', 'MONTH', 'YEAR', 'ALL'];
 
-function layout({ partitionedBy, clusteredBy = [] }: InsertStatement): string {
-  const clustered = clusteredBy.length === 0 ? '' : ` CLUSTERED BY ${clusteredBy.map(identifier).join(', ')}`;
+function layout({ partitionedBy, clusteredBy = [] }: InsertStatement): SqlFragment {
+  const columns = clusteredBy.map((name) => sql.identifier(name));
+  const clustered = columns.length === 0 ? sql.empty : sql` CLUSTERED BY ${sql.join(columns)}`;
+  return sql`PARTITIONED BY ${chunks(partitionedBy)}${clustered}`;
+}
+
+function chunks(partitionedBy: PartitionedBy): SqlFragment {
   if (typeof partitionedBy === 'string') {
-    if (units.includes(partitionedBy)) return `PARTITIONED BY ${partitionedBy}${clustered}`;
+    if (units.includes(partitionedBy)) return ownText(partitionedBy);
     throw unusable('partitionedBy', `'${String(partitionedBy)}' is none of ${units.join(', ')}.`);
   }
   const { period } = partitionedBy;
-  if (!/^P[0-9YMWDTHS]+$/.test(period)) {
-    throw unusable('partitionedBy', `'${period}' is not an ISO 8601 period.`);
-  }
-  return `PARTITIONED BY TIME_FLOOR("__time", '${period}')${clustered}`;
+  if (/^P[0-9YMWDTHS]+$/.test(period)) return ownText(`TIME_FLOOR("__time", '${period}')`);
+  throw unusable('partitionedBy', `'${period}' is not an ISO 8601 period.`);
 }
 
 // Jackson refuses longer strings.
 const maxSqlCharacters = 20_000_000;
 
-function checked(sql: string): string {
-  if (sql.length <= maxSqlCharacters) return sql;
+function checked(statement: SqlFragment): SqlFragment {
+  const { length } = statement.toStatement().text;
+  if (length <= maxSqlCharacters) return statement;
   throw unusable(
     'query',
-    `The statement has ${sql.length} characters, and Druid takes ${maxSqlCharacters}: serve the rows over HTTP instead ({ uris }).`,
+    `The statement has ${length} characters, and Druid takes ${maxSqlCharacters}: serve the rows over HTTP instead ({ uris }).`,
   );
 }
 

@@ -4,18 +4,19 @@ import type { TaskStatus } from '../management/task-status.js';
 import type { DruidTasks, TaskWaitOptions } from '../management/tasks.js';
 import { parseJson, parseWith } from '../json-request.js';
 import { path } from '../request.js';
-import { toTypedParameter, type SqlParameter } from '../sql-parameters.js';
+import type { SqlParameter } from '../sql-parameters.js';
+import { statementOf, type SqlQueryText } from '../sql-template.js';
 import type { Transport } from '../transport.js';
 import { msqContext, type MsqContext } from './msq-context.js';
 import { msqReportSchema, type MsqReport } from './msq-report.js';
-import { submitIdentified, taskIdOf } from './submission.js';
+import { statementBody, submitIdentified, taskIdOf } from './submission.js';
 
 /** Options of {@link DruidMsq.submit}. */
 export interface MsqSubmitOptions extends CallOptions {
   /** The query's identity: the same id is never run twice, even after FAILED. Default: a new one. */
   readonly sqlQueryId?: string;
   readonly context?: MsqContext;
-  /** Values for the `?` of the query, in order. */
+  /** Values for the `?` of a query that is text, in order. A template sql`…` brings its own. */
   readonly parameters?: readonly SqlParameter[];
 }
 
@@ -57,7 +58,8 @@ export class DruidMsq {
   /**
    * Submits an INSERT, a REPLACE or a SELECT. Safe to repeat with the same `sqlQueryId`: on any doubt (no answer, a
    * 5xx, "already exists") the Overlord is asked for the task, and the query is posted again only if there is none.
-   * The same id with another text is not noticed: the first query counts.
+   * The same id with another text is not noticed: the first query counts. An error of the planner shows the line at
+   * fault, as `sql.query` does.
    *
    * @example
    * const { taskId } = await druid.msq.submit(replaceStatement({ … }), { sqlQueryId: 'load-2026-01-01' });
@@ -65,8 +67,9 @@ export class DruidMsq {
    * if (status.statusCode === 'FAILED') throw new Error(`${report?.error?.errorCode}: ${report?.error?.errorMessage}`);
    * @throws DruidRemoteError (400 for SQL that cannot be planned; 404 or 405 where Druid runs without the MSQ extension)
    */
-  async submit(sql: string, options: MsqSubmitOptions = {}): Promise<MsqSubmission> {
+  async submit(query: SqlQueryText, options: MsqSubmitOptions = {}): Promise<MsqSubmission> {
     const { context, parameters, signal, timeoutMs } = options;
+    const statement = statementOf(query, parameters);
     const sqlQueryId = options.sqlQueryId ?? this.transport.runtime.createId();
     const taskId = taskIdOf(sqlQueryId);
     const operation = 'MSQ submission';
@@ -78,12 +81,9 @@ export class DruidMsq {
         path: '/druid/v2/sql/task',
         signal,
         timeoutMs,
-        body: {
-          query: sql,
-          context: msqContext(context, sqlQueryId),
-          ...(parameters === undefined ? {} : { parameters: parameters.map(toTypedParameter) }),
-        },
+        body: { ...statementBody(statement), context: msqContext(context, sqlQueryId) },
       },
+      statement.text,
       ({ response, text }) => parseWith(submitSchema, parseJson(text, operation, response), operation),
       () => this.tasks.status(taskId, { ...(signal && { signal }) }),
     );

@@ -101,8 +101,8 @@ async function open({ transport, queryId, page, timeoutMs }: PageRead, signal: A
     signal,
     timeoutMs,
   };
-  return transport.retrying(request, async () => {
-    const response = await transport.send(request);
+  return transport.retrying(request, async (server) => {
+    const response = await transport.send({ ...request, server });
     const chunks = bodyChunks(response, { operation, timeoutMs: transport.timeoutMs(request), signal });
     const next = async () => (await chunks.next()).value ?? undefined;
     return { response, first: await next(), next }; // invariant 2

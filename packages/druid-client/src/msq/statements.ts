@@ -5,13 +5,13 @@ import { parseJson, parseWith } from '../json-request.js';
 import { changeIfThere, readIfThere, type CallOptions } from '../management/calls.js';
 import { poll, type WaitOptions } from '../poll.js';
 import { path } from '../request.js';
-import { toTypedParameter } from '../sql-parameters.js';
+import { statementOf, type SqlQueryText } from '../sql-template.js';
 import type { Transport } from '../transport.js';
 import { msqContext } from './msq-context.js';
 import type { MsqSubmitOptions } from './msq.js';
 import { pageRows, toObjects } from './statement-rows.js';
 import { statementStatusSchema, type StatementPage, type StatementStatus } from './statement-status.js';
-import { submitIdentified, taskIdOf } from './submission.js';
+import { statementBody, submitIdentified, taskIdOf } from './submission.js';
 
 /** Options of {@link DruidStatements.waitFor}: by default a look every 500 ms, for an hour. */
 export interface StatementWaitOptions extends WaitOptions {
@@ -55,8 +55,9 @@ export class DruidStatements {
    * for await (const rows of druid.statements.results(queryId)) console.log(rows.length);
    * @throws DruidRemoteError (400 for SQL that cannot be planned; 404 or 405 where Druid runs without the MSQ extension)
    */
-  async submit(sql: string, options: MsqSubmitOptions = {}): Promise<StatementStatus> {
+  async submit(query: SqlQueryText, options: MsqSubmitOptions = {}): Promise<StatementStatus> {
     const { context, parameters, signal, timeoutMs } = options;
+    const statement = statementOf(query, parameters);
     const sqlQueryId = options.sqlQueryId ?? this.transport.runtime.createId();
     const queryId = taskIdOf(sqlQueryId);
     const operation = 'statement submission';
@@ -69,11 +70,11 @@ export class DruidStatements {
         signal,
         timeoutMs,
         body: {
-          query: sql,
+          ...statementBody(statement),
           context: { executionMode: 'ASYNC', ...msqContext(context, sqlQueryId) },
-          ...(parameters === undefined ? {} : { parameters: parameters.map(toTypedParameter) }),
         },
       },
+      statement.text,
       ({ response, text }) =>
         parseWith(statementStatusSchema, parseJson(text, operation, response), operation),
       () => this.status(queryId, { ...(signal && { signal }) }),

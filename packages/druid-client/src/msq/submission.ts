@@ -6,6 +6,8 @@
  */
 import { DruidConfigError, DruidError } from '../errors.js';
 import type { DruidRequest } from '../request.js';
+import { withSqlPosition } from '../sql-error-position.js';
+import type { SqlStatement } from '../sql-template.js';
 import type { Transport } from '../transport.js';
 
 /** `query-<sqlQueryId>`: the task (and statement) id that Druid gives a query. @throws DruidConfigError */
@@ -18,24 +20,39 @@ export function taskIdOf(sqlQueryId: string): string {
   });
 }
 
-/** Sends `request` until it is taken, or `find` sees that an earlier try was. @throws DruidError */
-export function submitIdentified<T, F>(
+/** The members of a submission's body that hold the statement. */
+export function statementBody({ text, parameters }: SqlStatement): object {
+  return { query: text, ...(parameters.length === 0 ? {} : { parameters }) };
+}
+
+/**
+ * Sends `request` until it is taken, or `find` sees that an earlier try was.
+ *
+ * @throws DruidError, with the place in `sql` that Druid complains about
+ */
+export async function submitIdentified<T, F>(
   transport: Transport,
   request: Omit<DruidRequest, 'kind'>,
+  sql: string,
   parse: (answer: Awaited<ReturnType<Transport['text']>>) => T,
   find: () => Promise<F | undefined>,
 ): Promise<{ readonly submitted: T } | { readonly found: F }> {
   const identified = { ...request, kind: 'identified' } as const;
-  return transport.retrying(identified, async () => {
+  const attempt = async (server: string) => {
     try {
-      return { submitted: parse(await transport.textOnce(identified)) };
+      return { submitted: parse(await transport.textOnce({ ...identified, server })) };
     } catch (error) {
       if (!mayHaveArrived(error)) throw error;
       const found = await find(); // invariant 1
       if (found === undefined) throw error;
       return { found };
     }
-  });
+  };
+  try {
+    return await transport.retrying(identified, attempt);
+  } catch (error) {
+    throw withSqlPosition(error, sql);
+  }
 }
 
 // A second post of an id is a 500 at 27.0.0 and a 400 later, both with "already exists" inside the message.

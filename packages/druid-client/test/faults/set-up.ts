@@ -67,16 +67,19 @@ export async function closeAll(): Promise<void> {
 /** Milliseconds that the client waits in silence; time passes in the tests that are about it only. */
 export const timeoutMs = 60_000;
 
-/** A proxy in front of `druid`, and a client whose pauses are recorded instead of slept. */
+/** A proxy in front of `druid`, and a client whose pauses are recorded instead of slept. `before`: servers to ask first. */
 export async function behindProxy(
   druid: { readonly url: string },
-  options: Partial<DruidClientOptions> & { readonly onSleep?: () => unknown } = {},
+  options: Partial<DruidClientOptions> & {
+    readonly onSleep?: () => unknown;
+    readonly before?: readonly string[];
+  } = {},
 ): Promise<{ proxy: FaultProxy; client: DruidClient; sleeps: number[] }> {
-  const { onSleep, ...clientOptions } = options;
+  const { onSleep, before = [], ...clientOptions } = options;
   const proxy = await FaultProxy.start({ upstream: druid.url });
   const sleeps: number[] = [];
   const client = new DruidClient({
-    url: proxy.url,
+    url: [...before, proxy.url],
     sleep: async (ms) => {
       sleeps.push(ms);
       await onSleep?.();
@@ -161,6 +164,16 @@ export const operations: readonly Operation[] = [
     kind: 'query',
     run: async (client, items) => {
       for await (const { rows } of client.native.scan(scanQuery)) items.push(...rows);
+    },
+  },
+  {
+    name: 'native.streamGroupBy',
+    path: '/druid/v2',
+    kind: 'query',
+    run: async (client, items) => {
+      const { dataSource, intervals } = scanQuery;
+      const query = { dataSource, intervals, granularity: 'all', dimensions: ['page'] } as const;
+      for await (const groups of client.native.streamGroupBy(query)) items.push(...groups);
     },
   },
   {

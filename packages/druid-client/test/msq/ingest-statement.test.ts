@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { DruidConfigError } from '../../src/errors.js';
 import { extern, selectExtern, type ExternInput } from '../../src/msq/extern.js';
 import { insertStatement, replaceStatement, type PartitionedBy } from '../../src/msq/ingest-statement.js';
+import { sql, statementOf, type SqlFragment } from '../../src/sql-template.js';
 
 const signature = { ts: 'string', page: 'string', n: 'long' } as const;
-const query = 'SELECT 1';
+const query = sql`SELECT 1`;
+const textOf = (fragment: SqlFragment): string => statementOf(fragment, undefined).text;
 
 describe('insertStatement and replaceStatement', () => {
-  it.each<[string, string]>([
+  it.each<[SqlFragment, string]>([
     [
       insertStatement({ into: 'a"b', query, partitionedBy: 'DAY', clusteredBy: ['x', 'y"'] }),
       'INSERT INTO "a""b" SELECT 1 PARTITIONED BY DAY CLUSTERED BY "x", "y"""',
@@ -30,15 +32,27 @@ describe('insertStatement and replaceStatement', () => {
       }),
       `REPLACE INTO "a" OVERWRITE WHERE "__time" >= TIMESTAMP '2026-01-01 00:00:00.000' AND "__time" < TIMESTAMP '2026-01-02 00:00:00.000' SELECT 1 PARTITIONED BY DAY`,
     ],
-  ])('%s', (made, expected) => {
-    expect(made).toBe(expected);
+  ])('%# are text without parameters', (made, expected) => {
+    expect(made.toStatement()).toEqual({ text: expected, parameters: [] });
+  });
+
+  it('keep the parameters of their query', () => {
+    const made = insertStatement({ into: 'a', query: sql`SELECT ${"x'"}, ${2n}`, partitionedBy: 'ALL' });
+    expect(statementOf(made, undefined)).toEqual({
+      text: 'INSERT INTO "a" SELECT ?, ? PARTITIONED BY ALL',
+      parameters: [
+        { type: 'VARCHAR', value: "x'" },
+        { type: 'BIGINT', value: 2n },
+      ],
+    });
   });
 
   it.each([
     () => insertStatement({ into: '', query, partitionedBy: 'DAY' }),
     () => insertStatement({ into: 'a', query, partitionedBy: 'DAY; DROP' as PartitionedBy }),
     () => insertStatement({ into: 'a', query, partitionedBy: { period: "P1D'" } }),
-    () => insertStatement({ into: 'a', query: 'x'.repeat(20_000_001), partitionedBy: 'DAY' }),
+    () => insertStatement({ into: 'a', query: sql.identifier('x'.repeat(20_000_001)), partitionedBy: 'DAY' }),
+    () => insertStatement({ into: 'a', query: 'SELECT 1' as unknown as SqlFragment, partitionedBy: 'DAY' }),
     () =>
       replaceStatement({
         into: 'a',
@@ -75,17 +89,19 @@ describe('extern', () => {
     ],
     ['rows', { rows: [{ n: 9007199254740993n }] }, '{"type":"inline","data":"{\\"n\\":9007199254740993}"}'],
   ])('reads %s', (_, input, source) => {
-    expect(extern({ input, signature: { n: 'long' } })).toBe(
+    expect(textOf(extern({ input, signature: { n: 'long' } }))).toBe(
       `TABLE(EXTERN('${source}', '{"type":"json"}', '[{"name":"n","type":"long"}]'))`,
     );
   });
 
   it('selects its columns, the timestamp as __time', () => {
     const table = { input: { files: ['/a'] }, signature, inputFormat: { type: 'csv' } };
-    expect(selectExtern(table, { column: 'ts' })).toMatch(
+    expect(textOf(selectExtern(table, { column: 'ts' }))).toMatch(
       /^SELECT TIME_PARSE\("ts"\) AS "__time", "page", "n" FROM TABLE\(EXTERN\(.*'\{"type":"csv"\}'/,
     );
-    expect(selectExtern(table, { column: 'n', format: 'millis' })).toContain('MILLIS_TO_TIMESTAMP("n")');
+    expect(textOf(selectExtern(table, { column: 'n', format: 'millis' }))).toContain(
+      'MILLIS_TO_TIMESTAMP("n")',
+    );
     expect(() => selectExtern(table, { column: 'time' })).toThrow(DruidConfigError);
   });
 
@@ -97,18 +113,35 @@ describe('extern', () => {
     expect(() => extern({ input: { rows }, signature })).toThrow(message);
   });
 
+  it('goes into a template, whatever its rows hold', () => {
+    const table = extern({ input: { rows: [{ page: 'it\'s ? -- /* "' }] }, signature });
+    const made = statementOf(sql`SELECT COUNT(*) FROM ${table} WHERE "page" = ${'x'}`, undefined);
+    expect(made.parameters).toEqual([{ type: 'VARCHAR', value: 'x' }]);
+    expect(made.text).toContain("it''s ? -- /*");
+  });
+
+  it('refuses a column __time that is no long, as Druid does less plainly', () => {
+    const input = { files: ['/a'] };
+    expect(() => extern({ input, signature: { __time: 'string' } })).toThrow(/'__time' as string/);
+    expect(textOf(extern({ input, signature: { __time: 'long' } }))).toContain('__time');
+  });
+
+  it('writes -0 so that Druid reads its sign', () => {
+    expect(textOf(extern({ input: { rows: [{ n: -0 }] }, signature }))).toContain('{\\"n\\":-0.0}');
+  });
+
   it('holds any row in a literal that nothing ends early', () => {
     const cell = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'));
     fc.assert(
       fc.property(fc.array(fc.record({ ts: cell, page: cell })), (rows) => {
-        const sql = extern({ input: { rows }, signature });
+        const text = textOf(extern({ input: { rows }, signature }));
         // A naive reader of SQL literals: a quote ends one unless another follows.
-        const [source] = [...sql.matchAll(/'((?:[^']|'')*)'/g)].map((match) =>
+        const [source] = [...text.matchAll(/'((?:[^']|'')*)'/g)].map((match) =>
           match[1]?.replaceAll("''", "'"),
         );
         const { data } = JSON.parse(source ?? '') as { data: string };
         expect(data === '' ? [] : data.split('\n').map((line) => JSON.parse(line) as unknown)).toEqual(rows);
-        expect(sql.match(/'/g)?.length).toBe(
+        expect(text.match(/'/g)?.length).toBe(
           6 + 2 * [...JSON.stringify(rows)].filter((c) => c === "'").length,
         );
       }),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DruidConfigError, DruidRemoteError } from '../../src/errors.js';
 import type { MsqReport } from '../../src/msq/msq-report.js';
+import { sql } from '../../src/sql-template.js';
 import { failure, fakeDruid, json, type Handler } from '../fake-druid.js';
 
 const taken = { taskId: 'query-load', state: 'RUNNING' };
@@ -97,6 +98,43 @@ describe('msq.submit', () => {
     const refused = await failure(druid.client().msq.submit('INSERT'));
     expect(DruidRemoteError.is(refused) && refused.details.druid).toMatchObject(error);
     expect(druid.seen).toHaveLength(1);
+  });
+
+  it('takes a template, which brings its parameters', async () => {
+    const druid = await server((_, response) => json(response, 202, taken), unknown);
+    const { msq } = druid.client();
+    await msq.submit(sql`INSERT INTO t SELECT * FROM u WHERE a = ${"x'"} PARTITIONED BY ALL`);
+    expect(druid.seen[0]?.body).toMatchObject({
+      query: 'INSERT INTO t SELECT * FROM u WHERE a = ? PARTITIONED BY ALL',
+      parameters: [{ type: 'VARCHAR', value: "x'" }],
+    });
+    const both = msq.submit(sql`SELECT ${1}`, { parameters: [2] });
+    expect(DruidConfigError.is(await failure(both))).toBe(true);
+    expect(druid.seen).toHaveLength(1);
+  });
+
+  it('shows the line at fault, also to one who asked for the task in between', async () => {
+    const error = {
+      error: 'druidException',
+      errorMessage: "Column 'nope' not found in any table (line [2], column [8])",
+      context: { sourceType: 'sql', line: '2', column: '8', endLine: '2', endColumn: '11' },
+    };
+    for (const code of [400, 500]) {
+      const druid = await server(
+        (_, response) => json(response, code, { taskId: 'load', state: 'FAILED', error }),
+        unknown,
+      );
+      const query = 'INSERT INTO t\nSELECT nope FROM u PARTITIONED BY ALL';
+      const refused = await failure(druid.client({ retry: { maxAttempts: 1 } }).msq.submit(query));
+      expect(DruidRemoteError.is(refused) && refused.details.sqlPosition).toMatchObject({
+        line: 2,
+        column: 8,
+        endColumn: 11,
+      });
+      expect((refused as Error).message).toContain(
+        '  2 | SELECT nope FROM u PARTITIONED BY ALL\n    |        ^^^^',
+      );
+    }
   });
 
   it.each(['', 'a/b', 'a\nb'])('refuses the id %j', async (sqlQueryId) => {

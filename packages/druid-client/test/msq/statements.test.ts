@@ -6,6 +6,7 @@ import {
   DruidTimeoutError,
   DruidTruncatedError,
 } from '../../src/errors.js';
+import { sql } from '../../src/sql-template.js';
 import { collect, failure, fakeDruid, json, type Handler } from '../fake-druid.js';
 
 const schema = [
@@ -45,6 +46,17 @@ function pages(found: object, ...texts: (string | null)[]) {
 }
 
 describe('statements.submit', () => {
+  it('takes a template, and shows the line at fault', async () => {
+    const error = { errorMessage: "Object 'nope' not found (line [1], column [23])" };
+    const druid = await fakeDruid((_, response) => json(response, 400, { state: 'FAILED', error }));
+    const refused = await failure(druid.client().statements.submit(sql`SELECT ${1} AS one FROM nope`));
+    expect(druid.seen[0]?.body).toMatchObject({
+      query: 'SELECT ? AS one FROM nope',
+      parameters: [{ type: 'BIGINT', value: 1 }],
+    });
+    expect(DruidRemoteError.is(refused) && refused.details.sqlPosition).toMatchObject({ column: 23 });
+  });
+
   it('runs asynchronously under the id of its task', async () => {
     const druid = await fakeDruid((_, response) => json(response, 200, status('ACCEPTED')));
     const accepted = await druid.client().statements.submit('SELECT ?', { sqlQueryId: 's', parameters: [1] });

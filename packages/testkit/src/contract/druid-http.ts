@@ -22,13 +22,37 @@ export class DruidHttp {
     this.#timeoutMs = timeoutMs;
   }
 
-  async request(method: string, path: string, body?: unknown): Promise<Answer> {
-    const response = await fetch(this.#url + path, {
+  /** The same client at another address of the same server, or as somebody else. */
+  with(change: { readonly url?: string; readonly headers?: Record<string, string> }): DruidHttp {
+    const headers = { ...this.#headers, ...change.headers };
+    return new DruidHttp(change.url ?? this.#url, headers, this.#timeoutMs);
+  }
+
+  async request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const response = await this.#fetch(method, path, body, headers);
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  }
+
+  /** POSTs, and returns the answer before it is read. */
+  open(path: string, body: unknown): Promise<Response> {
+    return this.#fetch('POST', path, body, {});
+  }
+
+  #fetch(method: string, path: string, body: unknown, headers: Record<string, string>): Promise<Response> {
+    return fetch(this.#url + path, {
       method,
-      headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        ...this.#headers,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    return { status: response.status, headers: response.headers, text: await response.text() };
   }
 
   get(path: string): Promise<Answer> {
@@ -106,4 +130,8 @@ export class DruidHttp {
 
 /** `JSON.parse` with integers beyond 2^53 as strings, so that none is rounded. */
 export const parseExact = (text: string): unknown =>
-  JSON.parse(text.replace(/([[:,])(-?\d{16,})(?=[,\]}])/g, '$1"$2"'));
+  JSON.parse(
+    text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<=[[:,])-?\d{16,}(?=[,\]}])/g, (token) =>
+      token.startsWith('"') ? token : `"${token}"`,
+    ),
+  );

@@ -1,12 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { answersOf } from './contract-version.js';
 import type { ContractContext } from './describe-druid-contract.js';
 import { EVENTS, EVENT_DIMENSIONS, ingestionTask, lines } from './fixtures.js';
 
 const row = (hour: string, k: string): object => ({ __time: `2024-01-${hour}:00:00Z`, k });
 
 export function ingestionContract(context: ContractContext): void {
+  const { reportsSegmentsPublished, unconvertibleLong } = answersOf(context.version);
   const stats = async (id: string): Promise<Record<string, unknown>> => {
     const report = (await context.druid.json(`/druid/indexer/v1/task/${id}/reports`)) as {
       ingestionStatsAndErrors: { payload: Record<string, unknown> };
@@ -49,7 +51,7 @@ export function ingestionContract(context: ContractContext): void {
       expect(buildSegments.map(({ details }) => details[0])).toEqual([
         'Timestamp[null] is unparseable! Event: {} (Record: 7, Line: 11)',
         'Unable to parse row [] (Record: 7, Line: 10)',
-        'Could not convert value [abc] to long for dimension [n].',
+        unconvertibleLong,
         'Timestamp[null] is unparseable! Event: {page=notime, n=3} (Record: 2, Line: 4)',
         'Timestamp[nonsense] is unparseable! Event: {__time=nonsense, page=badtime, n=2} (Record: 2, Line: 3)',
         'Unable to parse row [{not json] (Record: 2, Line: 2)',
@@ -79,7 +81,7 @@ export function ingestionContract(context: ContractContext): void {
       );
       expect(status['status']).toBe('SUCCESS');
       expect(await stats(dataSource)).toMatchObject({
-        segmentsPublished: 0,
+        ...(reportsSegmentsPublished ? { segmentsPublished: 0 } : {}),
         rowStats: { buildSegments: { processed: 0, unparseable: 1 } },
       });
     });

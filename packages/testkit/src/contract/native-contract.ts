@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ContractContext } from './describe-druid-contract.js';
+import { filtersIn } from './filter-answers.js';
 
 interface Pinned {
   itvl: string;
@@ -15,47 +16,6 @@ interface Batch {
 }
 
 const INTERVALS = ['2024-01-01/2024-01-03'];
-
-/** Filters over `events`, with the `n` of the rows that they keep. */
-const FILTERS: [filter: Record<string, unknown>, kept: unknown[]][] = [
-  [{ type: 'selector', dimension: 'user', value: null }, ['9007199254740993', null]],
-  [{ type: 'selector', dimension: 'page', value: '' }, [null]],
-  [{ type: 'selector', dimension: 'n', value: '7' }, [7, 7]],
-  [{ type: 'selector', dimension: 'n', value: 'x' }, [null]],
-  [{ type: 'equals', column: 'page', matchValueType: 'STRING', matchValue: 'a' }, [1, 7]],
-  [{ type: 'equals', column: 'n', matchValueType: 'LONG', matchValue: -5 }, [-5]],
-  [{ type: 'null', column: 'n' }, [null]],
-  [{ type: 'in', dimension: 'user', values: ['ann', null] }, [1, '9007199254740993', null, 7]],
-  [{ type: 'in', dimension: 'n', values: ['1', '-5'] }, [1, -5]],
-  [{ type: 'inType', column: 'n', matchValueType: 'LONG', sortedValues: [1, 7] }, [1, 7, 7]],
-  [
-    { type: 'bound', dimension: 'page', lower: 'a', upper: 'c', upperStrict: true },
-    [1, '9007199254740993', 7],
-  ],
-  [{ type: 'bound', dimension: 'user', upper: 'b' }, [1, '9007199254740993', null, 7]],
-  [{ type: 'bound', dimension: 'n', lower: '1', upper: '7', ordering: 'numeric' }, [1, 7, 7]],
-  [{ type: 'bound', dimension: 'n', upper: '5', ordering: 'numeric' }, [1, -5]],
-  [{ type: 'range', column: 'd', matchValueType: 'DOUBLE', lower: 0, upper: 100, upperOpen: true }, [1, 7]],
-  [{ type: 'like', dimension: 'page', pattern: 'b%' }, ['9007199254740993']],
-  [{ type: 'not', field: { type: 'selector', dimension: 'user', value: 'ann' } }, [-5, 7]],
-  [{ type: 'interval', dimension: '__time', intervals: ['2024-01-02/2024-01-03'] }, [7, 7]],
-  [
-    {
-      type: 'and',
-      fields: [
-        {
-          type: 'or',
-          fields: [
-            { type: 'selector', dimension: 'page', value: 'a' },
-            { type: 'selector', dimension: 'page', value: 'c' },
-          ],
-        },
-        { type: 'range', column: '__time', matchValueType: 'LONG', lower: 1704153600000 },
-      ],
-    },
-    [7, 7],
-  ],
-];
 
 export function nativeContract(context: ContractContext): void {
   const scan = (more: Record<string, unknown>): Promise<Batch[]> =>
@@ -190,7 +150,7 @@ export function nativeContract(context: ContractContext): void {
       expect(await scan({ dataSource: 'nope' })).toEqual([]);
     });
 
-    it.each(FILTERS)('filters by %j', async (filter, kept) => {
+    it.each(filtersIn(context.version))('filters by %j', async (filter, kept) => {
       expect(values(await scan({ filter }))).toEqual(kept);
     });
 
@@ -376,6 +336,20 @@ export function nativeContract(context: ContractContext): void {
         },
       ]);
       expect(await context.druid.native({ queryType: 'timeBoundary', dataSource: 'nope' })).toEqual([]);
+    });
+
+    it('knows how far ingestion is', async () => {
+      const query = { queryType: 'dataSourceMetadata', dataSource: context.data.events };
+      expect(await context.druid.native(query)).toEqual([
+        {
+          timestamp: '2024-01-02T23:59:59.999Z',
+          result: { maxIngestedEventTime: '2024-01-02T23:59:59.999Z' },
+        },
+      ]);
+    });
+
+    it('lists the datasources that can be queried', async () => {
+      expect(await context.druid.json('/druid/v2/datasources')).toContain(context.data.events);
     });
 
     it('describes segments', async () => {

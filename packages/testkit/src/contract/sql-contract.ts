@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { describeFeature } from './contract-features.js';
+import { answersOf, type ContractVersion, type ExpectedError } from './contract-version.js';
 import type { ContractContext } from './describe-druid-contract.js';
 
 const TYPED = { resultFormat: 'array', header: true, typesHeader: true, sqlTypesHeader: true };
 
+type Answer = readonly [statement: string, rows: unknown[][]];
+
 /** Statements about `events` (written `@`), with the rows that Druid gives. Integers beyond 2^53 are strings here. */
-const ANSWERS: [statement: string, rows: unknown[][]][] = [
+const ANSWERS: readonly Answer[] = [
   ['SELECT COUNT(*) FROM @', [[6]]],
-  [
-    'SELECT COUNT(*), SUM(n), AVG(n), MIN(n), MAX(n), COUNT(n) FROM @ WHERE n < 100',
-    [[4, 10, 2.5, -5, 7, 4]],
-  ],
   ['SELECT SUM(n) FROM @', [['9007199254741003']]],
   ['SELECT SUM(n) / COUNT(*), CAST(SUM(n) AS DOUBLE) / COUNT(*) FROM @ WHERE n < 100', [[2, 2.5]]],
   ['SELECT 7 / 2, 7 / 2.0, -7 / 2, MOD(-7, 3)', [[3, 3.5, -3, -1]]],
@@ -53,7 +53,6 @@ const ANSWERS: [statement: string, rows: unknown[][]][] = [
   ['SELECT APPROX_COUNT_DISTINCT(page), COUNT(DISTINCT "user") FROM @', [[4, 3]]],
   ["SELECT SUM(n) FILTER (WHERE page = 'a'), COUNT(*) FILTER (WHERE page = 'c') FROM @", [[8, 1]]],
   ["SELECT SUM(CASE WHEN page = 'a' THEN 1 ELSE 0 END) FROM @", [[2]]],
-  ['SELECT n FROM @ WHERE "user" <> \'ann\' ORDER BY __time', [[-5], [7]]],
   ['SELECT n FROM @ WHERE "user" IS NULL ORDER BY __time', [['9007199254740993'], [null]]],
   ["SELECT n FROM @ WHERE page IN ('a', 'c') AND n BETWEEN 2 AND 7 ORDER BY __time", [[7], [7]]],
   ["SELECT page FROM @ WHERE page LIKE '%q%'", [['b,"q"']]],
@@ -121,17 +120,33 @@ const ANSWERS: [statement: string, rows: unknown[][]][] = [
       ['c', 7],
     ],
   ],
-  [
-    'SELECT a.page, b.n FROM @ a JOIN @ b ON a.page = b.page WHERE a.n = 1 ORDER BY b.n',
-    [
-      ['a', 1],
-      ['a', 7],
-    ],
-  ],
 ];
 
+const ORDERED_JOIN = 'SELECT a.page, b.n FROM @ a JOIN @ b ON a.page = b.page WHERE a.n = 1 ORDER BY b.n';
+const ORDERED_ROWS = [
+  ['a', 1],
+  ['a', 7],
+];
+
+/** Those whose answers depend on the version. */
+function answersIn(version: ContractVersion): readonly Answer[] {
+  const { averageOfIntegers, negationFindsNull, unorderable } = answersOf(version);
+  return [
+    ...ANSWERS,
+    [
+      'SELECT COUNT(*), SUM(n), AVG(n), MIN(n), MAX(n), COUNT(n) FROM @ WHERE n < 100',
+      [[4, 10, averageOfIntegers.of10by4, -5, 7, 4]],
+    ],
+    [
+      'SELECT n FROM @ WHERE "user" <> \'ann\' ORDER BY __time',
+      [...(negationFindsNull ? [['9007199254740993'], [null]] : []), [-5], [7]],
+    ],
+    ...(unorderable('n', 'join') === undefined ? [[ORDERED_JOIN, ORDERED_ROWS] as const] : []),
+  ];
+}
+
 /** Statements that Druid refuses, with the error code and a part of the message. */
-const REFUSALS: [statement: string, code: string, message: string | RegExp][] = [
+const REFUSALS: readonly [statement: string, code: string, message: string | RegExp][] = [
   ['SELECT COUNT(*) FROM nope', 'invalidInput', "Object 'nope' not found (line [1], column [22])"],
   ['SELECT nope FROM @', 'invalidInput', "Column 'nope' not found in any table (line [1], column [8])"],
   [
@@ -143,21 +158,11 @@ const REFUSALS: [statement: string, code: string, message: string | RegExp][] = 
   ['SELECT * frm @', 'invalidInput', /^Received an unexpected token \[/],
   ['SELECT COUNT(*) FROM @;', 'invalidInput', /^Received an unexpected token \[;\]/],
   [
-    'SELECT n FROM @ ORDER BY n',
-    'general',
-    'Query could not be planned. A possible reason is [SQL query requires ordering a table by non-time column [[n]], which is not supported.]',
-  ],
-  [
     'SELECT NO_SUCH_FUNCTION(n) FROM @',
     'invalidInput',
     /^No match found for function signature no_such_function\(<NUMERIC>\)/i,
   ],
   ['SELECT page, SUM(n) FROM @', 'invalidInput', /^Expression 'page' is not being grouped/],
-  [
-    "SELECT TIMESTAMP '2024-01-01 25:00:00'",
-    'invalidInput',
-    "Illegal TIMESTAMP literal '2024-01-01 25:00:00': not in format 'yyyy-MM-dd HH:mm:ss' (line [1], column [8])",
-  ],
   [
     'INSERT INTO @ SELECT * FROM @',
     'invalidInput',
@@ -166,11 +171,31 @@ const REFUSALS: [statement: string, code: string, message: string | RegExp][] = 
   ['SELECT MAX(page) FROM @', 'invalidInput', /^Aggregation \[MAX\] does not support type \[STRING\]/],
 ];
 
+function refusalsIn(
+  version: ContractVersion,
+): readonly (readonly [statement: string, error: ExpectedError])[] {
+  const { badTimestampLiteral, unorderable } = answersOf(version);
+  const usual = { status: 400, persona: 'USER', category: 'INVALID_INPUT' };
+  const statements: [string, ExpectedError | undefined][] = [
+    ...REFUSALS.map(([statement, errorCode, message]): [string, ExpectedError] => [
+      statement,
+      { ...usual, errorCode, message },
+    ]),
+    ["SELECT TIMESTAMP '2024-01-01 25:00:00'", badTimestampLiteral],
+    ['SELECT n FROM @ ORDER BY n', unorderable('n', 'scan')],
+    [ORDERED_JOIN, unorderable('n', 'join')],
+  ];
+  return statements.flatMap(([statement, error]) =>
+    error === undefined ? [] : [[statement, error] as const],
+  );
+}
+
 export function sqlContract(context: ContractContext): void {
+  const { averageOfIntegers, timestampParametersHaveMillis } = answersOf(context.version);
   const about = (statement: string): string => statement.replaceAll('@', `"${context.data.events}"`);
 
   describe('SQL answers', () => {
-    it.each(ANSWERS)('%s', async (statement, rows) => {
+    it.each(answersIn(context.version))('%s', async (statement, rows) => {
       expect(await context.druid.rows(about(statement))).toEqual(rows);
     });
 
@@ -182,10 +207,19 @@ export function sqlContract(context: ContractContext): void {
         TYPED,
       );
       expect(names).toEqual(['EXPR$0', 'EXPR$1', 'page', 'EXPR$3', 'big', 'EXPR$5', 'EXPR$6', 'EXPR$7']);
-      expect(native).toEqual(['LONG', 'DOUBLE', 'STRING', 'LONG', 'LONG', 'LONG', 'DOUBLE', 'STRING']);
+      expect(native).toEqual([
+        'LONG',
+        averageOfIntegers.type,
+        'STRING',
+        'LONG',
+        'LONG',
+        'LONG',
+        'DOUBLE',
+        'STRING',
+      ]);
       expect(sql).toEqual([
         'BIGINT',
-        'DOUBLE',
+        averageOfIntegers.sqlType,
         'VARCHAR',
         'INTEGER',
         'BOOLEAN',
@@ -216,6 +250,16 @@ export function sqlContract(context: ContractContext): void {
       expect(JSON.parse((await context.druid.request('POST', '/druid/v2/sql', exact)).text)).toEqual([
         ['b,"q"'],
       ]);
+    });
+
+    it('binds a TIMESTAMP to the millisecond, where the version can', async () => {
+      const value = Date.UTC(2024, 0, 1, 1, 0, 0, 123);
+      const parameters = [{ type: 'TIMESTAMP', value }];
+      const kept = timestampParametersHaveMillis ? value : value - 123;
+      expect(await context.druid.rows('SELECT TIMESTAMP_TO_MILLIS(?)', { parameters })).toEqual([[kept]]);
+      // The way that works everywhere.
+      const exact = about('SELECT page FROM @ WHERE __time = MILLIS_TO_TIMESTAMP(?)');
+      expect(await context.druid.rows(exact, { parameters: [{ type: 'BIGINT', value }] })).toEqual([['']]);
     });
 
     it('refuses a statement with a parameter that has no value', async () => {
@@ -288,17 +332,34 @@ export function sqlContract(context: ContractContext): void {
     });
   });
 
-  describe('SQL refusals', () => {
-    it.each(REFUSALS)('%s', async (statement, errorCode, message) => {
-      const answer = await context.druid.sql(about(statement));
-      expect(answer.status).toBe(400);
-      const body = JSON.parse(answer.text) as Record<string, unknown>;
-      expect(body).toMatchObject({
-        error: 'druidException',
-        errorCode,
-        persona: 'USER',
-        category: 'INVALID_INPUT',
+  const explain = (): { query: string; context: object } => ({
+    query: about('EXPLAIN PLAN FOR SELECT COUNT(*) FROM @ WHERE n > 1'),
+    context: { useNativeQueryExplain: true },
+  });
+  describeFeature(
+    context,
+    'EXPLAIN',
+    () => ({ method: 'POST', path: '/druid/v2/sql', body: explain() }),
+    () => {
+      it('gives the native query, what it reads and what it is', async () => {
+        const { query, ...more } = explain();
+        const [row] = await context.druid.rows(query, more);
+        const [plan, resources, attributes] = (row ?? []).map((cell) => JSON.parse(String(cell)) as unknown);
+        expect(plan).toMatchObject([
+          { query: { queryType: 'timeseries', dataSource: { name: context.data.events } } },
+        ]);
+        expect(resources).toEqual([{ name: context.data.events, type: 'DATASOURCE' }]);
+        expect(attributes).toEqual({ statementType: 'SELECT' });
       });
+    },
+  );
+
+  describe('SQL refusals', () => {
+    it.each(refusalsIn(context.version))('%s', async (statement, { status, message, ...error }) => {
+      const answer = await context.druid.sql(about(statement));
+      expect(answer.status).toBe(status);
+      const body = JSON.parse(answer.text) as Record<string, unknown>;
+      expect(body).toMatchObject({ error: 'druidException', ...error });
       if (typeof message === 'string') expect(body['errorMessage']).toBe(message);
       else expect(body['errorMessage']).toMatch(message);
     });
@@ -328,10 +389,6 @@ export function sqlContract(context: ContractContext): void {
       const answer = await context.druid.request('POST', '/druid/v2/sql', body);
       expect(answer.status).toBe(400);
       expect(JSON.parse(answer.text)).toMatchObject({ error: 'Unknown exception', host: null });
-    });
-
-    it('knows no query to cancel', async () => {
-      expect((await context.druid.request('DELETE', '/druid/v2/sql/no-such-query')).status).toBe(404);
     });
   });
 }

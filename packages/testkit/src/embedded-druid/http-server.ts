@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AnswerStream, ClientGone } from './answer.js';
-import { DruidHttpError, druidException } from './druid-error.js';
+import { DruidHttpError, druidException, notSupported } from './druid-error.js';
 import type { Fault, Faults } from './faults.js';
 import type { EmbeddedLogger } from './options.js';
 import type { Router } from './router.js';
@@ -74,10 +74,8 @@ export class HttpServer {
     const found = this.#router.find(method, url.pathname);
     if (!('handler' in found)) {
       if (found.allowed.length === 0) {
-        throw druidException(`EmbeddedDruid has no ${method} ${url.pathname}`, {
-          errorCode: 'notFound',
-          category: 'NOT_FOUND',
-        });
+        // Not 404, which clients read as "there is no such task, rule, lookup".
+        throw notSupported(`${method} ${url.pathname}`);
       }
       answer.header('Allow', [...new Set(found.allowed), 'OPTIONS'].join(','));
       return answer.send(405, '');

@@ -21,13 +21,18 @@ export function convertValue(value: unknown, type: ColumnType, role: FieldRole):
 }
 
 function stringValue(value: unknown): string | null {
-  if (!Array.isArray(value)) return JSON.stringify(javaText(value));
+  if (!Array.isArray(value)) return jsonText(value);
   if (value.length === 0) return null;
-  if (value.length === 1) return value[0] === null ? null : JSON.stringify(javaText(value[0]));
+  if (value.length === 1) return value[0] === null ? null : jsonText(value[0]);
   throw new Error(
     `A multi-value string [${javaText(value)}] is not supported by EmbeddedDruid; run this against a real Druid`,
   );
 }
+
+/** Half of a surrogate pair, for which Java writes a question mark into UTF-8. */
+const HALF_PAIR = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+const jsonText = (value: unknown): string => JSON.stringify(javaText(value).replace(HALF_PAIR, '?'));
 
 function longDimension(value: unknown): string | undefined {
   if (typeof value === 'boolean') return value ? '1' : '0';

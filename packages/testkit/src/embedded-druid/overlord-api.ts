@@ -91,11 +91,11 @@ function addTaskRoutes(router: Router, options: OverlordOptions): void {
     })
     .on(`GET ${API}/task/{id}/log`, (request, answer) => {
       const { id, status, error } = find(request);
-      return answer.send(
-        200,
-        `EmbeddedDruid task ${id}: ${status}${error === null ? '' : `\n${error}`}\n`,
-        'text/plain;charset=utf-8',
-      );
+      const end = status === 'RUNNING' ? '' : `EmbeddedDruid task ${id}: ${status}\n`;
+      const log = `EmbeddedDruid task ${id}: RUNNING\n${end}${error === null ? '' : `${error}\n`}`;
+      // Bytes to leave out; if negative, bytes to keep of the end.
+      const part = Buffer.from(log).subarray(Number(request.query.get('offset') ?? 0));
+      return answer.send(200, part.toString(), 'text/plain;charset=utf-8');
     })
     .on(`POST ${API}/task/{id}/shutdown`, async (request, answer) => {
       const { id } = find(request);
@@ -191,8 +191,8 @@ function addSupervisorRoutes(router: Router, { supervisors }: OverlordOptions): 
       await supervisors.remove(id(request));
       await answer.json({ id: id(request) });
     })
-    .on(`POST ${API}/supervisor/{id}/suspend`, (request, answer) =>
-      answer.json(supervisors.get(id(request)).spec),
-    )
+    .on(`POST ${API}/supervisor/{id}/suspend`, (request) => {
+      throw refusedSpec(`[${supervisors.get(id(request)).id}] is already suspended`);
+    })
     .on(`POST ${API}/supervisor/{id}/resume`, (request) => supervisors.refuseToRun(id(request)));
 }

@@ -6,7 +6,7 @@ import type { IngestionSpec } from './ingestion-spec.js';
 import { convertValue, javaText } from './java-values.js';
 import { parseJsonAsJava, WholeDouble } from './json-text.js';
 import type { StagedField } from './staging.js';
-import { parseIsoTime } from './time-text.js';
+import { EARLIEST_MS, LATEST_MS, parseIsoTime } from './time-text.js';
 
 /** One entry of `unparseableEvents` in a task report. */
 export interface ParseEvent {
@@ -232,15 +232,12 @@ function isoDigits(text: string): number | undefined {
   return inRange(Number(text));
 }
 
-/** The instants that JavaScript can hold. */
-const MAX_TIME_MS = 8.64e15;
-
 function inRange(ms: number): number {
-  if (Math.abs(ms) > MAX_TIME_MS) throw unsupportedTime(String(ms));
+  if (ms < EARLIEST_MS || ms > LATEST_MS) throw unsupportedTime(String(ms));
   return ms;
 }
 
 const unsupportedTime = (text: string): Error =>
   new Error(
-    `The time [${text}], read as a year or beyond JavaScript's range, is not supported by EmbeddedDruid`,
+    `The time [${text}], read as a year or outside the years 0 to 9999, is not supported by EmbeddedDruid`,
   );

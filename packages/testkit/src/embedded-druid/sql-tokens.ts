@@ -13,7 +13,7 @@ export interface Token {
 }
 
 const PATTERN =
-  /\s+|--[^\n]*|\/\*[\s\S]*?\*\/|(?<unicode>[Uu]&'(?:[^']|'')*')|(?<string>'(?:[^']|'')*')|(?<quoted>"(?:[^"]|"")+")|(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?<word>[\p{L}_$][\p{L}\p{N}_$]*)|(?<symbol><>|<=|>=|!=|\|\||[-+*/%(),.<>=?;[\]:])/uy;
+  /\s+|--[^\r\n]*|\/\*[\s\S]*?\*\/|(?<unicode>[Uu]&'[^']*(?:''[^']*)*')|(?<string>'[^']*(?:''[^']*)*')|(?<quoted>"(?:[^"\r\n]|"")+")|(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?<word>[\p{L}_$][\p{L}\p{N}_$]*)|(?<symbol><>|<=|>=|!=|\|\||[-+*/%(),.<>=?;[\]:])/uy;
 
 /** @throws DruidHttpError 400 at the first character that starts no token. */
 export function tokenize(sql: string): Token[] {

@@ -14,6 +14,7 @@ import { noRows, readRows, type RowStats, TooManyParseExceptions } from './row-r
 import { type Connection, quoted } from './store.js';
 import type { TaskInput } from './task-input.js';
 import { DUCKDB_TYPE } from './catalog.js';
+import { EARLIEST_MS, LATEST_MS } from './time-text.js';
 import type { ColumnType } from './timeline.js';
 
 /** A typed input field: dimensions and the inputs of metrics. */
@@ -117,7 +118,8 @@ async function stageFast(
 /** Epoch milliseconds, or NULL for everything that is not in the one canonical form of the format. */
 function timeSql(raw: string, format: IngestionSpec['timestamp']['format']): string {
   const digits = (scale: string): string =>
-    `CASE WHEN TRY_CAST(${raw} AS BIGINT)::VARCHAR = ${raw} AND length(${raw}) <= 15 THEN CAST(${raw} AS BIGINT)${scale} END`;
+    `CASE WHEN TRY_CAST(${raw} AS BIGINT)::VARCHAR = ${raw} AND length(${raw}) <= 15
+       AND TRY_CAST(${raw} AS BIGINT)${scale} BETWEEN ${EARLIEST_MS} AND ${LATEST_MS} THEN CAST(${raw} AS BIGINT)${scale} END`;
   const iso = `CASE WHEN length(${raw}) IN (20, 24) AND suffix(${raw}, 'Z') AND ${raw}[11] = 'T' THEN epoch_ms(TRY_CAST(${raw} AS TIMESTAMP)) END`;
   switch (format) {
     case 'millis':

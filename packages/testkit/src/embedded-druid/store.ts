@@ -125,5 +125,8 @@ export async function inTransaction<T>(
   }
 }
 
-/** A DuckDB string literal. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+/** A DuckDB string literal, or an expression for the same text: its parser takes a zero byte for the end of the statement. */
+export function quoted(text: string): string {
+  const literal = `'${text.replaceAll("'", "''")}'`;
+  return text.includes('\0') ? `(${literal.replaceAll('\0', "' || chr(0) || '")})` : literal;
+}

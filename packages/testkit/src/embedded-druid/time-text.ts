@@ -12,6 +12,10 @@ export interface Period {
   ms: number;
 }
 
+/** The years 0 to 9999: instants beyond are written with another number of digits, and not read back here. */
+export const EARLIEST_MS = -62_167_219_200_000;
+export const LATEST_MS = 253_402_300_799_999;
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -22,7 +26,7 @@ const WEEK = 7 * DAY;
 export const isoTime = (ms: number): string =>
   new Date(ms)
     .toISOString()
-    .replace(/^([-+])00?(\d)/, (_, sign: string, digit: string) => (sign === '-' ? '-' : '') + digit);
+    .replace(/^([-+])0{0,2}(\d)/, (_, sign: string, digit: string) => (sign === '-' ? '-' : '') + digit);
 
 const two = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
 const three = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, '0'));

@@ -317,7 +317,7 @@ describe('queries', () => {
       ).status,
     ).toBe(501);
     expect((await http.request('POST', '/druid/v2/sql/statements', { query: 'SELECT 1' })).status).toBe(501);
-    expect((await http.get('/druid/indexer/v1/nothing')).status).toBe(404);
+    expect((await http.get('/druid/indexer/v1/nothing')).status).toBe(501);
   });
 
   it('does not let SQL reach the database behind it', async () => {

@@ -1,11 +1,9 @@
 import { z } from 'zod';
-import { RowDecoder, type Int64Mode } from './columns.js';
-import { JsonArrayElements } from './json-array-elements.js';
-import { decodeJson, type DecodedJson } from './json-decode.js';
-import { parseWith } from './json-request.js';
-import type { ResultFormat } from './result-stream.js';
-import { smileStart } from './smile-decode.js';
-import { SmileElements } from './smile-elements.js';
+import { RowDecoder, type Int64Mode } from '../columns.js';
+import type { DecodedJson } from '../json-decode.js';
+import { parseWith } from '../json-request.js';
+import type { ResultFormat } from '../result-stream.js';
+import { AnswerElements } from './answer-elements.js';
 
 /** Some rows of one segment. */
 export interface ScanBatch {
@@ -24,28 +22,10 @@ const scanValue = z.looseObject({
   rowSignature: z.array(z.looseObject({ name: z.string(), type: z.string().nullish() })).nullish(),
 });
 
-interface ScanElements {
-  readonly isComplete: boolean;
-  /** The elements that `chunk` completes. @throws SyntaxError */
-  push(chunk: Buffer): DecodedJson[];
-}
-
-class JsonElements implements ScanElements {
-  private readonly elements = new JsonArrayElements();
-
-  get isComplete(): boolean {
-    return this.elements.isComplete;
-  }
-
-  push(chunk: Buffer): DecodedJson[] {
-    return this.elements.push(chunk).map(decodeJson);
-  }
-}
-
 /** The answer to a scan query in `compactedList`, as batches. */
 export class ScanFormat implements ResultFormat<ScanBatch> {
   rowCount = 0;
-  private elements: ScanElements | undefined;
+  private readonly elements = new AnswerElements();
   private readonly int64: Int64Mode;
   private readonly operation: string;
 
@@ -55,13 +35,10 @@ export class ScanFormat implements ResultFormat<ScanBatch> {
   }
 
   get isComplete(): boolean {
-    return this.elements?.isComplete === true;
+    return this.elements.isComplete;
   }
 
   push(chunk: Buffer): ScanBatch[] {
-    if (chunk.length === 0) return [];
-    // What a server sends counts, not what it was asked for.
-    this.elements ??= chunk[0] === smileStart ? new SmileElements() : new JsonElements();
     return this.elements.push(chunk).map((element) => this.batch(element));
   }
 

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { DruidConfigError, DruidDecodeError, DruidRemoteError, DruidTruncatedError } from '../src/errors.js';
-import { collect, failure, fakeDruid, inPieces, json } from './fake-druid.js';
-import { SmileEncoder } from './smile-encode.js';
+import {
+  DruidConfigError,
+  DruidDecodeError,
+  DruidRemoteError,
+  DruidTruncatedError,
+} from '../../src/errors.js';
+import { collect, failure, fakeDruid, inPieces, json } from '../fake-druid.js';
+import { SmileEncoder } from '../smile-encode.js';
 
 const element = (rows: string, segment = 's1') =>
   `{"segmentId":"${segment}","columns":["__time","id","d"],"events":${rows},` +

@@ -1,0 +1,23 @@
+import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
+import { describe, it } from 'vitest';
+import { describeNative } from './native-behaviour.js';
+import { describeServer } from './native-server.js';
+import { describeSources } from './native-sources.js';
+
+const real = isRealServerAvailable();
+
+if (real.available) {
+  describeNative(
+    'Apache Druid 27.0.0',
+    async () => {
+      const druid = await DruidCluster.start({ heapMb: 1200, version: '27.0.0' });
+      const dataUrls = [druid.urls.broker, druid.urls.historical];
+      return { url: druid.url, dataUrls, stop: () => druid.stop() };
+    },
+    { hasMultiValues: true, more: [describeServer, describeSources] },
+  );
+} else {
+  describe('Native queries against Apache Druid 27.0.0', () => {
+    it.skip(`needs a JDK and Maven: ${real.reason}`);
+  });
+}
