@@ -244,8 +244,17 @@ export class DataStream<T> {
     );
   }
 
-  /** Ends the stream in a sink. */
+  /**
+   * Ends the stream in a sink.
+   * @throws StreamConfigError `MILLRACE_CONFIG` for a sink with a global committer and no committer
+   */
   sinkTo<CommT, WriterStateT>(sink: Sink<T, CommT, WriterStateT>): DataStreamSink {
+    if (sink.createGlobalCommitter !== undefined && sink.createCommitter === undefined) {
+      throw new StreamConfigError(
+        'A sink has a createGlobalCommitter and no createCommitter: nothing would make visible what the global one is told of. ' +
+          'Give it a createCommitter, or leave the global one out.',
+      );
+    }
     const node = this.scope.graph.add({
       name: 'Sink',
       spec: { kind: 'sink', sink: sink as unknown as AnySink },

@@ -87,11 +87,13 @@ export async function copySegments(
   from: CheckpointStorage,
   { uid, segments }: { readonly uid: string; readonly segments: readonly SegmentRef[] },
   into: CheckpointStorage,
+  signal: AbortSignal,
 ): Promise<readonly SegmentRef[]> {
   const copies: SegmentRef[] = [];
   for (const ref of segments) {
     const id = segmentId(uid);
-    await into.putSegment(id, bytesOf(from, ref));
+    signal.throwIfAborted();
+    await into.putSegment(id, bytesOf(from, ref, signal));
     copies.push({ ...ref, id });
   }
   return copies;
@@ -103,8 +105,13 @@ function segmentId(uid: string): string {
 }
 
 /** A piece at a time. */
-async function* bytesOf(storage: CheckpointStorage, { id, bytes }: SegmentRef): AsyncIterable<Uint8Array> {
+async function* bytesOf(
+  storage: CheckpointStorage,
+  { id, bytes }: SegmentRef,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
   for (let offset = 0; offset < bytes; offset += PIECE) {
+    signal.throwIfAborted();
     yield await storage.readSegment(id, { offset, length: Math.min(PIECE, bytes - offset) });
   }
 }

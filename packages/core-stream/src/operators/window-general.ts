@@ -335,10 +335,14 @@ class GeneralWindowOperator extends WindowOperator {
     });
   }
 
+  /** After a timer's call. */
   #settleRecord(record: WindowRecord): void {
-    if (record.isEmpty)
+    if (record.isEmpty) {
       this.#remove(record); // invariant 5
-    else this.#settle(record.owner);
+      return;
+    }
+    this.#registerCleanUp(record); // invariant 2: the trigger may have deleted it
+    this.#settle(record.owner);
   }
 
   #remove({ owner, identity }: WindowRecord): void {

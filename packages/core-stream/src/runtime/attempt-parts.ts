@@ -10,6 +10,7 @@
  *    `cancellationTimeoutMs`: so every job ends.
  * 3. What the program asks for is compared with what is restored before the job begins. Until then no committer, enumerator,
  *    reader or writer is made, and nothing that is restored is changed.
+ * 4. A start that is cancelled ends with the call that is under way: nothing is made, recovered or stored after it.
  */
 import { randomUUID } from 'node:crypto';
 import type { CheckpointData } from '../checkpoint/checkpoint-data.js';
@@ -181,7 +182,8 @@ export class AttemptParts {
     const segments = new SegmentCatalog(storage, randomUUID().slice(0, 8), this.#signal);
     for (const node of this.#nodes) {
       if (!restored.hasOtherKeys(node)) {
-        segments.restore(node.uid, await restored.ownSegments(node.uid, storage));
+        segments.restore(node.uid, await restored.ownSegments(node.uid, storage, this.#signal));
+        this.#signal.throwIfAborted(); // invariant 4
       }
     }
     return segments;

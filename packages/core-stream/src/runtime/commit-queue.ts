@@ -7,10 +7,10 @@
  * 2. Committers see the requests of one checkpoint in one call, ordered by subtask; a global committer sees them when the
  *    committer has confirmed them.
  * 3. What was prepared belongs to the first checkpoint that is durable after it: where one was aborted, to the next one.
- * 4. When the job has ended no commit is begun, nor repeated: what is left is the next run's.
+ * 4. When the job has ended nothing is recovered, and no commit begun or repeated: what is left is the next run's.
  */
 import type { Committer, CommitRequest, GlobalCommitter, Sink, SinkContext } from '../connectors/sink.js';
-import { CheckpointError, StreamConfigError } from '../errors.js';
+import { CheckpointError } from '../errors.js';
 import { sleep } from '../time/clock.js';
 import { messageOf, type Describer } from './describe-value.js';
 import { describeCall, operatorError, type FailingOperator } from './operator-error.js';
@@ -39,12 +39,7 @@ export async function createSinkCommitter(
   runtime?: CommitterRuntime,
 ): Promise<SinkCommitter | undefined> {
   const at = atOf({ name, runtime });
-  if (sink.createCommitter === undefined) {
-    if (sink.createGlobalCommitter === undefined) return undefined;
-    throw new StreamConfigError(
-      `The sink '${name}' has a createGlobalCommitter and no createCommitter, which makes visible what it is about: add one.`,
-    );
-  }
+  if (sink.createCommitter === undefined) return undefined;
   let committer: Committer<unknown>;
   try {
     const create = sink.createCommitter.bind(sink);
@@ -126,6 +121,7 @@ export class CommitQueue {
   /** `writerStatesOf` gives what the restored checkpoint holds of a sink's writers. */
   async recover(writerStatesOf: (uid: string) => readonly unknown[]): Promise<void> {
     for (const sink of this.#sinks) {
+      sink.context.signal.throwIfAborted(); // invariant 4
       const doing = 'recovering what earlier runs have prepared';
       try {
         const pending = this.#pending.get(sink.uid) ?? [];

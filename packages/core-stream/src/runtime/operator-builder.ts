@@ -131,7 +131,8 @@ export class OperatorBuilder {
   }
 
   async #subtaskRows(): Promise<SubtaskRows> {
-    const { pending, state } = this.#options;
+    const { pending, state, signal } = this.#options;
+    signal.throwIfAborted();
     const call = `the state of '${this.#node.name}' is being restored`;
     return this.#compared(await pending.run(call, () => state.subtask(this.#node, this.#keyGroups)));
   }

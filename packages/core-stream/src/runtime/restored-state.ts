@@ -170,11 +170,15 @@ export class RestoredState {
   }
 
   /** As `segments`, in the job's own storage: what comes from a savepoint is copied. */
-  async ownSegments(uid: string, own: CheckpointStorage | undefined): Promise<readonly SegmentRef[]> {
+  async ownSegments(
+    uid: string,
+    own: CheckpointStorage | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly SegmentRef[]> {
     const segments = this.segments(uid);
     const from = this.#storage;
     if (from === undefined || own === undefined || from === own) return segments;
-    return copySegments(from, { uid, segments }, own);
+    return copySegments(from, { uid, segments }, own, signal);
   }
 
   enumeratorState(uid: string): { readonly state: unknown } | undefined {

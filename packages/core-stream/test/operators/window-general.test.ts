@@ -113,6 +113,28 @@ describe('the general window operator', () => {
     expect(harness.snapshot().rows).toEqual(untouched.snapshot().rows);
   });
 
+  it('general window invariant 2: a window goes, although its trigger has deleted the timer of that time', async () => {
+    const deleting = new CustomTrigger<number, Window>(CountTrigger.of(3));
+    deleting.onElement = (_record, _timestamp, _window, context) => {
+      context.registerEventTimeTimer(3);
+      context.registerProcessingTimeTimer(context.currentProcessingTime() + 5);
+      return TriggerResult.CONTINUE;
+    };
+    const give = (_time: number, window: Window, context: TriggerContext) => {
+      context.deleteEventTimeTimer(window.maxTimestamp());
+      return TriggerResult.CONTINUE;
+    };
+    for (const method of ['onEventTime', 'onProcessingTime'] as const) {
+      const trigger = Object.assign(new CustomTrigger<number, Window>(deleting), { [method]: give });
+      const harness = await OperatorHarness.of(counting(trigger, 0));
+      harness.push(1, 1);
+      harness.watermark(5);
+      harness.advanceProcessingTime(10);
+      harness.watermark(9);
+      expect(harness.snapshot().rows).toEqual([]);
+    }
+  });
+
   it('general window invariant 1: a purged window still takes records until it is late', async () => {
     const harness = await OperatorHarness.of(counting(PurgingTrigger.of(CountTrigger.of(2)), 5));
     for (const n of [1, 2, 3]) harness.push(n, n);

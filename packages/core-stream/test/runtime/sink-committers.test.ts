@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { CommitRequest, Committer, GlobalCommitter } from '../../src/connectors/sink.js';
+import { StreamConfigError } from '../../src/errors.js';
 import { AsyncRetryStrategies } from '../../src/functions/async-retry.js';
 import { CommitQueue, createSinkCommitter } from '../../src/runtime/commit-queue.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createGate, failureOf, quiet } from '../support/conditions.js';
-import { recordingLogger } from '../support/environment.js';
+import { environment, recordingLogger } from '../support/environment.js';
 import { sinkContext } from '../support/sink-runs.js';
 
 const requests: readonly CommitRequest<unknown>[] = [0, 1].map((subtaskIndex) => ({
@@ -67,15 +68,12 @@ describe('a global committer', () => {
     expect(queue.snapshot(2)).toEqual([]);
   });
 
-  it('needs a committer', async () => {
-    const creating = createSinkCommitter(
-      { createWriter, createGlobalCommitter: () => ({ commit: noCommit }) },
-      'Out',
-      sinkContext(),
-    );
-    expect((await failureOf(creating)).message).toContain(
-      "'Out' has a createGlobalCommitter and no createCommitter",
-    );
+  it('needs a committer', () => {
+    const { env } = environment();
+    const stream = env.fromCollection([1]);
+    const sink = { createWriter, createGlobalCommitter: () => ({ commit: noCommit }) };
+    expect(() => stream.sinkTo(sink)).toThrow(StreamConfigError);
+    expect(() => stream.addSink(sink)).toThrow('a createGlobalCommitter and no createCommitter');
   });
 
   it('closes the committer when it cannot be made', async () => {
