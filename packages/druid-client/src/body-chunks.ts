@@ -66,7 +66,7 @@ export async function* bodyChunks(
       try {
         next = await chunks.next();
       } catch (error) {
-        throw DruidError.is(error) ? error : brokenBody(error, response);
+        throw DruidError.is(error) ? error : brokenBody(error, response, operation);
       } finally {
         clearTimeout(timer);
       }
@@ -114,29 +114,32 @@ export function trailerDenial(response: DruidResponse): { readonly serverMessage
   return isAnnounced && trailers['x-druid-response-complete'] !== 'true' ? {} : undefined;
 }
 
-/** Reads the whole body as text. */
-export async function bodyText(
+/** Reads the whole body. */
+export async function wholeBody(
   response: DruidResponse,
   options: {
     readonly operation: string;
     readonly timeoutMs: number;
     readonly signal: AbortSignal | undefined;
   },
-): Promise<string> {
+): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const chunk of bodyChunks(response, options)) parts.push(chunk);
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
 }
 
-/** Up to `maxBytes` of a refusal's body; what cannot be read is left out. */
+/** Up to `maxBytes` of a refusal's body, until `signal` fires; what cannot be read is left out. */
 export async function readAtMost(
   { body, received }: DruidResponse,
-  maxBytes: number,
-  timeoutMs: number,
+  limits: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<string> {
+  const { maxBytes, timeoutMs, signal } = limits;
   const parts: Buffer[] = [];
   let bytes = 0;
-  const timer = setTimeout(() => body.destroy(new Error('timeout')), timeoutMs);
+  const leave = () => body.destroy(new Error('left'));
+  const timer = setTimeout(leave, timeoutMs);
+  signal.addEventListener('abort', leave, { once: true });
+  if (signal.aborted) leave();
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       parts.push(chunk);
@@ -148,6 +151,7 @@ export async function readAtMost(
     // The status says enough; what arrived of its explanation is kept.
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', leave);
     body.destroy();
   }
   return refusalText(Buffer.concat(parts)).slice(0, maxBytes);
@@ -163,9 +167,21 @@ function refusalText(bytes: Buffer): string {
   return bytes.toString('utf8');
 }
 
-function brokenBody(error: unknown, { method, url, requestId }: RequestDetails): DruidConnectionError {
+function brokenBody(
+  error: unknown,
+  { method, url, requestId }: RequestDetails,
+  operation: string,
+): DruidConnectionError | DruidDecodeError {
   const { code, message } = error as { code?: string; message?: string };
   const reason = code ?? message ?? 'unknown';
+  // zlib's errors; Z_BUF_ERROR is compressed data that ends too early.
+  if (reason.startsWith('Z_') && reason !== 'Z_BUF_ERROR') {
+    return new DruidDecodeError({
+      message: `${method} ${url}: the answer to the ${operation} is no gzip, or is damaged (${message}, ${reason}). Look at what is between this program and Druid, or call without 'gzip'.${requestSuffix(requestId)}`,
+      details: { operation },
+      cause: error,
+    });
+  }
   return new DruidConnectionError({
     message: `${method} ${url}: the connection broke while the answer was read (${reason}).${requestSuffix(requestId)}`,
     details: { method, url, reason, mayHaveArrived: true, ...(requestId === undefined ? {} : { requestId }) },

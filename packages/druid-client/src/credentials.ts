@@ -3,6 +3,7 @@
  *
  * Invariant 1: every secret that a request may carry is known to `redact` before it is sent.
  */
+import { getProxyForUrl } from 'proxy-from-env';
 import { DruidConfigError } from './errors.js';
 import type { AuthRequest, DruidAuth, DruidClientOptions } from './options.js';
 import { BearerToken } from './transport/bearer-token.js';
@@ -30,20 +31,18 @@ export interface Credentials {
 // Blanking out shorter strings would turn messages into noise without protecting anything worth the name.
 const minSecretLength = 4;
 // Tokens change, and signatures differ from request to request: only those that may still be on their way are remembered.
-const maxChangingSecrets = 256;
+const maxChangingSecrets = 1024;
 const secretHeader = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password|signature|credential/i;
 
 /** Reads addresses and authentication from the options. @throws DruidConfigError */
-export function resolveCredentials(options: DruidClientOptions): Credentials {
+export function resolveCredentials(options: DruidClientOptions, now: () => number): Credentials {
   const urls = [options.url].flat().map(parseUrl);
   if (urls.length === 0) throw noAddress();
   const auth = options.auth ?? authOfUrls(urls);
   const fixed = new Set<string>();
   const changing = new Set<string>();
   const remember = (text: string, secrets = fixed) => {
-    const secret = text.trim();
-    if (secret.length < minSecretLength) return;
-    for (const form of [secret, encodeURIComponent(secret)]) {
+    for (const form of formsOf(text.trim())) {
       secrets.delete(form);
       secrets.add(form);
     }
@@ -56,19 +55,18 @@ export function resolveCredentials(options: DruidClientOptions): Credentials {
   for (const [name, value] of Object.entries(options.headers ?? {})) {
     if (secretHeader.test(name)) remember(value);
   }
-  if (options.proxy !== undefined && URL.canParse(options.proxy)) {
-    remember(decodedUserInfo(new URL(options.proxy).password));
+  for (const { username, password } of proxiesOf(options, urls)) {
+    remember(decodedUserInfo(password));
+    remember(base64(`${decodedUserInfo(username)}:${decodedUserInfo(password)}`));
   }
-  const redact = (text: string) => {
-    let safe = text;
-    for (const secrets of [fixed, changing]) {
-      for (const secret of secrets) safe = safe.replaceAll(secret, '***');
-    }
-    return safe;
-  };
+  const redact = (text: string) =>
+    // The longest first: it may hold a shorter one.
+    [...fixed, ...changing]
+      .sort((one, other) => other.length - one.length)
+      .reduce((safe, secret) => safe.replaceAll(secret, '***'), text);
   return {
     baseUrls: urls.map(({ origin, pathname }) => `${origin}${pathname.replace(/\/+$/, '')}`),
-    ...authentication(auth, remember, (secret) => remember(secret, changing)),
+    ...authentication(auth, now, remember, (secret) => remember(secret, changing)),
     redact,
     redactHeaders: (headers) =>
       Object.fromEntries(
@@ -80,8 +78,28 @@ export function resolveCredentials(options: DruidClientOptions): Credentials {
   };
 }
 
+/** As servers may quote it: in a URL, in JSON, and without the scheme that stands before it in a header. */
+function formsOf(secret: string): string[] {
+  const withoutScheme = /^[A-Za-z]+ +(\S.*)$/.exec(secret)?.[1] ?? secret;
+  return [secret, withoutScheme]
+    .flatMap((form) => [form, encodeURIComponent(form), JSON.stringify(form).slice(1, -1)])
+    .filter((form) => form.length >= minSecretLength);
+}
+
+function proxiesOf(options: DruidClientOptions, servers: readonly URL[]): URL[] {
+  const ofEnvironment =
+    options.proxyFromEnvironment === true ? servers.map(({ href }) => getProxyForUrl(href)) : [];
+  const proxies = options.proxy === undefined ? ofEnvironment : [options.proxy];
+  return proxies.filter((proxy) => URL.canParse(proxy)).map((proxy) => new URL(proxy));
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64');
+}
+
 function authentication(
   auth: DruidAuth | undefined,
+  now: () => number,
   remember: (secret: string) => void,
   rememberChanging: (secret: string) => void,
 ): Pick<Credentials, 'headersFor' | 'refused'> {
@@ -89,22 +107,29 @@ function authentication(
     headersFor: () => Promise.resolve({ headers, version: undefined }),
     refused: () => false,
   });
-  switch (auth?.type) {
-    case undefined:
-      return fixed({});
+  if (auth === undefined) return fixed({});
+  // Programs without types, and settings that are not there, must not go on as nobody.
+  const { type, username, password, token, headers } = auth as Partial<Record<string, unknown>>;
+  switch (auth.type) {
     case 'basic': {
-      const basic = Buffer.from(`${auth.username}:${auth.password}`, 'utf8').toString('base64');
+      if (typeof username !== 'string' || typeof password !== 'string') {
+        throw unusableAuth("is 'basic' without the texts 'username' and 'password'");
+      }
+      const basic = base64(`${auth.username}:${auth.password}`);
       remember(auth.password);
       remember(basic);
       return fixed({ authorization: `Basic ${basic}` });
     }
     case 'bearer': {
+      if (typeof token !== 'string' && typeof token !== 'function') {
+        throw unusableAuth("is 'bearer' without a 'token', which is a text or a function");
+      }
       const { token: source } = auth;
       if (typeof source === 'string') {
         remember(source);
         return fixed({ authorization: `Bearer ${source.trim()}` });
       }
-      const shared = new BearerToken(source);
+      const shared = new BearerToken(source, now);
       return {
         async headersFor() {
           const { token, version } = await shared.get();
@@ -118,6 +143,7 @@ function authentication(
       };
     }
     case 'custom':
+      if (typeof headers !== 'function') throw unusableAuth("is 'custom' without the function 'headers'");
       return {
         async headersFor(request) {
           const headers = await auth.headers(request);
@@ -129,7 +155,17 @@ function authentication(
         },
         refused: () => true,
       };
+    default:
+      throw unusableAuth(`has ${type === undefined ? 'no type' : 'an unknown type'}`);
   }
+}
+
+/** Never with what the option holds: it may be a secret in the wrong place. */
+function unusableAuth(problem: string): DruidConfigError {
+  return new DruidConfigError({
+    message: `Option 'auth' ${problem}. Give { type: 'basic', username, password }, { type: 'bearer', token } or { type: 'custom', headers }.`,
+    details: { option: 'auth' },
+  });
 }
 
 /** User name or password of a URL as they are meant; a stray `%` stands for itself. */

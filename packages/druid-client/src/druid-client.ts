@@ -1,3 +1,4 @@
+import { DruidConfigError } from './errors.js';
 import { DruidClusterApi } from './management/cluster.js';
 import { DruidCompaction } from './management/compaction.js';
 import { DruidDatasources } from './management/datasources.js';
@@ -40,6 +41,13 @@ export class DruidClient {
   private readonly transport: Transport;
 
   constructor(options: DruidClientOptions) {
+    // A program without types gives the address alone.
+    if (typeof (options as unknown) !== 'object') {
+      throw new DruidConfigError({
+        message: "The client takes an object: new DruidClient({ url: 'http://localhost:8888' }).",
+        details: { option: 'url' },
+      });
+    }
     this.transport = new Transport(options);
     this.sql = new DruidSql(this.transport);
     this.native = new DruidNative(this.transport);

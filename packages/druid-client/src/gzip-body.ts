@@ -7,7 +7,7 @@ const pieceBytes = 65_536;
 
 /**
  * The answer with its body unpacked while it is read, if the server has packed it; a server need not. Destroying the
- * body frees the connection, and a body that ends in the middle of its compressed data ends in an error.
+ * body frees the connection. A body that ends in the middle of its compressed data, or is no gzip, ends in zlib's error.
  */
 export function unpacked(response: DruidResponse): DruidResponse {
   const { 'content-encoding': encoding, 'content-length': _, ...headers } = response.headers;

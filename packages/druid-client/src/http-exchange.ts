@@ -8,6 +8,7 @@
  * Invariant 3: `details.mayHaveArrived` of an error is false only if no connection to send on was made.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { isIPv6 } from 'node:net';
 import type { Readable } from 'node:stream';
 import axios, { isAxiosError, type AxiosInstance, type AxiosResponse } from 'axios';
 import type { DruidResponse } from './body-chunks.js';
@@ -71,11 +72,11 @@ export class HttpExchange {
   constructor(options: DruidClientOptions, credentials: Credentials, runtime: Runtime) {
     this.credentials = credentials;
     this.runtime = runtime;
-    const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
-    this.headers = Object.fromEntries(headers) as Record<string, string>;
-    this.requestIdHeader = options.requestIdHeader ?? 'x-request-id';
+    this.headers = lowerCased(options.headers);
+    const { requestIdHeader = 'x-request-id' } = options;
+    this.requestIdHeader = requestIdHeader === false ? false : requestIdHeader.toLowerCase();
     const hosts = credentials.baseUrls.map((url) => new URL(url).hostname);
-    this.trustedHosts = new Set([...hosts, ...(options.trustedHosts ?? [])]);
+    this.trustedHosts = new Set([...hosts, ...(options.trustedHosts ?? []).map(trustedHost)]);
     this.connections = new Connections(options);
     this.maxConnections = options.pool?.maxConnections ?? defaultMaxConnections;
     this.slots = new ConnectionSlots(this.maxConnections);
@@ -101,7 +102,7 @@ export class HttpExchange {
     });
   }
 
-  /** Sends once, over one connection. @throws DruidError */
+  /** Sends once, over one connection; over a new one where the server has just closed a kept one. @throws DruidError */
   async send(call: ExchangeCall): Promise<ExchangeAnswer> {
     const { request, url, requestId, timeoutMs, signal } = call;
     const { operation, method } = request;
@@ -113,17 +114,12 @@ export class HttpExchange {
     signal.addEventListener('abort', onAbort, { once: true });
     const timer = setTimeout(onAbort, timeoutMs);
     let release = () => {};
-    let route: Route | undefined;
-    const startedMs = this.runtime.now();
+    const routes: Route[] = [];
+    let startedMs = this.runtime.now();
     try {
       const { headers, auth } = await untilAborted(this.headersFor(call, body), limit.signal);
       // A cancellation frees connections: it does not wait for one.
       if (request.survivesClose !== true) release = await this.slots.take(new URL(url).origin, limit.signal);
-      // What must not be repeated gets a new connection.
-      route = this.connections.route(url, {
-        isFresh: request.kind === 'once',
-        isTrusted: auth !== undefined,
-      });
       const info = { requestId, operation, method, url };
       this.hooks.call('onRequest', () => ({
         ...info,
@@ -132,13 +128,24 @@ export class HttpExchange {
           ? { body: this.credentials.redact(body) }
           : {}),
       }));
-      const answer = await this.http.request<Readable>({
-        url,
-        method,
-        headers,
-        signal: limit.signal,
-        ...(body === undefined ? {} : { data: body }),
-        ...route.config,
+      startedMs = this.runtime.now();
+      const sendOver = (isFresh: boolean) => {
+        const route = this.connections.route(url, { isFresh, isTrusted: auth !== undefined });
+        routes.push(route);
+        return this.http.request<Readable>({
+          url,
+          method,
+          headers,
+          signal: limit.signal,
+          ...(body === undefined ? {} : { data: body }),
+          ...route.config,
+        });
+      };
+      // What must not be repeated gets a new connection.
+      const answer = await sendOver(request.kind === 'once').catch((error: unknown) => {
+        if (!wasClosedIdle(error, routes[0])) throw error;
+        this.runtime.logger.debug('Druid: the server has closed a kept connection, trying a new one', info);
+        return sendOver(true);
       });
       pass.answered();
       const packed = toDruidResponse(answer, info);
@@ -148,9 +155,9 @@ export class HttpExchange {
       return { response, auth };
     } catch (cause) {
       release();
-      const error = this.failure(cause, call, limit.signal, route);
+      const error = this.failure(cause, call, limit.signal, routes);
       if (DruidConnectionError.is(error)) pass.unanswered(error.details.reason);
-      else if (DruidTimeoutError.is(error) && route !== undefined) pass.unanswered('time-out');
+      else if (DruidTimeoutError.is(error) && routes.length > 0) pass.unanswered('time-out');
       else pass.givenUp();
       const durationMs = this.runtime.now() - startedMs;
       this.hooks.call('onFailure', () => ({ requestId, operation, method, url, durationMs, error }));
@@ -176,11 +183,13 @@ export class HttpExchange {
       'user-agent': 'millrace-druid-client',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(this.requestIdHeader === false ? {} : { [this.requestIdHeader]: requestId }),
-      ...request.headers,
     };
-    if (!this.trustedHosts.has(new URL(url).hostname)) return { headers, auth: undefined }; // invariant 2
+    const ofRequest = lowerCased(request.headers);
+    if (!this.trustedHosts.has(new URL(url).hostname)) {
+      return { headers: { ...headers, ...ofRequest }, auth: undefined }; // invariant 2
+    }
     const auth = await this.credentials.headersFor({ method: request.method, url, body, isRefresh });
-    return { headers: { ...headers, ...this.headers, ...auth.headers }, auth };
+    return { headers: { ...headers, ...this.headers, ...ofRequest, ...auth.headers }, auth };
   }
 
   /** Reports the answer, and its end, which frees its slot. */
@@ -198,12 +207,13 @@ export class HttpExchange {
     error: unknown,
     call: ExchangeCall,
     limit: AbortSignal,
-    route: Route | undefined,
+    routes: readonly Route[],
   ): DruidError {
     const { request, url, requestId, timeoutMs, signal } = call;
     const { operation, method } = request;
     if (signal.aborted) return aborted(operation, signal);
     if (DruidError.is(error)) return error;
+    const route = routes.at(-1);
     const isWaiting = route === undefined;
     if (limit.aborted) {
       const what = isWaiting
@@ -227,7 +237,7 @@ export class HttpExchange {
     }
     const reason = code ?? 'unknown';
     const via = route.proxy === undefined ? '' : ` via the proxy ${route.proxy}`;
-    const mayHaveArrived = route.isConnected(); // invariant 3
+    const mayHaveArrived = routes.some((each) => each.isConnected()); // invariant 3
     const { redirectedFrom } = call;
     const hint = connectionHint(reason, { url, proxy: route.proxy, redirectedFrom });
     const doubt =
@@ -241,6 +251,28 @@ export class HttpExchange {
       cause: Object.assign(new Error(words), { code: reason }), // invariant 1
     });
   }
+}
+
+/** Servers close connections that idle; who sends just then hears of it. Only what may be repeated is sent over a kept one. */
+function wasClosedIdle(error: unknown, route: Route | undefined): boolean {
+  const { code } = error as { readonly code?: string };
+  return route?.isKept() === true && (code === 'ECONNRESET' || code === 'EPIPE');
+}
+
+function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function trustedHost(text: string): string {
+  const address = `http://${isIPv6(text) ? `[${text}]` : text}`;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url !== undefined && url.href === `http://${url.hostname}/`) return url.hostname;
+  throw new DruidConfigError({
+    // Not echoed: an address may hold a password.
+    message:
+      "Option 'trustedHosts' holds what is no host name; give names such as 'overlord.example', without scheme and port.",
+    details: { option: 'trustedHosts' },
+  });
 }
 
 function bodyOf({ method, body }: DruidRequest, url: string): string | undefined {

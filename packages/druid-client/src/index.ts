@@ -63,13 +63,17 @@ export type {
 } from './native/native-call.js';
 export { groupByQuery, timeseriesQuery, topNQuery } from './native/queries.js';
 export type {
+  Aggregations,
   DataSourceMetadataQuery,
+  Dimensions,
   GroupByQuery,
+  PostAggregations,
   ScanQuery,
   SearchQuery,
   SegmentAnalysisType,
   SegmentMetadataQuery,
   SubQuery,
+  TimeBound,
   TimeBoundaryQuery,
   TimeseriesQuery,
   TopNMetric,
@@ -85,6 +89,7 @@ export type {
   GroupByRow,
   GroupByRowOf,
   ResultMembers,
+  ResultTime,
   SearchHit,
   SearchRow,
   TimeBoundary,
@@ -98,24 +103,55 @@ export type { ScanBatch } from './native/scan-format.js';
 export { eternity, interval } from './native/intervals.js';
 export type { Intervals, SegmentDescriptor } from './native/intervals.js';
 export { granularity } from './native/granularity.js';
-export type { Granularity } from './native/granularity.js';
+export type { Granularity, SimpleGranularity } from './native/granularity.js';
 export { extension } from './native/extension-spec.js';
 export type { ExtensionSpec } from './native/extension-spec.js';
-export type { ExtractionFn, SearchQuerySpec } from './native/extraction.js';
+export type { ExtractionFn, InlineLookup, SearchQuerySpec } from './native/extraction.js';
 export { dimension } from './native/dimensions.js';
-export type { Dimension, DimensionSpec, DimensionType } from './native/dimensions.js';
+export type {
+  DefaultDimension,
+  Dimension,
+  DimensionSpec,
+  DimensionType,
+  ExtractionDimension,
+  ListFilteredDimension,
+  LookupDimension,
+  PlainDimension,
+  PrefixFilteredDimension,
+  RegexFilteredDimension,
+} from './native/dimensions.js';
 export { filter } from './native/filters.js';
-export type { Filter, FilterValue, MatchValueType, RangeBounds, SortingOrder } from './native/filters.js';
+export type {
+  Filter,
+  FilterValue,
+  MatchValueType,
+  RangeBounds,
+  SortingOrder,
+  SpatialBound,
+} from './native/filters.js';
 export { virtualColumn } from './native/virtual-columns.js';
-export type { ColumnType, VirtualColumn } from './native/virtual-columns.js';
+export type { ColumnType, NestedPathPart, VirtualColumn } from './native/virtual-columns.js';
 export { dataSource } from './native/data-sources.js';
-export type { DataSource } from './native/data-sources.js';
+export type { DataSource, JoinOptions } from './native/data-sources.js';
 export { having, limitSpec } from './native/having.js';
 export type { HavingSpec, LimitSpec, OrderByColumn } from './native/having.js';
 export { aggregation } from './native/aggregation-builders.js';
-export type { Aggregation } from './native/aggregations.js';
+export type {
+  Aggregation,
+  FilteredAggregation,
+  HllOptions,
+  PlainAggregation,
+  SketchOptions,
+  TimedOptions,
+} from './native/aggregations.js';
 export { postAggregation } from './native/post-aggregation-builders.js';
-export type { PostAggregation, PostAggregationSpec } from './native/post-aggregations.js';
+export type {
+  ArithmeticFn,
+  HistogramOptions,
+  PostAggregation,
+  PostAggregationSpec,
+  SetOperation,
+} from './native/post-aggregations.js';
 export type { WaitOptions } from './poll.js';
 export type {
   DruidTasks,
@@ -125,17 +161,23 @@ export type {
   TaskSpec,
   TaskWaitOptions,
 } from './management/tasks.js';
+export type { SampledRows, SamplerSpec } from './management/sampler.js';
 export type { BriefTaskStatus, TaskStatus, TaskStatusCode } from './management/task-status.js';
 export type { IngestionReport, IngestionRowStats } from './management/ingestion-report.js';
 export type { TailOptions, TaskLogOptions } from './management/task-log.js';
 export type { AuditEntry, AuditOptions, CallOptions, HistoryOptions } from './management/calls.js';
 export type { DruidSupervisors, StreamOffsets } from './management/supervisors.js';
 export type {
+  NativeBatchIoConfig,
+  NativeBatchTask,
+  NativeBatchTuningConfig,
+} from './management/native-batch-spec.js';
+export type {
+  DataSchema,
   KafkaIoConfig,
   KafkaSupervisorSpec,
   KinesisIoConfig,
   KinesisSupervisorSpec,
-  StreamDataSchema,
   SupervisorSpec,
 } from './management/supervisor-spec.js';
 export type {

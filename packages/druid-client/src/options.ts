@@ -22,8 +22,8 @@ export interface AuthRequest {
 /**
  * How the client proves who it is. After a 401 everything but fixed credentials is asked once more.
  *
- * A token function is asked when the first token is needed, and again when the server has refused a token; calls that are
- * under way at the same time share one answer. `headers` of `custom` is called for every request, for signatures and the like.
+ * A token function is asked when the first token is needed, and again when the server has refused a token or the function has
+ * been silent for 30 s; calls that are under way at the same time share one answer. `headers` of `custom` is called for every request, for signatures and the like.
  */
 export type DruidAuth =
   | { readonly type: 'basic'; readonly username: string; readonly password: string }
@@ -107,7 +107,7 @@ export interface DruidClientOptions {
   readonly requestIdHeader?: string | false;
   /**
    * Other hosts that may receive credentials when the server redirects there (an Overlord that is not the leader
-   * answers 307 with the leader's address). The hosts of `url` always may.
+   * answers 307 with the leader's address): names without scheme and port. The hosts of `url` always may.
    */
   readonly trustedHosts?: readonly string[];
   /** Injected for tests. */

@@ -1,6 +1,7 @@
 import { DruidTimeoutError } from './errors.js';
-import { requirePositive, type Runtime } from './options.js';
+import { requirePositive } from './options.js';
 import { throwIfAborted } from './sleep.js';
+import type { Transport } from './transport.js';
 
 /** How a call waits for a condition on the server. */
 export interface WaitOptions {
@@ -16,27 +17,33 @@ export interface WaitOptions {
  * @throws DruidTimeoutError with what was last seen, DruidAbortedError
  */
 export async function poll<T>(
-  runtime: Runtime,
+  transport: Transport,
   operation: string,
   options: Required<Pick<WaitOptions, 'pollIntervalMs' | 'timeoutMs'>> & Pick<WaitOptions, 'signal'>,
   check: () => Promise<{ readonly done: T } | { readonly pending: unknown }>,
 ): Promise<T> {
-  const { pollIntervalMs, timeoutMs, signal } = options;
+  const { pollIntervalMs, timeoutMs } = options;
   requirePositive('pollIntervalMs', pollIntervalMs);
   if (timeoutMs !== Infinity) requirePositive('timeoutMs', timeoutMs);
-  const deadlineMs = runtime.now() + timeoutMs;
-  for (;;) {
-    throwIfAborted(operation, signal);
-    const startedMs = runtime.now();
-    const outcome = await check();
-    if ('done' in outcome) return outcome.done;
-    if (startedMs >= deadlineMs) {
-      throw new DruidTimeoutError({
-        message: `The ${operation} was not over after ${timeoutMs} ms; last seen: ${JSON.stringify(outcome.pending)}.`,
-        details: { operation, timeoutMs, lastSeen: outcome.pending },
-        retryable: true,
-      });
+  const { now, sleep } = transport.runtime;
+  const deadlineMs = now() + timeoutMs;
+  const { signal, release } = transport.signalOf(options); // closing the client ends the pauses, too
+  try {
+    for (;;) {
+      throwIfAborted(operation, signal);
+      const startedMs = now();
+      const outcome = await check();
+      if ('done' in outcome) return outcome.done;
+      if (startedMs >= deadlineMs) {
+        throw new DruidTimeoutError({
+          message: `The ${operation} was not over after ${timeoutMs} ms; last seen: ${JSON.stringify(outcome.pending)}.`,
+          details: { operation, timeoutMs, lastSeen: outcome.pending },
+          retryable: true,
+        });
+      }
+      await sleep(Math.max(1, Math.min(pollIntervalMs, deadlineMs - now())), signal);
     }
-    await runtime.sleep(Math.max(1, Math.min(pollIntervalMs, deadlineMs - runtime.now())), signal);
+  } finally {
+    release();
   }
 }

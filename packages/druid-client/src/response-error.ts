@@ -25,6 +25,8 @@ export interface FailedResponse extends RequestDetails {
   readonly status: number;
   readonly contentType: string;
   readonly retryAfter: string | undefined;
+  /** It came after as many redirects as are followed. */
+  readonly isEndlessRedirect?: boolean;
   readonly body: string;
 }
 
@@ -103,6 +105,8 @@ function nextStep(response: FailedResponse, druid: DruidErrorBody | undefined): 
   switch (response.status) {
     case 401:
       return " Check option 'auth': Druid does not accept these credentials, or got none.";
+    case 405:
+      return " This server has no such call: an extension that is not loaded brings it (multi-stage queries: 'druid-multi-stage-query'), or another version of Druid.";
     case 407:
       return " The proxy wants other credentials: give them in option 'proxy'.";
     case 403:
@@ -115,7 +119,7 @@ function nextStep(response: FailedResponse, druid: DruidErrorBody | undefined): 
       }
       return ' Try again later.';
   }
-  if (response.status === 307 || response.status === 308) {
+  if (response.isEndlessRedirect === true) {
     return ' The redirects do not end: the leader is being elected, or Druid is not at this URL. Try again.';
   }
   if (isHtml(response)) return ' Does this URL point to a Druid Router?';

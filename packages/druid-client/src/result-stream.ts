@@ -92,7 +92,7 @@ export async function* streamResult<T>(
   } finally {
     if (attempt !== undefined) {
       await attempt.chunks.return();
-      if (!isOver) await cancelAttempt(options, attempt.server, attempt.queryId, true); // invariant 3
+      if (!isOver) await cancelAttempt(options, attempt, true); // invariant 3
     }
     joined.release();
     if (attempt !== undefined) options.onTransfer?.(transferred(attempt.response));
@@ -120,7 +120,8 @@ async function open<T>(options: ResultStreamOptions<T>, signal: AbortSignal): Pr
       response?.body.destroy();
       // Refused means that nothing runs; in all other cases something may (invariant 3).
       if (response !== undefined || DruidAbortedError.is(error) || DruidTimeoutError.is(error)) {
-        await cancelAttempt(options, server, queryId, response !== undefined);
+        const isRepeated = DruidConnectionError.is(error);
+        await cancelAttempt(options, { server, queryId }, response !== undefined, isRepeated);
       }
       throw error;
     }
@@ -129,11 +130,11 @@ async function open<T>(options: ResultStreamOptions<T>, signal: AbortSignal): Pr
 
 function cancelAttempt(
   { transport, cancelPath }: ResultStreamOptions<unknown>,
-  server: string,
-  queryId: string,
+  { server, queryId }: Pick<Attempt<unknown>, 'server' | 'queryId'>,
   hasStarted: boolean,
+  isRepeated = false,
 ): Promise<void> {
-  return cancelQuery({ transport, path: cancelPath(queryId), server, queryId, hasStarted });
+  return cancelQuery({ transport, path: cancelPath(queryId), server, queryId, hasStarted, isRepeated });
 }
 
 function requireComplete<T>({ format, response, queryId }: Attempt<T>, operation: string): void {

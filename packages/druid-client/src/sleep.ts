@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { DruidAbortedError } from './errors.js';
 
 /** Resolves after `ms` milliseconds, or rejects with {@link DruidAbortedError} as soon as `signal` fires. */
@@ -7,16 +8,29 @@ export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 export const sleep: Sleep = (ms, signal) =>
   new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(aborted('wait', signal));
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(aborted('wait', signal));
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
+      release?.();
       resolve();
     }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const release =
+      signal &&
+      onAbort(signal, () => {
+        clearTimeout(timer);
+        reject(aborted('wait', signal));
+      });
   });
+
+/** Calls `listener` when `signal` fires, until the returned function is called. For signals that callers give. */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  try {
+    // One signal for many calls is no leak, but Node prints a warning at the eleventh.
+    setMaxListeners(0, signal);
+  } catch {
+    // A signal that is not Node's own does not count its listeners.
+  }
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
+}
 
 /** The error for an aborted `operation`; the signal's reason becomes its cause. */
 export function aborted(operation: string, signal: AbortSignal | undefined): DruidAbortedError {

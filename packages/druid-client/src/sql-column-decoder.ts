@@ -32,6 +32,7 @@ interface PlacedColumn extends DeclaredColumn {
 export class DeclaredDecoder {
   private readonly columns: readonly PlacedColumn[];
   private readonly operation: string;
+  private readonly int64: Int64Mode;
 
   /** @throws DruidDecodeError if a declared column is missing, or there twice. Other columns are left out of the rows. */
   constructor(
@@ -41,6 +42,7 @@ export class DeclaredDecoder {
     operation: string,
   ) {
     this.operation = operation;
+    this.int64 = modes.int64;
     this.columns = declared.map((column) => {
       const index = actual.findIndex(({ name }) => name === column.name);
       const isTwice = index >= 0 && actual.some(({ name }, i) => i > index && name === column.name);
@@ -82,9 +84,8 @@ export class DeclaredDecoder {
 
   private misfitError(value: unknown, column: PlacedColumn, row: number): DruidDecodeError {
     const { name, kind, isNullable, sqlType } = column;
-    if (kind === 'long' && typeof value === 'bigint') {
-      return unsafeInteger(value, this.operation, { column: name, row });
-    }
+    const unsafe = unsafeIn(value, kind, this.int64);
+    if (unsafe !== undefined) return unsafeInteger(unsafe, this.operation, { column: name, row });
     const seen = shown(value);
     const declared = `'${kind}${isNullable ? '' : ' not null'}'`;
     const called = sqlType === null ? '' : ` (Druid's type is ${sqlType})`;
@@ -106,6 +107,22 @@ function misplaced(
     message: `The ${operation} has ${isTwice ? 'two columns' : 'no column'} '${name}', which is declared; its columns are ${names}.`,
     details: { operation, column: name },
   });
+}
+
+/** The integer because of which `safe-number` refuses a value of this kind; undefined if there is none. */
+export function unsafeIn(value: unknown, kind: string, int64: Int64Mode): bigint | undefined {
+  if (int64 !== 'safe-number') return undefined;
+  if (kind === 'long') return typeof value === 'bigint' ? value : undefined;
+  if (kind !== 'array<long>' && kind !== 'json') return undefined;
+  return firstBigInt(typeof value === 'string' ? parsed(value) : value);
+}
+
+function firstBigInt(value: unknown): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.values(value)
+    .map(firstBigInt)
+    .find((found) => found !== undefined);
 }
 
 /** A value as a message quotes it. */

@@ -109,6 +109,7 @@ function planRows(columns: readonly SqlColumn[], options: SqlRowsOptions): RowPl
       },
     };
   }
+  if (asObjects) requireUnique(names, operation);
   const toObjects = objectMaker(
     names,
     names.map((_, i) => i),
@@ -119,6 +120,16 @@ function planRows(columns: readonly SqlColumn[], options: SqlRowsOptions): RowPl
       return asObjects ? toObjects(rows) : rows;
     },
   };
+}
+
+// A join of tables with `SELECT *` has such columns; of an object's members the last would be left.
+function requireUnique(names: readonly string[], operation: string): void {
+  const column = names.find((name, i) => names.indexOf(name) !== i);
+  if (column === undefined) return;
+  throw new DruidDecodeError({
+    message: `The ${operation} has two columns '${column}', of which a row as an object can hold one. Give them aliases, or ask for rowFormat: 'array'.`,
+    details: { operation, column },
+  });
 }
 
 /** Makes objects of rows: member `names[i]` is what stands at `places[i]`. */

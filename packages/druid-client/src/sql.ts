@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Int64Mode } from './columns.js';
 import { DruidConfigError } from './errors.js';
 import { parseWith } from './json-request.js';
+import { changeIfThere, type CallOptions } from './management/calls.js';
 import { requirePositive } from './options.js';
 import { path, type DruidRequest } from './request.js';
 import { streamResult, type ResultFormat, type TransferredBytes } from './result-stream.js';
@@ -99,7 +100,7 @@ export class DruidSql {
    * @example await druid.sql.query(sql`SELECT page, added FROM edits WHERE page = ${'Main_Page'}`)
    * // [{ page: 'Main_Page', added: 36 }]
    * @throws DruidTruncatedError, DruidRemoteError (400 for bad SQL or an unknown table, with the line at fault),
-   * DruidDecodeError (a value that does not fit the schema or the declared column), DruidConfigError
+   * DruidDecodeError (a value that does not fit the schema or the declared column, two columns of one name), DruidConfigError
    */
   query<T>(query: SqlQueryText, options: SqlSchemaOptions<T>): Promise<T[]>;
   query<const C extends SqlColumnTypes, I extends Int64Mode = 'safe-number', T extends TimestampMode = 'ms'>(
@@ -147,6 +148,19 @@ export class DruidSql {
    */
   streamBytes(query: SqlQueryText, options: SqlBytesOptions): AsyncIterable<Buffer> {
     return { [Symbol.asyncIterator]: () => this.bytes(query, options) };
+  }
+
+  /**
+   * Asks Druid to stop the queries of this `sqlQueryId`, whoever runs them; your own calls do so by themselves when they
+   * are aborted or left. False if there is none. Sent exactly once.
+   */
+  cancel(sqlQueryId: string, options: CallOptions = {}): Promise<boolean> {
+    const call = {
+      operation: 'cancellation',
+      method: 'DELETE',
+      path: path`/druid/v2/sql/${sqlQueryId}`,
+    } as const;
+    return changeIfThere(this.transport, call, options);
   }
 
   /**

@@ -7,8 +7,7 @@
  * Invariant 2: after `close()` no request starts, and those under way end in DruidAbortedError.
  * Invariant 3: refused credentials are asked for once more per request, and only where they were sent at all.
  */
-import { setMaxListeners } from 'node:events';
-import { bodyText, readAtMost, type DruidResponse } from './body-chunks.js';
+import { readAtMost, wholeBody, type DruidResponse } from './body-chunks.js';
 import { resolveCredentials, type Credentials } from './credentials.js';
 import { DruidAbortedError, DruidConfigError, type DruidError } from './errors.js';
 import { HttpExchange } from './http-exchange.js';
@@ -22,6 +21,7 @@ import {
 import type { DruidRequest } from './request.js';
 import { errorOfResponse } from './response-error.js';
 import { defaultRetryPolicy, withRetry, type RetryPolicy } from './retry.js';
+import { onAbort, throwIfAborted } from './sleep.js';
 import type { CircuitState } from './transport/circuit.js';
 import { ServerList } from './transport/server-list.js';
 
@@ -66,10 +66,9 @@ export class Transport {
     this.timeoutOptionMs = options.timeoutMs;
     this.runtime = resolveRuntime(options);
     this.retryPolicy = { ...defaultRetryPolicy, ...options.retry };
-    this.credentials = resolveCredentials(options);
+    this.credentials = resolveCredentials(options, this.runtime.now);
     this.servers = new ServerList(this.credentials.baseUrls);
     this.exchange = new HttpExchange(options, this.credentials, this.runtime);
-    setMaxListeners(0, this.closing.signal); // one per request under way is expected, not a leak
   }
 
   /** The address of the server that calls go to at present, without credentials. */
@@ -93,25 +92,38 @@ export class Transport {
 
   /** One attempt of {@link Transport.text}. */
   async textOnce(request: DruidRequest): Promise<{ response: DruidResponse; text: string }> {
+    const { response, body } = await this.bodyOnce(request);
+    return { response, text: body.toString('utf8') };
+  }
+
+  /** As {@link Transport.text}, undecoded. */
+  async bytes(request: DruidRequest): Promise<Buffer> {
+    return (await this.retrying(request, (server) => this.bodyOnce({ ...request, server }))).body;
+  }
+
+  private async bodyOnce(request: DruidRequest): Promise<{ response: DruidResponse; body: Buffer }> {
     const response = await this.send(request);
     const { operation } = request;
     const joined = this.signalOf(request);
     try {
       const limits = { operation, timeoutMs: this.timeoutMs(request), signal: joined.signal };
-      return { response, text: await bodyText(response, limits) };
+      return { response, body: await wholeBody(response, limits) };
     } finally {
       joined.release();
     }
   }
 
   /** Runs `attempt` under the retry policy for this request's kind, with the server that it shall ask. */
-  retrying<T>(request: DruidRequest, attempt: (server: string) => Promise<T>): Promise<T> {
-    const { kind, operation, signal } = request;
+  async retrying<T>(request: DruidRequest, attempt: (server: string) => Promise<T>): Promise<T> {
+    const { kind, operation } = request;
     const { retryPolicy: policy, runtime, servers } = this;
-    return withRetry(
-      { kind, operation, signal, policy, runtime, servers, hooks: this.exchange.hooks },
-      attempt,
-    );
+    const { hooks } = this.exchange;
+    const { signal, release } = this.signalOf(request); // invariant 2, for the pauses as well
+    try {
+      return await withRetry({ kind, operation, signal, policy, runtime, servers, hooks }, attempt);
+    } finally {
+      release();
+    }
   }
 
   /** One attempt; the answer is 2xx and its body unread. The caller must read it to the end or destroy it. */
@@ -138,13 +150,10 @@ export class Transport {
       ...(request.survivesClose === true ? [] : [this.closing.signal]),
       ...(request.signal ? [request.signal] : []),
     ];
-    const onAbort = () => joined.abort(sources.find((source) => source.aborted)?.reason);
-    for (const source of sources) source.addEventListener('abort', onAbort, { once: true });
-    if (sources.some((source) => source.aborted)) onAbort();
-    return {
-      signal: joined.signal,
-      release: () => sources.forEach((source) => source.removeEventListener('abort', onAbort)),
-    };
+    const abort = () => joined.abort(sources.find((source) => source.aborted)?.reason);
+    const releases = sources.map((source) => onAbort(source, abort));
+    if (sources.some((source) => source.aborted)) abort();
+    return { signal: joined.signal, release: () => releases.forEach((release) => release()) };
   }
 
   /** Ends all requests under way and frees the connections (invariant 2). Safe to call again. */
@@ -174,8 +183,9 @@ export class Transport {
       }
       const isRedirect =
         status === 307 || status === 308 || (request.method === 'GET' && status >= 301 && status <= 303);
-      const target = isRedirect && hop < maxRedirects ? redirectTarget(url, headers.location) : undefined;
-      if (target === undefined) throw await this.refusal(response, request);
+      const isEndlessRedirect = isRedirect && hop >= maxRedirects;
+      const target = isRedirect && !isEndlessRedirect ? redirectTarget(url, headers.location) : undefined;
+      if (target === undefined) throw await this.refusal(response, request, { signal, isEndlessRedirect });
       response.body.destroy();
       requireSecure(url, target); // invariant 1
       redirectedFrom = new URL(url).origin;
@@ -191,9 +201,15 @@ export class Transport {
     return `${server}${request.path}${pairs.length > 0 ? `?${pairs.join('&')}` : ''}`;
   }
 
-  private async refusal(response: DruidResponse, request: DruidRequest): Promise<DruidError> {
+  private async refusal(
+    response: DruidResponse,
+    request: DruidRequest,
+    { signal, isEndlessRedirect }: { readonly signal: AbortSignal; readonly isEndlessRedirect: boolean },
+  ): Promise<DruidError> {
     const { method, url, requestId, status, headers } = response;
-    const body = await readAtMost(response, maxErrorBodyBytes, this.timeoutMs(request));
+    const limits = { maxBytes: maxErrorBodyBytes, timeoutMs: this.timeoutMs(request), signal };
+    const body = await readAtMost(response, limits);
+    throwIfAborted(request.operation, signal);
     return errorOfResponse(
       {
         method,
@@ -202,6 +218,7 @@ export class Transport {
         status,
         contentType: headers['content-type'] ?? '',
         retryAfter: headers['retry-after'],
+        isEndlessRedirect,
         body: this.credentials.redact(body),
       },
       this.runtime.now(),

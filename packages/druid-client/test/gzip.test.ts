@@ -96,14 +96,41 @@ describe('gzip', () => {
     }
   });
 
-  it('is an error if the bytes are no gzip', async () => {
+  it('is an error that says so if the bytes are no gzip, and not tried again', async () => {
     const druid = await fakeDruid((_, response) =>
       response.writeHead(200, { 'content-encoding': 'gzip' }).end('[{"n":1}]'),
     );
-    const { native } = druid.client({ retry: { maxAttempts: 1 } });
+    const { native } = druid.client();
     expect(await failure(native.query({ queryType: 'x' }, { gzip: true }))).toMatchObject({
-      message: expect.stringContaining('Z_DATA_ERROR') as unknown,
+      code: 'DRUID_DECODE',
+      message: expect.stringMatching(
+        /is no gzip, or is damaged \(incorrect header check, Z_DATA_ERROR\)/,
+      ) as unknown,
     });
+    expect(druid.seen).toHaveLength(1);
+  });
+
+  it('is an error that says so if it is damaged in the middle', async () => {
+    const bytes = gzipSync(
+      arrayLines(
+        [['n', 'LONG', 'BIGINT']],
+        Array.from({ length: 50_000 }, (_, n) => `[${n}]`),
+      ),
+    );
+    bytes.fill(0xff, bytes.length - 2000, bytes.length - 1000);
+    const druid = await fakeDruid((request, response, n) =>
+      request.method === 'DELETE'
+        ? cancelled(request, response, n)
+        : response.writeHead(200, { 'content-encoding': 'gzip' }).end(bytes),
+    );
+    let rowCount = 0;
+    const read = async () => {
+      for await (const batch of druid.client().sql.stream('SELECT n', { gzip: true }))
+        rowCount += batch.length;
+    };
+    expect(await failure(read())).toMatchObject({ code: 'DRUID_DECODE' });
+    expect(rowCount).toBeGreaterThan(0);
+    await expect.poll(() => druid.seen.map(({ method }) => method)).toEqual(['POST', 'DELETE']);
   });
 
   it('reads a refusal that is packed', async () => {

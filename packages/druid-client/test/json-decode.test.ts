@@ -105,9 +105,11 @@ describe('decodeJson', () => {
 
 describe('encodeJson', () => {
   it('equals JSON.stringify where there is neither bigint nor -0', () => {
+    const numbers = fc.double({ noNaN: true, noDefaultInfinity: true });
+    const finite = [fc.boolean(), fc.integer(), numbers, fc.string(), fc.constantFrom(null, undefined)];
     const withoutSigns = (text: string): string => JSON.stringify(JSON.parse(text));
     fc.assert(
-      fc.property(fc.anything({ withDate: true, maxDepth: 3 }), (value) => {
+      fc.property(fc.anything({ withDate: true, maxDepth: 3, values: finite }), (value) => {
         fc.pre(value !== undefined);
         expect(withoutSigns(encodeJson(value))).toBe(withoutSigns(JSON.stringify(value)));
       }),
@@ -117,5 +119,9 @@ describe('encodeJson', () => {
   it('writes bigint with all its digits, and -0 with its sign', () => {
     expect(encodeJson({ id: 9223372036854775807n, gone: undefined })).toBe('{"id":9223372036854775807}');
     expect(encodeJson([-0, 0, { a: -0 }])).toBe('[-0.0,0,{"a":-0.0}]');
+  });
+
+  it.each([NaN, Infinity, -Infinity])('refuses %s, which JSON.stringify would make null', (value) => {
+    expect(() => encodeJson({ a: [value] })).toThrow(`${value} is no number that JSON can carry`);
   });
 });

@@ -69,6 +69,7 @@ describe('errorOfResponse', () => {
   it.each([
     [401, 'auth', false],
     [403, 'permissions', false],
+    [405, "'druid-multi-stage-query'", false],
     [429, 'capacity', true],
     [500, '', true],
     [501, '', false],

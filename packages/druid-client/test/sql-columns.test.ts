@@ -174,7 +174,6 @@ describe('declared columns', () => {
     ['array<long>', '"x"', '"x"'],
     ['multi-value', '7', '7'],
     ['json', '"{"', '"{"'],
-    ['json', '"[9007199254740993]"', '"[9007199254740993]"'],
     ['bytes', '"abc"', '"abc"'],
     ['bytes', '12.5', '12.5'],
     ['string not null', 'null', 'null'],
@@ -186,6 +185,24 @@ describe('declared columns', () => {
     );
     expect(DruidDecodeError.is(error) && error.details).toMatchObject({ row: 1, column: 'x', value: seen });
     expect((error as Error).message).toContain("column 'x'");
+  });
+
+  it.each([
+    ['long', '9007199254740993'],
+    ['array<long>', '[1,9007199254740993]'],
+    ['array<long>', '"[1,9007199254740993]"'],
+    ['json', '"{\\"a\\":[9007199254740993]}"'],
+  ] as const)('say how to read the large integer of a %s, %s', async (type, value) => {
+    const error = await failure(rows(one('STRING', 'VARCHAR'), [`[${value}]`], { columns: { x: type } }));
+    expect((error as Error).message).toContain("Ask for int64: 'bigint' or 'string'");
+    expect(error).toMatchObject({ details: { row: 0, column: 'x', value: '9007199254740993' } });
+  });
+
+  it('does not take digits in a text for a large integer', async () => {
+    const error = await failure(
+      rows(one('STRING', 'VARCHAR'), ['["9007199254740993"]'], { columns: { x: 'long' } }),
+    );
+    expect((error as Error).message).toContain('Declare what the column holds');
   });
 
   it('shows only the beginning of a long value', async () => {

@@ -109,6 +109,22 @@ describe('sql.query', () => {
     ]);
   });
 
+  it('loses no column where two have the same name: arrays, or an error that says so', async () => {
+    const twice = arrayLines(
+      [
+        ['a', 'LONG'],
+        ['a', 'LONG'],
+      ],
+      ['[1,2]'],
+    );
+    const druid = await fakeDruid((_, response) => inPieces(response, twice));
+    const { sql } = druid.client();
+    expect(await sql.query('SELECT 1 AS a, 2 AS a', { rowFormat: 'array' })).toEqual([[1, 2]]);
+    const error = await failure(sql.query('SELECT 1 AS a, 2 AS a'));
+    expect(DruidDecodeError.is(error) && error.details).toMatchObject({ column: 'a' });
+    expect((error as Error).message).toContain("Give them aliases, or ask for rowFormat: 'array'");
+  });
+
   it('treats __proto__ as a column like any other', async () => {
     const druid = await fakeDruid((_, response) =>
       inPieces(response, arrayLines([['__proto__', 'STRING']], ['["x"]'])),

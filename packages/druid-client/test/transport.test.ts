@@ -11,6 +11,7 @@ import {
   DruidThrottledError,
   DruidTimeoutError,
 } from '../src/errors.js';
+import { sleep } from '../src/sleep.js';
 import { failure, fakeDruid, inPieces, json } from './fake-druid.js';
 
 const secret = 's3cr3t-pass';
@@ -28,6 +29,32 @@ describe('credentials', () => {
       'Bearer tok-1234',
       basic('us@er:pa:ss'),
     ]);
+  });
+
+  it('reach no error in another form either: in JSON, without their scheme, or around a shorter secret', async () => {
+    const quoting = 'pa"ss\\word';
+    const druid = await fakeDruid((_, response) =>
+      json(response, 400, { error: `no ${quoting}, no Bearer t0ken-of-mine, no t0ken-of-mine` }),
+    );
+    const token = 't0ken-of-mine';
+    const clients = [
+      druid.client({
+        auth: { type: 'basic', username: 'u', password: quoting },
+        headers: { 'x-token': token },
+      }),
+      druid.client({
+        auth: { type: 'bearer', token },
+        headers: { 'x-api-key': 't0ken', 'x-secret': quoting },
+      }),
+      druid.client({ headers: { authorization: `Bearer ${token}`, 'x-secret': quoting } }),
+      druid.client({
+        auth: { type: 'custom', headers: () => ({ authorization: `Bearer ${token}`, 'x-more': quoting }) },
+      }),
+    ];
+    for (const client of clients) {
+      const printed = inspect(await failure(client.cluster.version()), { depth: 20 });
+      expect(printed).not.toMatch(/ss.{1,4}word|of-mine/);
+    }
   });
 
   it('never reach an error: not the message, the details, the cause or the stack', async () => {
@@ -100,10 +127,21 @@ describe('redirects', () => {
     );
     const options = { auth: { type: 'bearer', token: 'token' }, headers: { 'X-Key': 'k' } } as const;
     await druid.client(options).cluster.version();
-    await druid.client({ ...options, trustedHosts: ['localhost'] }).cluster.version();
+    await druid.client({ ...options, trustedHosts: ['LocalHost'] }).cluster.version();
     const sent = druid.seen.filter(({ headers }) => headers.host?.startsWith('localhost'));
     expect(sent.map(({ headers }) => headers.authorization)).toEqual([undefined, 'Bearer token']);
     expect(sent.map(({ headers }) => headers['x-key'])).toEqual([undefined, 'k']);
+  });
+
+  it('refuse to trust what is no host name', () => {
+    for (const host of ['overlord:8090', 'http://overlord', 'user:s3cr3t@overlord', '']) {
+      const make = () => new DruidClient({ url: 'http://druid', trustedHosts: [host] });
+      expect(make).toThrow(DruidConfigError);
+      expect(make).not.toThrow(/s3cr3t/);
+    }
+    for (const host of ['Overlord.Example', '10.0.0.1', '::1', '[::1]']) {
+      new DruidClient({ url: 'http://druid', trustedHosts: [host] }).close();
+    }
   });
 
   it('end after five', async () => {
@@ -174,6 +212,56 @@ describe('failures', () => {
     expect(listeners).toBe(0);
   });
 
+  it('does not wait for the rest of a refusal when the caller leaves', async () => {
+    const left = new AbortController();
+    const druid = await fakeDruid((_, response) => {
+      response.writeHead(400, { 'content-type': 'application/json' }).write('{"error"');
+    });
+    const hooks = { onResponse: () => void setImmediate(() => left.abort()) };
+    const error = await failure(druid.client({ hooks }).cluster.version({ signal: left.signal }));
+    expect(DruidAbortedError.is(error)).toBe(true);
+    await expect.poll(() => druid.sockets.size).toBe(0);
+  });
+
+  it('does not wait for a cancellation that the server leaves unanswered', async () => {
+    let isCancelled = false;
+    const druid = await fakeDruid(({ method }, response) => {
+      if (method === 'DELETE') response.once('close', () => (isCancelled = true));
+    });
+    const error = await failure(druid.client({ timeoutMs: 20 }).sql.query('SELECT 1'));
+    expect(DruidTimeoutError.is(error)).toBe(true);
+    expect([druid.seen.at(-1)?.method, isCancelled]).toEqual(['DELETE', false]);
+  });
+
+  it('asks where a redirect leads that names no address', async () => {
+    const druid = await fakeDruid((_, response) => response.writeHead(307, { location: 'mailto:x' }).end());
+    const error = await failure(druid.client().cluster.version());
+    expect((error as Error).message).toContain(
+      'The redirect was not followed: does this URL point to a Druid',
+    );
+    expect(druid.seen).toHaveLength(1);
+  });
+
+  it('tells what to do about headers that Node does not take', async () => {
+    const druid = await fakeDruid((_, response) => json(response, 200, status, { x: 'y'.repeat(20_000) }));
+    const error = await failure(druid.client().cluster.version());
+    expect((error as Error).message).toContain('start node with a larger --max-http-header-size');
+    expect(druid.seen).toHaveLength(1);
+  });
+
+  it('makes Node print no warning when many calls share one signal', async () => {
+    const druid = await fakeDruid((_, response) => json(response, 503, {}));
+    const { signal } = new AbortController();
+    const client = druid.client({ sleep, retry: { maxAttempts: 2, initialDelayMs: 1 } });
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    await Promise.allSettled(Array.from({ length: 30 }, () => client.cluster.version({ signal })));
+    await new Promise(setImmediate);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   it('takes a limit that no timer can hold for a very long one', async () => {
     const druid = await fakeDruid((_, response) => json(response, 200, status));
     const client = druid.client({ timeoutMs: 1e12, connectTimeoutMs: Number.MAX_VALUE });
@@ -187,6 +275,28 @@ describe('failures', () => {
     const error = await failure(druid.client().tasks.submit({ type: 'noop', spec }));
     expect(DruidConfigError.is(error) && error.details.option).toBe('body');
     expect(druid.seen).toHaveLength(0);
+  });
+
+  it('ends at once by close, also in a pause (invariant 2)', async () => {
+    const druid = await fakeDruid(({ url }, response) =>
+      url === '/status'
+        ? json(response, 503, {})
+        : json(response, 200, { status: { id: 't', statusCode: 'RUNNING' } }),
+    );
+    const pausing = new Set<number>();
+    const client = druid.client({
+      sleep: (_, signal) =>
+        new Promise((_resolve, reject) => {
+          pausing.add(pausing.size);
+          signal?.addEventListener('abort', () => reject(signal.reason as Error));
+        }),
+    });
+    const calls = [failure(client.cluster.version()), failure(client.tasks.waitFor('t'))];
+    await expect.poll(() => pausing.size).toBe(2);
+    client.close();
+    for (const error of await Promise.all(calls)) {
+      expect(DruidAbortedError.is(error) && error.message).toBe('The Druid client was closed.');
+    }
   });
 
   it('refuses to start after close', async () => {
@@ -214,6 +324,10 @@ describe('options', () => {
       expect(() => new DruidClient({ url: 'http://druid', ...options })).toThrow(DruidConfigError);
     },
   );
+
+  it.each(['http://druid', undefined])('are an object, not %j', (options) => {
+    expect(() => new DruidClient(options as never)).toThrow(/takes an object: new DruidClient\(\{ url/);
+  });
 
   it('do not pick up a proxy from the environment', async () => {
     const druid = await fakeDruid((_, response) => json(response, 200, status));

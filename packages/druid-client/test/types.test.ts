@@ -9,6 +9,8 @@ import {
   insertStatement,
   replaceStatement,
   sql,
+  type NativeBatchTask,
+  type SamplerSpec,
   type ScanBatch,
   type ScanQuery,
   type SqlContext,
@@ -120,6 +122,12 @@ describe('public types', () => {
     expectTypeOf({ ...base, segments: [{ itvl: '', ver: '', part: 0 }] }).toExtend<ScanQuery>();
     expectTypeOf(base).not.toExtend<ScanQuery>();
     expectTypeOf({ ...base, intervals: [''], segments: [] }).not.toExtend<ScanQuery>();
+  });
+
+  it('know native batch tasks, whose spec can be sampled', () => {
+    expectTypeOf<NativeBatchTask>().toExtend<Parameters<typeof druid.tasks.submit>[0]>();
+    expectTypeOf<{ type: 'index'; spec: NativeBatchTask['spec'] }>().toExtend<SamplerSpec>();
+    expectTypeOf<{ dataSchema: { dataSource: 'a' } }>().not.toExtend<NativeBatchTask['spec']>();
   });
 
   it('narrow errors and final states', () => {

@@ -20,7 +20,8 @@ export class Arguments {
       this.operands = parsed.positionals;
       this.values = parsed.values;
     } catch (error) {
-      throw new UsageError((error as Error).message);
+      // Node goes on to say how to pass such a text as an operand, which nobody meant.
+      throw new UsageError((error as Error).message.replace(/\. To specify a positional.*/s, ''));
     }
   }
 

@@ -1,6 +1,6 @@
 /** `datasources` and `segments`. */
 import type { DruidClient } from '../druid-client.js';
-import { intervalsOverlap } from '../management/segments.js';
+import { intervalBounds, intervalsOverlap } from '../management/segments.js';
 import type { SqlRowOf } from '../sql-columns.js';
 import { sql } from '../sql-template.js';
 import { UsageError, type Command } from './command.js';
@@ -162,8 +162,12 @@ Rows are 0 while unknown.`,
 };
 
 function isInterval(text: string): boolean {
-  const [start = NaN, end = NaN, ...more] = text.split('/').map((bound) => Date.parse(bound));
-  return start < end && more.length === 0;
+  try {
+    intervalBounds(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // Not in SQL: the texts of "all time" lie before and after all others only as times.

@@ -29,10 +29,21 @@ function failed(message: string, hint?: string): Failure {
   return { lines: [message, ...(hint === undefined ? [] : [hint])], exitCode: exitCodes.error };
 }
 
+// What messages say of the client's options, in terms of the command line.
+const connectionHints: readonly (readonly [said: string, hint: string])[] = [
+  ["'tls.ca'", '--ca FILE gives it.'],
+  ["'tls.cert'", '--cert FILE and --key FILE give them.'],
+  ["option 'proxy'", 'MILLRACE_DRUID_PROXY may hold them.'],
+  ['', '--url or MILLRACE_DRUID_URL names another one.'],
+];
+
 function hintFor(error: DruidError): string | undefined {
   switch (error.code) {
     case 'DRUID_CONNECTION':
-      return '--url or MILLRACE_DRUID_URL names another one.';
+      return connectionHints.find(([option]) => error.message.includes(option))?.[1];
+    case 'DRUID_CONFIG':
+      if (!error.message.startsWith("Option 'tls'")) return undefined;
+      return 'They are --ca, --cert and --key; the passphrase comes from MILLRACE_DRUID_KEY_PASSPHRASE.';
     case 'DRUID_TIMEOUT':
       return '--timeout SECONDS waits longer.';
     case 'DRUID_TRUNCATED':
@@ -49,6 +60,8 @@ function hintForRefusal({ details: { status, druid } }: DruidRemoteError): strin
   if (status === 401) return 'millrace-druid --help says how to give credentials.';
   if (status === 400 && /Object '.*' not found/.test(said))
     return 'millrace-druid datasources lists what there is.';
+  if (status === 400 && /Column '.*' not found/.test(said))
+    return "Names are case-sensitive; texts stand in single quotes: 'text'.";
   if (status === 404 && druid.error === undefined)
     return 'Is this the Router, with its management proxy enabled?';
   return undefined;

@@ -31,10 +31,10 @@ A result that breaks off ends with 1, and says after how many rows; json then la
     const input = queryInputOf(args);
     const output = outputOf(args);
     return async ({ druid, io, note }) => {
-      const sql = await input.readSql(io);
+      const { sql, parameters } = await input.statement(io);
       let columns: readonly SqlColumn[] = [];
       const batches = druid.sql.stream(sql, {
-        parameters: input.parameters,
+        parameters,
         context: { sqlStringifyArrays: false, ...input.context },
         rowFormat: 'array',
         int64: 'bigint',
@@ -61,8 +61,9 @@ export const explain: Command = {
   prepare(args) {
     const input = queryInputOf(args);
     return async ({ druid, io }) => {
-      const { text, ...plan } = await druid.sql.explain(await input.readSql(io), {
-        parameters: input.parameters,
+      const { sql, parameters } = await input.statement(io);
+      const { text, ...plan } = await druid.sql.explain(sql, {
+        parameters,
         context: input.context,
         signal: io.signal,
       });

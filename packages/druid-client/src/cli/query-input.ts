@@ -1,6 +1,7 @@
 /** The statement, its parameters and its context, from the arguments. */
 import type { SqlContext } from '../sql-context.js';
 import type { SqlParameter } from '../sql-parameters.js';
+import { scanSql } from '../sql-text.js';
 import type { Arguments } from './arguments.js';
 import { UsageError, type CliIo, type CommandOption } from './command.js';
 import { readText } from './connection.js';
@@ -24,9 +25,13 @@ VARCHAR:…, because what follows the first colon is then taken as it is.`;
 
 /** What to run, once standard input has been read. */
 export interface QueryInput {
-  readonly readSql: (io: Pick<CliIo, 'readInput'>) => Promise<string>;
-  readonly parameters: readonly SqlParameter[];
+  readonly statement: (io: Pick<CliIo, 'readInput'>) => Promise<Statement>;
   readonly context: SqlContext;
+}
+
+interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly SqlParameter[];
 }
 
 /** @throws UsageError */
@@ -35,10 +40,12 @@ export function queryInputOf(args: Arguments): QueryInput {
   const file = args.text('file');
   if (argument !== undefined && file !== undefined)
     throw new UsageError('the SQL is an argument or in --file, not both');
+  const parameters = args.list('param').map(parameterOf);
   return {
-    readSql: async (io) =>
-      sqlText(argument !== undefined && argument !== '-' ? argument : await read(file ?? '-', io)),
-    parameters: args.list('param').map(parameterOf),
+    statement: async (io) => {
+      const text = argument !== undefined && argument !== '-' ? argument : await read(file ?? '-', io);
+      return withMilliseconds(sqlText(text), parameters);
+    },
     context: Object.fromEntries(args.list('context').map(contextOf)),
   };
 }
@@ -48,6 +55,30 @@ function sqlText(text: string): string {
   const sql = text.replace(/^\ufeff/, '').replace(/;\s*$/, '');
   if (sql.trim() !== '') return sql;
   throw new UsageError('there is no SQL: the statement is empty');
+}
+
+/**
+ * Druid 27 cuts a TIMESTAMP parameter to whole seconds, but no BIGINT: so times travel as they do in templates.
+ *
+ * @throws UsageError for parameters without a place
+ */
+function withMilliseconds(text: string, parameters: readonly SqlParameter[]): Statement {
+  const { placeholders } = scanSql(text);
+  if (parameters.length > placeholders.length) {
+    // Druid would ignore the others.
+    throw new UsageError(
+      `there are ${parameters.length} --param for ${placeholders.length} places: the SQL has a ? for each`,
+    );
+  }
+  let [sql, end] = ['', 0];
+  const exact = parameters.map((parameter, i) => {
+    if (!(parameter instanceof Date)) return parameter;
+    const at = placeholders[i]!;
+    sql += `${text.slice(end, at)}MILLIS_TO_TIMESTAMP(?)`;
+    end = at + 1;
+    return parameter.getTime();
+  });
+  return { sql: sql + text.slice(end), parameters: exact };
 }
 
 async function read(file: string, { readInput }: Pick<CliIo, 'readInput'>): Promise<string> {

@@ -173,11 +173,7 @@ async function followLog(
   const { pollIntervalMs, signal, last } = options;
   let hasLog = false;
   try {
-    let offset = 0;
-    if (last !== undefined) {
-      const log = await druid.tasks.log(id, { signal });
-      offset = Math.max(0, Buffer.byteLength(log ?? '') - last);
-    }
+    const offset = last === undefined ? 0 : -last;
     for await (const text of druid.tasks.tailLog(id, { pollIntervalMs, offset, signal })) {
       hasLog = true;
       await io.out(text);

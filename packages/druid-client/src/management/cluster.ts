@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { requestJson } from '../json-request.js';
+import { isUnknownToDruid, requestJson } from '../json-request.js';
 import { DruidError, DruidRemoteError } from '../errors.js';
 import { path as pathTo } from '../request.js';
 import type { Transport } from '../transport.js';
-import { change, read, type CallOptions } from './calls.js';
+import { change, read, readIfThere, type CallOptions } from './calls.js';
 import {
   loadQueues,
   servers,
@@ -104,6 +104,17 @@ export class DruidClusterApi {
       this.leaderOf('/druid/indexer/v1/leader', options),
     ]);
     return { coordinator, overlord };
+  }
+
+  /**
+   * Whether the process behind the client's URL leads the Coordinators, or the Overlords. The Router passes this on to the
+   * leader: make a client with the process's own address.
+   */
+  async isLeader(role: 'coordinator' | 'overlord', options: CallOptions = {}): Promise<boolean> {
+    const service = role === 'overlord' ? 'indexer' : role;
+    const call = { operation: 'leadership', path: `/druid/${service}/v1/isLeader` };
+    const schema = z.looseObject({ leader: z.boolean() });
+    return (await readIfThere(this.transport, call, schema, options))?.leader ?? false;
   }
 
   /** The workers that the Overlord sees; empty until one has announced itself. */
@@ -208,8 +219,8 @@ export class DruidClusterApi {
       const { text } = await this.transport.text(request);
       return text.trim() === '' ? undefined : text.trim();
     } catch (error) {
-      if (DruidRemoteError.is(error) && (error.details.status === 404 || error.details.status === 503))
-        return undefined;
+      if (isUnknownToDruid(error)) return undefined;
+      if (DruidRemoteError.is(error) && error.details.status === 503) return undefined;
       throw error;
     }
   }

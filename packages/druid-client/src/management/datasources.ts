@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DruidConfigError, DruidRemoteError } from '../errors.js';
+import { DruidRemoteError } from '../errors.js';
 import { isUnknownToDruid, parseJson, parseWith, requestJson } from '../json-request.js';
 import { poll, type WaitOptions } from '../poll.js';
 import { change, changeAndRead, read, readIfThere, type AuditOptions, type CallOptions } from './calls.js';
@@ -13,8 +13,16 @@ import {
   type SegmentCandidate,
   type UnusedSegment,
 } from './datasource-info.js';
-import { intervalsOverlap, metadataSegment, segmentRow, segmentsSql, type SegmentInfo } from './segments.js';
+import {
+  intervalBounds,
+  intervalsOverlap,
+  metadataSegment,
+  segmentRow,
+  segmentsSql,
+  type SegmentInfo,
+} from './segments.js';
 import type { DruidSql } from '../sql.js';
+import { eternity } from '../native/intervals.js';
 import { path } from '../request.js';
 import type { Transport } from '../transport.js';
 
@@ -72,6 +80,12 @@ export class DruidDatasources {
     return (await this.list(options)).includes(name);
   }
 
+  /** Names of the datasources that the Broker has segments of, on Historicals or in running tasks. */
+  queryable(options: CallOptions = {}): Promise<string[]> {
+    const call = { operation: 'list of queryable datasources', path: '/druid/v2/datasources' };
+    return read(this.transport, call, namesSchema, options);
+  }
+
   /** How much of the interval is loaded; undefined if it has no segments in use (or the datasource is unknown). */
   async loadStatus(name: string, options: LoadStatusOptions = {}): Promise<LoadStatus | undefined> {
     const operation = 'load status';
@@ -105,18 +119,19 @@ export class DruidDatasources {
 
   /**
    * The segments that the Broker knows, from `sys.segments`. What was published within the last minute may be missing
-   * or have `isPublished: false`, because the Broker asks the Coordinator only so often.
+   * or have `isPublished: false`, because the Broker asks the Coordinator only so often. With `interval` (`start/end` in
+   * ISO 8601), those that have time in common with it.
+   *
+   * @throws DruidConfigError for an interval that is not two times
    */
-  segments(name: string, options: CallOptions & { readonly interval?: string } = {}): Promise<SegmentInfo[]> {
+  async segments(
+    name: string,
+    options: CallOptions & { readonly interval?: string } = {},
+  ): Promise<SegmentInfo[]> {
     const { interval, ...call } = options;
-    const [start, end] = interval === undefined ? [] : splitInterval(interval);
-    // Both ends are ISO texts of one form, so they compare as texts.
-    const overlap = start === undefined ? '' : ' AND "start" < ? AND "end" > ?';
-    return this.sql.query(`${segmentsSql}${overlap} ORDER BY "start", "version", "partition_num"`, {
-      parameters: start === undefined || end === undefined ? [name] : [name, end, start],
-      schema: segmentRow,
-      ...call,
-    });
+    const isWanted = overlapsWith(interval);
+    const rows = await this.sql.query(segmentsSql, { parameters: [name], schema: segmentRow, ...call });
+    return rows.filter(({ start, end }) => isWanted(`${start}/${end}`));
   }
 
   /** Takes segments out of use; the data stays in deep storage and can be marked used again. Sent exactly once. */
@@ -203,13 +218,14 @@ export class DruidDatasources {
 
   /**
    * Which servers hold which segments, as the Broker sees it ("segment to server mapping"). A segment that is loaded
-   * nowhere is missing; without `intervals` all of time is asked for.
+   * nowhere is missing; without `intervals` all of time is asked for, else the answer's intervals are cut to them.
    */
   segmentServers(
     name: string,
     options: CallOptions & { readonly intervals?: readonly string[]; readonly numCandidates?: number } = {},
   ): Promise<SegmentCandidate[]> {
-    const { intervals = [allTime], numCandidates, ...call } = options;
+    // Druid cuts the segments' own intervals to those that are asked for.
+    const { intervals = [eternity], numCandidates, ...call } = options;
     return read(
       this.transport,
       {
@@ -224,10 +240,22 @@ export class DruidDatasources {
     );
   }
 
+  /** Whether a Historical has the segment, or no rule wants it loaded: what a streaming task waits for. */
+  isHandedOff(
+    name: string,
+    segment: { readonly interval: string; readonly version: string; readonly partitionNumber: number },
+    options: CallOptions = {},
+  ): Promise<boolean> {
+    const { interval, version, partitionNumber } = segment;
+    const at = path`/druid/coordinator/v1/datasources/${name}/handoffComplete`;
+    const query = { interval, version, partitionNumber: String(partitionNumber) };
+    return read(this.transport, { operation: 'handoff', path: at, query }, z.boolean(), options);
+  }
+
   /** Waits until all segments of the interval are loaded by Historicals. The Broker may need a moment more. */
   async waitUntilLoaded(name: string, options: LoadWaitOptions = {}): Promise<void> {
     const { interval, signal } = options;
-    await poll(this.transport.runtime, `loading of '${name}'`, waitLimits(options), async () => {
+    await poll(this.transport, `loading of '${name}'`, waitLimits(options), async () => {
       const status = await this.loadStatus(name, {
         ...(interval && { interval }),
         ...(signal && { signal }),
@@ -240,39 +268,35 @@ export class DruidDatasources {
    * Waits until the Broker answers for every published segment of the interval: SUCCESS of a task alone does not mean
    * that. Segments that no rule loads are left out. With several Brokers, only the one that was asked is known.
    *
-   * @throws DruidTimeoutError with what was missing
+   * @throws DruidTimeoutError with what was missing, DruidConfigError for an interval that is not two times
    */
   async waitUntilQueryable(name: string, options: LoadWaitOptions = {}): Promise<void> {
     const { interval, signal } = options;
+    const isWanted = overlapsWith(interval);
     const withSignal = signal && { signal };
-    await poll(
-      this.transport.runtime,
-      `wait for '${name}' to be queryable`,
-      waitLimits(options),
-      async () => {
-        const status = await this.loadStatus(name, { ...(interval && { interval }), ...withSignal });
-        if (status?.isLoaded !== true) return { pending: status ?? 'no segments in use' };
-        const published = await this.publishedSegments(name, interval, signal);
-        const known = await this.segments(name, withSignal);
-        const available = new Set(
-          known.filter(({ isAvailable }) => isAvailable).map(({ segmentId }) => segmentId),
-        );
-        const missing = published.filter((segmentId) => !available.has(segmentId));
-        if (published.length === 0 || missing.length > 0) {
-          return { pending: { segments: published.length, unknownToBroker: missing.slice(0, 5) } };
-        }
-        return (await this.isPlannable(name, signal))
-          ? { done: true }
-          : { pending: 'the Broker has no such table yet' };
-      },
-    );
+    await poll(this.transport, `wait for '${name}' to be queryable`, waitLimits(options), async () => {
+      const status = await this.loadStatus(name, { ...(interval && { interval }), ...withSignal });
+      if (status?.isLoaded !== true) return { pending: status ?? 'no segments in use' };
+      const published = (await this.publishedSegments(name, signal)).filter((segment) =>
+        isWanted(segment.interval),
+      );
+      const known = await this.segments(name, withSignal);
+      const available = new Set(
+        known.filter(({ isAvailable }) => isAvailable).map(({ segmentId }) => segmentId),
+      );
+      const missing = published
+        .map(({ segmentId }) => segmentId)
+        .filter((segmentId) => !available.has(segmentId));
+      if (published.length === 0 || missing.length > 0) {
+        return { pending: { segments: published.length, unknownToBroker: missing.slice(0, 5) } };
+      }
+      return (await this.isPlannable(name, signal))
+        ? { done: true }
+        : { pending: 'the Broker has no such table yet' };
+    });
   }
 
-  private async publishedSegments(
-    name: string,
-    interval: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<string[]> {
+  private async publishedSegments(name: string, signal: AbortSignal | undefined) {
     const segments = await requestJson(
       this.transport,
       {
@@ -285,10 +309,7 @@ export class DruidDatasources {
       },
       z.array(metadataSegment),
     );
-    return segments
-      .filter(({ isOvershadowed, isLoadable }) => !isOvershadowed && isLoadable)
-      .filter((segment) => interval === undefined || intervalsOverlap(segment.interval, interval))
-      .map(({ segmentId }) => segmentId);
+    return segments.filter(({ isOvershadowed, isLoadable }) => !isOvershadowed && isLoadable);
   }
 
   // The Broker learns a new datasource's columns after its segments; until then SQL says "Object not found".
@@ -312,13 +333,9 @@ function waitLimits(options: LoadWaitOptions) {
   return { pollIntervalMs, timeoutMs, ...(signal && { signal }) };
 }
 
-function splitInterval(interval: string): readonly [string, string] {
-  const [start, end] = interval.split('/').map((bound) => Date.parse(bound));
-  if (start === undefined || end === undefined || Number.isNaN(start) || Number.isNaN(end)) {
-    throw new DruidConfigError({
-      message: `The interval '${interval}' is not two ISO 8601 times with a slash between them.`,
-      details: { option: 'interval' },
-    });
-  }
-  return [new Date(start).toISOString(), new Date(end).toISOString()];
+// Not in SQL: the texts of "all time" lie before and after all others only as times.
+function overlapsWith(interval: string | undefined): (segmentInterval: string) => boolean {
+  if (interval === undefined) return () => true;
+  intervalBounds(interval);
+  return (segmentInterval) => intervalsOverlap(segmentInterval, interval);
 }

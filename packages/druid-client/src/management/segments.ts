@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { DruidConfigError } from '../errors.js';
+import { utcMs } from '../utc-time.js';
 
 /** A segment as `sys.segments` shows it. Intervals are ISO 8601, start inclusive, end exclusive. */
 export interface SegmentInfo {
@@ -20,7 +22,8 @@ export interface SegmentInfo {
 
 /** The columns are named one by one: `*` also brings the large JSON texts of dimensions and metrics. */
 export const segmentsSql = `SELECT "segment_id", "datasource", "start", "end", "version", "partition_num", "num_rows", "size",
-  "is_published", "is_available", "is_realtime", "is_overshadowed" FROM sys.segments WHERE "datasource" = ?`;
+  "is_published", "is_available", "is_realtime", "is_overshadowed" FROM sys.segments WHERE "datasource" = ?
+  ORDER BY "start", "version", "partition_num"`;
 
 // sys.segments holds its flags as LONG 0 and 1.
 const flag = z
@@ -88,21 +91,33 @@ function segmentIdOf(segment: {
   return partition === 0 ? id : `${id}_${partition}`;
 }
 
-/** Whether two ISO 8601 intervals share time. */
+/**
+ * Whether two ISO 8601 intervals share time.
+ *
+ * @throws DruidConfigError
+ */
 export function intervalsOverlap(a: string, b: string): boolean {
-  const [aStart, aEnd] = bounds(a);
-  const [bStart, bEnd] = bounds(b);
+  const [aStart, aEnd] = intervalBounds(a);
+  const [bStart, bEnd] = intervalBounds(b);
   return aStart < bEnd && bStart < aEnd;
 }
 
-function bounds(interval: string): readonly [number, number] {
-  const [start = '', end = ''] = interval.split('/');
-  return [parseTime(start), parseTime(end)];
+/**
+ * The two times of an interval, in epoch milliseconds.
+ *
+ * @throws DruidConfigError for anything but two times, the first before the second
+ */
+export function intervalBounds(interval: string): readonly [start: number, end: number] {
+  const [start = Number.NaN, end = Number.NaN, ...more] = interval.split('/').map(boundMs);
+  if (start < end && more.length === 0) return [start, end];
+  throw new DruidConfigError({
+    message: `The interval '${interval}' is not two ISO 8601 times, the earlier one first, with a slash between them.`,
+    details: { option: 'interval' },
+  });
 }
 
 // Druid's "all time" lies beyond what Date can hold; such bounds compare as infinities.
-function parseTime(text: string): number {
-  const ms = Date.parse(text.endsWith('Z') || !text.includes('T') ? text : `${text}Z`);
-  if (!Number.isNaN(ms)) return ms;
-  return text.startsWith('-') ? -Infinity : Infinity;
+function boundMs(text: string): number {
+  if (/^-\d{4,}-/.test(text)) return -Infinity;
+  return /^\+?\d{5,}-/.test(text) ? Infinity : utcMs(text);
 }

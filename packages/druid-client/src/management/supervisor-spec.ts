@@ -45,7 +45,7 @@ export interface KinesisIoConfig extends StreamIoConfig {
 }
 
 /** `dataSchema`: what becomes of a record. */
-export interface StreamDataSchema {
+export interface DataSchema {
   readonly dataSource: string;
   readonly timestampSpec: Readonly<{ column?: string; format?: string; [key: string]: unknown }>;
   readonly dimensionsSpec: Readonly<Record<string, unknown>>;
@@ -56,7 +56,7 @@ export interface StreamDataSchema {
 }
 
 interface StreamSpec<Io> {
-  readonly dataSchema: StreamDataSchema;
+  readonly dataSchema: DataSchema;
   readonly ioConfig: Io;
   readonly tuningConfig?: Readonly<Record<string, unknown>>;
   readonly [key: string]: unknown;

@@ -118,7 +118,9 @@ export class DruidSupervisors {
 
   /** All supervisors that have not been terminated, suspended ones included. */
   list(options: CallOptions = {}): Promise<SupervisorSummary[]> {
-    const call = { operation: 'supervisor list', path: base, query: { state: 'true' } };
+    // Without `system` the list says that none is suspended.
+    const query = { state: 'true', system: '' };
+    const call = { operation: 'supervisor list', path: base, query };
     return read(this.transport, call, z.array(summarySchema), options);
   }
 

@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { poll } from '../poll.js';
 import type { Transport } from '../transport.js';
 import { path } from '../request.js';
@@ -13,22 +14,22 @@ export interface TaskLogOptions extends CallOptions {
 
 /** Options of {@link DruidTasks.tailLog}: by default a look every second, without a time limit. */
 export interface TailOptions {
-  /** Bytes to leave out at the beginning. Default 0. */
+  /** Bytes to leave out at the beginning; negative: begins so many bytes before its present end. Default 0. */
   readonly offset?: number;
   /** Milliseconds between looks at the server. */
   readonly pollIntervalMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** The log's text from `offset` on, or undefined while there is none. */
+/** The log's bytes from `offset` on, or undefined while there is none. */
 export async function readTaskLog(
   transport: Transport,
   taskId: string,
   options: TaskLogOptions,
-): Promise<string | undefined> {
+): Promise<Buffer | undefined> {
   const { offset = 0, signal, timeoutMs } = options;
   try {
-    const { text } = await transport.text({
+    return await transport.bytes({
       operation: 'task log',
       method: 'GET',
       path: path`/druid/indexer/v1/task/${taskId}/log`,
@@ -37,7 +38,6 @@ export async function readTaskLog(
       signal,
       timeoutMs,
     });
-    return text;
   } catch (error) {
     if (isUnknownToDruid(error)) return undefined;
     throw error;
@@ -54,22 +54,25 @@ export async function* tailTaskLog(
   const { pollIntervalMs = 1_000, signal } = options;
   const limits = { pollIntervalMs, timeoutMs: Infinity, ...(signal && { signal }) };
   let offset = options.offset ?? 0;
+  // Of what is there now, so that the log may grow.
+  if (offset < 0) {
+    const log = await readTaskLog(transport, taskId, { ...(signal && { signal }) });
+    offset = Math.max(0, (log?.length ?? 0) + offset);
+  }
+  // A running task's log may end inside a UTF-8 sequence: the decoder keeps its bytes until the others are there.
+  const decoder = new StringDecoder('utf8');
   for (let isOver = false; !isOver;) {
-    const found = await poll(transport.runtime, `log of task '${taskId}'`, limits, async () => {
+    const { bytes, hasEnded } = await poll(transport, `log of task '${taskId}'`, limits, async () => {
       // The status comes first: what was written before the task ended is then in the log that is read after.
       const { statusCode } = await statusOf();
       const ended = statusCode !== 'RUNNING';
       const log = await readTaskLog(transport, taskId, { offset, ...(signal && { signal }) });
-      const text = ended ? (log ?? '') : wholeCharacters(log ?? '');
-      return text === '' && !ended ? { pending: statusCode } : { done: { text, ended } };
+      if (!log?.length && !ended) return { pending: statusCode };
+      return { done: { bytes: log ?? Buffer.alloc(0), hasEnded: ended } };
     });
-    offset += Buffer.byteLength(found.text);
-    isOver = found.ended;
-    if (found.text !== '') yield found.text;
+    offset += bytes.length;
+    isOver = hasEnded;
+    const text = decoder.write(bytes) + (isOver ? decoder.end() : '');
+    if (text !== '') yield text;
   }
-}
-
-// A running task's log may end inside a UTF-8 sequence, which decodes to U+FFFD; its bytes are read again next time.
-function wholeCharacters(text: string): string {
-  return text.replace(/\ufffd+$/, '');
 }

@@ -15,6 +15,8 @@ import {
   type CallOptions,
 } from './calls.js';
 import { ingestionReportSchema, type IngestionReport } from './ingestion-report.js';
+import type { NativeBatchTask } from './native-batch-spec.js';
+import { sampledRows, type SampledRows, type SamplerSpec } from './sampler.js';
 import { readTaskLog, tailTaskLog, type TailOptions, type TaskLogOptions } from './task-log.js';
 import { briefStatuses, taskStatusSchema, type BriefTaskStatus, type TaskStatus } from './task-status.js';
 
@@ -89,7 +91,7 @@ export class DruidTasks {
    * @throws DruidRemoteError (400 for a spec that Druid does not understand)
    */
   async submit(
-    spec: TaskSpec,
+    spec: NativeBatchTask | TaskSpec,
     options: CallOptions = {},
   ): Promise<{ taskId: string; alreadyExists: boolean }> {
     const { id } = spec;
@@ -111,6 +113,18 @@ export class DruidTasks {
       if (id !== undefined && isAlreadyExists(error, id)) return { taskId: id, alreadyExists: true };
       throw error;
     }
+  }
+
+  /**
+   * Reads a few rows as a task or a supervisor of this specification would, and stores nothing ("Sampler" in Druid's
+   * source): for a look at input, formats and dimensions before anything is loaded.
+   *
+   * @example (await druid.tasks.sample({ type: 'index', spec, samplerConfig: { numRows: 10 } })).data[0]?.parsed
+   * @throws DruidRemoteError (400 where the input cannot be read)
+   */
+  sample(spec: SamplerSpec, options: CallOptions = {}): Promise<SampledRows> {
+    const call = { operation: 'sampling', method: 'POST', path: `${api}/sampler`, body: spec } as const;
+    return read(this.transport, call, sampledRows, options);
   }
 
   /** The task's status, or undefined if the Overlord does not know the id. */
@@ -165,8 +179,8 @@ export class DruidTasks {
   }
 
   /** The task's log, or undefined while there is none (tasks in an Indexer process have none). */
-  log(taskId: string, options: TaskLogOptions = {}): Promise<string | undefined> {
-    return readTaskLog(this.transport, taskId, options);
+  async log(taskId: string, options: TaskLogOptions = {}): Promise<string | undefined> {
+    return (await readTaskLog(this.transport, taskId, options))?.toString('utf8');
   }
 
   /**
@@ -241,7 +255,7 @@ export class DruidTasks {
     const { pollIntervalMs = 500, timeoutMs = 3_600_000, signal, onStatus, onProgress } = options;
     const withSignal = signal && { signal };
     const limits = { pollIntervalMs, timeoutMs, ...withSignal };
-    return poll(this.transport.runtime, `task '${taskId}'`, limits, async () => {
+    return poll(this.transport, `task '${taskId}'`, limits, async () => {
       const status = await this.requireStatus(taskId, withSignal);
       await onStatus?.(status);
       const hasReport = status.statusCode !== 'RUNNING' || status.runnerStatusCode === 'RUNNING';

@@ -1,5 +1,6 @@
 import { DruidConfigError } from '../errors.js';
 import { ownText, sql, SqlFragment } from '../sql-template.js';
+import { utcMs } from '../utc-time.js';
 
 /** Time chunks of the target: a unit, all of time in one, or an ISO 8601 period such as `PT15M`. */
 export type PartitionedBy = 'HOUR' | 'DAY' | 'MONTH' | 'YEAR' | 'ALL' | { readonly period: string };
@@ -78,12 +79,6 @@ function timestamp(value: Date | string, option: string): { readonly ms: number;
   const ms = value instanceof Date ? value.getTime() : utcMs(value);
   if (Number.isNaN(ms)) throw unusable(option, `'${String(value)}' is not an ISO 8601 time.`);
   return { ms, text: new Date(ms).toISOString().replace('T', ' ').replace('Z', '') };
-}
-
-// A time without a zone is UTC here, as it is in Druid; Date.parse would take the machine's.
-function utcMs(text: string): number {
-  const isZoned = !text.includes('T') || /(Z|[+-]\d\d:?\d\d)$/.test(text);
-  return Date.parse(isZoned ? text : `${text}Z`);
 }
 
 const units: readonly string[] = ['HOUR', 'DAY', 'MONTH', 'YEAR', 'ALL'];

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Int64Mode } from '../columns.js';
-import { DruidDecodeError, DruidRemoteError } from '../errors.js';
+import { DruidConfigError, DruidDecodeError, DruidRemoteError } from '../errors.js';
 import { parseJson, parseWith } from '../json-request.js';
 import { changeIfThere, readIfThere, type CallOptions } from '../management/calls.js';
 import { poll, type WaitOptions } from '../poll.js';
@@ -23,7 +23,7 @@ export interface StatementWaitOptions extends WaitOptions {
 export interface StatementResultOptions extends CallOptions {
   /** Default `safe-number`. */
   readonly int64?: Int64Mode;
-  /** Pages to leave out at the beginning: to go on after an error, the id of the page that broke. Default 0. */
+  /** The id of the first page to read: to go on after an error, that of the page that broke. Default 0. */
   readonly fromPage?: number;
   /** Called when a page has been read to its end. */
   readonly onPage?: (page: StatementPage) => void;
@@ -110,7 +110,7 @@ export class DruidStatements {
     const { pollIntervalMs = 500, timeoutMs = 3_600_000, signal, onStatus } = options;
     const withSignal = signal && { signal };
     const limits = { pollIntervalMs, timeoutMs, ...withSignal };
-    return poll(this.transport.runtime, `statement '${queryId}'`, limits, async () => {
+    return poll(this.transport, `statement '${queryId}'`, limits, async () => {
       const status = await this.requireStatus(queryId, withSignal);
       onStatus?.(status);
       const isOver = status.state === 'SUCCESS' || status.state === 'FAILED';
@@ -145,10 +145,16 @@ export class DruidStatements {
     options: StatementResultOptions & { readonly schema?: z.ZodType<unknown> },
   ): AsyncGenerator<unknown[], void, undefined> {
     const { int64 = 'safe-number', fromPage = 0, schema: rowSchema, signal, timeoutMs, onPage } = options;
+    if (!Number.isSafeInteger(fromPage) || fromPage < 0) {
+      throw new DruidConfigError({
+        message: `Option 'fromPage' is ${fromPage}; it must be the id of a page, as onPage tells them.`,
+        details: { option: 'fromPage' },
+      });
+    }
     const { schema, pages } = await this.successful(queryId, options);
     const names = schema.map(({ name }) => name);
     let row = 0;
-    for (const page of pages.slice(fromPage)) {
+    for (const page of pages.filter(({ id }) => id >= fromPage)) {
       const read = { transport: this.transport, queryId, page, schema, int64, signal, timeoutMs };
       for await (const rows of pageRows(read)) {
         const objects = toObjects(rows, names);

@@ -3,6 +3,7 @@ import type {
   SimpleAggregationType,
   SketchOptions,
   TimedAggregationType,
+  TimedOptions,
 } from './aggregations.js';
 import type { Filter } from './filters.js';
 
@@ -12,10 +13,6 @@ type Field = string | { readonly expression: string };
 function simple<const T extends SimpleAggregationType>(type: T) {
   return <const N extends string>(name: N, field: Field = name) =>
     ({ type, name, ...(typeof field === 'string' ? { fieldName: field } : field) }) as const;
-}
-
-interface TimedOptions {
-  readonly timeColumn?: string;
 }
 
 function timed<const T extends TimedAggregationType, O extends TimedOptions>(type: T) {

@@ -82,6 +82,12 @@ export type SimpleAggregationType = Extract<
 /** Aggregations by time. */
 export type TimedAggregationType = `${'long' | 'double' | 'float' | 'string'}${'First' | 'Last'}`;
 
+/** What an aggregation by time can be told beside its column. */
+export interface TimedOptions {
+  /** Default: `__time`. */
+  readonly timeColumn?: string;
+}
+
 /** What each sketch can be told beside its column. `shouldFinalize: false` gives the sketch itself, as bytes. */
 export interface SketchOptions {
   thetaSketch: {
@@ -106,6 +112,7 @@ export interface SketchOptions {
   hyperUnique: { readonly isInputHyperUnique?: boolean; readonly round?: boolean };
 }
 
+/** What an HLL sketch can be told beside its column. */
 export interface HllOptions {
   readonly lgK?: number;
   readonly tgtHllType?: 'HLL_4' | 'HLL_6' | 'HLL_8';
@@ -132,15 +139,13 @@ export type PlainAggregation =
       | { readonly fieldName: string; readonly expression?: never }
       | { readonly expression: string; readonly fieldName?: never }
     ))
-  | {
+  | ({
       readonly type: TimedAggregationType;
       readonly name: string;
       readonly fieldName: string;
-      /** Default: `__time`. */
-      readonly timeColumn?: string;
       /** Of text: what is longer is cut off. Default: 1,024. */
       readonly maxStringBytes?: number;
-    }
+    } & TimedOptions)
   | {
       readonly type: 'stringAny';
       readonly name: string;

@@ -1,3 +1,4 @@
+import { DruidConfigError } from '../errors.js';
 import type { ExtensionSpec } from './extension-spec.js';
 import type { Filter } from './filters.js';
 import type { SubQuery } from './queries.js';
@@ -36,7 +37,8 @@ export type DataSource =
   | { readonly type: 'filter'; readonly base: DataSource; readonly filter: Filter }
   | ExtensionSpec;
 
-interface JoinOptions {
+/** A join, for `dataSource.join`. */
+export interface JoinOptions {
   readonly left: DataSource;
   /** A lookup, a query or inline rows. */
   readonly right: DataSource;
@@ -57,16 +59,18 @@ export const dataSource = {
    * Rows that are sent along. They have no time, so read them over {@link eternity}.
    *
    * @example dataSource.inline({ k: 'STRING', n: 'LONG' }, [['a', 1]])
+   * @throws DruidConfigError for a row with more or fewer values than columns, and for several columns of which one is
+   * named by a number
    */
   inline: (
     columns: Readonly<Record<string, ColumnType>>,
     rows: readonly (readonly unknown[])[],
-  ): DataSource => ({
-    type: 'inline',
-    columnNames: Object.keys(columns),
-    columnTypes: Object.values(columns),
-    rows,
-  }),
+  ): DataSource => {
+    const columnNames = Object.keys(columns);
+    requireOrder(columnNames);
+    requireWidth(rows, columnNames.length);
+    return { type: 'inline', columnNames, columnTypes: Object.values(columns), rows };
+  },
   /**
    * The result of another query. Its rows have no time, so read them over {@link eternity}.
    *
@@ -82,3 +86,22 @@ export const dataSource = {
     ...(unnestFilter !== undefined && { unnestFilter }),
   }),
 } as const;
+
+// An object has such names first, whatever the order in which they were written: the columns would be exchanged.
+function requireOrder(columnNames: readonly string[]): void {
+  const name = columnNames.find((each) => /^\d+$/.test(each));
+  if (name === undefined || columnNames.length === 1) return;
+  throw new DruidConfigError({
+    message: `The inline column '${name}' is named by a number, so an object does not keep its place. Write { type: 'inline', columnNames, columnTypes, rows } instead.`,
+    details: { option: 'dataSource' },
+  });
+}
+
+function requireWidth(rows: readonly (readonly unknown[])[], width: number): void {
+  const at = rows.findIndex((row) => row.length !== width);
+  if (at < 0) return;
+  throw new DruidConfigError({
+    message: `Row ${at} of the inline datasource has ${rows[at]?.length} values for ${width} columns.`,
+    details: { option: 'dataSource' },
+  });
+}

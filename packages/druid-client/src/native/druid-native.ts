@@ -4,6 +4,7 @@ import { cancelQuery } from '../cancel.js';
 import type { Int64Mode } from '../columns.js';
 import { DruidAbortedError, DruidConfigError, DruidTimeoutError } from '../errors.js';
 import { parseJson, parseWith } from '../json-request.js';
+import { change, type CallOptions } from '../management/calls.js';
 import { path } from '../request.js';
 import { transferred, truncatedResult, type ResultFormat } from '../result-stream.js';
 import type { TimestampMode } from '../sql-columns.js';
@@ -49,7 +50,7 @@ import type {
 import type {
   GroupByRowOf,
   SearchRow,
-  Time,
+  ResultTime,
   TimeBoundary,
   TimeseriesRowOf,
   TopNRowOf,
@@ -182,7 +183,7 @@ export class DruidNative {
     query: GroupByQuery<D, A, P, C>,
     options: NativeRowOptions<I, T> = {},
   ): AsyncIterable<GroupByRowOf<D, A, P, C, I, T>[]> {
-    return this.rows({ ...query, queryType: 'groupBy' }, query.dimensions, options);
+    return this.rows({ ...query, queryType: 'groupBy' }, (query.dimensions as D | undefined) ?? [], options);
   }
 
   /**
@@ -198,7 +199,7 @@ export class DruidNative {
   search<T extends TimestampMode = 'ms'>(
     query: SearchQuery,
     options: NativeRowOptions<'safe-number', T> = {},
-  ): Promise<SearchRow<Time<T>>[]> {
+  ): Promise<SearchRow<ResultTime<T>>[]> {
     return all(this.rows({ granularity: 'all', ...query, queryType: 'search' }, [], options));
   }
 
@@ -211,7 +212,7 @@ export class DruidNative {
   async timeBoundary<const B extends TimeBound | undefined = undefined, T extends TimestampMode = 'ms'>(
     query: TimeBoundaryQuery<B>,
     options: NativeRowOptions<'safe-number', T> = {},
-  ): Promise<TimeBoundary<B, Time<T>> | undefined> {
+  ): Promise<TimeBoundary<B, ResultTime<T>> | undefined> {
     return this.times({ ...query, queryType: 'timeBoundary' }, options);
   }
 
@@ -223,7 +224,7 @@ export class DruidNative {
   async dataSourceMetadata<T extends TimestampMode = 'ms'>(
     query: DataSourceMetadataQuery,
     options: NativeRowOptions<'safe-number', T> = {},
-  ): Promise<{ readonly maxIngestedEventTime: Time<T> } | undefined> {
+  ): Promise<{ readonly maxIngestedEventTime: ResultTime<T> } | undefined> {
     return this.times({ ...query, queryType: 'dataSourceMetadata' }, options);
   }
 
@@ -273,6 +274,15 @@ export class DruidNative {
     return options.schema === undefined ? (value as T) : parseWith(options.schema, value, operation);
   }
 
+  /**
+   * Asks Druid to stop the queries of this `queryId`, whoever runs them. Druid does not say whether there were any. Sent
+   * exactly once.
+   */
+  cancel(queryId: string, options: CallOptions = {}): Promise<void> {
+    const call = { operation: 'cancellation', method: 'DELETE', path: path`/druid/v2/${queryId}` } as const;
+    return change(this.transport, call, options);
+  }
+
   /** What a row is follows from the query's type, by `ResultMembers`; that it is so is the decoder's invariant. */
   private rows<R>(
     query: AggregatingQuery,
@@ -316,9 +326,11 @@ export class DruidNative {
     options: ScanOptions,
   ): AsyncGenerator<ScanBatch, void, undefined> {
     const { intervals, segments, columns, ...rest } = query;
-    if (columns.length === 0) {
+    // Queries of Druid's documentation may have none, which means all to Druid, in an order that is not fixed.
+    if (((columns as readonly string[] | undefined) ?? []).length === 0) {
       throw new DruidConfigError({
-        message: "A scan needs at least one entry in 'columns'.",
+        message:
+          "A scan needs at least one entry in 'columns', such as '__time'; sql.system.columns(table) lists them.",
         details: { option: 'columns' },
       });
     }

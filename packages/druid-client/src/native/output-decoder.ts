@@ -6,7 +6,7 @@
 import { replaceBigInts, unsafeInteger } from '../columns.js';
 import { DruidDecodeError } from '../errors.js';
 import { setOwn } from '../json-decode.js';
-import { decoderOf, misfit, shown, type Decode, type DecodeModes } from '../sql-column-decoder.js';
+import { decoderOf, misfit, shown, unsafeIn, type Decode, type DecodeModes } from '../sql-column-decoder.js';
 import { aggregationName, aggregationOutput } from './aggregations.js';
 import { dimensionName, dimensionOutput } from './dimension-outputs.js';
 import { eternityStart } from './intervals.js';
@@ -90,9 +90,8 @@ export class OutputDecoder {
   }
 
   private misfitError(name: string, kind: OutputKind, value: unknown, row: number): DruidDecodeError {
-    if (typeof value === 'bigint' && kind === 'long') {
-      return unsafeInteger(value, this.operation, { column: name, row });
-    }
+    const unsafe = unsafeIn(value, kind, this.modes.int64);
+    if (unsafe !== undefined) return unsafeInteger(unsafe, this.operation, { column: name, row });
     const hint =
       kind === 'timestamp' && value !== null
         ? "Ask for timestamps: 'ms', or for intervals within the years that a Date can hold."

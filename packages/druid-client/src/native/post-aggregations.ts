@@ -167,6 +167,7 @@ export type PostAggregationSpec =
   | OfSketches
   | (ExtensionSpec & { readonly name?: string });
 
+/** The function of `postAggregation.arithmetic`. */
 export type ArithmeticFn = '+' | '-' | '*' | '/' | 'quotient' | 'pow';
 export type GreatestOrLeast = `${'double' | 'long'}${'Greatest' | 'Least'}`;
 

@@ -8,7 +8,7 @@ import type { PostAggregationOutput } from './post-aggregations.js';
 import type { Aggregations, Dimensions, PostAggregations, TimeBound } from './queries.js';
 
 /** A time, as `timestamps` asks for it. */
-export type Time<T extends TimestampMode> = ValueOf<'safe-number', T>['timestamp'];
+export type ResultTime<T extends TimestampMode> = ValueOf<'safe-number', T>['timestamp'];
 
 /** Of a query's parts, what determines its rows. */
 export interface RowParts {
@@ -58,7 +58,7 @@ export type TimeseriesRowOf<
   T extends TimestampMode,
 > = TimeseriesRow<
   ResultMembers<{ dimensions: readonly []; aggregations: A; postAggregations: P; context: C }, I>,
-  C extends { readonly grandTotal: true } ? Time<T> | null : Time<T>
+  C extends { readonly grandTotal: true } ? ResultTime<T> | null : ResultTime<T>
 >;
 
 /** A bucket of a topN, with its groups in order. */
@@ -77,7 +77,7 @@ export type TopNRowOf<
   T extends TimestampMode,
 > = TopNRow<
   ResultMembers<{ dimensions: readonly [D]; aggregations: A; postAggregations: P; context: C }, I>,
-  Time<T>
+  ResultTime<T>
 >;
 
 /** A group of a groupBy. */
@@ -97,7 +97,7 @@ export type GroupByRowOf<
   T extends TimestampMode,
 > = GroupByRow<
   ResultMembers<{ dimensions: D; aggregations: A; postAggregations: P; context: C }, I>,
-  Time<T>
+  ResultTime<T>
 >;
 
 /** A bucket of a search, with the values that were found. */

@@ -4,13 +4,14 @@
  * | state \ event | a request         | answered | not answered                 | given up         |
  * | ------------- | ----------------- | -------- | ---------------------------- | ---------------- |
  * | closed        | goes              | closed   | open, when it is enough      | closed           |
- * | open          | refused; later goes as the trial: half-open | closed | open | open             |
- * | half-open     | refused           | closed   | the trial: open; others: no change | the trial: open, at its end |
+ * | open          | refused; later goes as a trial: half-open | closed | open | open               |
+ * | half-open     | refused; later goes as another trial | closed | a trial: open; others: no change | a trial: open, at its end |
  *
  * Any answer counts as one, whatever its status: a server that refuses is alive.
  *
  * Invariant 1: it opens after `maxFailures` requests in a row without an answer over `minOutageMs`, and never before.
- * Invariant 2: while it is open nothing is sent until `untilMs`, and then one request alone.
+ * Invariant 2: while it is not closed one request goes each `openMs`, and nothing else. A trial may be a query of minutes: calls
+ * do not wait for its end.
  * Invariant 3: a trial that its caller gives up leaves the circuit to the next request; it is never stuck half-open.
  */
 
@@ -42,17 +43,22 @@ export type CircuitState =
   | { readonly name: 'open'; readonly trouble: CircuitTrouble; readonly untilMs: number }
   | { readonly name: 'half-open'; readonly trouble: CircuitTrouble; readonly untilMs: number };
 
-/** What happens to a request. `isTrial`: it is the one that a half-open circuit lets through. */
+/** What happens to a request. `isTrial`: it was let through while the circuit was not closed. */
 export type CircuitEvent =
   | { readonly name: 'request' }
   | { readonly name: 'answered' }
   | { readonly name: 'unanswered'; readonly reason: string; readonly isTrial: boolean }
   | { readonly name: 'given-up'; readonly isTrial: boolean };
 
+interface At {
+  readonly nowMs: number;
+  readonly policy: CircuitPolicy;
+}
+
 type Next<S extends CircuitState['name'], E extends CircuitEvent['name']> = (
   state: Extract<CircuitState, { name: S }>,
   event: Extract<CircuitEvent, { name: E }>,
-  at: { readonly nowMs: number; readonly policy: CircuitPolicy },
+  at: At,
 ) => CircuitState;
 
 type Table = {
@@ -61,6 +67,12 @@ type Table = {
 
 const toClosed = (): CircuitState => ({ name: 'closed' });
 const unchanged = (state: CircuitState): CircuitState => state;
+const tryAgain = (
+  state: Exclude<CircuitState, { name: 'closed' }>,
+  _: CircuitEvent,
+  { nowMs, policy }: At,
+): CircuitState =>
+  nowMs < state.untilMs ? state : { ...state, name: 'half-open', untilMs: nowMs + policy.openMs }; // invariant 2
 
 const table: Table = {
   closed: {
@@ -76,29 +88,26 @@ const table: Table = {
     'given-up': unchanged,
   },
   open: {
-    request: (state, _, { nowMs }) => (nowMs < state.untilMs ? state : { ...state, name: 'half-open' }), // invariant 2
+    request: tryAgain,
     answered: toClosed,
     // Sent before it opened: the time until the trial does not grow.
     unanswered: unchanged,
     'given-up': unchanged,
   },
   'half-open': {
-    request: unchanged,
+    request: tryAgain,
     answered: toClosed,
     unanswered: (state, { reason, isTrial }, { nowMs, policy }) =>
       isTrial
         ? { name: 'open', trouble: grow(state.trouble, reason, nowMs), untilMs: nowMs + policy.openMs }
         : state,
-    'given-up': (state, { isTrial }) => (isTrial ? { ...state, name: 'open' } : state), // invariant 3
+    'given-up': (state, { isTrial }, { nowMs }) =>
+      isTrial ? { ...state, name: 'open', untilMs: nowMs } : state, // invariant 3
   },
 };
 
 /** The state after `event`. Pure. */
-export function nextCircuitState(
-  state: CircuitState,
-  event: CircuitEvent,
-  at: { readonly nowMs: number; readonly policy: CircuitPolicy },
-): CircuitState {
+export function nextCircuitState(state: CircuitState, event: CircuitEvent, at: At): CircuitState {
   const next = table[state.name][event.name] as Next<CircuitState['name'], CircuitEvent['name']>;
   return next(state, event, at);
 }

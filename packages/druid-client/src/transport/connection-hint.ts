@@ -21,7 +21,7 @@ const untrusted: ReadonlySet<string> = new Set([
 export function neverMends(reason: string): boolean {
   return (
     untrusted.has(reason) ||
-    /^(CERT_|ERR_TLS_CERT|ERR_SSL_|EPROTO$|HPE_INVALID)/.test(reason) ||
+    /^(CERT_|ERR_TLS_CERT|ERR_SSL_|EPROTO$|HPE_INVALID|HPE_HEADER_OVERFLOW)/.test(reason) ||
     reason === 'PROXY_407' ||
     reason === 'PROXY_403'
   );
@@ -49,6 +49,9 @@ export function connectionHint(
   }
   if (reason === 'EPROTO' || reason.startsWith('ERR_SSL_WRONG_VERSION')) {
     return ` Does ${origin} speak https? Druid's own port for it is another one.`;
+  }
+  if (reason === 'HPE_HEADER_OVERFLOW') {
+    return ' The answer has larger headers than Node takes: start node with a larger --max-http-header-size.';
   }
   if (reason.startsWith('HPE_')) return ` Does ${origin} speak https rather than http?`;
   if (reason === 'ECONNRESET' || reason === 'EPIPE') {

@@ -36,6 +36,8 @@ export interface Route {
   readonly proxy: string | undefined;
   /** Whether a connection was made, so that the server may have got the request. */
   isConnected(): boolean;
+  /** Whether it went over a connection that an earlier request had made. */
+  isKept(): boolean;
 }
 
 interface Agents {
@@ -89,8 +91,9 @@ export class Connections {
     };
     let isConnected = false;
     const onConnected = () => (isConnected = true);
+    let sent: ClientRequest | undefined;
     const request = (options: RequestOptions, onResponse: never): ClientRequest => {
-      const sent =
+      sent =
         options.protocol === 'https:'
           ? httpsRequest({ ...options, ...secure }, onResponse)
           : httpRequest(options, onResponse);
@@ -108,6 +111,7 @@ export class Connections {
       },
       proxy: proxy === undefined ? undefined : new URL(proxy).origin,
       isConnected: () => isConnected,
+      isKept: () => sent?.reusedSocket === true,
     };
   }
 

@@ -37,6 +37,7 @@ export interface DruidEndEvent extends DruidResponseEvent {
 
 /** A request has got no answer. */
 export interface DruidFailureEvent extends DruidRequestInfo {
+  /** Since the request was sent; if it never was, since it began to wait for a token or a connection. */
   readonly durationMs: number;
   readonly error: unknown;
 }

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { certificates } from '../transport/certificates.js';
 import { fakeDruid, json, type FakeDruid } from '../fake-druid.js';
 import { runTool, type Outcome } from './run-tool.js';
 
@@ -140,6 +141,34 @@ describe('the address', () => {
       undefined,
     ]);
     expect(fake.seen[0]?.url).toMatch(/^http:\/\/druid\.invalid:8888\//);
+  });
+
+  it('may be https, with an authority and a certificate of its own', async () => {
+    const { ca, server, client, lockedKey } = certificates;
+    fake = await fakeDruid((_, response) => json(response, 200, []), { ...server, ca, requestCert: true });
+    const trusted = supervisors(fake.url, '--ca', file('ca.pem', ca));
+    const shown = ['--cert', file('client.pem', client.cert), '--key'];
+
+    expect(await runTool([...trusted, ...shown, file('client.key', client.key)])).toMatchObject({
+      code: 0,
+      err: '',
+    });
+    const locked = [...trusted, ...shown, file('locked.key', lockedKey)];
+    const env = { MILLRACE_DRUID_KEY_PASSPHRASE: 'open-sesame' };
+    expect(await runTool(locked, { env })).toMatchObject({ code: 0, err: '' });
+    expect(fake.seen).toHaveLength(2);
+
+    const refused = async (argv: readonly string[], ...said: string[]) => {
+      const { code, err } = await runTool(argv);
+      expect(code).not.toBe(0);
+      for (const words of said) expect(err).toContain(words);
+      expect(err).not.toContain('PRIVATE KEY');
+    };
+    await refused(supervisors(fake.url), 'If you trust its certificate', '\n--ca FILE gives it.\n');
+    await refused(trusted, 'wants another client certificate', '\n--cert FILE and --key FILE give them.\n');
+    await refused(locked, 'MILLRACE_DRUID_KEY_PASSPHRASE');
+    await refused(supervisors(fake.url, '--ca', file('no.pem', 'no certificate')), '\nThey are --ca,');
+    expect(fake.seen).toHaveLength(2);
   });
 
   it('may want certificates, whose files are named where they cannot be read', async () => {

@@ -121,6 +121,29 @@ describe('millrace-druid query', () => {
     expect(await count('__time >= ?', 'TIMESTAMP:2026-01-03')).toBe('1');
   });
 
+  it('keeps the milliseconds of times, also where Druid cuts TIMESTAMP parameters (27)', async () => {
+    const fake = await fakeDruid((_, response) => inPieces(response, arrayLines([['a', 'LONG']], [])));
+    const text = `SELECT '?', "?" /* ? */ FROM t WHERE a = ? AND b >= ? AND c < ? -- ?`;
+    const values = ['VARCHAR:x', 'TIMESTAMP:2026-01-01T00:00:00.123Z', 'TIMESTAMP:2026-01-02'];
+    const parameters = values.flatMap((value) => ['--param', value]);
+    for (const command of ['query', 'explain']) {
+      await runTool([command, text, '--url', fake.url, ...parameters]);
+      const sent = fake.seen.at(-1)!.body as { query: string; parameters: unknown };
+      expect(sent.query).toContain(
+        `SELECT '?', "?" /* ? */ FROM t WHERE a = ? AND b >= MILLIS_TO_TIMESTAMP(?) AND c < MILLIS_TO_TIMESTAMP(?) -- ?`,
+      );
+      expect(sent.parameters).toEqual([
+        { type: 'VARCHAR', value: 'x' },
+        { type: 'BIGINT', value: 1767225600123 },
+        { type: 'BIGINT', value: 1767312000000 },
+      ]);
+    }
+    const count = (time: string) =>
+      query('SELECT COUNT(*) FROM edits WHERE __time <= ?', '--param', time, '--format', 'csv');
+    expect((await count('TIMESTAMP:2026-01-01 00:00:00.122')).out).toBe('EXPR$0\n0\n');
+    expect((await count('TIMESTAMP:2026-01-01 00:00:00.123')).out).toBe('EXPR$0\n1\n');
+  });
+
   it('sends null, booleans and the context', async () => {
     const fake = await fakeDruid((_, response) => inPieces(response, arrayLines([['a', 'LONG']], [])));
     const options = ['--param', 'NULL:', '--param', 'BOOLEAN:true', '--param', 'DOUBLE:5', '--param', 'a:b'];
@@ -132,10 +155,17 @@ describe('millrace-druid query', () => {
       '--context',
       'sqlQueryId=7',
     ];
-    const { code } = await runTool(['query', 'SELECT ?;\n', '--url', fake.url, ...options, ...context]);
+    const { code } = await runTool([
+      'query',
+      'SELECT ?, ?, ?, ?;\n',
+      '--url',
+      fake.url,
+      ...options,
+      ...context,
+    ]);
     expect(code).toBe(0);
     expect(fake.seen[0]?.body).toMatchObject({
-      query: 'SELECT ?',
+      query: 'SELECT ?, ?, ?, ?',
       parameters: [
         { type: 'VARCHAR', value: null },
         { type: 'BOOLEAN', value: true },
@@ -161,8 +191,10 @@ describe('millrace-druid query', () => {
     const { code, out, err } = await query('SELECT n,\n  nope FROM edits');
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(
-      /^millrace-druid: POST .* Column 'nope' not found.*\n {2}2 \| {3}nope FROM edits\n {4}\| {3}\^\^\^\^\n$/,
+      /^millrace-druid: POST .* Column 'nope' not found.*\n {2}2 \| {3}nope FROM edits\n {4}\| {3}\^\^\^\^\nNames are .*\n$/,
     );
+    // The mistake of everybody who comes from another SQL, or from a shell's quotes.
+    expect((await query('SELECT 1 FROM edits WHERE s = "plain"')).err).toContain("single quotes: 'text'.\n");
     expect((await query('SELECT 1 FROM nix')).err).toContain(
       '\nmillrace-druid datasources lists what there is.\n',
     );
@@ -258,8 +290,9 @@ describe('millrace-druid query', () => {
     [['query', 'x', '--context', 'timeout'], '--context takes NAME=VALUE, got timeout'],
     [['query', 'x', '--timeout', '0'], '--timeout is a whole number from 1 on, got 0'],
     [['query', 'x', '--format', 'csv', '--format', 'json'], '--format was given twice'],
-    [['query', 'x', '--nothing'], '--nothing'],
+    [['query', 'x', '--nothing'], "Unknown option '--nothing'\nSee"],
     [['explain', 'x', '--format', 'json'], '--format'],
+    [['query', 'SELECT ?', '--param', 'a', '--param', 'b'], 'there are 2 --param for 1 places'],
   ])('ends with 2 for %j', async (argv, message) => {
     const { code, out, err } = await runTool(argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });

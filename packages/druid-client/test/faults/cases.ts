@@ -41,7 +41,7 @@ const internal = { query: remote, json: remote, read: same, identified: same, on
 const page = '<!DOCTYPE html><html><title>Unified Console</title></html>\n';
 const anHourAgo = new Date(Date.now() - 3_600_000);
 
-/** Each fault hits the first request only; what it does for good is in `permanent.test.ts`. */
+/** Each fault hits the first request only. */
 export const faultCases: readonly FaultCase[] = [
   { name: 'reset before the answer', fault: { type: 'reset' }, ...mended(connection) },
   { name: 'the answer lost', fault: { type: 'reset', handled: true }, ...mended(connection) },

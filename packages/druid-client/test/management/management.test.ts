@@ -18,7 +18,7 @@ describe('supervisors', () => {
   it('are submitted, listed and looked up', async () => {
     const druid = await fakeDruid(({ method, url }, response) => {
       if (method === 'POST') return json(response, 200, { id: 'edits' });
-      if (url.endsWith('?state=true')) return json(response, 200, [{ id: 'edits', ...payload }]);
+      if (url.endsWith('?state=true&system=')) return json(response, 200, [{ id: 'edits', ...payload }]);
       return json(response, 200, { id: 'edits', generationTime: 'g', payload });
     });
     const { supervisors } = druid.client();
@@ -77,6 +77,15 @@ describe('cluster', () => {
       coordinator: 'http://coordinator:8081',
       overlord: undefined,
     });
+  });
+
+  it('does not take a Router without management proxy for a cluster without leaders', async () => {
+    const druid = await fakeDruid((_, response) =>
+      response
+        .writeHead(404, { 'content-type': 'text/html' })
+        .end('<html><h2>HTTP ERROR 404 Not Found</h2></html>'),
+    );
+    expect(DruidRemoteError.is(await failure(druid.client().cluster.leader()))).toBe(true);
   });
 
   it('lists workers', async () => {
@@ -148,7 +157,7 @@ describe('datasources', () => {
     const druid = await fakeDruid((_, response) =>
       inPieces(response, arrayLines(segmentColumns, [segmentLine('s', 1)])),
     );
-    const segments = await druid.client().datasources.segments('edits', { interval: '2020/2021' });
+    const segments = await druid.client().datasources.segments('edits');
     expect(segments).toEqual([
       {
         segmentId: 's',
@@ -165,20 +174,39 @@ describe('datasources', () => {
         isOvershadowed: false,
       },
     ]);
-    expect(druid.seen[0]?.body['parameters']).toEqual([
-      { type: 'VARCHAR', value: 'edits' },
-      { type: 'VARCHAR', value: '2021-01-01T00:00:00.000Z' },
-      { type: 'VARCHAR', value: '2020-01-01T00:00:00.000Z' },
-    ]);
+    expect(druid.seen[0]?.body['parameters']).toEqual([{ type: 'VARCHAR', value: 'edits' }]);
   });
 
-  it('refuses an interval that is none', async () => {
-    const druid = await fakeDruid(() => undefined);
-    const error = await failure(
-      (async () => druid.client().datasources.segments('edits', { interval: 'today' }))(),
+  it('lists the segments of an interval, those of all time among them', async () => {
+    const day = segmentLine('day', 1);
+    const all = segmentLine('all', 1)
+      .replace('2020-01-01T00:00:00.000Z', '-146136543-09-08T08:23:32.096Z')
+      .replace('2020-01-02T00:00:00.000Z', '146140482-04-24T15:36:27.903Z');
+    const druid = await fakeDruid((_, response) =>
+      inPieces(response, arrayLines(segmentColumns, [all, day])),
     );
-    expect(DruidConfigError.is(error)).toBe(true);
+    const { datasources } = druid.client();
+    const ids = async (interval: string) =>
+      (await datasources.segments('edits', { interval })).map(({ segmentId }) => segmentId);
+    expect(await ids('2020-01-01T12:00/2021')).toEqual(['all', 'day']);
+    expect(await ids('2020-01-02/2021')).toEqual(['all']);
   });
+
+  it.each(['today', '2020-01-01', '2020-01-01/P1D', '2021/2020', '2020-02-30/2021'])(
+    'refuses the interval %s before anything is asked',
+    async (interval) => {
+      const druid = await fakeDruid(() => undefined);
+      const { datasources } = druid.client();
+      for (const call of [
+        datasources.segments('edits', { interval }),
+        datasources.waitUntilQueryable('edits', { interval }),
+      ]) {
+        const error = await failure(call);
+        expect(DruidConfigError.is(error) && error.details.option).toBe('interval');
+      }
+      expect(druid.seen).toEqual([]);
+    },
+  );
 
   it('marks segments unused by interval, by id, or all', async () => {
     const druid = await fakeDruid((_, response) =>
@@ -286,6 +314,9 @@ describe('intervalsOverlap', () => {
     ['2020-01-01/2020-01-02', '2020-01-01T12:00:00Z/2021-01-01', true],
     ['2020-01-01/2020-01-02', '2020-01-02/2020-01-03', false],
     ['-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z', '2020-01-02/2020-01-03', true],
+    ['2020-01-01/2020-01-02', '2020-01-02T01:00:00+01:00/2020-01-03', false],
+    ['2020-01-01/2020-01-02', '2020-01-02T00:30:00+01:00/2020-01-03', true],
+    ['2020-01-01/2020-01-02', '2020-01-02T00:00/2020-01-03T00:00', false],
   ])('%s and %s: %s', (a, b, expected) => {
     expect(intervalsOverlap(a, b)).toBe(expected);
     expect(intervalsOverlap(b, a)).toBe(expected);

@@ -16,6 +16,7 @@ describe('what is not there', () => {
     ['supervisors.handoff', (d) => d.supervisors.handoff('x', [1]), false],
     ['lookups.all', (d) => d.lookups.all(), undefined],
     ['lookups.delete', (d) => d.lookups.delete('t', 'x'), false],
+    ['cluster.isLeader', (d) => d.cluster.isLeader('coordinator'), false],
     ['compaction.get', (d) => d.compaction.get('x'), undefined],
     ['compaction.status', (d) => d.compaction.status('x'), undefined],
     ['compaction.history', (d) => d.compaction.history('x'), []],
@@ -115,6 +116,38 @@ describe('tasks.tailLog', () => {
       'a\n',
       'ü\nende\n',
     ]);
+  });
+
+  it('loses nothing behind bytes that are no UTF-8', async () => {
+    const whole = Buffer.from([0x61, 0xff, 0xe4, 0x0a, 0x62, 0x0a, 0x63, 0xc3]);
+    const lengths = [3, 6, 8, 8];
+    let looks = -1;
+    const offsets: number[] = [];
+    const druid = await fakeDruid(({ url }, response) => {
+      if (url.endsWith('/status')) {
+        const statusCode = ++looks < lengths.length - 1 ? 'RUNNING' : 'SUCCESS';
+        return json(response, 200, { status: { id: 't', statusCode } });
+      }
+      const offset = Number(/offset=(\d+)/.exec(url)?.[1]);
+      offsets.push(offset);
+      return response.writeHead(200).end(whole.subarray(offset, lengths[looks]));
+    });
+    const pieces = await collect(druid.client().tasks.tailLog('t', { pollIntervalMs: 9 }));
+    expect(pieces.join('')).toBe('a\ufffd\ufffd\nb\nc\ufffd');
+    expect(offsets).toEqual([0, 3, 6, 8]);
+  });
+
+  it('begins with the last bytes, if asked to', async () => {
+    const whole = Buffer.from('older\nold\nnew\n');
+    const druid = await fakeDruid(({ url }, response, n) =>
+      url.endsWith('/status')
+        ? json(response, 200, { status: { id: 't', statusCode: 'SUCCESS' } })
+        : response
+            .writeHead(200)
+            .end(whole.subarray(Number(/offset=(\d+)/.exec(url)?.[1]), n === 1 ? 10 : undefined)),
+    );
+    const { tasks } = druid.client();
+    expect(await collect(tasks.tailLog('t', { offset: -4 }))).toEqual(['old\nnew\n']);
   });
 
   it('ends in an error for an unknown task', async () => {

@@ -74,6 +74,13 @@ const reads: readonly (readonly [string, Call, string, unknown, unknown])[] = [
     { a: [lock] },
   ],
   [
+    'tasks.sample',
+    (d) => d.tasks.sample({ type: 'index_parallel', spec: {} }),
+    'POST /druid/indexer/v1/sampler {"type":"index_parallel","spec":{}}',
+    { numRowsRead: 1, numRowsIndexed: 0, data: [{ input: { a: 'b' }, unparseable: true, error: 'e' }] },
+    { numRowsRead: 1, data: [{ input: { a: 'b' }, unparseable: true, error: 'e' }] },
+  ],
+  [
     'supervisors.get',
     (d) => d.supervisors.get('s'),
     'GET /druid/indexer/v1/supervisor/s',
@@ -122,6 +129,14 @@ const reads: readonly (readonly [string, Call, string, unknown, unknown])[] = [
     ['a'],
     ['a'],
   ],
+  ['datasources.queryable', (d) => d.datasources.queryable(), 'GET /druid/v2/datasources', ['a'], ['a']],
+  [
+    'datasources.isHandedOff',
+    (d) => d.datasources.isHandedOff('a', { interval, version: 'v', partitionNumber: 0 }),
+    `GET /druid/coordinator/v1/datasources/a/handoffComplete?interval=${encodeURIComponent(interval)}&version=v&partitionNumber=0`,
+    true,
+    true,
+  ],
   [
     'datasources.info',
     (d) => d.datasources.info('a'),
@@ -147,6 +162,14 @@ const reads: readonly (readonly [string, Call, string, unknown, unknown])[] = [
     'datasources.segmentServers',
     (d) => d.datasources.segmentServers('a', { intervals: [interval], numCandidates: 1 }),
     `POST /druid/v2/candidates?numCandidates=1 {"queryType":"scan","dataSource":"a","intervals":["${interval}"]}`,
+    [candidate],
+    [candidate],
+  ],
+  [
+    'datasources.segmentServers',
+    (d) => d.datasources.segmentServers('a'),
+    // Narrower intervals would cut those of the segments.
+    `POST /druid/v2/candidates {"queryType":"scan","dataSource":"a","intervals":["-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z"]}`,
     [candidate],
     [candidate],
   ],
@@ -248,6 +271,13 @@ const reads: readonly (readonly [string, Call, string, unknown, unknown])[] = [
     'GET /druid/coordinator/v1/config/compaction/a',
     { dataSource: 'a', taskPriority: 25 },
     { dataSource: 'a', taskPriority: 25 },
+  ],
+  [
+    'cluster.isLeader',
+    (d) => d.cluster.isLeader('overlord'),
+    'GET /druid/indexer/v1/isLeader',
+    { leader: true },
+    true,
   ],
   [
     'cluster.workerCapacity',

@@ -38,6 +38,8 @@ const writes: readonly (readonly [string, Call, string])[] = [
     (d) => d.supervisors.terminateAll(),
     'POST /druid/indexer/v1/supervisor/terminateAll {}',
   ],
+  ['sql.cancel', (d) => d.sql.cancel('a/b'), 'DELETE /druid/v2/sql/a%2Fb'],
+  ['native.cancel', (d) => d.native.cancel('q'), 'DELETE /druid/v2/q'],
   [
     'datasources.deleteUnused',
     (d) => d.datasources.deleteUnused('a', '2026-01-01/2026-01-02', by),

@@ -26,7 +26,7 @@ describe('insertStatement and replaceStatement', () => {
     [
       replaceStatement({
         into: 'a',
-        overwrite: { start: '2026-01-01T00:00:00', end: new Date('2026-01-02') },
+        overwrite: { start: '2026-01-01 00:00:00', end: new Date('2026-01-02') },
         query,
         partitionedBy: 'DAY',
       }),
@@ -59,6 +59,13 @@ describe('insertStatement and replaceStatement', () => {
         query,
         partitionedBy: 'DAY',
         overwrite: { start: 'now', end: '2026-01-01' },
+      }),
+    () =>
+      replaceStatement({
+        into: 'a',
+        query,
+        partitionedBy: 'DAY',
+        overwrite: { start: '2026-02-28', end: '2026-02-30' },
       }),
     () =>
       replaceStatement({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import {
+  DruidConfigError,
   DruidDecodeError,
   DruidRemoteError,
   DruidTimeoutError,
@@ -156,6 +157,13 @@ describe('statements.results', () => {
       collect(statements.results('query-s', { schema: z.object({ n: z.string() }) })),
     );
     expect(DruidDecodeError.is(wrong) && wrong.details).toMatchObject({ row: 0, column: 'n' });
+  });
+
+  it.each([-1, 0.5, Number.NaN])('refuses to go on from page %s', async (fromPage) => {
+    const druid = await pages(success(1));
+    const error = await failure(collect(druid.client().statements.results('query-s', { fromPage })));
+    expect(DruidConfigError.is(error) && error.details.option).toBe('fromPage');
+    expect(druid.seen).toEqual([]);
   });
 
   it.each<[string, number | undefined, string | null, number]>([

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   aggregation,
   dataSource,
+  DruidConfigError,
   extension,
   filter,
   granularity,
@@ -111,5 +112,16 @@ describe('builders', () => {
       joinType: 'INNER',
     });
     expect(extension({ type: 'bloom', a: 1 })).toEqual({ type: 'bloom', a: 1 });
+  });
+
+  it('never exchanges the columns of inline rows', () => {
+    expect(dataSource.inline({ b: 'LONG', a: 'STRING' }, [[1, 'x']])).toMatchObject({
+      columnNames: ['b', 'a'],
+      columnTypes: ['LONG', 'STRING'],
+    });
+    // JavaScript puts such members first, in the order of their numbers.
+    expect(() => dataSource.inline({ '2026': 'LONG', '2025': 'LONG' }, [[1, 2]])).toThrow(DruidConfigError);
+    expect(() => dataSource.inline({ '2026': 'LONG' }, [[1]])).not.toThrow();
+    expect(() => dataSource.inline({ a: 'LONG', b: 'LONG' }, [[1, 2], [3]])).toThrow('Row 1');
   });
 });

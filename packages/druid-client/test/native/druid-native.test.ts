@@ -6,6 +6,7 @@ import {
   DruidRemoteError,
   DruidTruncatedError,
 } from '../../src/errors.js';
+import { filter } from '../../src/native/filters.js';
 import { collect, failure, fakeDruid, inPieces, json } from '../fake-druid.js';
 import { SmileEncoder } from '../smile-encode.js';
 
@@ -201,10 +202,25 @@ describe('native.scan', () => {
     expect(druid.seen.slice(1).map(({ method, url }) => `${method} ${url}`)).toEqual(['DELETE /druid/v2/q1']);
   });
 
+  it('never turns a filter with NaN into one without bounds, nor a parameter into null', async () => {
+    const druid = await fakeDruid(() => undefined);
+    const { native, sql } = druid.client();
+    for (const call of [
+      collect(native.scan({ ...scan, filter: filter.range('d', { gt: Number.NaN }) })),
+      sql.query('SELECT ?', { parameters: [{ type: 'DOUBLE', value: Infinity }] }),
+    ]) {
+      const error = await failure(call);
+      expect(DruidConfigError.is(error) && error.message).toContain('no number that JSON can carry');
+    }
+    expect(druid.seen).toEqual([]);
+  });
+
   it('refuses a scan without columns', async () => {
     const druid = await fakeDruid(() => undefined);
-    const error = await failure(collect(druid.client().native.scan({ ...scan, columns: [] })));
-    expect(DruidConfigError.is(error)).toBe(true);
+    for (const columns of [[], undefined as never]) {
+      const error = await failure(collect(druid.client().native.scan({ ...scan, columns })));
+      expect(DruidConfigError.is(error) && error.message).toContain("at least one entry in 'columns'");
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
 import { describe, it } from 'vitest';
+import { describeManagement, describeSecurity } from '../management/management-behaviour.js';
 import { describeNative } from './native-behaviour.js';
 import { describeServer } from './native-server.js';
 import { describeSources } from './native-sources.js';
@@ -7,14 +8,21 @@ import { describeSources } from './native-sources.js';
 const real = isRealServerAvailable();
 
 if (real.available) {
+  let coordinator = '';
   describeNative(
     'Apache Druid 27.0.0',
     async () => {
-      const druid = await DruidCluster.start({ heapMb: 1200, version: '27.0.0' });
-      const dataUrls = [druid.urls.broker, druid.urls.historical];
-      return { url: druid.url, dataUrls, stop: () => druid.stop() };
+      const druid = await DruidCluster.start({ heapMb: 1200, version: '27.0.0', basicSecurity: true });
+      const { username = '', password = '' } = druid.credentials ?? {};
+      const withLogin = (url: string): string => Object.assign(new URL(url), { username, password }).href;
+      coordinator = withLogin(druid.urls.coordinator);
+      const dataUrls = [druid.urls.broker, druid.urls.historical].map(withLogin);
+      return { url: withLogin(druid.url), dataUrls, stop: () => druid.stop() };
     },
-    { hasMultiValues: true, more: [describeServer, describeSources] },
+    {
+      hasMultiValues: true,
+      more: [describeServer, describeSources, describeManagement(false), describeSecurity(() => coordinator)],
+    },
   );
 } else {
   describe('Native queries against Apache Druid 27.0.0', () => {

@@ -1,5 +1,6 @@
 import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
 import { describe, it } from 'vitest';
+import { describeManagement } from '../management/management-behaviour.js';
 import { describeNative } from './native-behaviour.js';
 import { describeServer } from './native-server.js';
 import { describeSketches } from './native-sketches.js';
@@ -15,7 +16,10 @@ if (real.available) {
       const dataUrls = [druid.urls.broker, druid.urls.historical];
       return { url: druid.url, dataUrls, stop: () => druid.stop() };
     },
-    { hasMultiValues: true, more: [describeServer, describeSketches, describeSources, describeNewer] },
+    {
+      hasMultiValues: true,
+      more: [describeServer, describeSketches, describeSources, describeNewer, describeManagement(true)],
+    },
   );
 } else {
   describe('Native queries against Apache Druid 33.0.0', () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { aggregation, filter, postAggregation } from '../../src/index.js';
+import { aggregation, dataSource, eternity, filter, groupByQuery, postAggregation } from '../../src/index.js';
 import type { NativeContext } from './native-behaviour.js';
 
 /** Sketches, for which the server needs the DataSketches extension. */
@@ -80,4 +80,66 @@ export function describeSketches({ client, table }: NativeContext): void {
       expect(kept?.result.theta).toEqual(result?.bytes);
     },
   );
+
+  // What is of another type than the builder says is an error of the decoder.
+  it('gives each post-aggregation of sketches as the type that its builder says', async () => {
+    const { arrayOfDoublesSketch, HLLSketchBuild, hyperUnique, thetaSketch } = aggregation;
+    const aggregations = [
+      aggregation.quantilesDoublesSketch('q', 'd'),
+      aggregation.KllDoublesSketch('kd', 'd'),
+      aggregation.KllFloatsSketch('kf', 'd'),
+      arrayOfDoublesSketch('t1', 'lang', { metricColumns: ['d'] }),
+      arrayOfDoublesSketch('t2', 'page', { metricColumns: ['d'] }),
+      thetaSketch('theta', 'lang'),
+      HLLSketchBuild('hll', 'lang'),
+    ] as const;
+    const one = { splitPoints: [0] };
+    const both = ['t1', 't2'];
+    const p = postAggregation;
+    const postAggregations = [
+      p.quantilesDoublesSketchToString('1', 'q'),
+      p.quantilesDoublesSketchToHistogram('2', 'q', { numBins: 3 }),
+      p.KllDoublesSketchToQuantiles('3', 'kd', { fractions: [0, 1] }),
+      p.KllDoublesSketchToHistogram('4', 'kd', one),
+      p.KllDoublesSketchToRank('5', 'kd', { value: 1 }),
+      p.KllDoublesSketchToCDF('6', 'kd', one),
+      p.KllDoublesSketchToString('7', 'kd'),
+      p.KllFloatsSketchToQuantile('8', 'kf', { fraction: 0.5 }),
+      p.KllFloatsSketchToQuantiles('9', 'kf', { fractions: [0, 1] }),
+      p.KllFloatsSketchToHistogram('10', 'kf', one),
+      p.KllFloatsSketchToRank('11', 'kf', { value: 1 }),
+      p.KllFloatsSketchToCDF('12', 'kf', one),
+      p.KllFloatsSketchToString('13', 'kf'),
+      p.arrayOfDoublesSketchToEstimateAndBounds('14', 't1', { numStdDevs: 2 }),
+      p.arrayOfDoublesSketchToVariances('15', 't1'),
+      p.arrayOfDoublesSketchToQuantilesSketch('16', 't1', { column: 1, k: 32 }),
+      p.arrayOfDoublesSketchToString('17', 't1'),
+      p.arrayOfDoublesSketchSetOp('18', both, { operation: 'UNION' }),
+      p.arrayOfDoublesSketchTTest('19', both),
+      p.HLLSketchToString('20', 'hll'),
+    ] as const;
+    const [row] = await client().native.timeseries({ ...base, aggregations, postAggregations });
+    for (const { name } of postAggregations) expect(row?.result[name], name).not.toBeNull();
+    // Of sketches that were made before: by a query inside.
+    const inner = groupByQuery({
+      ...base,
+      dimensions: ['page'],
+      aggregations: [
+        HLLSketchBuild('h', 'lang', { shouldFinalize: false }),
+        thetaSketch('t', 'lang', { shouldFinalize: false }),
+        hyperUnique('u', 'lang'),
+      ],
+      context: { finalize: false },
+    });
+    const [merged] = await client().native.timeseries({
+      ...base,
+      intervals: [eternity],
+      dataSource: dataSource.query(inner),
+      aggregations: [
+        aggregation.HLLSketchMerge('h', 'h', { round: true }),
+        thetaSketch('t', 't', { isInputThetaSketch: true }),
+      ],
+    });
+    expect(merged?.result).toMatchObject({ h: 3 });
+  });
 }

@@ -135,13 +135,19 @@ export function describeSources({ client, table, urls }: NativeContext): void {
     const lookup = { type: 'map', map: { en: 'English', de: 'German' } };
     const toLoad = { [name]: { version: 'v1', lookupExtractorFactory: lookup } };
     for (const url of urls) {
-      const response = await fetch(`${url}/druid/listen/v1/lookups/updates`, {
+      const { origin, username, password } = new URL(url);
+      const headers = {
+        'content-type': 'application/json',
+        ...(username !== '' && { authorization: `Basic ${btoa(`${username}:${password}`)}` }),
+      };
+      const response = await fetch(`${origin}/druid/listen/v1/lookups/updates`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers,
         body: JSON.stringify({ current: {}, toLoad, toDrop: [] }),
       });
       expect(response.status).toBe(202);
-      const loaded = async () => (await fetch(`${url}/druid/listen/v1/lookups/${name}`)).status;
+      const loaded = async () =>
+        (await fetch(`${origin}/druid/listen/v1/lookups/${name}`, { headers })).status;
       await expect.poll(loaded, { timeout: 20_000 }).toBe(200);
     }
     const source = dataSource.lookup(name);

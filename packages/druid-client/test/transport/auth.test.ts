@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { DruidClient } from '../../src/druid-client.js';
 import { DruidConfigError, DruidError, DruidRemoteError, DruidTimeoutError } from '../../src/errors.js';
 import type { AuthRequest } from '../../src/options.js';
 import { arrayLines, failure, fakeDruid, inPieces, json, type Handler } from '../fake-druid.js';
@@ -22,6 +23,35 @@ function tokens() {
   };
   return { asked, auth: { type: 'bearer', token } as const };
 }
+
+function thrown(act: () => unknown): unknown {
+  try {
+    return act();
+  } catch (error) {
+    return error;
+  }
+}
+
+describe('the option auth', () => {
+  it.each([
+    ['Bearer s3cr3t', 'has no type'],
+    [{ username: 'ann', password: 's3cr3t' }, 'has no type'],
+    [{ type: 'Basic', username: 'ann', password: 's3cr3t' }, 'has an unknown type'],
+    [{ type: 'basic', username: 'ann', password: undefined }, "without the texts 'username' and 'password'"],
+    [{ type: 'bearer', token: undefined }, "without a 'token'"],
+    [{ type: 'custom' }, "without the function 'headers'"],
+  ])('that is unusable is refused, and not shown: %j', (auth, problem) => {
+    const error = thrown(() => new DruidClient({ url: 'http://druid', auth: auth as never }));
+    expect(DruidConfigError.is(error) && error.details.option).toBe('auth');
+    expect((error as Error).message).toContain(problem);
+    expect(inspect(error)).not.toContain('s3cr3t');
+  });
+
+  it('may be null or undefined, as when nothing is set', () => {
+    new DruidClient({ url: 'http://druid', auth: undefined as never }).close();
+    new DruidClient({ url: 'http://druid', auth: null as never }).close();
+  });
+});
 
 describe('a token function', () => {
   it('is asked once for all requests, as long as its token is taken (invariant 1)', async () => {
@@ -96,6 +126,24 @@ describe('a token function', () => {
       code: 'DRUID_ABORTED',
     });
     expect(client.servers[0]?.circuit).toBe('closed');
+  });
+
+  it('that has been silent for 30 s is asked again (invariant 2)', async () => {
+    const druid = await fakeDruid(taking(() => 'second'));
+    let nowMs = 0;
+    let asked = 0;
+    const token = () => (++asked === 1 ? new Promise<string>(() => {}) : 'second');
+    const client = druid.client({ auth: { type: 'bearer', token }, now: () => nowMs });
+    const first = failure(client.cluster.workerCapacity({ timeoutMs: 5 }));
+    nowMs = 29_999;
+    await failure(client.cluster.workerCapacity({ timeoutMs: 5 }));
+    expect(asked).toBe(1);
+    nowMs = 30_000;
+    expect(await client.cluster.version()).toBe('33.0.0');
+    nowMs = 1e9;
+    expect(await client.cluster.version()).toBe('33.0.0');
+    expect(asked).toBe(2);
+    expect(DruidTimeoutError.is(await first)).toBe(true);
   });
 
   it('is not asked about a 401 of a host that never got its token', async () => {

@@ -94,6 +94,16 @@ describe('hooks', () => {
     expect(JSON.stringify(events)).not.toContain(Buffer.from(`me:${secret}`).toString('base64'));
   });
 
+  it('do not count the wait for a token as the time of an answer', async () => {
+    const druid = await fakeDruid((_, response) => json(response, 200, status));
+    let nowMs = 0;
+    const token = () => Promise.resolve(`token-${(nowMs += 5_000)}`);
+    const { events, hooks } = recorded();
+    const client = druid.client({ hooks, auth: { type: 'bearer', token }, now: () => nowMs });
+    await client.cluster.version();
+    expect(events.find(([name]) => name === 'onResponse')?.[1]['durationMs']).toBe(0);
+  });
+
   it('show the body only if asked to', async () => {
     const druid = await fakeDruid((_, response) => inPieces(response, arrayLines([['n', 'LONG']], [])));
     for (const includeBody of [false, true]) {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
 import { DruidClient } from '../../src/druid-client.js';
 import { DruidAbortedError, DruidConfigError, DruidTimeoutError } from '../../src/errors.js';
@@ -89,5 +90,58 @@ describe('the pool', () => {
 
   it.each([{ maxConnections: 0 }, { idleTimeoutMs: Number.NaN }])('refuses %j', (pool) => {
     expect(() => new DruidClient({ url: 'http://druid', pool })).toThrow(DruidConfigError);
+  });
+});
+
+describe('a kept connection that the server closes just as it is used', () => {
+  /** Answers the first request of a connection, and breaks it at the second; of the connections from `silentFrom` on, at the first. */
+  async function impatientDruid(silentFrom = Infinity) {
+    const served = new WeakSet<Socket>();
+    let connections = 0;
+    const druid = await fakeDruid(({ method }, response) => {
+      const socket = response.socket as Socket;
+      if (!served.has(socket)) connections += 1;
+      if (served.has(socket) || connections >= silentFrom) return void socket.resetAndDestroy();
+      served.add(socket);
+      json(response, 200, method === 'GET' ? status : { task: 't' });
+    });
+    return druid;
+  }
+
+  it('is replaced at once, by no attempt, no pause and no other server', async () => {
+    const druid = await impatientDruid();
+    const other = await fakeDruid((_, response) => json(response, 200, status));
+    const failed = vi.fn();
+    const client = druid.client({
+      url: [druid.url, other.url],
+      retry: { maxAttempts: 1 },
+      hooks: { onRetry: failed, onFailure: failed },
+    });
+    await client.cluster.version();
+    await client.cluster.version();
+    expect([druid.seen.length, other.seen.length]).toEqual([3, 0]);
+    expect(failed).not.toHaveBeenCalled();
+    await client.cluster.version();
+    await client.tasks.submit({ type: 'noop', id: 't' });
+    expect([client.url, druid.sleeps]).toEqual([druid.url, []]);
+  });
+
+  it('is never used for what must not be repeated', async () => {
+    const druid = await impatientDruid();
+    const client = druid.client();
+    await client.cluster.version();
+    await client.tasks.submit({ type: 'noop' });
+    expect(druid.seen.map(({ method }) => method)).toEqual(['GET', 'POST']);
+  });
+
+  it('is replaced once only, and the error holds that the request may have arrived', async () => {
+    const druid = await impatientDruid(2);
+    const client = druid.client({ retry: { maxAttempts: 1 } });
+    await client.cluster.version();
+    expect(await failure(client.cluster.version())).toMatchObject({
+      code: 'DRUID_CONNECTION',
+      details: { reason: 'ECONNRESET', mayHaveArrived: true },
+    });
+    expect(druid.seen).toHaveLength(3);
   });
 });

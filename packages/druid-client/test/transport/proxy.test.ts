@@ -118,6 +118,19 @@ describe('a proxy', () => {
     expect(environment.seen).toHaveLength(2);
   });
 
+  it.each(['proxy', 'http_proxy'])('given by %s has a password that no error holds', async (name) => {
+    const basic = Buffer.from(`me:${password}`).toString('base64');
+    const echo = await fakeDruid((_, response) =>
+      json(response, 502, { error: `no ${password}, no Basic ${basic}` }),
+    );
+    const url = echo.url.replace('//', `//me:${encodeURIComponent(password)}@`);
+    vi.stubEnv('http_proxy', url);
+    vi.stubEnv('no_proxy', '');
+    const given = name === 'proxy' ? { proxy: url } : { proxyFromEnvironment: true };
+    const error = await failure(echo.client({ ...given, url: 'http://druid' }).cluster.version());
+    expect((error as Error).message).toContain('answered 502: no ***, no Basic ***');
+  });
+
   it.each(['socks5://proxy', 'https://me:s3cr3t@proxy', 'proxy:3128', ''])('refuses %j', (proxy) => {
     const make = () => new DruidClient({ url: 'http://druid', proxy });
     expect(make).toThrow(DruidConfigError);

@@ -45,7 +45,10 @@ export function supervisorContract(context: ContractContext): void {
           expect([status, JSON.parse(text)]).toEqual([200, { id }]);
           expect(await context.druid.json(API)).toContain(id);
           expect(await context.druid.json(`${API}?state=true`)).toContainEqual(
-            expect.objectContaining({ id, healthy: true }),
+            expect.objectContaining({ id, healthy: true, suspended: false }),
+          );
+          expect(await context.druid.json(`${API}?state=true&system=`)).toContainEqual(
+            expect.objectContaining({ id, suspended: true, type: 'kafka', source: 'edits' }),
           );
           expect(await context.druid.json(`${API}/${id}`)).toMatchObject({
             type: 'kafka',

@@ -5,6 +5,7 @@
  * README of this package; whatever it cannot answer faithfully it refuses with 404 or 501.
  */
 
+import { totalmem } from 'node:os';
 import { addCoordinatorRoutes } from './coordinator-api.js';
 import { Catalog } from './catalog.js';
 import { type Fault, Faults } from './faults.js';
@@ -21,6 +22,18 @@ import { TaskStore } from './task-store.js';
 
 /** The version whose behaviour is imitated. */
 const VERSION = '33.0.0';
+
+function memoryStatus() {
+  const { heapTotal, heapUsed, external } = process.memoryUsage();
+  const freeMemory = heapTotal - heapUsed;
+  return {
+    maxMemory: totalmem(),
+    totalMemory: heapTotal,
+    freeMemory,
+    usedMemory: heapUsed,
+    directMemory: external,
+  };
+}
 
 interface Parts {
   url: string;
@@ -70,7 +83,7 @@ export class EmbeddedDruid {
       const system = { catalog, tasks, supervisors, location, startedMs: clock.now() };
       router
         .on('GET /status', (_, answer) =>
-          answer.json({ version: VERSION, modules: [], memory: {}, embedded: true }),
+          answer.json({ version: VERSION, modules: [], memory: memoryStatus(), embedded: true }),
         )
         .on('GET /status/health', (_, answer) => answer.json(true));
       addOverlordRoutes(router, { store, catalog, tasks, runner, supervisors, location, url, now });

@@ -88,6 +88,8 @@ function resolveIntervals(
 function readInterval(text: string): Interval {
   const interval = parseInterval(text);
   if (interval) return interval;
+  if (/(^|\/)[-+]?\d{5,}-/.test(text))
+    throw notSupported(`An interval beyond the years 0 to 9999, '${text}',`);
   const problem = text.includes('/')
     ? `Invalid format: "${text}"`
     : `Format requires a '/' separator: ${text}`;

@@ -159,7 +159,8 @@ function addSupervisorRoutes(router: Router, { supervisors }: OverlordOptions): 
   router
     .on(`GET ${API}/supervisor`, ({ query }, answer) => {
       const all = supervisors.list();
-      if (!query.has('state') && !query.has('full'))
+      const isSystem = query.has('system');
+      if (!query.has('state') && !query.has('full') && !isSystem)
         return answer.json(all.map((supervisor) => supervisor.id));
       return answer.json(
         all.map(({ id: name, type, source, spec }) => ({
@@ -167,9 +168,8 @@ function addSupervisorRoutes(router: Router, { supervisors }: OverlordOptions): 
           state: 'SUSPENDED',
           detailedState: 'SUSPENDED',
           healthy: true,
-          suspended: true,
-          type,
-          source,
+          suspended: isSystem, // without it, Druid says that none is
+          ...(isSystem ? { type, source, specString: JSON.stringify(spec) } : {}),
           ...(query.has('full') ? { spec } : {}),
         })),
       );

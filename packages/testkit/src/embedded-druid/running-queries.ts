@@ -32,6 +32,7 @@ export class RunningQueries {
   /** @returns whether a query with this id was running */
   cancel(id: string): boolean {
     const found = this.#running.get(id);
+    this.#running.delete(id); // it takes a moment to end, but is not found a second time
     found?.forEach((query) => query.stop('cancelled'));
     return found !== undefined;
   }

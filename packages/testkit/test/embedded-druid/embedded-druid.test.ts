@@ -316,6 +316,9 @@ describe('queries', () => {
         })
       ).status,
     ).toBe(501);
+    const eternity = '-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z';
+    const everything = { queryType: 'segmentMetadata', dataSource: 'nothing', intervals: [eternity] };
+    expect((await http.request('POST', '/druid/v2', everything)).status).toBe(501);
     expect((await http.request('POST', '/druid/v2/sql/statements', { query: 'SELECT 1' })).status).toBe(501);
     expect((await http.get('/druid/indexer/v1/nothing')).status).toBe(501);
   });
