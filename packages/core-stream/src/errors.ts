@@ -49,13 +49,19 @@ export class StreamRecordError extends StreamError {
 /** An operator, source or sink failed; `cause` is what it threw, `details` say which operator and subtask. */
 export class OperatorError extends StreamError {
   override readonly code = 'MILLRACE_OPERATOR';
-  /** As its cause says where that is one of these errors; else running again is worth a try. */
+  /** As its cause says by a `retryable` of its own, whoever's error that is; else running again is worth a try. */
   override readonly retryable: boolean;
 
   constructor(message: string, options: StreamErrorOptions = {}) {
     super(message, options);
-    this.retryable = StreamError.is(options.cause) ? options.cause.retryable : true;
+    this.retryable = isRetryable(options.cause);
   }
+}
+
+/** Whether running the same thing again can succeed. Errors of connectors say so as those of this package do. */
+export function isRetryable(error: unknown): boolean {
+  const retryable = error instanceof Error && 'retryable' in error ? error.retryable : undefined;
+  return retryable !== false;
 }
 
 /** A checkpoint cannot be written, read or trusted. */

@@ -1,4 +1,4 @@
-import { OperatorError, StreamError, type StreamErrorCode } from '../errors.js';
+import { isRetryable, OperatorError, StreamError, type StreamErrorCode } from '../errors.js';
 import type { Describer } from './describe-value.js';
 
 /** Causes of a cause: an endless chain of them must not make an endless report. */
@@ -45,11 +45,6 @@ export function reportFailure(
     record: textOf(record),
     causes: causesOf(error).map((cause) => `${nameOf(cause)}: ${describer.describeError(cause)}`),
   };
-}
-
-/** Whether running the same thing again can succeed. Errors of a program say so by being one of this package's. */
-export function isRetryable(error: unknown): boolean {
-  return !StreamError.is(error) || error.retryable;
 }
 
 function causesOf(error: unknown): unknown[] {

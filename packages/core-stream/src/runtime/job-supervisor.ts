@@ -11,11 +11,11 @@
  * 3. Nothing starts after a cancellation; one that comes during the wait for a restart ends the job at once.
  * 4. The status goes as `NEXT` says, and stays at the first terminal one.
  */
-import { InvariantError, JobCancelledError } from '../errors.js';
+import { InvariantError, isRetryable, JobCancelledError } from '../errors.js';
 import { publish } from '../metrics/diagnostics.js';
 import { sleep, type Clock } from '../time/clock.js';
 import type { Describer } from './describe-value.js';
-import { isRetryable, reportFailure, type FailureReport } from './failure-report.js';
+import { reportFailure, type FailureReport } from './failure-report.js';
 import type { AttemptSnapshot, JobExecutionResult, JobSnapshot, JobStatus } from './job-result.js';
 import type { Logger } from './logger.js';
 import {

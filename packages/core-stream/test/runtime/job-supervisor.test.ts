@@ -186,6 +186,25 @@ describe('a supervised job', () => {
     ]);
   });
 
+  it.each([
+    ['ends for good', false],
+    ['is started again', true],
+  ])('job supervisor invariant 2: %s where a connector’s own error says so', async (_what, retryable) => {
+    const cause = Object.assign(new Error('the table is gone'), { retryable });
+    const { supervisor, clock, attempts } = supervise(fixed(5, 100));
+    const result = failureOf(supervisor.run());
+    attempts[0]!.fail(new OperatorError("'Read' (subtask 0) failed", { cause }));
+    if (retryable) {
+      await until(() => supervisor.status === 'restarting');
+      clock.advance(100);
+      await until(() => attempts.length === 2);
+      attempts[1]!.fail(new StreamRecordError('no timestamp'));
+    }
+    await result;
+    expect(attempts).toHaveLength(retryable ? 2 : 1);
+    expect(supervisor.snapshot().exceptions[0]).toMatchObject({ retryable });
+  });
+
   it.each(['before the start', 'while it runs', 'while it fails', 'during the delay'])(
     'job supervisor invariant 3: nothing starts after a cancellation %s',
     async (when) => {
