@@ -40,7 +40,13 @@ const sql = (body: Readonly<Record<string, unknown>>) => ({
   body: { query: SQL, ...body },
 });
 
-const sqlRows = sql({ resultFormat: 'arrayLines', header: true, typesHeader: true, sqlTypesHeader: true });
+/** As `sql.stream` asks for rows. */
+export const SQL_ROWS = sql({
+  resultFormat: 'arrayLines',
+  header: true,
+  typesHeader: true,
+  sqlTypesHeader: true,
+});
 const bytes = (resultFormat: SqlResultFormat): ReadPath => ({
   name: `sql-${resultFormat}-bytes`,
   server: 'broker',
@@ -53,8 +59,8 @@ const historical = { server: 'historical' } as const;
 
 /** The client's own paths, then those of its peers. */
 export const PATHS: readonly ReadPath[] = [
-  { ...broker, name: 'sql-rows-as-objects', reader: 'sql', format: 'object', request: sqlRows },
-  { ...broker, name: 'sql-rows-as-arrays', reader: 'sql', format: 'array', request: sqlRows },
+  { ...broker, name: 'sql-rows-as-objects', reader: 'sql', format: 'object', request: SQL_ROWS },
+  { ...broker, name: 'sql-rows-as-arrays', reader: 'sql', format: 'array', request: SQL_ROWS },
   bytes('object'),
   bytes('objectLines'),
   bytes('array'),

@@ -9,6 +9,7 @@ import type {
 } from '@millrace/core-stream';
 import { DruidClient, type DruidClientOptions, type Int64Mode } from '@millrace/druid-client';
 import type { z } from 'zod';
+import { dataServerOpener, type OpenDataServer } from './data-servers.js';
 import type { DruidColumns, RowOf } from './druid-columns.js';
 import type { DruidSplit, TimeRange } from './druid-split.js';
 import { DruidSourceConfigError } from './errors.js';
@@ -28,6 +29,7 @@ import {
   type UnboundedSettings,
 } from './segment-enumerator.js';
 import { SegmentReader, type OpenClient } from './segment-reader.js';
+import type { ReadPath } from './segment-route.js';
 import type { ScanSettings } from './scan-tools.js';
 
 /** A moment: a Date, epoch milliseconds, or ISO 8601 text (UTC unless it says otherwise). */
@@ -56,6 +58,16 @@ export interface DruidSourceSettings<I extends Int64Mode> {
   /** A client, which stays the caller's to close, or the options of one, which the source then opens and closes. */
   readonly druid: DruidClient | DruidClientOptions;
   readonly dataSource: string;
+  /** Where segments are read; see {@link ReadPath}. Default `auto`. */
+  readonly path?: ReadPath;
+  /**
+   * Makes a client of a data server at the address that Druid has for it, which the source closes: for addresses that are
+   * others from here, or where `druid` is a client. Default: the options `druid` with that address, so data servers get
+   * the same credentials; none (`auto` then reads through the Broker) if `druid` is a client.
+   */
+  readonly openDataServer?: OpenDataServer;
+  /** How rows travel. Default `smile`, which is faster; FLOAT columns then have the exact value of their 32 bits. */
+  readonly format?: 'json' | 'smile';
   /** Rows with `start <= __time < end`. Default: all. */
   readonly interval?: { readonly start: Moment; readonly end: Moment };
   /** Evaluated by Druid. */
@@ -108,6 +120,7 @@ export class DruidSource<
 > implements Source<DruidRow<C, S, I>, DruidSplit, DruidEnumeratorState> {
   readonly boundedness: Boundedness;
   private readonly openClient: OpenClient;
+  private readonly openDataServer: OpenDataServer | undefined;
   private readonly shape: RowShape;
   private readonly settings: ScanSettings;
   private readonly unbounded: UnboundedSettings | undefined;
@@ -119,6 +132,14 @@ export class DruidSource<
   constructor(options: DruidSourceOptions<C, S, I>) {
     this.shape = shapeOf(options);
     this.openClient = clientOpener(options.druid);
+    const path = oneOf('path', options.path ?? 'auto', ['auto', 'direct', 'broker']);
+    this.openDataServer = path === 'broker' ? undefined : openerOf(options);
+    if (path === 'direct' && this.openDataServer === undefined) {
+      throw invalid(
+        'path',
+        "is 'direct', but 'druid' is a client; give 'openDataServer' too, or a client's options",
+      );
+    }
     this.unbounded = unboundedOf(options.mode);
     this.boundedness = this.unbounded === undefined ? 'bounded' : 'unbounded';
     this.maxBufferedRows = positiveInteger('maxBufferedRows', options.maxBufferedRows ?? 16_384);
@@ -132,6 +153,8 @@ export class DruidSource<
       filter,
       range,
       int64,
+      path,
+      format: oneOf('format', options.format ?? 'smile', ['json', 'smile']),
       batchSize: positiveInteger('batchSize', options.batchSize ?? 4096),
       queryContext,
       policy: {
@@ -167,6 +190,7 @@ export class DruidSource<
       query: this.query,
       maxBufferedRows: this.maxBufferedRows,
       openClient: this.openClient,
+      openDataServer: this.openDataServer,
       prepareDecoder: async ({ druid, signal }) => {
         const { int64, dataSource } = settings;
         if (shape.kind === 'columns') return createRowDecoder({ shape, int64, onInvalidRow });
@@ -197,12 +221,18 @@ function shapeOf(options: { readonly columns?: DruidColumns; readonly schema?: z
   return shape;
 }
 
-function clientOpener(druid: DruidClient | DruidClientOptions): OpenClient {
+/** Lends the caller's client, or one of its own that `release` closes. */
+export function clientOpener(druid: DruidClient | DruidClientOptions): OpenClient {
   if ('native' in druid) return () => ({ druid, release: () => undefined });
   return () => {
     const own = new DruidClient(druid);
     return { druid: own, release: () => own.close() };
   };
+}
+
+function openerOf(options: Pick<DruidSourceSettings<Int64Mode>, 'druid' | 'openDataServer'>) {
+  const { druid, openDataServer } = options;
+  return openDataServer ?? ('native' in druid ? undefined : dataServerOpener(druid));
 }
 
 function unboundedOf(mode: DruidSourceMode | undefined): UnboundedSettings | undefined {
@@ -227,10 +257,16 @@ function rangeOf(
   );
 }
 
-function epochMs(moment: Moment): number {
+/** Epoch milliseconds; NaN for text that is no time. */
+export function epochMs(moment: Moment): number {
   // ISO text without a zone would be local time to JavaScript; Druid means UTC.
   const hasTimeButNoZone = typeof moment === 'string' && /T[\d:.]+$/.test(moment);
   return new Date(hasTimeButNoZone ? `${moment}Z` : moment).getTime();
+}
+
+function oneOf<T extends string>(option: string, value: T, known: readonly T[]): T {
+  if (known.includes(value)) return value;
+  throw invalid(option, `is '${value}'; it must be one of ${known.join(', ')}`);
 }
 
 function positiveInteger(option: string, value: number): number {

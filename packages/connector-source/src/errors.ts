@@ -80,7 +80,10 @@ export class DruidSourceSegmentGoneError extends DruidSourceError {
   override readonly retryable = false;
 }
 
-/** Unbounded mode: data that was read already has been replaced by something that is not a recognised compaction. */
+/**
+ * Data that was read already is no longer what it was: unbounded mode, replaced by something that is no recognised
+ * compaction; SQL with `order: 'total'`, a statement that does not begin with the rows it gave before.
+ */
 export class DruidSourceReplacedError extends DruidSourceError {
   override readonly code = 'DRUID_SOURCE_REPLACED';
   override readonly retryable = false;

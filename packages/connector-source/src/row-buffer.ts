@@ -5,11 +5,11 @@
  * Invariant 1: while `maxRows` or more rows are waiting, `put` does not return, so the socket is not read. One batch may
  *   exceed the bound: at most `maxRows` plus one batch are held.
  */
-export class RowBuffer<Owner> {
+export class RowBuffer<Owner, Row = readonly unknown[]> {
   private readonly maxRows: number;
   private readonly batches: {
     readonly owner: Owner;
-    readonly rows: readonly (readonly unknown[])[];
+    readonly rows: readonly Row[];
     next: number;
   }[] = [];
   private rowCount = 0;
@@ -25,7 +25,7 @@ export class RowBuffer<Owner> {
   }
 
   /** Adds rows, then waits until there is room for more. An empty batch marks the owner's end. */
-  async put(owner: Owner, rows: readonly (readonly unknown[])[]): Promise<void> {
+  async put(owner: Owner, rows: readonly Row[]): Promise<void> {
     this.batches.push({ owner, rows, next: 0 });
     this.rowCount += rows.length;
     this.notify();
@@ -35,9 +35,7 @@ export class RowBuffer<Owner> {
   }
 
   /** The batch at the front; the consumer takes rows from `next` on and reports them with {@link took}. */
-  front():
-    | { readonly owner: Owner; readonly rows: readonly (readonly unknown[])[]; readonly next: number }
-    | undefined {
+  front(): { readonly owner: Owner; readonly rows: readonly Row[]; readonly next: number } | undefined {
     return this.batches[0];
   }
 

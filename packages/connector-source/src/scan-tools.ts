@@ -1,8 +1,10 @@
-import { sleep, type Clock, type Logger } from '@millrace/core-stream';
+import { sleep, type Clock, type Counter, type Logger, type MetricGroup } from '@millrace/core-stream';
 import type { DruidClient, Int64Mode, SegmentDescriptor } from '@millrace/druid-client';
 import { backOffMs, type CompletenessPolicy, type SegmentAvailability } from './completeness.js';
 import { contains, timeRangeOf, type DruidSplit, type TimeRange } from './druid-split.js';
+import type { DataServers } from './data-servers.js';
 import type { DruidFilter } from './filters.js';
+import type { ReadPath } from './segment-route.js';
 
 /** What every split of a source is read with. */
 export interface ScanSettings {
@@ -12,15 +14,44 @@ export interface ScanSettings {
   readonly range: TimeRange | undefined;
   readonly int64: Int64Mode;
   readonly batchSize: number;
+  readonly path: ReadPath;
+  readonly format: 'json' | 'smile';
   readonly queryContext: Readonly<Record<string, unknown>>;
   readonly policy: CompletenessPolicy;
 }
 
 export interface ScanTools {
+  /** The Broker, or the Router. */
   readonly druid: DruidClient;
+  /** Undefined if only the Broker is read. */
+  readonly dataServers: DataServers | undefined;
+  readonly metrics: ScanMetrics;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+}
+
+/** What a reader counts. */
+export interface ScanMetrics {
+  readonly bytesIn: Counter;
+  /** Scans that data servers answered, and the Broker; more than one a segment if a scan fails. */
+  readonly directScans: Counter;
+  readonly brokerScans: Counter;
+  /** Scans that ended before the segment was complete. */
+  readonly incompleteScans: Counter;
+  readonly segmentsRead: Counter;
+}
+
+/** Registers them, once per reader. */
+export function createScanMetrics(metrics: MetricGroup): ScanMetrics {
+  const counter = (name: string, description: string) => metrics.counter(name, { description });
+  return {
+    bytesIn: counter('numBytesIn', 'Bytes of scan results read.'),
+    directScans: counter('numDirectScans', 'Scans answered by data servers.'),
+    brokerScans: counter('numBrokerScans', 'Scans answered by the Broker.'),
+    incompleteScans: counter('numIncompleteScans', 'Scans that ended before the segment was complete.'),
+    segmentsRead: counter('numSegmentsRead', 'Segments read completely.'),
+  };
 }
 
 /** Whether the read yields only part of the segment's rows. */

@@ -133,13 +133,14 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     const { dataSource, readings } = this.options;
     const { druid } = this.client;
     try {
-      if (!this.hasCheckedColumns) {
-        const sqlTypes = await listColumns(druid, dataSource, signal);
-        if (sqlTypes.size === 0) return { missing: true };
-        checkColumns(dataSource, readings, sqlTypes);
-        this.hasCheckedColumns = true;
-      }
-      return { segments: await listPublishedSegments(druid, dataSource, signal) };
+      const [sqlTypes, segments] = await Promise.all([
+        this.hasCheckedColumns ? undefined : listColumns(druid, dataSource, signal),
+        listPublishedSegments(druid, dataSource, signal),
+      ]);
+      if (sqlTypes?.size === 0) return { missing: true };
+      if (sqlTypes !== undefined) checkColumns(dataSource, readings, sqlTypes);
+      this.hasCheckedColumns = true;
+      return { segments };
     } catch (error) {
       signal.throwIfAborted();
       if (DruidSourceError.is(error)) throw error;

@@ -8,11 +8,12 @@
  */
 import type { PollStatus, ReaderOutput, SourceReader, SourceReaderContext } from '@millrace/core-stream';
 import type { DruidClient } from '@millrace/druid-client';
+import { DataServers, type OpenDataServer } from './data-servers.js';
 import { requireSameQuery, splitsByTime, type DruidSplit } from './druid-split.js';
 import { RowBuffer } from './row-buffer.js';
 import type { RowDecoder } from './row-decoder.js';
 import { proveExpectedRows } from './expected-rows.js';
-import type { ScanSettings, ScanTools } from './scan-tools.js';
+import { createScanMetrics, type ScanMetrics, type ScanSettings, type ScanTools } from './scan-tools.js';
 import { scanSplit } from './segment-scan.js';
 
 interface OpenSplit {
@@ -29,6 +30,8 @@ export interface SegmentReaderOptions<Row> {
   readonly query: string;
   readonly maxBufferedRows: number;
   readonly openClient: OpenClient;
+  /** Undefined if only the Broker is read. */
+  readonly openDataServer: OpenDataServer | undefined;
   /** Called once, before the first row is decoded. */
   readonly prepareDecoder: (tools: ScanTools) => Promise<RowDecoder<Row>>;
 }
@@ -40,6 +43,7 @@ export class SegmentReader<Row> implements SourceReader<Row, DruidSplit> {
   private readonly queue: OpenSplit[] = [];
   private readonly stop = new AbortController();
   private readonly timeIndex: number;
+  private readonly metrics: ScanMetrics;
   private decoder: RowDecoder<Row> | undefined;
   private current: { readonly owner: OpenSplit; readonly output: ReaderOutput<Row> } | undefined;
   private hasRequested = false;
@@ -51,6 +55,7 @@ export class SegmentReader<Row> implements SourceReader<Row, DruidSplit> {
   constructor(options: SegmentReaderOptions<Row>) {
     this.options = options;
     this.buffer = new RowBuffer(options.maxBufferedRows);
+    this.metrics = createScanMetrics(options.context.metrics);
     this.timeIndex = options.settings.columns.indexOf('__time');
   }
 
@@ -148,12 +153,14 @@ export class SegmentReader<Row> implements SourceReader<Row, DruidSplit> {
 
   private async fetchSplits(): Promise<void> {
     const { context, openClient, prepareDecoder } = this.options;
+    const { clock, logger } = context;
     const signal = AbortSignal.any([this.stop.signal, context.signal]);
-    let release: (() => void) | undefined;
+    let client: ReturnType<OpenClient> | undefined;
+    let dataServers: DataServers | undefined;
     try {
-      const client = openClient();
-      release = client.release;
-      const tools: ScanTools = { druid: client.druid, clock: context.clock, logger: context.logger, signal };
+      client = openClient();
+      dataServers = this.openDataServers(client.druid);
+      const tools = { druid: client.druid, dataServers, metrics: this.metrics, clock, logger, signal };
       while (!signal.aborted) {
         const next = this.queue.shift();
         if (next === undefined) {
@@ -168,9 +175,23 @@ export class SegmentReader<Row> implements SourceReader<Row, DruidSplit> {
       if (this.stop.signal.aborted) return;
       this.failure = { error };
     } finally {
-      release?.();
+      dataServers?.close();
+      client?.release();
       this.buffer.notify();
     }
+  }
+
+  private openDataServers(broker: DruidClient): DataServers | undefined {
+    const { context, openDataServer, settings } = this.options;
+    const { dataSource, path } = settings;
+    if (openDataServer !== undefined) {
+      const { clock, logger, subtaskIndex } = context;
+      const isRequired = path === 'direct';
+      const open = openDataServer;
+      return new DataServers({ broker, open, dataSource, isRequired, subtaskIndex, clock, logger });
+    }
+    context.logger.info('Druid segments are read through the Broker', { dataSource, path });
+    return undefined;
   }
 
   private async fetch(open: OpenSplit, tools: ScanTools): Promise<void> {
@@ -181,6 +202,7 @@ export class SegmentReader<Row> implements SourceReader<Row, DruidSplit> {
       await this.buffer.put(open, rows);
       tools.signal.throwIfAborted();
     }
+    tools.metrics.segmentsRead.inc();
     await this.buffer.put(open, []); // invariant 2
   }
 

@@ -1,6 +1,7 @@
 /**
  * Reads one split through Druid's native scan, until `completeness.ts` calls it complete; the invariants cited are its.
- * Boundary: knows HTTP only through the client; nothing of readers, rows or watermarks.
+ * Boundary: knows HTTP only through the client, and where an attempt goes only through `segment-route.ts`; nothing of
+ * readers, rows or watermarks.
  */
 import { judgeScan, type ScanEnd, type SegmentAvailability } from './completeness.js';
 import { cutInterval, type DruidSplit } from './druid-split.js';
@@ -8,6 +9,7 @@ import { DruidSourceReadError } from './errors.js';
 import { endOf, rethrowUnreadableValue, scanFailure } from './scan-failure.js';
 import { descriptorOf, waitBeforeRetry, type ScanSettings, type ScanTools } from './scan-tools.js';
 import { lookUpSegment } from './segment-catalog.js';
+import { SegmentRoute, type Hop } from './segment-route.js';
 
 /**
  * The rows of the split from its position on, in batches, resuming after failures. Ends only when the split is complete
@@ -21,6 +23,8 @@ export async function* scanSplit(
   settings: ScanSettings,
   tools: ScanTools,
 ): AsyncGenerator<unknown[][], void, undefined> {
+  const { druid: broker, dataServers, metrics, signal } = tools;
+  const route = new SegmentRoute({ split, path: settings.path, broker, dataServers });
   let delivered = split.position;
   let fruitlessAttempts = 0;
   let waitingSinceMs: number | undefined;
@@ -28,19 +32,29 @@ export async function* scanSplit(
     const before = delivered;
     let end: ScanEnd = 'clean';
     let cause: unknown;
+    const hop = await route.next(signal);
     try {
-      for await (const batch of openScan(split, delivered, settings, tools)) {
+      for await (const batch of openScan(hop, split, delivered, settings, tools)) {
         requireColumns(batch.columns, settings.columns);
         delivered += batch.rows.length;
         if (delivered > expectedRows) break; // judged below, before any of these rows is handed on
         if (batch.rows.length > 0) yield batch.rows;
       }
     } catch (error) {
-      tools.signal.throwIfAborted();
+      signal.throwIfAborted();
       rethrowUnreadableValue(error, split, delivered);
       cause = error;
-      end = endOf(error);
+      // What a data server refuses the Broker may allow; its word is final.
+      end = hop.url !== undefined && settings.path === 'auto' ? 'broken' : endOf(error);
     }
+    (hop.url === undefined ? metrics.brokerScans : metrics.directScans).inc();
+    if (delivered < expectedRows) metrics.incompleteScans.inc();
+    // A clean end without the rows that are left: the server does not have the segment, as it also says in the response's
+    // `missingSegments`. The rows are what counts.
+    const outcome = delivered > before ? 'delivered' : cause === undefined ? 'missing' : 'failed';
+    route.report(hop, outcome, cause);
+    // That is an answer, not a failure: somebody else is asked at once. The last to be asked is the Broker.
+    if (hop.url !== undefined && outcome === 'missing') continue;
     fruitlessAttempts = delivered > before ? 1 : fruitlessAttempts + 1;
     if (delivered > before) waitingSinceMs = undefined;
     const availability =
@@ -60,9 +74,9 @@ export async function* scanSplit(
   }
 }
 
-function openScan(split: DruidSplit, offset: number, settings: ScanSettings, tools: ScanTools) {
-  const { dataSource, columns, filter, batchSize, int64, queryContext } = settings;
-  return tools.druid.native.scan(
+function openScan(hop: Hop, split: DruidSplit, offset: number, settings: ScanSettings, tools: ScanTools) {
+  const { dataSource, columns, filter, batchSize, int64, format, queryContext } = settings;
+  return hop.druid.native.scan(
     {
       dataSource,
       segments: [descriptorOf(split, cutInterval(split.segment.interval, settings.range))],
@@ -72,7 +86,12 @@ function openScan(split: DruidSplit, offset: number, settings: ScanSettings, too
       ...(filter !== undefined && { filter }),
       ...(offset > 0 && { offset }), // invariant 5
     },
-    { int64, signal: tools.signal },
+    {
+      int64,
+      format,
+      signal: tools.signal,
+      onTransfer: ({ bytes }) => tools.metrics.bytesIn.inc(bytes),
+    },
   );
 }
 

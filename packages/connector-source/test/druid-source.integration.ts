@@ -2,12 +2,23 @@ import { systemClock } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 import { DruidCluster, requireRealServers } from '@millrace/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { and, DruidSource, equals, isNull, not, range, type DruidSourceError } from '../src/index.js';
+import {
+  and,
+  DruidSource,
+  equals,
+  isNull,
+  not,
+  range,
+  type DruidSourceError,
+  type ReadPath,
+} from '../src/index.js';
 import { append, compactDay } from './support/ingest.js';
 import { TestJob, type TestCheckpoint } from './support/test-job.js';
 
 const columns = { __time: 'timestamp', origin: 'string', flights: 'long', delay: 'double' } as const;
 const dimensions = ['origin', { type: 'long', name: 'flights' }, { type: 'double', name: 'delay' }];
+
+const paths = ['direct', 'broker'] as const satisfies readonly ReadPath[];
 
 let nextFlight = 0;
 
@@ -36,7 +47,7 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
         dimensions,
         maxRowsPerSegment: 6000,
       }),
-      append(druid, 'dropped', flights(1, 30_000), { dimensions }),
+      ...paths.map((path) => append(druid, `dropped_${path}`, flights(1, 30_000), { dimensions })),
       append(druid, 'growing', flights(1, 300), { dimensions }),
       append(
         druid,
@@ -58,7 +69,7 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
       ),
     ]);
     await append(druid, 'delays', flights(1, 2000), { dimensions });
-    await append(druid, 'dropped', flights(1, 3000), { dimensions });
+    for (const path of paths) await append(druid, `dropped_${path}`, flights(1, 3000), { dimensions });
   });
 
   afterEach(async () => {
@@ -70,6 +81,9 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
     druid?.close();
     await cluster?.stop();
   });
+
+  /** How to reach the cluster over a path. A client as such is the Broker only. */
+  const over = (path: ReadPath) => ({ druid: { url: cluster.url }, path });
 
   function start<Row>(
     source: ConstructorParameters<typeof TestJob<Row>>[0],
@@ -93,21 +107,60 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
     return { count: row?.n, distinct: row?.n, sum: row?.s };
   }
 
-  it.each([1, 3])('reads what SQL counts, over %i readers and several segments', async (parallelism) => {
-    const job = start(new DruidSource({ druid, dataSource: 'delays', columns }), { parallelism });
+  it.each([
+    [1, 'direct', 'smile'],
+    [3, 'direct', 'json'],
+    [1, 'broker', 'smile'],
+    [3, 'broker', 'json'],
+  ] as const)(
+    'reads what SQL counts, over %i readers and several segments (%s, %s)',
+    async (parallelism, path, format) => {
+      const source = new DruidSource({ ...over(path), format, dataSource: 'delays', columns });
+      const job = start(source, { parallelism });
+      await job.run(undefined, 1000);
+      expect(summary(job.rows())).toEqual(await sqlSummary('delays'));
+      expect(job.released.length).toBeGreaterThanOrEqual(5);
+    },
+  );
+
+  it('finds the data servers by itself, and reads every segment there', async () => {
+    const paths: string[] = [];
+    const source = new DruidSource({
+      druid,
+      dataSource: 'delays',
+      columns,
+      openDataServer: (url) => {
+        expect(url).toContain(String(cluster.ports.historical));
+        return new DruidClient({ url, hooks: { onEnd: ({ operation }) => void paths.push(operation) } });
+      },
+    });
+    const job = start(source);
     await job.run(undefined, 1000);
+    expect(paths).toEqual(job.released.map(() => 'native scan query'));
     expect(summary(job.rows())).toEqual(await sqlSummary('delays'));
-    expect(job.released.length).toBeGreaterThanOrEqual(5);
   });
 
-  it('pushes filter and interval down and agrees with SQL about them', async () => {
+  it('is told by a data server that it lacks a segment', async () => {
+    const historical = new DruidClient({ url: cluster.urls.historical });
+    const segments = [{ itvl: '2024-01-01/2024-01-02', ver: '1999-01-01', part: 0 }];
+    let missing: unknown;
+    const scan = historical.native.scan(
+      { dataSource: 'delays', segments, columns: ['__time'] },
+      { onResponse: ({ context }) => (missing = context?.missingSegments) },
+    );
+    for await (const { rows } of scan) expect(rows).toEqual([]);
+    historical.close();
+    expect(missing).toMatchObject([{ ver: '1999-01-01', part: 0 }]);
+  });
+
+  it.each(paths)('pushes filter and interval down and agrees with SQL about them (%s)', async (path) => {
     const filter = and(
       not(isNull('origin')),
       range('delay', { gte: 100, lt: 3000.5 }),
       not(equals('origin', 'o3')),
     );
     const interval = { start: '2024-01-01T06:00:00Z', end: '2024-01-02T05:00:00Z' };
-    const job = start(new DruidSource({ druid, dataSource: 'delays', columns, filter, interval }), {
+    const job = start(new DruidSource({ ...over(path), dataSource: 'delays', columns, filter, interval }), {
       parallelism: 2,
     });
     await job.run(undefined, 1000);
@@ -117,30 +170,37 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
     expect(job.emitted.length).toBeGreaterThan(100);
   });
 
-  it('resumes in the middle of a segment, again and again, with every row once', async () => {
-    const source = new DruidSource({
-      druid,
-      dataSource: 'delays',
-      columns,
-      batchSize: 500,
-      maxBufferedRows: 1000,
-    });
-    const rows: { flights: number | null }[] = [];
-    let restored: TestCheckpoint | undefined;
-    for (let round = 1; ; round++) {
-      const job = start(source, { parallelism: (round % 3) + 1, ...(restored && { restored }) });
-      await job.run(() => job.emitted.length >= 2900, 77);
-      restored = job.checkpoint();
-      rows.push(...job.rows());
-      const { isEnded } = job;
-      await job.stop();
-      if (isEnded) break;
-      expect(round).toBeLessThan(20);
-    }
-    expect(summary(rows)).toEqual(await sqlSummary('delays'));
-  });
+  it.each(paths)(
+    'resumes in the middle of a segment, again and again, with every row once (%s)',
+    async (path) => {
+      const source = new DruidSource({
+        ...over(path),
+        dataSource: 'delays',
+        columns,
+        batchSize: 500,
+        maxBufferedRows: 1000,
+      });
+      const rows: { flights: number | null }[] = [];
+      let restored: TestCheckpoint | undefined;
+      for (let round = 1; ; round++) {
+        const job = start(source, { parallelism: (round % 3) + 1, ...(restored && { restored }) });
+        await job.run(() => job.emitted.length >= 2900, 77);
+        restored = job.checkpoint();
+        rows.push(...job.rows());
+        const { isEnded } = job;
+        await job.stop();
+        if (isEnded) break;
+        expect(round).toBeLessThan(20);
+      }
+      expect(summary(rows)).toEqual(await sqlSummary('delays'));
+    },
+  );
 
-  it('reads every kind of column exactly', async () => {
+  it.each([
+    ['direct', 'smile'],
+    ['direct', 'json'],
+    ['broker', 'smile'],
+  ] as const)('reads every kind of column exactly (%s, %s)', async (path, format) => {
     const kinds = {
       __time: 'timestamp',
       tags: 'string[]',
@@ -149,7 +209,9 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
       list: 'long[]',
       nested: 'json',
     } as const;
-    const job = start(new DruidSource({ druid, dataSource: 'kinds', columns: kinds, int64: 'bigint' }));
+    const job = start(
+      new DruidSource({ ...over(path), format, dataSource: 'kinds', columns: kinds, int64: 'bigint' }),
+    );
     await job.run();
     expect(job.rows()).toEqual([
       {
@@ -163,7 +225,9 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
       { __time: Date.UTC(2024, 0, 2), tags: ['solo'], big: -5n, ratio: -Infinity, list: [], nested: null },
       { __time: Date.UTC(2024, 0, 3), tags: null, big: null, ratio: null, list: null, nested: { b: 'c' } },
     ]);
-    const rounded = start(new DruidSource({ druid, dataSource: 'kinds', columns: { big: 'long' } }));
+    const rounded = start(
+      new DruidSource({ ...over(path), format, dataSource: 'kinds', columns: { big: 'long' } }),
+    );
     await expect(rounded.run()).rejects.toMatchObject({ code: 'DRUID_SOURCE_RECORD' });
   });
 
@@ -176,48 +240,52 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
     await expect(unknown.run()).rejects.toThrow(/'nothing' does not exist/);
   });
 
-  it('never yields fewer rows when segments are dropped while they are read or before', async () => {
-    const source = new DruidSource({
-      druid,
-      dataSource: 'dropped',
-      columns,
-      batchSize: 500,
-      maxBufferedRows: 500,
-    });
-    const filtered = new DruidSource({
-      druid,
-      dataSource: 'dropped',
-      columns,
-      filter: not(equals('flights', -1)),
-    });
-    const all = await sqlSummary('dropped');
-    const job = start(source);
-    const second = start(filtered);
-    await job.run(() => job.emitted.length >= 1000, 200);
-    second.poll(0, 1);
-    while (second.enumerator.snapshotState(1).isPinned === false) await second.breathe();
-    await druid.datasources.markUnused('dropped', { all: true });
-    const gone = 'SELECT segment_id FROM sys.segments WHERE datasource = ?';
-    while ((await druid.sql.query(gone, { parameters: ['dropped'] })).length > 0) await job.breathe();
-    for (const run of [job, second]) {
-      const error = await run.run(undefined, 200).then(
-        () => undefined,
-        (thrown: unknown) => thrown as DruidSourceError,
-      );
-      if (error === undefined) expect(summary(run.rows())).toEqual(all);
-      else
-        expect(error).toMatchObject({
-          code: 'DRUID_SOURCE_SEGMENT_GONE',
-          message: expect.stringContaining('dropped_') as string,
-        });
-    }
-    // The second segment had not been opened when it went: that one cannot have been read.
-    expect(job.emitted.length).toBeLessThan(all.count ?? 0);
-  });
+  it.each(paths)(
+    'never yields fewer rows when segments are dropped while they are read or before (%s)',
+    async (path) => {
+      const dataSource = `dropped_${path}`;
+      const source = new DruidSource({
+        ...over(path),
+        dataSource,
+        columns,
+        batchSize: 500,
+        maxBufferedRows: 500,
+      });
+      const filtered = new DruidSource({
+        ...over(path),
+        dataSource,
+        columns,
+        filter: not(equals('flights', -1)),
+      });
+      const all = await sqlSummary(dataSource);
+      const job = start(source);
+      const second = start(filtered);
+      await job.run(() => job.emitted.length >= 1000, 200);
+      second.poll(0, 1);
+      while (second.enumerator.snapshotState(1).isPinned === false) await second.breathe();
+      await druid.datasources.markUnused(dataSource, { all: true });
+      const gone = 'SELECT segment_id FROM sys.segments WHERE datasource = ?';
+      while ((await druid.sql.query(gone, { parameters: [dataSource] })).length > 0) await job.breathe();
+      for (const run of [job, second]) {
+        const error = await run.run(undefined, 200).then(
+          () => undefined,
+          (thrown: unknown) => thrown as DruidSourceError,
+        );
+        if (error === undefined) expect(summary(run.rows())).toEqual(all);
+        else
+          expect(error).toMatchObject({
+            code: 'DRUID_SOURCE_SEGMENT_GONE',
+            message: expect.stringContaining('dropped_') as string,
+          });
+      }
+      // The second segment had not been opened when it went: that one cannot have been read.
+      expect(job.emitted.length).toBeLessThan(all.count ?? 0);
+    },
+  );
 
   it('goes on with new segments, not with compactions of old ones, across a restart', async () => {
     const source = new DruidSource({
-      druid,
+      ...over('auto'),
       dataSource: 'growing',
       columns,
       mode: { unbounded: { pollIntervalMs: 500 } },

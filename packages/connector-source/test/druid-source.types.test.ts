@@ -56,6 +56,8 @@ it('refuses unknown types, and columns together with a schema', () => {
   const check = (): void => {
     // @ts-expect-error there is no such type
     new DruidSource({ druid, dataSource: 'edits', columns: { page: 'varchar' } });
+    // @ts-expect-error there is no such path
+    new DruidSource({ druid, dataSource: 'edits', columns: { page: 'string' }, path: 'historical' });
     // @ts-expect-error one or the other
     new DruidSource({ druid, dataSource: 'edits', columns: { page: 'string' }, schema: z.object({}) });
   };

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { compileRowMapper } from '../src/row-mapper.js';
 import type { ColumnReading } from '../src/druid-columns.js';
 
@@ -21,6 +21,35 @@ describe('compileRowMapper', () => {
       ['b', 'x'],
       ['a', 1.5],
     ]);
+  });
+
+  it('takes any text as the name of a column', () => {
+    const names = ['__proto__', 'constructor', '1', 'it\'s "quoted"\u2028\n\\', '', '${x}', 'c0'];
+    const map = compileRowMapper(
+      names.map((name) => [name, 'long'] as const),
+      'safe-number',
+    );
+    const row = map(names.map((_, i) => i));
+    expect(Object.getPrototypeOf(row)).toBe(Object.prototype);
+    expect(new Map(Object.entries(row))).toEqual(new Map(names.map((name, i) => [name, i])));
+  });
+
+  it('does the same in a process that forbids code generation', () => {
+    const readings = [
+      ['__proto__', 'long'],
+      ['b', 'string'],
+    ] as const;
+    const generated = compileRowMapper(readings, 'safe-number');
+    vi.stubGlobal('Function', function () {
+      throw new EvalError('Code generation from strings disallowed for this context');
+    });
+    try {
+      const looping = compileRowMapper(readings, 'safe-number');
+      expect(Object.entries(looping([5, 'x']))).toEqual(Object.entries(generated([5, 'x'])));
+      expect(() => looping(['x', 'x'])).toThrow(/64-bit integer/);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it.each([

@@ -23,6 +23,13 @@ export interface FakeSegment {
   isCompacted?: boolean;
 }
 
+/** A server as `/druid/v2/candidates` names it. */
+export interface FakeLocation {
+  readonly host: string;
+  readonly hostAndTlsPort?: string;
+  readonly type: string;
+}
+
 interface Query {
   readonly queryType: string;
   readonly intervals: { readonly segments: readonly { itvl: string; ver: string; part: number }[] };
@@ -59,6 +66,18 @@ export class FakeDruid {
   /** Called before each scan or count is answered; may return a fault. */
   onQuery: ((query: Query) => Fault | undefined) | undefined;
   rowsSent = 0;
+  /** What `/druid/v2/candidates` says of a segment: servers of `dataServers` that were told to have it, until changed. */
+  locationsOf: (segment: FakeSegment) => readonly FakeLocation[] = (segment) =>
+    this.dataServers
+      .filter(({ segments }) => segments.some(({ id }) => id === segment.id))
+      .map(({ host }) => ({ host, type: 'historical' }));
+  readonly dataServers: FakeDruid[] = [];
+  /** Whether the response context names segments that are not there, as data servers do and Brokers do not. */
+  reportsMissing = false;
+  /** Whether `/druid/v2/candidates` is answered. */
+  tellsLocations = true;
+  /** Headers of the native queries, by number. */
+  readonly authorizations: (string | undefined)[] = [];
   private readonly server: Server;
 
   constructor() {
@@ -77,11 +96,17 @@ export class FakeDruid {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  get host(): string {
+    return new URL(this.url).host;
+  }
+
   get scans(): Query[] {
     return this.queries.filter((query) => query.queryType === 'scan');
   }
 
   async stop(): Promise<void> {
+    await Promise.all(this.dataServers.map((server) => server.stop()));
+    if (!this.server.listening) return;
     this.server.closeAllConnections();
     this.server.close();
     await once(this.server, 'close');
@@ -101,6 +126,15 @@ export class FakeDruid {
     return segment;
   }
 
+  /** Starts a data server that holds these segments, with the same rows. */
+  async addDataServer(segments: readonly FakeSegment[] = this.segments): Promise<FakeDruid> {
+    const server = await FakeDruid.start(this.columns);
+    server.reportsMissing = true;
+    server.segments.push(...segments.map((segment) => ({ ...segment })));
+    this.dataServers.push(server);
+    return server;
+  }
+
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'DELETE') {
       response.writeHead(202).end();
@@ -112,6 +146,11 @@ export class FakeDruid {
       query: string;
       parameters?: { value: unknown }[];
     };
+    if (request.url?.startsWith('/druid/v2/candidates') === true) {
+      this.candidates(body as unknown as { readonly intervals: readonly string[] }, response);
+      return;
+    }
+    if (request.url !== '/druid/v2/sql') this.authorizations.push(request.headers.authorization);
     if (request.url === '/druid/v2/sql')
       this.sql(
         body.query,
@@ -119,6 +158,28 @@ export class FakeDruid {
         response,
       );
     else await this.native(body as unknown as Query, response);
+  }
+
+  private candidates(
+    { intervals }: { readonly intervals: readonly string[] },
+    response: ServerResponse,
+  ): void {
+    response.writeHead(this.tellsLocations ? 200 : 501, { 'content-type': 'application/json' });
+    if (!this.tellsLocations) {
+      response.end(JSON.stringify({ error: 'Unknown', errorMessage: 'not here', category: 'UNSUPPORTED' }));
+      return;
+    }
+    const found = this.segments.filter(
+      (segment) => !segment.isOvershadowed && intervals.some((interval) => covers(segment, interval)),
+    );
+    const answer = found.map((segment) => ({
+      interval: `${segment.start}/${segment.end}`,
+      version: segment.version,
+      partitionNumber: segment.partition,
+      size: 1000,
+      locations: this.locationsOf(segment),
+    }));
+    response.end(JSON.stringify(answer));
   }
 
   private sql(query: string, parameters: unknown[], response: ServerResponse): void {
@@ -178,7 +239,9 @@ export class FakeDruid {
     const selected = rows
       .filter((row) => filter === undefined || accepts(filter, row))
       .slice(query.offset ?? 0);
-    await this.sendScan(query, segment?.id ?? '', selected, response, fault?.afterRows);
+    const missing = segment === undefined && this.reportsMissing ? [pinned] : [];
+    const context = JSON.stringify(missing.length > 0 ? { missingSegments: missing } : {});
+    await this.sendScan(query, segment?.id ?? '', selected, response, context, fault?.afterRows);
   }
 
   private async sendScan(
@@ -186,9 +249,10 @@ export class FakeDruid {
     segmentId: string,
     rows: readonly FakeRow[],
     response: ServerResponse,
+    context: string,
     breakAfter: number | undefined,
   ): Promise<void> {
-    response.writeHead(200, { 'content-type': 'application/json', 'x-druid-response-context': '{}' });
+    response.writeHead(200, { 'content-type': 'application/json', 'x-druid-response-context': context });
     response.setMaxListeners(0);
     response.write('[');
     const size = query.batchSize ?? 20_480;

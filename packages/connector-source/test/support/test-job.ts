@@ -5,6 +5,7 @@ import {
   type ReaderOutput,
   type Source,
   type SourceReader,
+  type SourceSplit,
   type SplitEnumerator,
 } from '@millrace/core-stream';
 import { TestMetrics } from '@millrace/core-stream/testing';
@@ -18,6 +19,10 @@ export class HastyClock implements Clock {
     return this.time;
   }
 
+  setTo(ms: number): void {
+    this.time = ms;
+  }
+
   schedule(delayMs: number, callback: () => void): () => void {
     const due = this.time + delayMs;
     const timer = setTimeout(() => {
@@ -29,9 +34,9 @@ export class HastyClock implements Clock {
 }
 
 /** What a checkpoint of the source holds. */
-export interface TestCheckpoint {
-  readonly enumerator: DruidEnumeratorState;
-  readonly readers: readonly (readonly DruidSplit[])[];
+export interface TestCheckpoint<SplitT = DruidSplit, EnumStateT = DruidEnumeratorState> {
+  readonly enumerator: EnumStateT;
+  readonly readers: readonly (readonly SplitT[])[];
 }
 
 export interface Emitted<Row> {
@@ -41,22 +46,24 @@ export interface Emitted<Row> {
 }
 
 /** Runs a source as the engine would, one step at a time, with the engine's contexts scripted. */
-export class TestJob<Row> {
+export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = DruidEnumeratorState> {
   readonly emitted: Emitted<Row>[] = [];
   readonly released: string[] = [];
+  /** Of each reader. */
+  readonly metrics: TestMetrics[] = [];
   readonly clock: Clock;
   failure: unknown;
-  readonly readers: SourceReader<Row, DruidSplit>[] = [];
-  readonly enumerator: SplitEnumerator<DruidSplit, DruidEnumeratorState>;
+  readonly readers: SourceReader<Row, SplitT>[] = [];
+  readonly enumerator: SplitEnumerator<SplitT, EnumStateT>;
   private readonly ended = new Set<number>();
   private readonly stopping = new AbortController();
   private readonly outputs: ReaderOutput<Row>[] = [];
 
   constructor(
-    source: Source<Row, DruidSplit, DruidEnumeratorState>,
+    source: Source<Row, SplitT, EnumStateT>,
     options: {
       readonly parallelism?: number;
-      readonly restored?: TestCheckpoint;
+      readonly restored?: TestCheckpoint<SplitT, EnumStateT>;
       readonly clock?: Clock;
     } = {},
   ) {
@@ -90,10 +97,12 @@ export class TestJob<Row> {
       restored?.enumerator,
     );
     for (let index = 0; index < parallelism; index++) {
+      const metrics = new TestMetrics();
+      this.metrics.push(metrics);
       const reader = source.createReader({
         ...shared,
         subtaskIndex: index,
-        metrics: new TestMetrics().group,
+        metrics: metrics.group,
         requestSplit: () =>
           queueMicrotask(() => this.stopping.signal.aborted || this.enumerator.handleSplitRequest(index)),
       });
@@ -128,7 +137,7 @@ export class TestJob<Row> {
     return status;
   }
 
-  checkpoint(): TestCheckpoint {
+  checkpoint(): TestCheckpoint<SplitT, EnumStateT> {
     return structuredClone({
       enumerator: this.enumerator.snapshotState(1),
       readers: this.readers.map((reader) => [...reader.snapshotState(1)]),

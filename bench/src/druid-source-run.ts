@@ -1,0 +1,16 @@
+/**
+ * Reads the table once, in a process that does nothing else: `node druid-source-run.js <job as JSON>`.
+ * Prints a {@link SourceOutcome}.
+ */
+import { runSourceJob, type SourceJob } from './druid-source/source-job.js';
+import type { SourceOutcome } from './druid-source/source-report.js';
+import { peakRssMb } from './druid-read/peak-rss.js';
+
+const job = JSON.parse(process.argv[2] ?? '') as SourceJob;
+const cpuBefore = process.cpuUsage();
+const started = performance.now();
+const proof = await runSourceJob(job);
+const seconds = (performance.now() - started) / 1000;
+const { user, system } = process.cpuUsage(cpuBefore);
+const outcome: SourceOutcome = { proof, seconds, cpuSeconds: (user + system) / 1e6, peakRssMb: peakRssMb() };
+console.log(JSON.stringify(outcome));

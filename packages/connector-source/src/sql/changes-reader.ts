@@ -1,0 +1,171 @@
+/**
+ * Polls a statement and emits what has changed since the last result.
+ *
+ * Invariant 1: `known` is exactly what the stream was told: it changes with each emitted change, and a checkpoint holds it.
+ *   What was found but not emitted is not in a checkpoint: the next result shows it again, or something newer.
+ * Invariant 2: changes are made from complete results only; a result that breaks off is asked for again.
+ * Invariant 3: no poll while changes wait to be emitted, so the consumer's pace is the most that is asked for.
+ */
+import {
+  sleep,
+  type Counter,
+  type PollStatus,
+  type ReaderOutput,
+  type SourceReader,
+  type SourceReaderContext,
+} from '@millrace/core-stream';
+import type { OpenClient } from '../segment-reader.js';
+import { applyChange, changesTo, knownRows, type KnownRows, type RowChange } from './row-changes.js';
+import { fetchAll, type SqlTools } from './sql-fetch.js';
+import { SqlRows, type SqlCall, type SqlRowSettings } from './sql-rows.js';
+import { requireSameStatement, type SqlSplit } from './sql-split.js';
+
+export interface ChangesReaderOptions {
+  readonly context: SourceReaderContext;
+  readonly rows: SqlRowSettings;
+  readonly call: SqlCall;
+  readonly query: string;
+  readonly key: readonly string[];
+  readonly maxKeys: number;
+  readonly maxAttempts: number;
+  readonly pollIntervalMs: number;
+  readonly maxPollIntervalMs: number;
+  readonly openClient: OpenClient;
+}
+
+/** A row that is new or has other values (`upsert`), or that is gone, as it was last (`delete`). */
+export interface SqlChange<Row> {
+  readonly kind: 'upsert' | 'delete';
+  readonly row: Row;
+}
+
+const advice = "Group by less, limit the statement, or raise 'maxKeys'.";
+
+export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit> {
+  private readonly options: ChangesReaderOptions;
+  private readonly rows: SqlRows;
+  private readonly upserts: Counter;
+  private readonly deletes: Counter;
+  private readonly stop = new AbortController();
+  private split: SqlSplit | undefined;
+  private known: KnownRows = new Map();
+  private changes: readonly RowChange[] = [];
+  private next = 0;
+  /** When the result that `changes` come from was asked for. */
+  private askedMs = 0;
+  private isStarted = false;
+  private noMoreSplits = false;
+  private failure: { readonly error: unknown } | undefined;
+  private polling: Promise<void> | undefined;
+  private wakeReader: (() => void) | undefined;
+  private wakePolling: (() => void) | undefined;
+
+  constructor(options: ChangesReaderOptions) {
+    this.options = options;
+    const { metrics } = options.context;
+    this.rows = new SqlRows(options.rows, options.context);
+    this.upserts = metrics.counter('numUpserts', { description: 'Rows that were new or had changed.' });
+    this.deletes = metrics.counter('numDeletes', { description: 'Rows that were gone.' });
+    metrics.gauge('knownRows', () => this.known.size, {
+      description: 'Rows of the last result that were emitted.',
+    });
+  }
+
+  start(): void {
+    this.isStarted = true;
+    if (this.split === undefined) this.options.context.requestSplit();
+    else this.polling = this.poll();
+  }
+
+  addSplits(splits: readonly SqlSplit[]): void {
+    const [split] = splits;
+    if (split === undefined) return;
+    requireSameStatement(split.query, this.options.query);
+    this.split = split;
+    this.known = knownRows(split.rows ?? [], this.options.key);
+    if (this.isStarted) this.polling = this.poll();
+  }
+
+  notifyNoMoreSplits(): void {
+    this.noMoreSplits = true;
+    this.wakeReader?.();
+  }
+
+  pollNext(output: ReaderOutput<SqlChange<Row>>, maxRecords: number): PollStatus {
+    const end = Math.min(this.changes.length, this.next + maxRecords);
+    while (this.next < end) {
+      const change = this.changes[this.next] as RowChange;
+      const { kind, row } = change;
+      const record = this.rows.toRecord({ ...row }, 'statement', this.next) as Row; // a copy: whoever gets it may change it
+      applyChange(this.known, change); // invariant 1
+      (kind === 'upsert' ? this.upserts : this.deletes).inc();
+      this.next++;
+      output.collect({ kind, row: record }, this.askedMs);
+    }
+    if (this.next < this.changes.length) return 'more';
+    this.wakePolling?.();
+    if (this.failure !== undefined) throw this.failure.error;
+    return this.split === undefined && this.noMoreSplits ? 'end' : 'wait';
+  }
+
+  async isAvailable(): Promise<void> {
+    if (this.next < this.changes.length || this.failure !== undefined || this.noMoreSplits) return;
+    await new Promise<void>((resolve) => (this.wakeReader = resolve));
+  }
+
+  snapshotState(): SqlSplit[] {
+    if (this.split === undefined) return [];
+    return [{ ...this.split, rows: Array.from(this.known.values(), ({ row }) => row) }]; // invariant 1
+  }
+
+  async close(): Promise<void> {
+    this.stop.abort();
+    this.wakePolling?.();
+    this.wakeReader?.();
+    await this.polling;
+  }
+
+  private async poll(): Promise<void> {
+    const { context, openClient, call, key, maxKeys, maxAttempts } = this.options;
+    const { pollIntervalMs, maxPollIntervalMs } = this.options;
+    const { clock, logger } = context;
+    const signal = AbortSignal.any([this.stop.signal, context.signal]);
+    let release: (() => void) | undefined;
+    try {
+      const client = openClient();
+      release = client.release;
+      const tools: SqlTools = { druid: client.druid, rows: this.rows, clock, logger, signal };
+      const limits = { maxAttempts, maxRows: maxKeys, advice };
+      let delayMs = pollIntervalMs;
+      while (!signal.aborted) {
+        const askedMs = clock.now();
+        const result = await fetchAll('statement', call, limits, tools); // invariant 2
+        signal.throwIfAborted(); // nobody would take the changes
+        const changes = changesTo(knownRows(result, key), this.known);
+        if (changes.length > 0) await this.emitted(changes, askedMs); // invariant 3
+        delayMs = changes.length > 0 ? pollIntervalMs : Math.min(maxPollIntervalMs, delayMs * 2);
+        await sleep(clock, delayMs, signal);
+      }
+    } catch (error) {
+      if (this.stop.signal.aborted) return;
+      this.failure = { error };
+    } finally {
+      release?.();
+      this.wakeReader?.();
+    }
+  }
+
+  /** Resolves when all of them were emitted, or the reader was closed. */
+  private emitted(changes: readonly RowChange[], askedMs: number): Promise<void> {
+    this.changes = changes;
+    this.next = 0;
+    this.askedMs = askedMs;
+    return new Promise((resolve) => {
+      this.wakePolling = () => {
+        this.wakePolling = undefined;
+        resolve();
+      };
+      this.wakeReader?.();
+    });
+  }
+}
