@@ -195,6 +195,7 @@ export type {
   SegmentSelection,
 } from './management/datasources.js';
 export type {
+  DatasourceColumns,
   DatasourceInfo,
   IntervalInfo,
   SegmentCandidate,
@@ -212,11 +213,13 @@ export type {
   StoredLookup,
 } from './management/lookups.js';
 export type {
+  ClusterCompactionConfig,
   CompactionConfig,
   CompactionConfigs,
   CompactionHistoryEntry,
   CompactionStatus,
   DruidCompaction,
+  StoredClusterCompactionConfig,
   StoredCompactionConfig,
 } from './management/compaction.js';
 export type {

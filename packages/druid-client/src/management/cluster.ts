@@ -199,6 +199,19 @@ export class DruidClusterApi {
     }
   }
 
+  /**
+   * Whether the Broker behind the client's URL has seen all servers (its inventory), or the Historical has loaded its cache.
+   * As {@link DruidClusterApi.readiness}, but an answer of its own kind and not a status; with retries.
+   */
+  async hasLoaded(role: 'broker' | 'historical', options: CallOptions = {}): Promise<boolean> {
+    const call = { operation: 'load status', path: `/druid/${role}/v1/loadstatus` };
+    const schema = z.union([
+      z.looseObject({ inventoryInitialized: z.boolean() }).transform((told) => told.inventoryInitialized),
+      z.looseObject({ cacheInitialized: z.boolean() }).transform((told) => told.cacheInitialized),
+    ]);
+    return read(this.transport, call, schema, options);
+  }
+
   /** Whether the process behind the URL sees itself in the cluster's service discovery. */
   async isSelfDiscovered(options: CallOptions = {}): Promise<boolean> {
     const call = { operation: 'self-discovery', path: '/status/selfDiscovered/status' };

@@ -32,7 +32,26 @@ export interface CompactionConfig {
   readonly [key: string]: unknown;
 }
 
+/** How compaction runs in the whole cluster, since Druid 33. */
+export interface ClusterCompactionConfig {
+  /** The part of all task slots that compaction may take, 0 to 1. */
+  readonly compactionTaskSlotRatio?: number;
+  readonly maxCompactionTaskSlots?: number;
+  /** Whether the Overlord compacts, by supervisors, instead of the Coordinator. */
+  readonly useSupervisors?: boolean;
+  /** `native`, or `msq`, which needs `useSupervisors`. */
+  readonly engine?: string;
+  readonly compactionPolicy?: Readonly<Record<string, unknown>>;
+  readonly [key: string]: unknown;
+}
+
 const config = z.looseObject({ dataSource: z.string() });
+const clusterConfig = z.looseObject({
+  compactionTaskSlotRatio: z.number(),
+  maxCompactionTaskSlots: z.number(),
+  useSupervisors: z.boolean(),
+  engine: z.string(),
+});
 const configs = z.looseObject({
   compactionConfigs: z.array(config),
   compactionTaskSlotRatio: optionalNumber,
@@ -64,6 +83,9 @@ export type StoredCompactionConfig = z.output<typeof config>;
 /** All configurations, and how many of the task slots compaction may take. */
 export type CompactionConfigs = z.output<typeof configs>;
 
+/** The stored cluster-wide configuration, with Druid's defaults filled in. */
+export type StoredClusterCompactionConfig = z.output<typeof clusterConfig>;
+
 /** A change of a configuration. */
 export type CompactionHistoryEntry = z.output<typeof historyEntry>;
 
@@ -71,6 +93,7 @@ export type CompactionHistoryEntry = z.output<typeof historyEntry>;
 export type CompactionStatus = z.output<typeof status>;
 
 const configPath = '/druid/coordinator/v1/config/compaction';
+const clusterPath = '/druid/indexer/v1/compaction/config/cluster';
 const operation = 'compaction configuration';
 
 /** Automatic compaction ("Automatic compaction API" in Druid's documentation). */
@@ -117,6 +140,20 @@ export class DruidCompaction {
     return change(this.transport, call, options);
   }
 
+  /** The cluster-wide configuration. @throws DruidRemoteError (404 before Druid 33) */
+  clusterConfig(options: CallOptions = {}): Promise<StoredClusterCompactionConfig> {
+    return read(this.transport, { operation, path: clusterPath }, clusterConfig, options);
+  }
+
+  /**
+   * Replaces the cluster-wide configuration; what is left out gets Druid's defaults. Sent exactly once.
+   * @throws DruidRemoteError (404 before Druid 33)
+   */
+  setClusterConfig(value: ClusterCompactionConfig, options: AuditOptions = {}): Promise<void> {
+    const call = { operation: `setting of the ${operation}`, path: clusterPath, body: value };
+    return change(this.transport, call, options);
+  }
+
   /** Who changed a datasource's configuration, the newest first; empty if it never had one. */
   async history(datasource: string, options: HistoryOptions = {}): Promise<CompactionHistoryEntry[]> {
     const call = {
@@ -135,6 +172,17 @@ export class DruidCompaction {
   /** How far compaction of a datasource is, or undefined if it was not looked at yet. */
   async status(datasource: string, options: CallOptions = {}): Promise<CompactionStatus | undefined> {
     return (await this.latest(datasource, options))?.[0];
+  }
+
+  /** Bytes still to compact, as of the Coordinator's last run; undefined for a datasource that was not looked at yet. */
+  async remainingBytes(datasource: string, options: CallOptions = {}): Promise<number | undefined> {
+    const call = {
+      operation: 'compaction progress',
+      path: '/druid/coordinator/v1/compaction/progress',
+      query: { dataSource: datasource },
+    };
+    const schema = z.looseObject({ remainingSegmentSize: z.number() });
+    return (await readIfThere(this.transport, call, schema, options))?.remainingSegmentSize;
   }
 
   private async latest(

@@ -22,6 +22,15 @@ export type IntervalInfo = z.output<typeof intervalInfo>;
 /** An answer of `datasources/{name}/intervals?simple`. */
 export const intervalInfos = z.record(z.string(), intervalInfo);
 
+/** An answer of `/druid/v2/datasources/{name}`. */
+export const datasourceColumns = z.looseObject({
+  dimensions: z.array(z.string()),
+  metrics: z.array(z.string()),
+});
+
+/** Names of a datasource's columns; `__time` is in neither. */
+export type DatasourceColumns = z.output<typeof datasourceColumns>;
+
 const location = z.looseObject({
   host: z.string(),
   hostAndTlsPort: z.string().nullish(),

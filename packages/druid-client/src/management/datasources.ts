@@ -5,9 +5,11 @@ import { poll, type WaitOptions } from '../poll.js';
 import { change, changeAndRead, read, readIfThere, type AuditOptions, type CallOptions } from './calls.js';
 import {
   candidates,
+  datasourceColumns,
   datasourceInfo,
   intervalInfos,
   unusedSegments,
+  type DatasourceColumns,
   type DatasourceInfo,
   type IntervalInfo,
   type SegmentCandidate,
@@ -84,6 +86,23 @@ export class DruidDatasources {
   queryable(options: CallOptions = {}): Promise<string[]> {
     const call = { operation: 'list of queryable datasources', path: '/druid/v2/datasources' };
     return read(this.transport, call, namesSchema, options);
+  }
+
+  /**
+   * Names of the columns in the segments that the Broker has of an interval (`start/end`; default: all time). Without types,
+   * which are in `INFORMATION_SCHEMA`; empty for a datasource that it does not know.
+   */
+  columns(
+    name: string,
+    options: CallOptions & { readonly interval?: string } = {},
+  ): Promise<DatasourceColumns> {
+    const { interval = eternity, ...callOptions } = options;
+    const call = {
+      operation: 'columns of a datasource',
+      path: path`/druid/v2/datasources/${name}`,
+      query: { interval },
+    };
+    return read(this.transport, call, datasourceColumns, callOptions);
   }
 
   /** How much of the interval is loaded; undefined if it has no segments in use (or the datasource is unknown). */

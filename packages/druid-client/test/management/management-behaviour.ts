@@ -42,6 +42,9 @@ export const describeManagement =
         expect(await datasources.queryable()).toContain(table);
         expect(await datasources.info(table)).toMatchObject({ segments: { count: 2 } });
         expect(await datasources.info('nobody')).toBeUndefined();
+        const { dimensions, metrics } = await datasources.columns(table);
+        expect([...dimensions, ...metrics].length).toBeGreaterThan(1);
+        expect(await datasources.columns('nobody')).toEqual({ dimensions: [], metrics: [] });
         expect(await datasources.intervals(table)).toMatchObject({ [day]: { count: 1 } });
         expect(await datasources.intervals('nobody')).toBeUndefined();
         const [segment] = await datasources.segments(table, { interval: day });
@@ -123,6 +126,18 @@ export const describeManagement =
         expect(await lookups.delete('__default', name)).toBe(false);
       });
 
+      it('configures compaction of the cluster, which Druid 27 cannot', async () => {
+        const { compaction } = client();
+        if (!isNew) {
+          expect(await failure(compaction.clusterConfig())).toMatchObject({ details: { status: 404 } });
+          return;
+        }
+        const before = await compaction.clusterConfig();
+        await compaction.setClusterConfig({ ...before, maxCompactionTaskSlots: 7 }, by);
+        expect(await compaction.clusterConfig()).toMatchObject({ maxCompactionTaskSlots: 7 });
+        await compaction.setClusterConfig(before, by);
+      });
+
       it('configures compaction', async () => {
         const { compaction } = client();
         const dataSource = uniqueName('compacted');
@@ -134,6 +149,7 @@ export const describeManagement =
         );
         expect(await compaction.history(dataSource)).toMatchObject([{ auditInfo: { comment: 'a test' } }]);
         expect(await compaction.status(uniqueName('nobody'))).toBeUndefined();
+        expect(await compaction.remainingBytes(uniqueName('nobody'))).toBeUndefined();
         expect(await compaction.delete(dataSource)).toBe(true);
         expect(await compaction.delete(dataSource)).toBe(false);
       });

@@ -18,6 +18,7 @@ describe('what is not there', () => {
     ['lookups.delete', (d) => d.lookups.delete('t', 'x'), false],
     ['cluster.isLeader', (d) => d.cluster.isLeader('coordinator'), false],
     ['compaction.get', (d) => d.compaction.get('x'), undefined],
+    ['compaction.remainingBytes', (d) => d.compaction.remainingBytes('x'), undefined],
     ['compaction.status', (d) => d.compaction.status('x'), undefined],
     ['compaction.history', (d) => d.compaction.history('x'), []],
   ];

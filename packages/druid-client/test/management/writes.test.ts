@@ -87,6 +87,11 @@ const writes: readonly (readonly [string, Call, string])[] = [
     'POST /druid/coordinator/v1/config/compaction/taskslots?ratio=0.5&max=2 {}',
   ],
   [
+    'compaction.setClusterConfig',
+    (d) => d.compaction.setClusterConfig({ maxCompactionTaskSlots: 2 }, by),
+    'POST /druid/indexer/v1/compaction/config/cluster {"maxCompactionTaskSlots":2}',
+  ],
+  [
     'compaction.delete',
     (d) => d.compaction.delete('a', by),
     'DELETE /druid/coordinator/v1/config/compaction/a',
