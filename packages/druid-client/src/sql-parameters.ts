@@ -11,8 +11,7 @@ export type SqlParameter = string | number | bigint | boolean | Date | null | Sq
 
 /**
  * Maps plain values to typed parameters: string VARCHAR, whole number and bigint BIGINT, other number (and -0, whose
- * sign a BIGINT would lose) DOUBLE, boolean BOOLEAN, Date TIMESTAMP (epoch milliseconds, of which Druid 27 keeps whole
- * seconds), null VARCHAR null.
+ * sign a BIGINT would lose) DOUBLE, boolean BOOLEAN, Date TIMESTAMP (epoch milliseconds), null VARCHAR null.
  *
  * @example toTypedParameter(7) // { type: 'BIGINT', value: 7 }
  * @throws DruidConfigError for NaN, infinities, whole numbers beyond 2^53 - 1, invalid dates and other objects

@@ -134,12 +134,16 @@ sql.empty = fragment('', []);
 
 const comma = fragment(', ', []);
 
-/** The statement of a query in either form. @throws DruidConfigError if a template also comes with `parameters` */
+/**
+ * The statement of a query in either form.
+ *
+ * @throws DruidConfigError if a template also comes with `parameters`, or text with more of them than it has `?`
+ */
 export function statementOf(
   query: SqlQueryText,
   parameters: readonly SqlParameter[] | undefined,
 ): SqlStatement {
-  if (typeof query === 'string') return { text: query, parameters: (parameters ?? []).map(toTypedParameter) };
+  if (typeof query === 'string') return textStatement(query, parameters ?? []);
   if (!SqlFragment.is(query)) throw misuse(`A query is text or a template sql\`…\`, not ${describe(query)}.`);
   if (parameters !== undefined) {
     throw misuse("A template brings its own parameters: leave out the option 'parameters'.");
@@ -154,6 +158,26 @@ export function statementOf(
     );
   }
   return statement;
+}
+
+/** Times travel as they do in templates: the text of the statement changes at their `?`. */
+function textStatement(text: string, values: readonly SqlParameter[]): SqlStatement {
+  const parameters: SqlTypedParameter[] = [];
+  if (values.length === 0) return { text, parameters };
+  const { placeholders } = scanSql(text);
+  if (values.length > placeholders.length) {
+    // Druid would ignore the others.
+    throw misuse(
+      `There are ${values.length} parameters for ${placeholders.length} places: the SQL has a ? for each.`,
+    );
+  }
+  let [sent, end] = ['', 0];
+  values.forEach((value, index) => {
+    const at = placeholders[index]!;
+    sent += text.slice(end, at) + place(value, parameters);
+    end = at + 1;
+  });
+  return { text: sent + text.slice(end), parameters };
 }
 
 /**
@@ -175,6 +199,11 @@ function append(value: SqlTemplateValue, parameters: SqlTypedParameter[]): strin
     for (const parameter of statement.parameters) parameters.push(parameter);
     return statement.text;
   }
+  return place(value, parameters);
+}
+
+/** Adds the parameter; returns the text that stands for it. */
+function place(value: SqlParameter, parameters: SqlTypedParameter[]): string {
   const parameter = toTypedParameter(value, parameters.length); // invariant 1
   if (!(value instanceof Date)) {
     parameters.push(parameter);

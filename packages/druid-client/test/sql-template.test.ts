@@ -45,6 +45,24 @@ function tokens(statement: string): string[] {
 }
 
 describe('sql', () => {
+  it('keeps the milliseconds of a Date for a ? in text, whatever is quoted or commented before it', () => {
+    const at = new Date(1_700_000_000_123);
+    expect(statementOf(`SELECT '?', "?" /* ? */ FROM t WHERE a = ? AND b < ? -- ?`, ['x', at])).toEqual({
+      text: `SELECT '?', "?" /* ? */ FROM t WHERE a = ? AND b < MILLIS_TO_TIMESTAMP(?) -- ?`,
+      parameters: [
+        { type: 'VARCHAR', value: 'x' },
+        { type: 'BIGINT', value: at.getTime() },
+      ],
+    });
+  });
+
+  it('refuses more parameters than a text has places, which Druid would ignore', () => {
+    expect(() => statementOf("SELECT ?, '?'", [1, 2])).toThrow(
+      'There are 2 parameters for 1 places: the SQL has a ? for each.',
+    );
+    expect(() => statementOf('SELECT ?', [sql`1` as never])).toThrow(DruidConfigError);
+  });
+
   it('puts a ? for every value and keeps the values in order, with their types', () => {
     const at = new Date(1_700_000_000_123);
     const query = sql`SELECT * FROM t WHERE a = ${'x'} AND b > ${7} AND c < ${1.5} AND d = ${2n} AND e = ${true} AND f >= ${at} AND g = ${null}`;

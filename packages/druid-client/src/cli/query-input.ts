@@ -1,7 +1,6 @@
 /** The statement, its parameters and its context, from the arguments. */
 import type { SqlContext } from '../sql-context.js';
 import type { SqlParameter } from '../sql-parameters.js';
-import { scanSql } from '../sql-text.js';
 import type { Arguments } from './arguments.js';
 import { UsageError, type CliIo, type CommandOption } from './command.js';
 import { readText } from './connection.js';
@@ -44,7 +43,7 @@ export function queryInputOf(args: Arguments): QueryInput {
   return {
     statement: async (io) => {
       const text = argument !== undefined && argument !== '-' ? argument : await read(file ?? '-', io);
-      return withMilliseconds(sqlText(text), parameters);
+      return { sql: sqlText(text), parameters };
     },
     context: Object.fromEntries(args.list('context').map(contextOf)),
   };
@@ -55,30 +54,6 @@ function sqlText(text: string): string {
   const sql = text.replace(/^\ufeff/, '').replace(/;\s*$/, '');
   if (sql.trim() !== '') return sql;
   throw new UsageError('there is no SQL: the statement is empty');
-}
-
-/**
- * Druid 27 cuts a TIMESTAMP parameter to whole seconds, but no BIGINT: so times travel as they do in templates.
- *
- * @throws UsageError for parameters without a place
- */
-function withMilliseconds(text: string, parameters: readonly SqlParameter[]): Statement {
-  const { placeholders } = scanSql(text);
-  if (parameters.length > placeholders.length) {
-    // Druid would ignore the others.
-    throw new UsageError(
-      `there are ${parameters.length} --param for ${placeholders.length} places: the SQL has a ? for each`,
-    );
-  }
-  let [sql, end] = ['', 0];
-  const exact = parameters.map((parameter, i) => {
-    if (!(parameter instanceof Date)) return parameter;
-    const at = placeholders[i]!;
-    sql += `${text.slice(end, at)}MILLIS_TO_TIMESTAMP(?)`;
-    end = at + 1;
-    return parameter.getTime();
-  });
-  return { sql: sql + text.slice(end), parameters: exact };
 }
 
 async function read(file: string, { readInput }: Pick<CliIo, 'readInput'>): Promise<string> {

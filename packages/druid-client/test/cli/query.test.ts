@@ -292,12 +292,17 @@ describe('millrace-druid query', () => {
     [['query', 'x', '--format', 'csv', '--format', 'json'], '--format was given twice'],
     [['query', 'x', '--nothing'], "Unknown option '--nothing'\nSee"],
     [['explain', 'x', '--format', 'json'], '--format'],
-    [['query', 'SELECT ?', '--param', 'a', '--param', 'b'], 'there are 2 --param for 1 places'],
   ])('ends with 2 for %j', async (argv, message) => {
     const { code, out, err } = await runTool(argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toContain(message);
     expect(err).toContain(`See millrace-druid ${argv[0]} --help.`);
+  });
+
+  it('ends with 2 for more parameters than places', async () => {
+    const { code, out, err } = await runTool(['query', 'SELECT ?', '--param', 'a', '--param', 'b']);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('There are 2 parameters for 1 places');
   });
 
   it('ends with 2 for a parameter beyond 64 bits', async () => {

@@ -35,7 +35,7 @@ describe('msq.submit', () => {
   it('sends the query with its id, in UTC, with typed parameters', async () => {
     const druid = await server((_, response) => json(response, 202, taken), unknown);
     const options = { sqlQueryId: 'load', context: { maxNumTasks: 3 }, parameters: [7, 'a'] };
-    expect(await druid.client().msq.submit('INSERT …', options)).toEqual({
+    expect(await druid.client().msq.submit('INSERT … ? ?', options)).toEqual({
       taskId: 'query-load',
       sqlQueryId: 'load',
       alreadyExists: false,
@@ -44,7 +44,7 @@ describe('msq.submit', () => {
       [
         '/druid/v2/sql/task',
         {
-          query: 'INSERT …',
+          query: 'INSERT … ? ?',
           context: { sqlTimeZone: 'UTC', arrayIngestMode: 'array', maxNumTasks: 3, sqlQueryId: 'load' },
           parameters: [
             { type: 'BIGINT', value: 7 },
