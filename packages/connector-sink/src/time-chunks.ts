@@ -1,22 +1,8 @@
+import type { SimpleGranularity } from '@millrace/druid-client';
 import { DruidSinkConfigError } from './errors.js';
 
 /** How Druid cuts time: the length of a segment's interval, or what `__time` is rounded down to. All in UTC. */
-export type Granularity =
-  | 'second'
-  | 'minute'
-  | 'five_minute'
-  | 'ten_minute'
-  | 'fifteen_minute'
-  | 'thirty_minute'
-  | 'hour'
-  | 'six_hour'
-  | 'eight_hour'
-  | 'day'
-  | 'week'
-  | 'month'
-  | 'quarter'
-  | 'year'
-  | 'all';
+export type Granularity = Exclude<SimpleGranularity, 'none'>;
 
 /** Half-open, epoch milliseconds. */
 export interface TimeRange {

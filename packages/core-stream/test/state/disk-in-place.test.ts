@@ -2,6 +2,7 @@
 import { beforeEach, afterEach, describe, expect, it, vi } from 'vitest';
 import { diskStateBackend } from '../../src/disk-state/index.js';
 import {
+  JobCancelledError,
   heapStateBackend,
   TumblingEventTimeWindows,
   TumblingProcessingTimeWindows,
@@ -139,7 +140,7 @@ describe.each(Object.entries(programs))('%s on disk', (_name, build) => {
     const { client } = start(backend, storage, 2);
     await untilOnDisk(() => polls > 0);
     client.cancel();
-    await client.result.catch(() => undefined);
+    await expect(client.result).rejects.toThrow(JobCancelledError);
     expect((await secondHalf(backend, storage, 2)).results).toEqual(expected);
   });
 });
