@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import PlainReporter from './tooling/plain-reporter.js';
 
@@ -20,6 +21,8 @@ const project = (folder: string, kind: 'unit' | 'integration', groupOrder: numbe
     hookTimeout: kind === 'unit' ? 20_000 : 240_000,
     // Real servers need the machine for themselves: one file at a time, after everything else.
     fileParallelism: kind === 'unit',
+    // Vitest's own default leaves a core free for itself, which of two cores is half.
+    ...(kind === 'unit' && { maxWorkers: availableParallelism() }),
     sequence: { groupOrder },
   },
 });
@@ -27,6 +30,7 @@ const project = (folder: string, kind: 'unit' | 'integration', groupOrder: numbe
 const folders = [
   'packages/core-stream',
   'packages/druid-client',
+  'packages/connector-kafka',
   'packages/connector-sink',
   'packages/connector-source',
   'packages/testkit',
@@ -37,6 +41,7 @@ const folders = [
 export default defineConfig({
   test: {
     reporters: ['default', new PlainReporter()],
+    globalSetup: 'tooling/shared-druid-setup.ts',
     projects: folders.flatMap((folder, index) => [
       project(folder, 'unit', 0),
       project(folder, 'integration', index + 1),

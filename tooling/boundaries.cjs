@@ -1,10 +1,18 @@
 /** Who may import whom: the table in ARCHITECTURE.md, checked. */
-const packages = ['core-stream', 'druid-client', 'connector-sink', 'connector-source', 'testkit'];
+const packages = [
+  'core-stream',
+  'druid-client',
+  'connector-kafka',
+  'connector-sink',
+  'connector-source',
+  'testkit',
+];
 
 /** What each package may import of ours, in `src`. */
 const allowed = {
   'core-stream': [],
   'druid-client': [],
+  'connector-kafka': ['core-stream'],
   'connector-sink': ['core-stream', 'druid-client'],
   'connector-source': ['core-stream', 'druid-client'],
   // The tests of the others use it, the client's too: it knows none of them.

@@ -10,10 +10,10 @@
  *   taken from a Historical only: while just a real-time task serves it, reading waits, because that task may hold the
  *   same rows unmerged and in another order.
  * Invariant 2 (counted): the number of rows to come is known before the first row is emitted. Without filter and
- *   interval cut it is `sys.segments.num_rows`. Otherwise one `timeseries` query pinned to the segment returns the rows
+ *   interval cut it is what the servers said when it was pinned (`segment-row-counts.ts`). Otherwise one `timeseries` query pinned to the segment returns the rows
  *   of the whole segment and the matching ones together: the second number is believed only if the first equals
- *   `num_rows`, since one answer cannot have seen the segment and not seen it.
- * Invariant 3 (`num_rows` 0 means unknown): then the total of such a count stands in for it, if it is above 0. Druid
+ *   what was pinned, since one answer cannot have seen the segment and not seen it.
+ * Invariant 3 (0 pinned rows mean unknown): then the total of such a count stands in for it, if it is above 0. Druid
  *   publishes no empty segments but tombstones, and those never become splits.
  * Invariant 4 (complete): a split ends only when exactly the expected rows were delivered. Fewer: reading resumes at
  *   the first missing row, and in the end fails. More: it fails at once, because then the order cannot be trusted.
@@ -31,15 +31,18 @@ export type CountVerdict =
   | { readonly kind: 'unproven' }
   | { readonly kind: 'contradiction' };
 
-/** @param pinnedRows `num_rows`; 0 if unknown */
+/** @param pinnedRows 0 if unknown */
 export function judgeCount(pinnedRows: number, total: number, matching: number): CountVerdict {
   if (total === 0) return { kind: 'unproven' };
   if (pinnedRows === 0 || total === pinnedRows) return { kind: 'proven', expectedRows: matching }; // invariants 2, 3
   return { kind: 'contradiction' };
 }
 
-/** How one scan of a split ended: `refused` is a failure that repeating cannot heal. */
-export type ScanEnd = 'clean' | 'broken' | 'refused';
+/**
+ * How one scan of a split ended: `refused` is a failure that repeating cannot heal; `unreachable`: nobody could connect to
+ * the server of the segment.
+ */
+export type ScanEnd = 'clean' | 'broken' | 'refused' | 'unreachable';
 
 /** All that is known after a scan. */
 export interface ScanEvidence {
@@ -48,7 +51,7 @@ export interface ScanEvidence {
   readonly delivered: number;
   readonly end: ScanEnd;
   readonly availability: SegmentAvailability;
-  /** Attempts in a row that delivered nothing new, this one included. */
+  /** Attempts in a row that delivered nothing new, this one included; without those in which the segment was away. */
   readonly fruitlessAttempts: number;
   /** How long the segment has been waited for, in milliseconds. */
   readonly waitedMs: number;
@@ -58,7 +61,7 @@ export interface ScanEvidence {
 export interface CompletenessPolicy {
   /** Attempts in a row without a new row. */
   readonly maxAttempts: number;
-  /** How long to wait for a segment that is published but on no Historical. */
+  /** How long to wait for a segment that is published but away. */
   readonly availabilityTimeoutMs: number;
 }
 
@@ -73,6 +76,15 @@ export type ScanVerdict =
 const fail = (reason: FailureReason): ScanVerdict => ({ kind: 'fail', reason });
 const retry: ScanVerdict = { kind: 'retry' };
 
+/**
+ * Whether the segment is published and has to be waited for: no Historical serves it, or the one that does cannot be
+ * reached. Druid goes on naming a server that has ended until its ZooKeeper session has, 30 s later by default.
+ */
+export function isAway({ end, availability }: Pick<ScanEvidence, 'end' | 'availability'>): boolean {
+  if (availability === 'available') return end === 'unreachable';
+  return availability === 'unavailable' || availability === 'realtime';
+}
+
 /** The verdict after a scan; see the invariants above. */
 export function judgeScan(evidence: ScanEvidence, policy: CompletenessPolicy): ScanVerdict {
   const { expectedRows, delivered, end, availability } = evidence;
@@ -80,8 +92,9 @@ export function judgeScan(evidence: ScanEvidence, policy: CompletenessPolicy): S
   // A stream that broke off after its last row has delivered everything all the same: the count is the proof.
   if (delivered === expectedRows) return { kind: 'complete' }; // invariant 4
   if (end === 'refused') return fail('refused');
-  if (availability === 'unavailable' || availability === 'realtime') {
-    return evidence.waitedMs < policy.availabilityTimeoutMs ? retry : fail('unavailable');
+  if (isAway(evidence)) {
+    if (evidence.waitedMs < policy.availabilityTimeoutMs) return retry;
+    return fail(availability === 'available' ? 'broken' : 'unavailable');
   }
   if (evidence.fruitlessAttempts < policy.maxAttempts) return retry;
   if (availability === 'gone') return fail('gone');

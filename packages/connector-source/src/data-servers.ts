@@ -11,7 +11,7 @@
  *   segment has no known holders then.
  */
 import type { Clock, Logger } from '@millrace/core-stream';
-import { DruidClient, DruidError, type DruidClientOptions } from '@millrace/druid-client';
+import { DruidError, type DruidClient, type ServerChange } from '@millrace/druid-client';
 import type { DruidSplit } from './druid-split.js';
 import { DruidSourceReadError } from './errors.js';
 
@@ -20,13 +20,19 @@ export type OpenDataServer = (url: string) => DruidClient;
 
 // A server that was away is tried again about as often as Druid's own clients look for a lost one.
 const avoidForMs = 60_000;
-// Inside one data centre a connection takes milliseconds, and there is a Broker to turn to.
-const connectTimeoutMs = 3000;
+const change: ServerChange = {
+  // Inside one data centre a connection takes milliseconds, and there is a Broker to turn to.
+  connectTimeoutMs: 3000,
+  // Another replica, or the Broker, is better than the same server again.
+  retry: { maxAttempts: 1 },
+  circuit: false,
+};
 
 export interface DataServersOptions {
   /** The Broker, or the Router. */
   readonly broker: DruidClient;
-  readonly open: OpenDataServer;
+  /** Default: the Broker's client at that address. */
+  readonly open: OpenDataServer | undefined;
   readonly dataSource: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -73,7 +79,8 @@ export class DataServers {
   client(url: string): DruidClient {
     let client = this.#clients.get(url);
     if (client === undefined) {
-      client = this.#options.open(url);
+      const { broker, open } = this.#options;
+      client = open === undefined ? broker.withUrl(url, change) : open(url);
       this.#clients.set(url, client);
     }
     return client;
@@ -129,24 +136,6 @@ export class DataServers {
       return [];
     }
   }
-}
-
-/** Clients of data servers with everything that the Broker's client has: credentials, TLS, proxy, limits. */
-export function dataServerOpener(broker: DruidClientOptions): OpenDataServer {
-  return (url) => {
-    const { username, password } = new URL([broker.url].flat()[0] as string); // the Broker's client takes it, so it can be parsed
-    const address = new URL(url);
-    address.username = username;
-    address.password = password;
-    return new DruidClient({
-      ...broker,
-      url: address.href,
-      connectTimeoutMs: Math.min(broker.connectTimeoutMs ?? connectTimeoutMs, connectTimeoutMs),
-      // Another replica, or the Broker, is better than the same server again.
-      retry: { maxAttempts: 1 },
-      circuit: false,
-    });
-  };
 }
 
 function unknownHolders(dataSource: string, cause: unknown): DruidSourceReadError {

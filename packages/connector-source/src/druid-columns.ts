@@ -58,6 +58,11 @@ export function readingOf(sqlType: string): ColumnReading {
   return 'raw';
 }
 
+/** Whether columns of this SQL type can be read so. */
+export function isReadableAs(reading: ColumnReading, sqlType: string): boolean {
+  return reading === 'raw' || reading === 'json' || accepted[reading].includes(sqlType);
+}
+
 /**
  * Compares what is to be read with what the datasource has (`sqlTypes`: column → SQL type). Pure.
  *
@@ -72,7 +77,7 @@ export function checkColumns(
   for (const [column, reading] of Object.entries(readings)) {
     const sqlType = sqlTypes.get(column);
     if (sqlType === undefined) faults.push(`'${column}' does not exist`);
-    else if (reading !== 'raw' && reading !== 'json' && !accepted[reading].includes(sqlType)) {
+    else if (!isReadableAs(reading, sqlType)) {
       faults.push(`'${column}' is ${sqlType} and cannot be read as '${reading}'`);
     }
   }

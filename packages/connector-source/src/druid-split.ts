@@ -26,6 +26,8 @@ export interface DruidSplit extends SourceSplit {
   readonly pinnedRows: number;
   /** Rows that the read (with filter and interval) yields; null until that is proven. */
   readonly expectedRows: number | null;
+  /** Whether the segment has more such rows, which a limit leaves out. */
+  readonly isCut?: boolean;
   /** Rows taken from the segment so far, in the segment's own order: reading goes on with this one. */
   readonly position: number;
   /** Fingerprint of filter and interval: a position means nothing under others. */
@@ -85,8 +87,8 @@ export function formatRange(range: TimeRange): string {
 export function requireSameQuery(stored: string, current: string): void {
   if (stored === current) return;
   throw new DruidSourceConfigError(
-    `The checkpoint belongs to another read: 'dataSource', 'filter' or 'interval' of the source has changed ` +
-      `(fingerprint ${stored}, now ${current}). Restore with the old options, or start without the checkpoint.`,
+    `The checkpoint belongs to another read: 'dataSource', 'interval', 'filter', 'virtualColumns' or 'limit' of the ` +
+      `source has changed (fingerprint ${stored}, now ${current}). Restore with the old options, or start without the checkpoint.`,
     { details: { stored, current } },
   );
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { judgeCount, judgeScan, type ScanEnd, type SegmentAvailability } from './completeness.js';
+import { isAway, judgeCount, judgeScan, type ScanEnd, type SegmentAvailability } from './completeness.js';
 import { formatRange, type DruidSplit } from './druid-split.js';
 import { DruidSourceError } from './errors.js';
 import type { DruidFilter } from './filters.js';
@@ -8,10 +8,10 @@ import {
   descriptorOf,
   isSelective,
   waitBeforeRetry,
+  type QuestionTools,
   type ScanSettings,
-  type ScanTools,
 } from './scan-tools.js';
-import { lookUpSegment } from './segment-catalog.js';
+import { lookUpAvailability } from './segment-catalog.js';
 
 /**
  * The number of rows that reading the split yields in all, proven (invariants 1 to 3 of
@@ -23,19 +23,24 @@ import { lookUpSegment } from './segment-catalog.js';
 export async function proveExpectedRows(
   split: DruidSplit,
   settings: ScanSettings,
-  tools: ScanTools,
+  tools: QuestionTools,
 ): Promise<number> {
   const startedMs = tools.clock.now();
-  let pinnedRows = split.pinnedRows;
+  const { pinnedRows } = split;
   let availability: SegmentAvailability = 'unknown';
+  let fruitlessAttempts = 0;
   for (let attempt = 1; ; attempt++) {
     let cause: unknown;
     let end: ScanEnd = 'clean';
     try {
       if (pinnedRows === 0 || attempt > 1) {
-        const found = await lookUpSegment(tools.druid, settings.dataSource, split.splitId, tools.signal);
-        availability = found.availability;
-        if (availability === 'available' && pinnedRows === 0) pinnedRows = found.rows;
+        availability = 'unknown';
+        availability = await lookUpAvailability(
+          tools.druid,
+          settings.dataSource,
+          split.splitId,
+          tools.signal,
+        );
       }
       const isServed = availability === 'available' || (availability === 'unknown' && pinnedRows > 0); // invariant 1
       if (isServed && pinnedRows > 0 && !isSelective(split, settings)) return pinnedRows;
@@ -52,15 +57,15 @@ export async function proveExpectedRows(
       tools.signal.throwIfAborted();
       cause = error;
       end = endOf(error);
-      availability = 'unknown';
     }
+    if (!isAway({ end, availability })) fruitlessAttempts++;
     const verdict = judgeScan(
       {
         expectedRows: Number.POSITIVE_INFINITY,
         delivered: split.position,
         end,
         availability,
-        fruitlessAttempts: attempt,
+        fruitlessAttempts,
         waitedMs: tools.clock.now() - startedMs,
       },
       settings.policy,
@@ -78,9 +83,9 @@ const countResult = z.array(z.object({ result: z.object({ total: z.number(), mat
 async function countRows(
   split: DruidSplit,
   settings: ScanSettings,
-  tools: ScanTools,
+  tools: QuestionTools,
 ): Promise<{ readonly total: number; readonly matching: number }> {
-  const { filter, range } = settings;
+  const { filter, range, virtualColumns } = settings;
   const fields: DruidFilter[] = [
     ...(range === undefined
       ? []
@@ -100,6 +105,7 @@ async function countRows(
           ? count
           : { type: 'filtered', name: 'matching', filter: { type: 'and', fields }, aggregator: count },
       ],
+      ...(virtualColumns.length > 0 && { virtualColumns }),
       context: settings.queryContext,
     },
     { schema: countResult, signal: tools.signal },

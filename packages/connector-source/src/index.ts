@@ -6,10 +6,12 @@ export type {
   DruidSourceRows,
   DruidSourceSettings,
   Moment,
-} from './druid-source.js';
+} from './druid-source-options.js';
 export type { DruidColumns, DruidColumnType, Int64, RowOf } from './druid-columns.js';
 export { and, equals, isIn, isNull, like, not, or, range } from './filters.js';
 export type { DruidFilter, FilterValue, MatchValueType, RangeBounds } from './filters.js';
+export { virtualColumn } from '@millrace/druid-client';
+export type { VirtualColumn } from '@millrace/druid-client';
 export type { DruidSplit, SegmentDescriptor } from './druid-split.js';
 export type { DruidEnumeratorState } from './segment-enumerator.js';
 export type { OpenDataServer } from './data-servers.js';
@@ -39,6 +41,9 @@ export type {
   SqlStatementOptions,
   SqlTimeRange,
 } from './sql/druid-sql-source.js';
+export { DruidStatementSource } from './sql/druid-statement-source.js';
+export type { DruidStatementSourceOptions } from './sql/druid-statement-source.js';
+export type { StatementEnumeratorState, StatementSplit } from './sql/statement-split.js';
 export { DruidSqlChangesSource } from './sql/druid-sql-changes-source.js';
 export type { DruidSqlChangesSourceOptions } from './sql/druid-sql-changes-source.js';
 export type { SqlChange } from './sql/changes-reader.js';

@@ -4,8 +4,8 @@
  *
  * Invariant 1: a segment id is handed out at most once while it is remembered; it is remembered as long as it is
  *   published, and `forgetAfterMs` longer, so that an incomplete listing does not bring it back.
- * Invariant 2: an appended segment is new data. Exception: it looks like a copy (same interval, size and row count) of
- *   a remembered segment of an older version that nothing else replaced: Druid copies appended segments to the version
+ * Invariant 2: an appended segment is new data. Exception: it looks like a copy (same or a wider interval, same size and
+ *   row count) of a remembered segment of an older version that nothing else replaced: Druid copies appended segments to the version
  *   of a compaction that overtakes them (concurrent append and replace).
  * Invariant 3: segments that replace remembered ones are passed over only if Druid recorded a compaction as their
  *   origin and they, or they and such copies, hold exactly as many rows as what they replace. Rows that were appended and compacted between two
@@ -95,7 +95,7 @@ export function planPoll(
     for (const old of replaced) memory.set(old.id, { ...old, isReplaced: true });
     const newRows = sumRows(segments);
     const readRows = sumRows(replaced);
-    const unread = unreadBelow(segments, fresh);
+    const unread = unreadBelow(segments, fresh, memory);
     const match =
       newRows === readRows ? 'same' : newRows + sumRows(copies) === readRows ? 'copies' : 'unread';
     const isProven = match !== 'unread' || newRows === readRows + sumRows(unread);

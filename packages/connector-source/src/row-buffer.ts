@@ -1,18 +1,16 @@
 /**
  * The bounded queue between reading the network (asynchronous) and emitting records (synchronous), and the two
- * wake-ups that go with it. `owner` is whatever the rows belong to.
+ * wake-ups that go with it. `owner` is whatever the rows belong to, `Batch` any form of several rows.
  *
  * Invariant 1: while `maxRows` or more rows are waiting, `put` does not return, so the socket is not read. One batch may
  *   exceed the bound: at most `maxRows` plus one batch are held.
+ * Invariant 2: once closed it is empty and stays so, and nothing waits: not `put`, not `changed`.
  */
-export class RowBuffer<Owner, Row = readonly unknown[]> {
+export class RowBuffer<Owner, Batch extends { readonly length: number }> {
   private readonly maxRows: number;
-  private readonly batches: {
-    readonly owner: Owner;
-    readonly rows: readonly Row[];
-    next: number;
-  }[] = [];
+  private readonly batches: { readonly owner: Owner; readonly batch: Batch | undefined; next: number }[] = [];
   private rowCount = 0;
+  private isClosed = false;
   private wakeReader: (() => void) | undefined;
   private wakeWriter: (() => void) | undefined;
 
@@ -24,33 +22,35 @@ export class RowBuffer<Owner, Row = readonly unknown[]> {
     return this.batches.length === 0;
   }
 
-  /** Adds rows, then waits until there is room for more. An empty batch marks the owner's end. */
-  async put(owner: Owner, rows: readonly Row[]): Promise<void> {
-    this.batches.push({ owner, rows, next: 0 });
-    this.rowCount += rows.length;
+  /** Adds rows, then waits until there is room for more. No batch marks the owner's end. */
+  async put(owner: Owner, batch: Batch | undefined): Promise<void> {
+    if (this.isClosed) return; // invariant 2
+    this.batches.push({ owner, batch, next: 0 });
+    this.rowCount += batch?.length ?? 0;
     this.notify();
     while (this.rowCount >= this.maxRows) {
       await new Promise<void>((resolve) => (this.wakeWriter = resolve)); // invariant 1
     }
   }
 
-  /** The batch at the front; the consumer takes rows from `next` on and reports them with {@link took}. */
-  front(): { readonly owner: Owner; readonly rows: readonly Row[]; readonly next: number } | undefined {
+  /** What is at the front; the consumer takes rows from `next` on and reports them with {@link took}. */
+  front(): { readonly owner: Owner; readonly batch: Batch | undefined; readonly next: number } | undefined {
     return this.batches[0];
   }
 
   /** `count` rows of the front batch were consumed; a batch without rows left goes. */
   took(count: number): void {
-    const batch = this.batches[0];
-    if (batch === undefined) return;
-    batch.next += count;
+    const front = this.batches[0];
+    if (front === undefined) return;
+    front.next += count;
     this.rowCount -= count;
-    if (batch.next >= batch.rows.length) this.batches.shift();
+    if (front.next >= (front.batch?.length ?? 0)) this.batches.shift();
     if (this.rowCount < this.maxRows) this.wakeWriter?.();
   }
 
   /** Resolves at the next {@link notify}; also called when a batch arrives. */
   changed(): Promise<void> {
+    if (this.isClosed) return Promise.resolve(); // invariant 2
     return new Promise((resolve) => {
       const earlier = this.wakeReader;
       this.wakeReader = () => {
@@ -67,8 +67,9 @@ export class RowBuffer<Owner, Row = readonly unknown[]> {
     wake?.();
   }
 
-  /** Drops everything and lets a waiting `put` return. */
-  clear(): void {
+  /** Drops everything, and lets whoever waits go on. */
+  close(): void {
+    this.isClosed = true;
     this.batches.length = 0;
     this.rowCount = 0;
     this.wakeWriter?.();

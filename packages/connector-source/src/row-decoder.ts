@@ -1,8 +1,8 @@
-import type { Int64Mode } from '@millrace/druid-client';
+import type { Int64Mode, RecordColumn } from '@millrace/druid-client';
 import type { z } from 'zod';
 import { readingOf, type ColumnReading, type DruidColumns } from './druid-columns.js';
 import { DruidSourceRecordError } from './errors.js';
-import { ColumnFault, compileRowMapper, type RowMapper } from './row-mapper.js';
+import { ColumnFault, compileRowMapper } from './row-mapper.js';
 
 /** A row that the source does not emit, and why. */
 export interface RejectedRow {
@@ -46,8 +46,12 @@ export function readingsOf(
 
 /** Turns a scan's rows into records. */
 export interface RowDecoder<Row> {
-  /** The record, or undefined if the row was rejected and `onInvalidRow` took it. @throws DruidSourceRecordError */
+  /** How the client may make objects of rows; undefined where only plain values will do. */
+  readonly recordColumns: Readonly<Record<string, RecordColumn>> | undefined;
+  /** The record of plain values, or undefined if the row was rejected and `onInvalidRow` took it. @throws DruidSourceRecordError */
   decode(values: readonly unknown[], segmentId: string, position: number): Row | undefined;
+  /** The same for an object that was made by `recordColumns`; undefined if every such object is a record. */
+  readonly check: ((row: unknown, segmentId: string, position: number) => Row | undefined) | undefined;
 }
 
 export function createRowDecoder<Row>(options: {
@@ -57,20 +61,57 @@ export function createRowDecoder<Row>(options: {
   readonly onInvalidRow: OnInvalidRow;
 }): RowDecoder<Row> {
   const { shape, int64, onInvalidRow } = options;
-  const map = compileRowMapper(Object.entries(readingsOf(shape, options.sqlTypes)), int64);
-  const check = shape.kind === 'schema' ? schemaCheck(map, shape.schema) : map;
+  const readings = readingsOf(shape, options.sqlTypes);
+  const map = compileRowMapper(Object.entries(readings), int64);
+  const check = shape.kind === 'schema' ? schemaCheck(shape.schema) : undefined;
+  const reject = (fault: unknown, row: unknown, segmentId: string, position: number): undefined => {
+    const error = recordError(fault, segmentId, position);
+    if (onInvalidRow === 'fail') throw error;
+    onInvalidRow({ segmentId, position, row: fault instanceof SchemaFault ? fault.row : row, error });
+  };
   return {
-    decode(values, segmentId, position) {
+    recordColumns: recordColumnsOf(readings, int64),
+    decode: (values, segmentId, position) => {
       try {
-        return check(values) as Row;
+        const row = map(values);
+        return (check === undefined ? row : check(row)) as Row;
       } catch (fault) {
-        const error = recordError(fault, segmentId, position);
-        if (onInvalidRow === 'fail') throw error;
-        onInvalidRow({ segmentId, position, row: fault instanceof SchemaFault ? fault.row : values, error });
-        return undefined;
+        return reject(fault, values, segmentId, position);
       }
     },
+    check:
+      check &&
+      ((row, segmentId, position) => {
+        try {
+          return check(row) as Row;
+        } catch (fault) {
+          return reject(fault, row, segmentId, position);
+        }
+      }),
   };
+}
+
+const recordKinds: Partial<Record<ColumnReading, RecordColumn>> = {
+  timestamp: 'timestamp',
+  string: 'string',
+  long: 'long',
+  double: 'double',
+  float: 'double',
+  json: 'any',
+  raw: 'any',
+};
+
+/** Only of readings for which the client's records are what `compileRowMapper` makes of the same values. */
+function recordColumnsOf(
+  readings: Readonly<Record<string, ColumnReading>>,
+  int64: Int64Mode,
+): Record<string, RecordColumn> | undefined {
+  const kinds = Object.entries(readings).map(([column, reading]) => [column, recordKinds[reading]] as const);
+  // What integers become inside of other values is decided by the types in Druid, which plain values alone come with.
+  const isExact = kinds.every(
+    ([, kind]) => kind !== undefined && (kind !== 'any' || int64 === 'safe-number'),
+  );
+  return isExact ? (Object.fromEntries(kinds) as Record<string, RecordColumn>) : undefined;
 }
 
 class SchemaFault extends Error {
@@ -82,9 +123,8 @@ class SchemaFault extends Error {
   }
 }
 
-function schemaCheck(map: RowMapper, schema: z.ZodObject): (values: readonly unknown[]) => unknown {
-  return (values) => {
-    const row = map(values);
+function schemaCheck(schema: z.ZodObject): (row: unknown) => unknown {
+  return (row) => {
     const result = schema.safeParse(row);
     if (result.success) return result.data;
     const faults = result.error.issues.map((issue) => `${issue.path.join('.') || 'row'}: ${issue.message}`);

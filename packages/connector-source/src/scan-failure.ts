@@ -1,4 +1,4 @@
-import { DruidDecodeError, DruidError } from '@millrace/druid-client';
+import { DruidDecodeError, DruidError, type DruidRemoteError } from '@millrace/druid-client';
 import type { FailureReason, ScanEnd } from './completeness.js';
 import type { DruidSplit } from './druid-split.js';
 import {
@@ -20,10 +20,17 @@ const retryableCodes: ReadonlySet<string> = new Set([
 /** What Druid refuses as wrong it will refuse again; what broke may heal. */
 export function endOf(error: unknown): ScanEnd {
   if (!DruidError.is(error)) return 'refused';
+  if (isUnreachable(error)) return 'unreachable';
   if (error.retryable || retryableCodes.has(error.code)) return 'broken';
   if (error.code !== 'DRUID_REMOTE') return 'refused';
   const { status } = error.details as { readonly status: number };
   return status >= 500 ? 'broken' : 'refused';
+}
+
+/** No connection: ours to a server, or that of a Broker, which tells it by the class of its error (seen on 27 and 33). */
+function isUnreachable(error: DruidError): boolean {
+  if (error.code !== 'DRUID_REMOTE') return error.code === 'DRUID_CONNECTION';
+  return (error as DruidRemoteError).details.druid.errorClass?.endsWith('.ChannelException') === true;
 }
 
 /** A value that the client cannot hand out exactly: reading again will not change it. */

@@ -1,5 +1,11 @@
 import { sleep, type Clock, type Counter, type Logger, type MetricGroup } from '@millrace/core-stream';
-import type { DruidClient, Int64Mode, SegmentDescriptor } from '@millrace/druid-client';
+import type {
+  DruidClient,
+  Int64Mode,
+  RecordColumn,
+  SegmentDescriptor,
+  VirtualColumn,
+} from '@millrace/druid-client';
 import { backOffMs, type CompletenessPolicy, type SegmentAvailability } from './completeness.js';
 import { contains, timeRangeOf, type DruidSplit, type TimeRange } from './druid-split.js';
 import type { DataServers } from './data-servers.js';
@@ -10,6 +16,7 @@ import type { ReadPath } from './segment-route.js';
 export interface ScanSettings {
   readonly dataSource: string;
   readonly columns: readonly string[];
+  readonly virtualColumns: readonly VirtualColumn[];
   readonly filter: DruidFilter | undefined;
   readonly range: TimeRange | undefined;
   readonly int64: Int64Mode;
@@ -25,11 +32,16 @@ export interface ScanTools {
   readonly druid: DruidClient;
   /** Undefined if only the Broker is read. */
   readonly dataServers: DataServers | undefined;
+  /** What rows are made objects by; undefined if they are wanted as plain values. */
+  readonly records: Readonly<Record<string, RecordColumn>> | undefined;
   readonly metrics: ScanMetrics;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
+
+/** What it takes to ask about a segment without reading it. */
+export type QuestionTools = Pick<ScanTools, 'druid' | 'clock' | 'logger' | 'signal'>;
 
 /** What a reader counts. */
 export interface ScanMetrics {
@@ -71,7 +83,7 @@ export async function waitBeforeRetry(
   split: DruidSplit,
   attempt: number,
   availability: SegmentAvailability,
-  tools: ScanTools,
+  tools: QuestionTools,
   cause: unknown,
 ): Promise<void> {
   const delayMs = backOffMs(attempt);

@@ -52,29 +52,20 @@ export async function listPublishedSegments(
   });
 }
 
-const stateRow = z.object({
-  num_rows: z.number(),
-  is_published: flag,
-  is_available: flag,
-  is_realtime: flag,
-});
+const stateRow = z.object({ is_published: flag, is_available: flag, is_realtime: flag });
 
-/** What Druid knows about one segment now. */
-export async function lookUpSegment(
+/** Where a segment is now. */
+export async function lookUpAvailability(
   druid: DruidClient,
   dataSource: string,
   segmentId: string,
   signal: AbortSignal,
-): Promise<{ readonly rows: number; readonly availability: SegmentAvailability }> {
+): Promise<SegmentAvailability> {
   const [row] = await druid.sql.query(
-    'SELECT num_rows, is_published, is_available, is_realtime FROM sys.segments WHERE datasource = ? AND segment_id = ?',
+    'SELECT is_published, is_available, is_realtime FROM sys.segments WHERE datasource = ? AND segment_id = ?',
     { parameters: [dataSource, segmentId], schema: stateRow, signal },
   );
-  if (row === undefined) return { rows: 0, availability: 'gone' };
-  return {
-    rows: row.num_rows,
-    availability: judgeAvailability(row.is_published, row.is_available, row.is_realtime),
-  };
+  return row === undefined ? 'gone' : judgeAvailability(row.is_published, row.is_available, row.is_realtime);
 }
 
 const columnRow = z.object({ COLUMN_NAME: z.string(), DATA_TYPE: z.string() });

@@ -18,12 +18,14 @@ import {
   DruidSourceReplacedError,
   DruidSourceSchemaError,
 } from './errors.js';
-import { pinSegments, type SplitScope } from './pin-segments.js';
+import { isInScope, pinSegments, type SplitScope } from './pin-segments.js';
 import { planPoll, type OnReplaced, type ReplacementConflict } from './poll-segments.js';
 import type { PublishedSegment } from './published-segment.js';
+import type { QuestionTools } from './scan-tools.js';
 import { listColumns, listPublishedSegments } from './segment-catalog.js';
-import type { OpenClient } from './segment-reader.js';
 import type { SeenSegment } from './segment-replacement.js';
+import { SegmentRowCounts } from './segment-row-counts.js';
+import type { OpenClient } from './split-reader.js';
 
 /** What a checkpoint stores of the enumerator. Plain data. */
 export interface DruidEnumeratorState {
@@ -53,6 +55,9 @@ export interface SegmentEnumeratorOptions {
   readonly range: TimeRange | undefined;
   readonly query: string;
   readonly unbounded: UnboundedSettings | undefined;
+  /** Bounded: cuts the pinned splits down to a limit, if there is one. */
+  readonly takeFirst?:
+    ((splits: readonly DruidSplit[], tools: QuestionTools) => Promise<DruidSplit[]>) | undefined;
 }
 
 // A poll that finds something is soon followed by another: segments of one task are not all loaded at once.
@@ -67,6 +72,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   private readonly options: SegmentEnumeratorOptions;
   private readonly scope: SplitScope;
   private readonly client: ReturnType<OpenClient>;
+  private readonly rowCounts: SegmentRowCounts;
   private readonly waitingReaders = new Set<number>();
   private pending: DruidSplit[];
   private seen: readonly SeenSegment[];
@@ -83,6 +89,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     this.seen = restored?.seen ?? [];
     this.isPinned = restored?.isPinned ?? false;
     this.client = options.openClient();
+    this.rowCounts = new SegmentRowCounts(this.client.druid, options.dataSource);
   }
 
   start(): void {
@@ -140,7 +147,11 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
       if (sqlTypes?.size === 0) return { missing: true };
       if (sqlTypes !== undefined) checkColumns(dataSource, readings, sqlTypes);
       this.hasCheckedColumns = true;
-      return { segments };
+      const seen = new Set(this.seen.map(({ id }) => id));
+      const matters = (segment: PublishedSegment): boolean =>
+        isInScope(segment, this.scope) &&
+        (this.options.unbounded === undefined ? !segment.isOvershadowed : !seen.has(segment.id));
+      return { segments: await this.rowCounts.correct(segments, matters, signal) };
     } catch (error) {
       signal.throwIfAborted();
       if (DruidSourceError.is(error)) throw error;
@@ -149,12 +160,25 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   }
 
   private pin(listing: Listing): void {
-    const { dataSource, context } = this.options;
+    const { dataSource, context, takeFirst } = this.options;
     if ('failed' in listing) throw metadataError(dataSource, listing.failed);
     if ('missing' in listing) throw missingError(dataSource);
-    this.pending = pinSegments(listing.segments, this.scope);
+    const splits = pinSegments(listing.segments, this.scope);
+    if (takeFirst === undefined) return this.hold(splits);
+    const { clock, logger } = context;
+    const { druid } = this.client;
+    context.callAsync(
+      (signal) => takeFirst(splits, { druid, clock, logger, signal }),
+      (taken) => this.hold(taken),
+    );
+  }
+
+  /** From here on these are the splits of the job (invariant 1). */
+  private hold(splits: DruidSplit[]): void {
+    const { dataSource, context } = this.options;
+    this.pending = splits;
     this.isPinned = true;
-    context.logger.info('Druid segments pinned', { dataSource, segments: this.pending.length });
+    context.logger.info('Druid segments pinned', { dataSource, segments: splits.length });
     this.serve();
   }
 

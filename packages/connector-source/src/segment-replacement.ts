@@ -1,5 +1,5 @@
 /** How segments replace one another: the facts from which `poll-segments.ts` decides what was read before. Pure. */
-import { overlaps, timeRangeOf } from './druid-split.js';
+import { contains, overlaps, timeRangeOf } from './druid-split.js';
 import type { PublishedSegment } from './published-segment.js';
 
 /** A segment that was handed out, or passed over because its rows had been. Plain data. */
@@ -45,12 +45,15 @@ export function joinOverlapping(
     grown = false;
     for (const old of memory.values()) {
       if (old.isReplaced || replaced.has(old)) continue;
-      if (![...members].some((unit) => replaces(unit[0] as PublishedSegment, old))) continue;
+      if (![...members].some((unit) => replaces((unit[0] as PublishedSegment).descriptor, old))) continue;
       replaced.add(old);
       grown = true;
     }
     for (const unit of units) {
-      if (members.has(unit) || ![...replaced].some((old) => replaces(unit[0] as PublishedSegment, old)))
+      if (
+        members.has(unit) ||
+        ![...replaced].some((old) => replaces((unit[0] as PublishedSegment).descriptor, old))
+      )
         continue;
       members.add(unit);
       grown = true;
@@ -59,27 +62,38 @@ export function joinOverlapping(
   return { segments: [...members].flat(), replaced: [...replaced], members };
 }
 
-function replaces(segment: PublishedSegment, old: SeenSegment): boolean {
-  return (
-    segment.descriptor.version > old.version &&
-    overlaps(timeRangeOf(segment.descriptor.interval), timeRangeOf(old.interval))
-  );
+/** What a segment and a memory of one have in common. */
+type Placed = Pick<SeenSegment, 'interval' | 'version'>;
+type Sized = Placed & Pick<SeenSegment, 'rows' | 'size'>;
+
+function replaces(newer: Placed, old: Placed): boolean {
+  return newer.version > old.version && overlaps(timeRangeOf(newer.interval), timeRangeOf(old.interval));
 }
 
-/** Replaced segments that were never handed out, because they came and were replaced between two polls. */
+function sized({ descriptor, rows, size }: PublishedSegment): Sized {
+  return { ...descriptor, rows, size };
+}
+
+/**
+ * Replaced segments that hold rows which were never handed out: they came and were replaced between two polls. Left out:
+ * results of compactions, whose rows came from others; what had been replaced before it could be read; and what was copied,
+ * as the newest copy counts.
+ */
 export function unreadBelow(
   segments: readonly PublishedSegment[],
   fresh: readonly PublishedSegment[],
+  memory: ReadonlyMap<string, SeenSegment>,
 ): PublishedSegment[] {
+  const seen = [...memory.values()];
+  const appended = fresh.filter(({ group }) => group === undefined);
   return fresh.filter(
     (candidate) =>
       candidate.isOvershadowed &&
       isReadable(candidate) &&
-      segments.some(
-        (segment) =>
-          segment.descriptor.version > candidate.descriptor.version &&
-          overlaps(timeRangeOf(segment.descriptor.interval), timeRangeOf(candidate.descriptor.interval)),
-      ),
+      !(candidate.isCompacted && candidate.group !== undefined) &&
+      segments.some((segment) => replaces(segment.descriptor, candidate.descriptor)) &&
+      !seen.some((old) => isCopyOf(candidate, old) || replaces(old, candidate.descriptor)) &&
+      !appended.some((other) => isCopyOf(other, sized(candidate))),
   );
 }
 
@@ -97,11 +111,11 @@ export function isCopyOfAny(
   return isBeside && replaced.some((old) => isCopyOf(candidate, old));
 }
 
-/** A row count that is not known yet contradicts nothing. */
-export function isCopyOf(segment: PublishedSegment, old: SeenSegment): boolean {
+/** A copy is the same file, in the interval that the compaction wrote. A row count that is not known yet contradicts nothing. */
+export function isCopyOf(segment: PublishedSegment, old: Sized): boolean {
   return (
     segment.descriptor.version > old.version &&
-    segment.descriptor.interval === old.interval &&
+    contains(timeRangeOf(segment.descriptor.interval), timeRangeOf(old.interval)) &&
     segment.size === old.size &&
     (segment.rows === 0 || segment.rows === old.rows)
   );

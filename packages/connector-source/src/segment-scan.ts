@@ -3,13 +3,20 @@
  * Boundary: knows HTTP only through the client, and where an attempt goes only through `segment-route.ts`; nothing of
  * readers, rows or watermarks.
  */
-import { judgeScan, type ScanEnd, type SegmentAvailability } from './completeness.js';
+import type { RecordBatch, ScanBatch } from '@millrace/druid-client';
+import { isAway, judgeScan, type ScanEnd, type SegmentAvailability } from './completeness.js';
 import { cutInterval, type DruidSplit } from './druid-split.js';
 import { DruidSourceReadError } from './errors.js';
 import { endOf, rethrowUnreadableValue, scanFailure } from './scan-failure.js';
 import { descriptorOf, waitBeforeRetry, type ScanSettings, type ScanTools } from './scan-tools.js';
-import { lookUpSegment } from './segment-catalog.js';
+import { lookUpAvailability } from './segment-catalog.js';
 import { SegmentRoute, type Hop } from './segment-route.js';
+
+/** Rows of a segment: as objects that the decoder's `recordColumns` allow, or as plain values. */
+export interface ScannedRows {
+  readonly length: number;
+  readonly batch: RecordBatch | ScanBatch;
+}
 
 /**
  * The rows of the split from its position on, in batches, resuming after failures. Ends only when the split is complete
@@ -22,10 +29,11 @@ export async function* scanSplit(
   expectedRows: number,
   settings: ScanSettings,
   tools: ScanTools,
-): AsyncGenerator<unknown[][], void, undefined> {
+): AsyncGenerator<ScannedRows, void, undefined> {
   const { druid: broker, dataServers, metrics, signal } = tools;
   const route = new SegmentRoute({ split, path: settings.path, broker, dataServers });
   let delivered = split.position;
+  let attempts = 0;
   let fruitlessAttempts = 0;
   let waitingSinceMs: number | undefined;
   while (delivered !== expectedRows) {
@@ -36,9 +44,10 @@ export async function* scanSplit(
     try {
       for await (const batch of openScan(hop, split, delivered, settings, tools)) {
         requireColumns(batch.columns, settings.columns);
-        delivered += batch.rows.length;
+        const { length } = 'records' in batch ? batch.records : batch.rows;
+        delivered += length;
         if (delivered > expectedRows) break; // judged below, before any of these rows is handed on
-        if (batch.rows.length > 0) yield batch.rows;
+        if (length > 0) yield { length, batch };
       }
     } catch (error) {
       signal.throwIfAborted();
@@ -55,12 +64,16 @@ export async function* scanSplit(
     route.report(hop, outcome, cause);
     // That is an answer, not a failure: somebody else is asked at once. The last to be asked is the Broker.
     if (hop.url !== undefined && outcome === 'missing') continue;
-    fruitlessAttempts = delivered > before ? 1 : fruitlessAttempts + 1;
-    if (delivered > before) waitingSinceMs = undefined;
+    if (delivered > before) {
+      attempts = fruitlessAttempts = 0;
+      waitingSinceMs = undefined;
+    }
     const availability =
       delivered < expectedRows && end !== 'refused'
         ? await askAvailability(split, settings, tools)
         : 'unknown';
+    attempts++;
+    if (!isAway({ end, availability })) fruitlessAttempts++;
     waitingSinceMs ??= tools.clock.now();
     const waitedMs = tools.clock.now() - waitingSinceMs;
     const verdict = judgeScan(
@@ -70,29 +83,34 @@ export async function* scanSplit(
     if (verdict.kind === 'complete') return;
     if (verdict.kind === 'fail')
       throw scanFailure(verdict.reason, split, { expected: expectedRows, delivered, cause });
-    await waitBeforeRetry(split, fruitlessAttempts, availability, tools, cause);
+    await waitBeforeRetry(split, attempts, availability, tools, cause);
   }
 }
 
 function openScan(hop: Hop, split: DruidSplit, offset: number, settings: ScanSettings, tools: ScanTools) {
-  const { dataSource, columns, filter, batchSize, int64, format, queryContext } = settings;
-  return hop.druid.native.scan(
-    {
-      dataSource,
-      segments: [descriptorOf(split, cutInterval(split.segment.interval, settings.range))],
-      columns,
-      batchSize,
-      context: queryContext,
-      ...(filter !== undefined && { filter }),
-      ...(offset > 0 && { offset }), // invariant 5
-    },
-    {
-      int64,
-      format,
-      signal: tools.signal,
-      onTransfer: ({ bytes }) => tools.metrics.bytesIn.inc(bytes),
-    },
-  );
+  const { dataSource, columns, virtualColumns, filter, batchSize, int64, format, queryContext } = settings;
+  const { native } = hop.druid;
+  const { records } = tools;
+  const query = {
+    dataSource,
+    segments: [descriptorOf(split, cutInterval(split.segment.interval, settings.range))],
+    columns,
+    batchSize,
+    context: queryContext,
+    ...(virtualColumns.length > 0 && { virtualColumns }),
+    ...(filter !== undefined && { filter }),
+    ...(split.isCut === true && { limit: (split.expectedRows as number) - offset }),
+    ...(offset > 0 && { offset }), // invariant 5
+  };
+  const options = {
+    int64,
+    format,
+    signal: tools.signal,
+    onTransfer: ({ bytes }: { readonly bytes: number }) => tools.metrics.bytesIn.inc(bytes),
+  };
+  return records === undefined
+    ? native.scan(query, options)
+    : native.scanRecords(query, { ...options, records });
 }
 
 async function askAvailability(
@@ -101,7 +119,7 @@ async function askAvailability(
   { druid, signal }: ScanTools,
 ): Promise<SegmentAvailability> {
   try {
-    return (await lookUpSegment(druid, dataSource, split.splitId, signal)).availability;
+    return await lookUpAvailability(druid, dataSource, split.splitId, signal);
   } catch {
     signal.throwIfAborted();
     return 'unknown'; // the read itself is what fails; this question only explains it

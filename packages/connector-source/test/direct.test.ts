@@ -1,13 +1,10 @@
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from '@millrace/core-stream';
 import { ManualClock } from '@millrace/core-stream/testing';
 import { DruidClient, type SegmentCandidate } from '@millrace/druid-client';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DruidSource, equals, type DruidSourceError, type ReadPath } from '../src/index.js';
-import { DataServers, dataServerOpener } from '../src/data-servers.js';
+import { DataServers } from '../src/data-servers.js';
 import { FakeDruid, type FakeRow } from './support/fake-druid.js';
 import { TestJob, type TestCheckpoint } from './support/test-job.js';
 
@@ -281,11 +278,23 @@ it('is exactly once under any mix of replicas that miss, break off, refuse and r
 }, 60_000);
 
 describe('options', () => {
-  it("refuses 'direct' where there is no way to make clients of data servers", () => {
-    const druid = new DruidClient({ url: broker.url });
-    const options = { druid, dataSource: 'edits', columns } as const;
-    expect(() => new DruidSource({ ...options, path: 'direct' })).toThrow(/'openDataServer'/);
-    expect(() => new DruidSource({ ...options, path: 'fast' as ReadPath })).toThrow(/auto, direct, broker/);
+  it('refuses a path that there is not', () => {
+    expect(() => sourceOf({ path: 'fast' as ReadPath })).toThrow(/auto, direct, broker/);
+  });
+
+  it('reads from data servers with a client of the caller, which stays open', async () => {
+    broker.addSegment(1, rowsOf(1, 10));
+    const server = await broker.addDataServer();
+    const auth = { type: 'basic', username: 'ann', password: 'secret' } as const;
+    const druid = new DruidClient({ url: broker.url, auth });
+    const run = new TestJob(new DruidSource({ druid, dataSource: 'edits', columns, path: 'direct' }));
+    job = run;
+    await run.run();
+    await run.stop();
+    expect(idsOf(run.rows())).toEqual(upTo(10));
+    expect([broker.scans.length, server.scans.length]).toEqual([0, 1]);
+    expect(server.authorizations).toEqual([`Basic ${Buffer.from('ann:secret').toString('base64')}`]);
+    expect(await druid.sql.query('SELECT 1')).toEqual([]);
     druid.close();
   });
 
@@ -387,25 +396,5 @@ describe('clients of data servers', () => {
       'Druid segments are read from the data servers directly',
       'Druid data server cannot be used, reading its segments elsewhere for a while',
     ]);
-  });
-
-  it("carry the credentials of the Broker's client, also those of its address", async () => {
-    const seen: (string | undefined)[] = [];
-    const server = createServer((request, response) => {
-      seen.push(request.headers.authorization);
-      response.end('true');
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const auth = { type: 'basic', username: 'ann', password: 'secret' } as const;
-    for (const options of [{ url: 'http://router', auth }, { url: 'http://ann:secret@router/proxy' }]) {
-      const client = dataServerOpener(options)(url);
-      expect(await client.cluster.health()).toBe(true);
-      client.close();
-    }
-    const basic = `Basic ${Buffer.from('ann:secret').toString('base64')}`;
-    expect(seen).toEqual([basic, basic]);
-    server.close();
   });
 });

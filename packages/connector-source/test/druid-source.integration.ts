@@ -2,16 +2,7 @@ import { systemClock } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 import { DruidCluster, requireRealServers } from '@millrace/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  and,
-  DruidSource,
-  equals,
-  isNull,
-  not,
-  range,
-  type DruidSourceError,
-  type ReadPath,
-} from '../src/index.js';
+import { and, DruidSource, equals, isNull, not, range, type ReadPath } from '../src/index.js';
 import { append, compactDay } from './support/ingest.js';
 import { TestJob, type TestCheckpoint } from './support/test-job.js';
 
@@ -47,7 +38,6 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
         dimensions,
         maxRowsPerSegment: 6000,
       }),
-      ...paths.map((path) => append(druid, `dropped_${path}`, flights(1, 30_000), { dimensions })),
       append(druid, 'growing', flights(1, 300), { dimensions }),
       append(
         druid,
@@ -69,7 +59,6 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
       ),
     ]);
     await append(druid, 'delays', flights(1, 2000), { dimensions });
-    for (const path of paths) await append(druid, `dropped_${path}`, flights(1, 3000), { dimensions });
   });
 
   afterEach(async () => {
@@ -239,49 +228,6 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
     const unknown = start(new DruidSource({ druid, dataSource: 'nothing', columns }));
     await expect(unknown.run()).rejects.toThrow(/'nothing' does not exist/);
   });
-
-  it.each(paths)(
-    'never yields fewer rows when segments are dropped while they are read or before (%s)',
-    async (path) => {
-      const dataSource = `dropped_${path}`;
-      const source = new DruidSource({
-        ...over(path),
-        dataSource,
-        columns,
-        batchSize: 500,
-        maxBufferedRows: 500,
-      });
-      const filtered = new DruidSource({
-        ...over(path),
-        dataSource,
-        columns,
-        filter: not(equals('flights', -1)),
-      });
-      const all = await sqlSummary(dataSource);
-      const job = start(source);
-      const second = start(filtered);
-      await job.run(() => job.emitted.length >= 1000, 200);
-      second.poll(0, 1);
-      while (second.enumerator.snapshotState(1).isPinned === false) await second.breathe();
-      await druid.datasources.markUnused(dataSource, { all: true });
-      const gone = 'SELECT segment_id FROM sys.segments WHERE datasource = ?';
-      while ((await druid.sql.query(gone, { parameters: [dataSource] })).length > 0) await job.breathe();
-      for (const run of [job, second]) {
-        const error = await run.run(undefined, 200).then(
-          () => undefined,
-          (thrown: unknown) => thrown as DruidSourceError,
-        );
-        if (error === undefined) expect(summary(run.rows())).toEqual(all);
-        else
-          expect(error).toMatchObject({
-            code: 'DRUID_SOURCE_SEGMENT_GONE',
-            message: expect.stringContaining('dropped_') as string,
-          });
-      }
-      // The second segment had not been opened when it went: that one cannot have been read.
-      expect(job.emitted.length).toBeLessThan(all.count ?? 0);
-    },
-  );
 
   it('goes on with new segments, not with compactions of old ones, across a restart', async () => {
     const source = new DruidSource({

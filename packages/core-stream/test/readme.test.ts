@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runSnippet, snippetsOf } from './support/snippets.js';
+import { snippetsOf } from '../../../tooling/guide-programs.js';
+import { runSnippet } from './support/snippets.js';
 import { transpilePackage, type TranspiledPackage } from './support/transpiled-package.js';
 
 const root = join(import.meta.dirname, '..');

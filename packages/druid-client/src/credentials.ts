@@ -34,10 +34,21 @@ const minSecretLength = 4;
 const maxChangingSecrets = 1024;
 const secretHeader = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password|signature|credential/i;
 
+/** The same credentials for other servers. @throws DruidConfigError for an address that cannot be, or with a user in it */
+export function credentialsAt(url: string | readonly string[], known: Credentials): Credentials {
+  const urls = parseUrls(url);
+  if (urls.every(({ username, password }) => username === '' && password === '')) {
+    return { ...known, baseUrls: baseUrlsOf(urls) };
+  }
+  throw new DruidConfigError({
+    message: 'The address for withUrl has a user in it; it is asked as the same user as the other servers.',
+    details: { option: 'url' },
+  });
+}
+
 /** Reads addresses and authentication from the options. @throws DruidConfigError */
 export function resolveCredentials(options: DruidClientOptions, now: () => number): Credentials {
-  const urls = [options.url].flat().map(parseUrl);
-  if (urls.length === 0) throw noAddress();
+  const urls = parseUrls(options.url);
   const auth = options.auth ?? authOfUrls(urls);
   const fixed = new Set<string>();
   const changing = new Set<string>();
@@ -65,7 +76,7 @@ export function resolveCredentials(options: DruidClientOptions, now: () => numbe
       .sort((one, other) => other.length - one.length)
       .reduce((safe, secret) => safe.replaceAll(secret, '***'), text);
   return {
-    baseUrls: urls.map(({ origin, pathname }) => `${origin}${pathname.replace(/\/+$/, '')}`),
+    baseUrls: baseUrlsOf(urls),
     ...authentication(auth, now, remember, (secret) => remember(secret, changing)),
     redact,
     redactHeaders: (headers) =>
@@ -175,6 +186,16 @@ export function decodedUserInfo(text: string): string {
   } catch {
     return text;
   }
+}
+
+function baseUrlsOf(urls: readonly URL[]): string[] {
+  return urls.map(({ origin, pathname }) => `${origin}${pathname.replace(/\/+$/, '')}`);
+}
+
+function parseUrls(url: string | readonly string[]): URL[] {
+  const urls = [url].flat().map(parseUrl);
+  if (urls.length === 0) throw noAddress();
+  return urls;
 }
 
 function parseUrl(text: string): URL {

@@ -3,7 +3,7 @@ import { DruidClusterApi } from './management/cluster.js';
 import { DruidCompaction } from './management/compaction.js';
 import { DruidDatasources } from './management/datasources.js';
 import { DruidNative } from './native/druid-native.js';
-import type { DruidClientOptions } from './options.js';
+import type { DruidClientOptions, ServerChange } from './options.js';
 import { DruidMsq } from './msq/msq.js';
 import { DruidStatements } from './msq/statements.js';
 import { DruidSql } from './sql.js';
@@ -40,7 +40,8 @@ export class DruidClient {
   readonly config: DruidDynamicConfig;
   private readonly transport: Transport;
 
-  constructor(options: DruidClientOptions) {
+  constructor(options: DruidClientOptions);
+  constructor(options: DruidClientOptions | Transport) {
     // A program without types gives the address alone.
     if (typeof (options as unknown) !== 'object') {
       throw new DruidConfigError({
@@ -48,7 +49,7 @@ export class DruidClient {
         details: { option: 'url' },
       });
     }
-    this.transport = new Transport(options);
+    this.transport = options instanceof Transport ? options : new Transport(options);
     this.sql = new DruidSql(this.transport);
     this.native = new DruidNative(this.transport);
     this.tasks = new DruidTasks(this.transport);
@@ -66,6 +67,18 @@ export class DruidClient {
   /** Users, roles and permissions of basic security, under the names of the server's configuration. Does no I/O. */
   security(authenticatorName: string, authorizerName: string): DruidSecurity {
     return new DruidSecurity(this.transport, authenticatorName, authorizerName);
+  }
+
+  /**
+   * A client of other servers of the same cluster, such as one of its Historicals: the same credentials, TLS, proxy, hooks and
+   * limits, over the same connections. These servers are trusted with the credentials as those of `url` are. Closing it
+   * ends its own calls alone; closing this one ends both and frees the connections.
+   *
+   * @example const historical = druid.withUrl('http://historical-1:8083', { retry: { maxAttempts: 1 } });
+   * @throws DruidConfigError
+   */
+  withUrl(url: string | readonly string[], change: ServerChange = {}): DruidClient {
+    return new DruidClient(this.transport.withUrl(url, change) as never); // what the constructor takes of this package alone
   }
 
   /** The address of the server that calls go to at present, without credentials: safe to log. */

@@ -16,7 +16,7 @@ import type { AuthHeaders, Credentials } from './credentials.js';
 import { DruidConfigError, DruidConnectionError, DruidError, DruidTimeoutError } from './errors.js';
 import { unpacked } from './gzip-body.js';
 import { encodeJson } from './json-encode.js';
-import { requirePositive, type DruidClientOptions, type Runtime } from './options.js';
+import { requirePositive, type DruidClientOptions, type Runtime, type ServerChange } from './options.js';
 import { requestSuffix, type DruidRequest } from './request.js';
 import { aborted, throwIfAborted } from './sleep.js';
 import { defaultCircuitPolicy } from './transport/circuit.js';
@@ -67,9 +67,17 @@ export class HttpExchange {
   private readonly connections: Connections;
   private readonly slots: ConnectionSlots;
   private readonly maxConnections: number;
+  private readonly connectTimeoutMs: number | undefined;
+  private readonly isLent: boolean;
   private readonly http: AxiosInstance;
 
-  constructor(options: DruidClientOptions, credentials: Credentials, runtime: Runtime) {
+  /** With a `lender`: over its connections, within its limits, which stay its to close. */
+  constructor(
+    options: DruidClientOptions,
+    credentials: Credentials,
+    runtime: Runtime,
+    lender?: { readonly exchange: HttpExchange; readonly change: ServerChange },
+  ) {
     this.credentials = credentials;
     this.runtime = runtime;
     this.headers = lowerCased(options.headers);
@@ -77,28 +85,28 @@ export class HttpExchange {
     this.requestIdHeader = requestIdHeader === false ? false : requestIdHeader.toLowerCase();
     const hosts = credentials.baseUrls.map((url) => new URL(url).hostname);
     this.trustedHosts = new Set([...hosts, ...(options.trustedHosts ?? []).map(trustedHost)]);
-    this.connections = new Connections(options);
+    const { exchange, change } = lender ?? {};
+    this.isLent = exchange !== undefined;
+    this.connections = exchange?.connections ?? new Connections(options);
+    requirePositive('connectTimeoutMs', change?.connectTimeoutMs);
+    this.connectTimeoutMs = change?.connectTimeoutMs;
     this.maxConnections = options.pool?.maxConnections ?? defaultMaxConnections;
-    this.slots = new ConnectionSlots(this.maxConnections);
-    this.hooks = new HookCaller(options.hooks, runtime.logger);
+    this.slots = exchange?.slots ?? new ConnectionSlots(this.maxConnections);
+    this.hooks = exchange?.hooks ?? new HookCaller(options.hooks, runtime.logger);
+    const known = change?.circuit === undefined ? exchange?.circuits : undefined;
+    this.circuits = known ?? this.circuitsOf(options);
+    this.http = exchange?.http ?? createHttp();
+  }
+
+  private circuitsOf(options: DruidClientOptions): Circuits {
     const { minOutageMs, ...others } = options.circuit || {};
     if (minOutageMs !== 0) requirePositive('circuit.minOutageMs', minOutageMs);
     for (const [name, value] of Object.entries(others)) requirePositive(`circuit.${name}`, value);
     const policy = options.circuit === false ? undefined : { ...defaultCircuitPolicy, ...options.circuit };
-    this.circuits = new Circuits(policy, runtime.now, (server, state) => {
+    return new Circuits(policy, this.runtime.now, (server, state) => {
       const { failures = 0, sinceMs } = state.trouble ?? {};
       const untilMs = state.name === 'closed' ? undefined : state.untilMs;
       this.hooks.call('onCircuit', () => ({ server, state: state.name, failures, sinceMs, untilMs }));
-    });
-    this.http = axios.create({
-      responseType: 'stream', // so the library parses nothing and cannot swallow a parse error
-      maxRedirects: 0, // followed by the transport: a 307 must keep its method, its body and, if trusted, its credentials
-      maxBodyLength: Infinity, // an inline task spec may be tens of megabytes
-      // Not Infinity: any limit wraps the answer in a second stream, which cannot be destroyed while the server is silent.
-      maxContentLength: -1,
-      decompress: false,
-      validateStatus: () => true,
-      transformRequest: [(data: unknown) => data],
     });
   }
 
@@ -130,7 +138,9 @@ export class HttpExchange {
       }));
       startedMs = this.runtime.now();
       const sendOver = (isFresh: boolean) => {
-        const route = this.connections.route(url, { isFresh, isTrusted: auth !== undefined });
+        const { connectTimeoutMs } = this;
+        const isTrusted = auth !== undefined;
+        const route = this.connections.route(url, { isFresh, isTrusted, connectTimeoutMs });
         routes.push(route);
         return this.http.request<Readable>({
           url,
@@ -168,9 +178,9 @@ export class HttpExchange {
     }
   }
 
-  /** Closes the kept connections. */
+  /** Closes the kept connections, unless they are lent. */
   close(): void {
-    this.connections.close();
+    if (!this.isLent) this.connections.close();
   }
 
   private async headersFor(
@@ -257,6 +267,19 @@ export class HttpExchange {
 function wasClosedIdle(error: unknown, route: Route | undefined): boolean {
   const { code } = error as { readonly code?: string };
   return route?.isKept() === true && (code === 'ECONNRESET' || code === 'EPIPE');
+}
+
+function createHttp(): AxiosInstance {
+  return axios.create({
+    responseType: 'stream', // so the library parses nothing and cannot swallow a parse error
+    maxRedirects: 0, // followed by the transport: a 307 must keep its method, its body and, if trusted, its credentials
+    maxBodyLength: Infinity, // an inline task spec may be tens of megabytes
+    // Not Infinity: any limit wraps the answer in a second stream, which cannot be destroyed while the server is silent.
+    maxContentLength: -1,
+    decompress: false,
+    validateStatus: () => true,
+    transformRequest: [(data: unknown) => data],
+  });
 }
 
 function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -6,6 +6,7 @@ export type {
   DruidLogger,
   DruidTlsOptions,
   PoolOptions,
+  ServerChange,
   TokenFunction,
 } from './options.js';
 export type { DruidServerState } from './transport.js';
@@ -52,7 +53,12 @@ export type { SqlColumn } from './sql-rows-format.js';
 export type { SqlParameter, SqlTypedParameter } from './sql-parameters.js';
 export type { QueryContext } from './query-context.js';
 export type { TransferredBytes } from './result-stream.js';
-export type { DruidNative, NativeQueryOptions, ScanOptions } from './native/druid-native.js';
+export type {
+  DruidNative,
+  NativeQueryOptions,
+  ScanOptions,
+  ScanRecordOptions,
+} from './native/druid-native.js';
 export type {
   NativeCallOptions,
   NativeQuery,
@@ -100,6 +106,8 @@ export type {
 } from './native/result-rows.js';
 export type { ColumnAnalysis, SegmentAnalysis } from './native/answers.js';
 export type { ScanBatch } from './native/scan-format.js';
+export type { RecordBatch } from './native/scan-records.js';
+export type { RecordColumn } from './smile-records.js';
 export { eternity, interval } from './native/intervals.js';
 export type { Intervals, SegmentDescriptor } from './native/intervals.js';
 export { granularity } from './native/granularity.js';
@@ -253,6 +261,7 @@ export { extern, selectExtern } from './msq/extern.js';
 export type { ExternInput, ExternSignature, ExternTable, ExternTimestamp, ExternType } from './msq/extern.js';
 export type {
   DruidStatements,
+  StatementColumnsOptions,
   StatementResultOptions,
   StatementSchemaOptions,
   StatementWaitOptions,

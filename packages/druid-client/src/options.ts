@@ -118,6 +118,9 @@ export interface DruidClientOptions {
   readonly createRequestId?: () => string;
 }
 
+/** What is different about other servers of the same cluster; see {@link DruidClient.withUrl}. */
+export type ServerChange = Pick<DruidClientOptions, 'timeoutMs' | 'connectTimeoutMs' | 'retry' | 'circuit'>;
+
 /** The outside world, as injected: everything in this package that is not a function of its input. */
 export interface Runtime {
   readonly sleep: Sleep;

@@ -11,7 +11,7 @@ import { setOwn } from './json-decode.js';
 import { ShortTexts } from './short-texts.js';
 
 // Enough for the longest number; reading a little past the end is then harmless, so nothing checks for every byte.
-const padding = 16;
+const leastPadding = 16;
 const maxShared = 1024;
 
 /** The tokens of structure. */
@@ -25,16 +25,33 @@ export const smileStart = 0x3a;
 /** What `key()` gives at the end of an object. */
 export const noMoreKeys = Symbol('no more keys');
 
+/**
+ * Reads rows from `at` on by looking at the bytes itself, zeros behind the end included, and returns where the first row
+ * begins that it has not put into `rows`.
+ */
+export type ReadRows<T> = (
+  reader: SmileReader,
+  bytes: Buffer,
+  at: number,
+  end: number,
+  texts: ShortTexts,
+  rows: T,
+) => number;
+
 /** See the head of the file. */
 export class SmileReader {
   /** Whether a bigint has been read; reset by whoever asks. */
   hasBigInt = false;
-  private bytes = Buffer.alloc(padding);
+  /** Whether texts may be given by their number; `readRows` is not for such documents. */
+  sharesStrings = false;
+  /** Whether `readRows` met a row that does not fit; `undo` resets it. */
+  isMisfit = false;
+  private readonly padding: number;
+  private bytes: Buffer;
   private at = 0;
   private end = 0;
   private names: string[] = [];
   private strings: string[] = [];
-  private sharesStrings = false;
   private readonly texts = new ShortTexts();
   // Where the step under way began.
   private begun = 0;
@@ -43,6 +60,12 @@ export class SmileReader {
   private stringsBefore = this.strings;
   private stringCountBefore = 0;
   private hadBigInt = false;
+
+  /** `padding`: zeros behind the end, for callers of `readRows` that read on without looking. */
+  constructor(padding = 0) {
+    this.padding = Math.max(padding, leastPadding);
+    this.bytes = Buffer.alloc(this.padding);
+  }
 
   /** Whether more was read than is there: what came of it is to be forgotten, and read again from a mark. */
   get isOverrun(): boolean {
@@ -55,6 +78,7 @@ export class SmileReader {
 
   /** Adds bytes behind those that have not been read. */
   append(chunk: Buffer): void {
+    const { padding } = this;
     const left = this.end - this.at;
     const end = left + chunk.length;
     const fits = end + padding <= this.bytes.length;
@@ -86,6 +110,7 @@ export class SmileReader {
     this.strings = this.stringsBefore;
     this.strings.length = this.stringCountBefore;
     this.hasBigInt = this.hadBigInt;
+    this.isMisfit = false;
   }
 
   /** @throws SyntaxError unless the head of a Smile document follows */
@@ -172,6 +197,34 @@ export class SmileReader {
     return items;
   }
 
+  /**
+   * Lets `read` take whole rows, as many as there are; false if it took none because the bytes end in the middle. Stops at the
+   * array's end, and at a row that does not fit, which sets `isMisfit`. A step begins where it stops.
+   *
+   * @throws SyntaxError
+   */
+  readRows<T>(read: ReadRows<T>, rows: T): boolean {
+    const before = this.at;
+    this.at = read(this, this.bytes, this.at, this.end, this.texts, rows);
+    this.begin();
+    return this.at > before || this.isMisfit;
+  }
+
+  /** The value at `at` of the row that begins at `row`, for a {@link ReadRows}. @throws SyntaxError */
+  valueAt(at: number, row: number): unknown {
+    if (this.begun !== row) {
+      this.at = row;
+      this.begin();
+    }
+    this.at = at;
+    return this.value();
+  }
+
+  /** Where the next value begins. */
+  get position(): number {
+    return this.at;
+  }
+
   private byte(): number {
     return this.bytes[this.at++] as number;
   }
@@ -213,16 +266,28 @@ export class SmileReader {
 
   /** Seven bits a byte, six in the last one, which has the highest bit set. */
   private integer(): number | bigint {
+    const { bytes } = this;
     const start = this.at;
-    let value = 0;
-    let byte = this.byte();
-    while (byte < 0x80) {
+    let at = start;
+    let byte = bytes[at++] as number;
+    // Bit operations take 32 bits: the first 21 are kept apart from those that follow.
+    let high = 0;
+    let low = 0;
+    for (; byte < 0x80; byte = bytes[at++] as number) {
+      const count = at - start;
       // Seven bytes and the last make 55 bits, which is too many for a double.
-      if (this.at - start === 7) return this.longInteger(start);
-      value = value * 128 + byte;
-      byte = this.byte();
+      if (count === 7) return this.longInteger(start);
+      if (count === 4) {
+        high = low;
+        low = 0;
+      }
+      low = (low << 7) | byte;
     }
-    return unzigzag(value * 64 + (byte & 0x3f));
+    this.at = at;
+    low = (low << 6) | (byte & 0x3f);
+    if (at - start <= 4) return (low >>> 1) ^ -(low & 1);
+    const half = high * (1 << (7 * (at - start - 4) + 5)) + (low >>> 1);
+    return (low & 1) === 0 ? half : -half - 1;
   }
 
   private longInteger(start: number): number | bigint {
@@ -261,27 +326,7 @@ export class SmileReader {
   }
 
   private double(): number {
-    const { bytes } = this;
-    const at = this.skip(10);
-    const middle = bytes[at + 5] as number;
-    words.setInt32(
-      0,
-      ((bytes[at] as number) << 31) |
-        ((bytes[at + 1] as number) << 24) |
-        ((bytes[at + 2] as number) << 17) |
-        ((bytes[at + 3] as number) << 10) |
-        ((bytes[at + 4] as number) << 3) |
-        (middle >> 4),
-    );
-    words.setInt32(
-      4,
-      (middle << 28) |
-        ((bytes[at + 6] as number) << 21) |
-        ((bytes[at + 7] as number) << 14) |
-        ((bytes[at + 8] as number) << 7) |
-        (bytes[at + 9] as number),
-    );
-    return words.getFloat64(0);
+    return smileDouble(this.bytes, this.skip(10));
   }
 
   /** Bytes in groups of seven bits; the last group has those that are left. */
@@ -331,6 +376,29 @@ export class SmileReader {
   }
 }
 
+/** The double in ten bytes of seven bits. */
+export function smileDouble(bytes: Buffer, at: number): number {
+  const middle = bytes[at + 5] as number;
+  words.setInt32(
+    0,
+    ((bytes[at] as number) << 31) |
+      ((bytes[at + 1] as number) << 24) |
+      ((bytes[at + 2] as number) << 17) |
+      ((bytes[at + 3] as number) << 10) |
+      ((bytes[at + 4] as number) << 3) |
+      (middle >> 4),
+  );
+  words.setInt32(
+    4,
+    (middle << 28) |
+      ((bytes[at + 6] as number) << 21) |
+      ((bytes[at + 7] as number) << 14) |
+      ((bytes[at + 8] as number) << 7) |
+      (bytes[at + 9] as number),
+  );
+  return words.getFloat64(0);
+}
+
 /** Decodes a whole document. @throws SyntaxError */
 export function decodeSmile(bytes: Buffer): unknown {
   const reader = new SmileReader();
@@ -348,4 +416,4 @@ const word = new Int32Array(1);
 const asFloat = new Float32Array(word.buffer);
 const words = new DataView(new ArrayBuffer(8));
 
-const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2);
+const unzigzag = (value: number): number => (value >>> 1) ^ -(value & 1);

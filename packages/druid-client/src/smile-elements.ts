@@ -1,6 +1,16 @@
 import { setOwn, type DecodedJson } from './json-decode.js';
 import { noMoreKeys, SmileReader, smileTokens } from './smile-decode.js';
 
+/** Reads items of an array that is a member, at least one; false if the bytes end in the middle of the first. */
+export type ReadItem = (reader: SmileReader) => boolean;
+
+export interface SmileElementsOptions {
+  /** For the {@link SmileReader}. */
+  readonly padding?: number;
+  /** May take the items of the array of that name away from the element, which then has it empty. */
+  readonly itemReader?: (name: string, element: Readonly<Record<string, unknown>>) => ReadItem | undefined;
+}
+
 /**
  * Takes apart an array of objects in Smile while its bytes arrive. Where a member is an array, as the rows of a scan and the
  * results of a topN are, its items are decoded one at a time, so that a chunk may end anywhere and only the last is looked at
@@ -9,10 +19,16 @@ import { noMoreKeys, SmileReader, smileTokens } from './smile-decode.js';
  * Invariant 1: `isComplete` is true only after the outer array's own end, with nothing behind it.
  */
 export class SmileElements {
-  private readonly reader = new SmileReader();
+  private readonly reader: SmileReader;
   private state: 'head' | 'array' | 'element' | 'member' | 'rows' | 'after' = 'head';
   private element: Record<string, unknown> = {};
-  private rows: unknown[] = [];
+  private readItem: ReadItem = () => false;
+  private readonly itemReader: Required<SmileElementsOptions>['itemReader'];
+
+  constructor({ padding, itemReader = () => undefined }: SmileElementsOptions = {}) {
+    this.reader = new SmileReader(padding);
+    this.itemReader = itemReader;
+  }
 
   get isComplete(): boolean {
     return this.state === 'after';
@@ -75,8 +91,9 @@ export class SmileElements {
       reader.hasBigInt = false;
       this.state = 'element';
     } else if (!reader.isOverrun && reader.take(smileTokens.startArray)) {
-      this.rows = [];
-      setOwn(this.element, key, this.rows);
+      const rows: unknown[] = [];
+      this.readItem = this.itemReader(key, this.element) ?? readInto(rows);
+      setOwn(this.element, key, rows);
       this.state = 'rows';
     } else {
       const value = reader.value();
@@ -87,19 +104,27 @@ export class SmileElements {
   }
 
   private readRows(): boolean {
-    const { reader, rows } = this;
-    const last = rows.at(-1);
-    const width = Array.isArray(last) ? last.length : 0;
+    const { reader, readItem } = this;
     while (!reader.isAtEnd) {
       reader.begin();
       if (reader.take(smileTokens.endArray)) {
         this.state = 'member';
         return true;
       }
-      const row = reader.row(width);
-      if (reader.isOverrun) return false;
-      rows.push(row);
+      if (!readItem(reader)) return false;
     }
     return true;
   }
+}
+
+/** Rows have mostly as many values as the one before. */
+function readInto(rows: unknown[]): ReadItem {
+  let width = 0;
+  return (reader) => {
+    const row = reader.row(width);
+    if (reader.isOverrun) return false;
+    if (Array.isArray(row)) width = row.length;
+    rows.push(row);
+    return true;
+  };
 }

@@ -4,11 +4,12 @@
  * Boundary: knows HTTP and Druid's error bodies, but no API. Nothing is buffered here but the bodies of refusals.
  *
  * Invariant 1: a redirect keeps method and body, and never leaves https.
- * Invariant 2: after `close()` no request starts, and those under way end in DruidAbortedError.
+ * Invariant 2: after `close()`, its own or that of the transport it comes from, no request starts, and those under way end in
+ *   DruidAbortedError.
  * Invariant 3: refused credentials are asked for once more per request, and only where they were sent at all.
  */
 import { readAtMost, wholeBody, type DruidResponse } from './body-chunks.js';
-import { resolveCredentials, type Credentials } from './credentials.js';
+import { credentialsAt, resolveCredentials, type Credentials } from './credentials.js';
 import { DruidAbortedError, DruidConfigError, type DruidError } from './errors.js';
 import { HttpExchange } from './http-exchange.js';
 import {
@@ -17,6 +18,7 @@ import {
   timerMs,
   type DruidClientOptions,
   type Runtime,
+  type ServerChange,
 } from './options.js';
 import type { DruidRequest } from './request.js';
 import { errorOfResponse } from './response-error.js';
@@ -58,17 +60,36 @@ export class Transport {
   private readonly credentials: Credentials;
   private readonly servers: ServerList;
   private readonly exchange: HttpExchange;
+  private readonly options: DruidClientOptions;
   private readonly closing = new AbortController();
+  /** That end its requests: its own closing, and that of those it comes from. */
+  private readonly endings: readonly AbortSignal[];
 
-  constructor(options: DruidClientOptions) {
+  /** With a `lender`: for other servers, as {@link Transport.withUrl} says. */
+  constructor(
+    options: DruidClientOptions,
+    lender?: { readonly transport: Transport; readonly change: ServerChange },
+  ) {
     requirePositive('timeoutMs', options.timeoutMs);
     for (const [name, value] of Object.entries(options.retry ?? {})) requirePositive(`retry.${name}`, value);
     this.timeoutOptionMs = options.timeoutMs;
     this.runtime = resolveRuntime(options);
     this.retryPolicy = { ...defaultRetryPolicy, ...options.retry };
-    this.credentials = resolveCredentials(options, this.runtime.now);
+    this.options = options;
+    const { transport, change = {} } = lender ?? {};
+    this.endings = [...(transport?.endings ?? []), this.closing.signal];
+    this.credentials =
+      transport === undefined
+        ? resolveCredentials(options, this.runtime.now)
+        : credentialsAt(options.url, transport.credentials);
     this.servers = new ServerList(this.credentials.baseUrls);
-    this.exchange = new HttpExchange(options, this.credentials, this.runtime);
+    const exchange = transport && { exchange: transport.exchange, change };
+    this.exchange = new HttpExchange(options, this.credentials, this.runtime, exchange);
+  }
+
+  /** To other servers, over the connections and with the credentials of this one. @throws DruidConfigError */
+  withUrl(url: string | readonly string[], change: ServerChange): Transport {
+    return new Transport({ ...this.options, ...change, url }, { transport: this, change });
   }
 
   /** The address of the server that calls go to at present, without credentials. */
@@ -147,7 +168,7 @@ export class Transport {
   signalOf(request: Pick<DruidRequest, 'signal' | 'survivesClose'>): JoinedSignal {
     const joined = new AbortController();
     const sources = [
-      ...(request.survivesClose === true ? [] : [this.closing.signal]),
+      ...(request.survivesClose === true ? [] : this.endings),
       ...(request.signal ? [request.signal] : []),
     ];
     const abort = () => joined.abort(sources.find((source) => source.aborted)?.reason);

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { EmbeddedDruid } from '@millrace/testkit';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { typeErrorsOf } from '../../../tooling/guide-programs.js';
 import { buildTool } from './cli/built-tool.js';
 
 const root = join(import.meta.dirname, '..');
@@ -41,10 +42,7 @@ function completed(example: string): string {
 describe('the README', () => {
   it('has examples whose types fit', { timeout: 60_000 }, () => {
     const programs = new Map(examples.map((code, i) => [join(root, `test/readme-${i}.ts`), completed(code)]));
-    const wrong = [...typeErrors(programs)].map(
-      ([name, message]) => `${name.slice(root.length)}: ${message}`,
-    );
-    expect(wrong).toEqual([]);
+    expect(typeErrorsOf(programs, { noUnusedLocals: false })).toEqual([]);
   });
 
   it('begins with a program that runs', { timeout: 60_000 }, async () => {
@@ -69,39 +67,3 @@ describe('the README', () => {
     }
   });
 });
-
-/** Errors of programs that exist in memory only. */
-function* typeErrors(programs: ReadonlyMap<string, string>): Generator<readonly [string, string]> {
-  const files: ts.ParseConfigFileHost = {
-    ...ts.sys,
-    onUnRecoverableConfigFileDiagnostic: ({ messageText }) => {
-      throw new Error(ts.flattenDiagnosticMessageText(messageText, ' '));
-    },
-  };
-  const config = join(root, '../../tsconfig.test.json');
-  const { options } = ts.getParsedCommandLineOfConfigFile(
-    config,
-    { customConditions: ['millrace-source'], noUnusedLocals: false },
-    files,
-  )!;
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (name) => programs.has(name) || fileExists(name);
-  host.readFile = (name) => programs.get(name) ?? readFile(name);
-  host.getSourceFile = (name, version, ...rest) => {
-    const code = programs.get(name);
-    return code === undefined
-      ? getSourceFile(name, version, ...rest)
-      : ts.createSourceFile(name, code, version);
-  };
-  const program = ts.createProgram([...programs.keys()], options, host);
-  for (const name of programs.keys()) {
-    const file = program.getSourceFile(name);
-    for (const { messageText } of [
-      ...program.getSyntacticDiagnostics(file),
-      ...program.getSemanticDiagnostics(file),
-    ]) {
-      yield [name, ts.flattenDiagnosticMessageText(messageText, ' ')];
-    }
-  }
-}

@@ -1,3 +1,4 @@
+import type { DruidCredentials } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DruidRemoteError } from '../src/errors.js';
 import { DruidClient } from '../src/index.js';
@@ -15,19 +16,29 @@ const data = [
   `{"t":"2026-01-01T04:00:00.000Z","s":null,"n":7,"d":0.1}`,
 ].join('\n');
 
+/** A running Druid. */
+interface SqlServer {
+  readonly url: string;
+  /** Absent: no login. */
+  readonly credentials?: DruidCredentials | undefined;
+  /** Absent: others use it too. */
+  stop?(): Promise<void>;
+}
+
 /** What SQL must do on any Druid; `getClient` gives a client of one, and more tests can be added behind it. */
 export function describeSql(
   name: string,
-  start: () => Promise<{ url: string; stop: () => Promise<void> }>,
+  start: () => Promise<SqlServer>,
   more?: (getClient: () => DruidClient, table: string) => void,
 ): void {
   describe(`SQL against ${name}`, () => {
-    let server: { url: string; stop: () => Promise<void> };
+    let server: SqlServer;
     let client: DruidClient;
 
     beforeAll(async () => {
       server = await start();
-      client = new DruidClient({ url: server.url });
+      const { url, credentials } = server;
+      client = new DruidClient({ url, ...(credentials && { auth: credentials }) });
       const { taskId } = await client.tasks.submit({
         type: 'index_parallel',
         id: `load-${table}`,
@@ -52,7 +63,7 @@ export function describeSql(
 
     afterAll(async () => {
       client.close();
-      await server.stop();
+      await server.stop?.();
     });
 
     it('gives declared columns exactly', async () => {
@@ -115,7 +126,10 @@ export function describeSql(
         break;
       }
       // Nothing of this id runs any more.
-      const answer = await fetch(`${client.url}/druid/v2/sql/${sqlQueryId}`, { method: 'DELETE' });
+      const answer = await fetch(`${client.url}/druid/v2/sql/${sqlQueryId}`, {
+        method: 'DELETE',
+        headers: server.credentials ? { authorization: server.credentials.authorization } : {},
+      });
       expect(answer.status).toBe(404);
     });
 

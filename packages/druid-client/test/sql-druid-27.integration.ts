@@ -1,5 +1,6 @@
-import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
+import { isRealServerAvailable } from '@millrace/testkit';
 import { describe, it } from 'vitest';
+import { sharedDruid, type SharedDruid } from '../../../tooling/shared-druid.js';
 import { describeTool } from './cli/tool-behaviour.js';
 import { describeInjection } from './injection.js';
 import { describeArrayRoundTrips } from './round-trips-arrays.js';
@@ -10,14 +11,15 @@ import { describeSql } from './sql-behaviour.js';
 const real = isRealServerAvailable();
 
 if (real.available) {
+  let druid: SharedDruid;
   describeSql(
     'Apache Druid 27.0.0',
-    async () => {
-      const druid = await DruidCluster.start({ heapMb: 1200, version: '27.0.0' });
-      return { url: druid.url, stop: () => druid.stop() };
-    },
+    async () => (druid = await sharedDruid('27.0.0')),
     (client, table) => {
-      describeTool(client, table);
+      describeTool(client, table, () => ({
+        MILLRACE_DRUID_USER: druid.credentials?.username ?? '',
+        MILLRACE_DRUID_PASSWORD: druid.credentials?.password ?? '',
+      }));
       describeRoundTrips(client);
       describeArrayRoundTrips(client);
       describeInjection(client, 40);

@@ -1,4 +1,5 @@
 export { DruidCluster, type DruidClusterOptions } from './druid-cluster/druid-cluster.js';
+export type { DruidHistorical, DruidHistoricalOptions } from './druid-cluster/druid-historical.js';
 export type { BasicSecurityOptions, DruidCredentials, DruidVersion } from './druid-cluster/druid-flavour.js';
 export type { DruidProperties, DruidRole } from './druid-cluster/druid-properties.js';
 export { KafkaBroker, type KafkaBrokerOptions } from './kafka-broker/kafka-broker.js';
@@ -13,6 +14,7 @@ export {
   type RealServerAvailability,
 } from './java-runtime/required-tools.js';
 export type { OnStartProgress, StartProgress } from './java-runtime/start-progress.js';
+export { appendRows, type AppendedRow, type AppendOptions, type AppendTarget } from './ingest/append-rows.js';
 export { EmbeddedDruid } from './embedded-druid/embedded-druid.js';
 export type { Clock, EmbeddedDruidOptions, EmbeddedLogger } from './embedded-druid/options.js';
 export type { Fault } from './embedded-druid/faults.js';

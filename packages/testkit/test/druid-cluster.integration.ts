@@ -84,6 +84,39 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
     server.close();
   });
 
+  it('adds a Historical that is killed, started again at its address with its segments, and stopped', async () => {
+    const historical = await druid.addHistorical({ tier: 'hot' });
+    const { post, sql, submit, untilDone } = druidHttp(druid.url);
+    await post('/druid/coordinator/v1/rules/tiered', [
+      { type: 'loadForever', tieredReplicants: { hot: 1, _default_tier: 1 } },
+    ]);
+    await untilDone(await submit(appendTask('tiered', { type: 'inline', data: ROW + ROW })));
+    const rowsThere = async (): Promise<number> => {
+      const query = { queryType: 'scan', dataSource: 'tiered', intervals: ['2024/2025'], columns: ['a'] };
+      const { body } = await druidHttp(historical.url).post('/druid/v2', query);
+      return (body as { events: unknown[] }[]).reduce((sum, { events }) => sum + events.length, 0);
+    };
+    await until(async () => (await rowsThere()) === 2);
+    const { pid, url } = historical;
+    expect(historical.name).toBe('historical-1');
+
+    await historical.kill();
+    expect(isProcessAlive(Number(pid))).toBe(false);
+    expect(historical.pid).toBeUndefined();
+    await expect(rowsThere()).rejects.toThrow('fetch failed');
+
+    await historical.start();
+    await historical.start(); // it runs
+    expect(historical.url).toBe(url);
+    expect(historical.pid).not.toBe(pid);
+    expect(await rowsThere()).toBe(2); // invariants 1 and 2 of druid-historical.ts
+
+    await historical.stop();
+    const servers = `SELECT server FROM sys.servers WHERE tier = 'hot'`;
+    await until(async () => (await sql(servers)).length === 0);
+    await expect(historical.start()).rejects.toMatchObject({ code: 'aborted' });
+  });
+
   it('refuses a second server on the same folder', async () => {
     await expect(DruidCluster.start({ dataDir })).rejects.toMatchObject({
       code: 'data-dir-in-use',
@@ -121,6 +154,9 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
       const tables = "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = 'inline'";
       expect(await druidHttp(druid.url).sql(tables)).toEqual([['inline']]);
       expect(await druidHttp(other.url).sql(tables)).toEqual([]);
+      const starting = other.addHistorical(); // invariant 3 of druid-historical.ts, in the middle of its start
+      await other.stop();
+      await expect(starting).rejects.toMatchObject({ code: 'aborted' });
     } finally {
       await other.stop();
     }

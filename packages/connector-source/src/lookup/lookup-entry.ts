@@ -3,11 +3,17 @@ import { DruidSourceConfigError } from '../errors.js';
 /** What Druid holds for one key. No rows: the key matches nothing, which is worth remembering as well. */
 export interface LookupEntry<Row> {
   readonly rows: readonly Row[];
-  /** Of a versioned lookup: from when on each row is valid, in epoch milliseconds, ascending; no two are equal. */
-  readonly validFrom: readonly number[] | undefined;
+  /** Of a versioned lookup: when each row is valid, in epoch milliseconds, ascending; no two begin together. */
+  readonly valid: readonly LookupValidity[] | undefined;
 }
 
-/** The row of a versioned entry that is valid at `timestamp`: the latest that is not later than it. */
+/** From one moment on until before another; `null`: until a later version begins. */
+export interface LookupValidity {
+  readonly from: number;
+  readonly to: number | null;
+}
+
+/** The row of a versioned entry that is valid at `timestamp`: the latest that is not later than it, unless it has ended. */
 export function rowValidAt<Row>(entry: LookupEntry<Row>, timestamp: number | undefined): Row | undefined {
   if (timestamp === undefined) {
     throw new DruidSourceConfigError(
@@ -15,13 +21,14 @@ export function rowValidAt<Row>(entry: LookupEntry<Row>, timestamp: number | und
       { details: { option: 'match' } },
     );
   }
-  const validFrom = entry.validFrom ?? [];
+  const valid = entry.valid ?? [];
   let low = 0;
-  let high = validFrom.length;
+  let high = valid.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (validFrom[middle]! <= timestamp) low = middle + 1;
+    if (valid[middle]!.from <= timestamp) low = middle + 1;
     else high = middle;
   }
-  return low === 0 ? undefined : entry.rows[low - 1];
+  const end = valid[low - 1]?.to ?? null;
+  return low === 0 || (end !== null && end <= timestamp) ? undefined : entry.rows[low - 1];
 }

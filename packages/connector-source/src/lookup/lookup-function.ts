@@ -28,17 +28,17 @@ export interface LookupFunctionOptions<T, R> {
 
 type Entry = LookupEntry<unknown>;
 
-const nothing: Entry = { rows: [], validFrom: undefined };
+const nothing: Entry = { rows: [], valid: undefined };
 
 export class LookupFunction<T, R> implements AsyncFunction<T, R> {
   readonly timeout?: (value: T) => readonly R[];
   readonly #context: AsyncRuntimeContext;
   readonly #options: LookupFunctionOptions<T, R>;
   readonly #cache: LookupCache<unknown>;
-  readonly #reader: LookupReader<unknown>;
   readonly #batcher: KeyBatcher<WantedKey, Entry>;
   readonly #metrics: LookupMetrics;
   #client: LookupClient | undefined;
+  #reader: LookupReader<unknown> | undefined;
 
   constructor(context: AsyncRuntimeContext, options: LookupFunctionOptions<T, R>) {
     const { settings, join } = options;
@@ -46,7 +46,6 @@ export class LookupFunction<T, R> implements AsyncFunction<T, R> {
     this.#options = options;
     if (join.onTimeout !== undefined) this.timeout = join.onTimeout;
     this.#cache = new LookupCache(settings.cache.maxRows);
-    this.#reader = new LookupReader(settings.reading);
     this.#batcher = new KeyBatcher<WantedKey, Entry>({
       ask: (keys, signal) => this.#ask(keys, signal),
       clock: context.clock,
@@ -63,8 +62,11 @@ export class LookupFunction<T, R> implements AsyncFunction<T, R> {
     });
   }
 
-  open(): void {
-    this.#client = openLookupClient(this.#options.druid);
+  /** @throws DruidSourceSchemaError, DruidSourceReadError */
+  async open(): Promise<void> {
+    const { druid, settings } = this.#options;
+    this.#client = openLookupClient(druid);
+    this.#reader = await LookupReader.open(this.#client.druid, settings.reading);
   }
 
   asyncInvoke(value: T, call: AsyncContext): Promise<readonly R[]> {
@@ -110,7 +112,7 @@ export class LookupFunction<T, R> implements AsyncFunction<T, R> {
     keysPerQuery.update(keys.length);
     const begunAt = now();
     try {
-      const entries = await this.#reader.read(this.#client!.druid, keys, signal);
+      const entries = await this.#reader!.read(this.#client!.druid, keys, signal);
       queryMs.update(now() - begunAt);
       rowsRead.inc(entries.reduce((sum, { rows }) => sum + rows.length, 0));
       return entries;

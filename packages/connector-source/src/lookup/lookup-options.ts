@@ -9,7 +9,6 @@ import {
 import type { z } from 'zod';
 import { DruidSourceConfigError } from '../errors.js';
 import { LookupKeys, type LookupKeyColumns } from './lookup-key.js';
-import type { LookupReading } from './lookup-reader.js';
 
 /**
  * Which rows of a key a record gets: `one`, its only row (several are an error); `all` of them; `version`, the row that was
@@ -51,8 +50,13 @@ export interface DruidLookupSettings<K extends LookupKeyColumns, I extends Int64
   readonly key: K;
   /** Default `one`. */
   readonly match?: M;
-  /** With match `version`: the TIMESTAMP column from which on a row is valid. Default `__time`. */
+  /** With match `version`: the column (TIMESTAMP, or LONG of epoch milliseconds) from which on a row is valid. Default `__time`. */
   readonly versionColumn?: string;
+  /**
+   * With match `version`: the column (of the same types) that says until when a row is valid, that moment excluded; null: as
+   * long as there is no later one. Default: none.
+   */
+  readonly validToColumn?: string;
   /** With match `all` and `version`: more rows of one key fail the job. Default 1,000. */
   readonly maxRowsPerKey?: number;
   /** What LONG columns become; see {@link Int64Mode}. Default `safe-number`. */
@@ -76,6 +80,25 @@ export type LookupRow<C extends SqlColumnTypes, S extends z.ZodObject, I extends
   [S] extends [never] ? SqlRowOf<C, I> : z.output<S>
 >;
 
+/** What a row is: declared columns, or a schema whose keys are the columns. */
+export type LookupShape =
+  | { readonly kind: 'columns'; readonly columns: SqlColumnTypes }
+  | { readonly kind: 'schema'; readonly schema: z.ZodObject };
+
+/** What to read, settled when the lookup is made. */
+export interface LookupReading {
+  readonly from: string | SqlFragment;
+  readonly keys: LookupKeys;
+  readonly shape: LookupShape;
+  readonly int64: Int64Mode;
+  readonly match: LookupMatch;
+  /** With match `version`. */
+  readonly version:
+    { readonly versionColumn: string; readonly validToColumn: string | undefined } | undefined;
+  readonly maxRowsPerKey: number;
+  readonly queryContext: Readonly<Record<string, unknown>>;
+}
+
 /** Options, checked and complete. */
 export interface LookupSettings {
   readonly reading: LookupReading;
@@ -92,8 +115,9 @@ export function lookupSettings(
   if (match !== 'one' && match !== 'all' && match !== 'version') {
     throw invalid('match', `is ${JSON.stringify(match)}; it is 'one', 'all' or 'version'`);
   }
-  if (options.versionColumn !== undefined && match !== 'version') {
-    throw invalid('versionColumn', "is given, but match is not 'version'");
+  for (const option of ['versionColumn', 'validToColumn'] as const) {
+    if (options[option] === undefined || match === 'version') continue;
+    throw invalid(option, "is given, but match is not 'version'");
   }
   if ((columns === undefined) === (schema === undefined)) {
     throw invalid('columns', "and 'schema' exclude each other; give exactly one of them");
@@ -112,7 +136,10 @@ export function lookupSettings(
       shape,
       int64: options.int64 ?? 'safe-number',
       match,
-      versionColumn: options.versionColumn ?? '__time',
+      version:
+        match === 'version'
+          ? { versionColumn: options.versionColumn ?? '__time', validToColumn: options.validToColumn }
+          : undefined,
       maxRowsPerKey: match === 'one' ? 1 : wholeNumber('maxRowsPerKey', options.maxRowsPerKey ?? 1000, 1),
       queryContext: options.queryContext ?? {},
     },

@@ -11,44 +11,28 @@
 import {
   sql,
   type DruidClient,
-  type Int64Mode,
   type SqlColumnTypes,
   type SqlFragment,
   type SqlRow,
 } from '@millrace/druid-client';
-import type { z } from 'zod';
 import { DruidSourceError, DruidSourceRecordError } from '../errors.js';
+import { checkedColumnTypes, lookupSource } from './lookup-columns.js';
 import type { LookupEntry } from './lookup-entry.js';
 import { lookupFailure } from './lookup-failure.js';
-import type { LookupKeys, LookupKeyType, WantedKey } from './lookup-key.js';
-import type { LookupMatch } from './lookup-options.js';
-
-/** What a row is: declared columns, or a schema whose keys are the columns. */
-export type LookupShape =
-  | { readonly kind: 'columns'; readonly columns: SqlColumnTypes }
-  | { readonly kind: 'schema'; readonly schema: z.ZodObject };
-
-/** What to read, settled when the lookup is made. */
-export interface LookupReading {
-  readonly from: string | SqlFragment;
-  readonly keys: LookupKeys;
-  readonly shape: LookupShape;
-  readonly int64: Int64Mode;
-  readonly match: LookupMatch;
-  readonly versionColumn: string;
-  readonly maxRowsPerKey: number;
-  readonly queryContext: Readonly<Record<string, unknown>>;
-}
+import type { LookupKeyType, WantedKey } from './lookup-key.js';
+import type { LookupReading } from './lookup-options.js';
 
 interface FoundRow {
   readonly row: unknown;
   /** 0 unless the lookup is versioned. */
   readonly validFrom: number;
+  readonly validTo: number | null;
 }
 
 // With a space, so that they hardly ever are a column's own name, and read well in messages about a value.
 const keyAlias = (name: string): string => `key ${name}`;
 const versionAlias = 'valid from';
+const validToAlias = 'valid to';
 
 export class LookupReader<Row> {
   readonly #reading: LookupReading;
@@ -59,24 +43,31 @@ export class LookupReader<Row> {
   /** Of the whole result, for rows by declared columns. */
   readonly #columns: SqlColumnTypes | undefined;
 
-  constructor(reading: LookupReading) {
+  /** Looks at the columns before there is anything to read. @throws DruidSourceSchemaError, DruidSourceReadError */
+  static async open<Row>(druid: DruidClient, reading: LookupReading): Promise<LookupReader<Row>> {
+    return new LookupReader(reading, await checkedColumnTypes(druid, reading));
+  }
+
+  private constructor(reading: LookupReading, types: ReadonlyMap<string, string>) {
     this.#reading = reading;
-    const { keys, shape, match, versionColumn, from } = reading;
+    const { keys, shape, version } = reading;
     this.#keyAliases = keys.columns.map(([name]) => keyAlias(name));
     this.#names = Object.keys(shape.kind === 'columns' ? shape.columns : shape.schema.shape);
+    const versions: (readonly [name: string, alias: string])[] = [];
+    if (version !== undefined) versions.push([version.versionColumn, versionAlias]);
+    if (version?.validToColumn !== undefined) versions.push([version.validToColumn, validToAlias]);
     const selected = [
       ...keys.columns.map(([name, type]) => aliased(keyText(name, type), keyAlias(name))),
-      ...(match === 'version'
-        ? [aliased(sql`TIMESTAMP_TO_MILLIS(${sql.identifier(versionColumn)})`, versionAlias)]
-        : []),
+      ...versions.map(([name, alias]) => aliased(millisOf(name, types.get(name)), alias)),
       ...this.#names.map((name) => aliased(sql.identifier(name), name)),
     ];
-    const source = typeof from === 'string' ? sql.identifier(from) : sql`(${from})`;
-    this.#head = sql`SELECT ${sql.join(selected)} FROM ${source} WHERE `;
+    this.#head = sql`SELECT ${sql.join(selected)} FROM ${lookupSource(reading)} WHERE `;
     if (shape.kind !== 'columns') return;
     const added = keys.columns.map(([name]) => [keyAlias(name), 'string not null'] as const);
-    const version = match === 'version' ? { [versionAlias]: 'long not null' as const } : {};
-    this.#columns = { ...shape.columns, ...Object.fromEntries(added), ...version };
+    const times = versions.map(
+      ([, alias]) => [alias, alias === versionAlias ? 'long not null' : 'long'] as const,
+    );
+    this.#columns = { ...shape.columns, ...Object.fromEntries([...added, ...times]) };
   }
 
   /**
@@ -126,7 +117,8 @@ export class LookupReader<Row> {
     const rows = found.get(id);
     if (rows === undefined) throw this.#unasked(id);
     const validFrom = match === 'version' ? Number(raw[versionAlias]) : 0;
-    rows.push({ row: this.#rowOf(raw, id), validFrom });
+    const end = raw[validToAlias] ?? null;
+    rows.push({ row: this.#rowOf(raw, id), validFrom, validTo: end === null ? null : Number(end) });
     if (rows.length > maxRowsPerKey) throw this.#tooMany(id); // invariant 3
   }
 
@@ -147,7 +139,7 @@ export class LookupReader<Row> {
 
   #entryOf(id: string, found: FoundRow[]): LookupEntry<Row> {
     if (this.#reading.match !== 'version')
-      return { rows: found.map(({ row }) => row as Row), validFrom: undefined };
+      return { rows: found.map(({ row }) => row as Row), valid: undefined };
     found.sort((a, b) => a.validFrom - b.validFrom);
     for (let i = 1; i < found.length; i++) {
       const { validFrom } = found[i]!;
@@ -155,7 +147,7 @@ export class LookupReader<Row> {
     }
     return {
       rows: found.map(({ row }) => row as Row),
-      validFrom: found.map(({ validFrom }) => validFrom),
+      valid: found.map(({ validFrom, validTo }) => ({ from: validFrom, to: validTo })),
     };
   }
 
@@ -172,7 +164,7 @@ export class LookupReader<Row> {
   }
 
   #ambiguous(id: string, validFrom: number): DruidSourceRecordError {
-    const { versionColumn } = this.#reading;
+    const { versionColumn } = this.#reading.version!;
     const at = new Date(validFrom).toISOString();
     return new DruidSourceRecordError(
       `A lookup found two versions for key ${shown(id)} that are valid from the same moment (${versionColumn} = ${at}), and cannot tell which is the later one. Group by key and ${versionColumn} in 'from'.`,
@@ -193,6 +185,12 @@ export class LookupReader<Row> {
 function keyText(name: string, type: LookupKeyType): SqlFragment {
   const column = sql.identifier(name);
   return type === 'long' ? sql`CAST(${column} AS VARCHAR)` : column;
+}
+
+/** A TIMESTAMP as epoch milliseconds; a LONG is taken for them. */
+function millisOf(name: string, sqlType: string | undefined): SqlFragment {
+  const column = sql.identifier(name);
+  return sqlType === 'BIGINT' ? column : sql`TIMESTAMP_TO_MILLIS(${column})`;
 }
 
 function aliased(expression: SqlFragment, alias: string): SqlFragment {

@@ -14,7 +14,7 @@ import {
   type SourceReader,
   type SourceReaderContext,
 } from '@millrace/core-stream';
-import type { OpenClient } from '../segment-reader.js';
+import type { OpenClient } from '../split-reader.js';
 import { applyChange, changesTo, knownRows, type KnownRows, type RowChange } from './row-changes.js';
 import { fetchAll, type SqlTools } from './sql-fetch.js';
 import { SqlRows, type SqlCall, type SqlRowSettings } from './sql-rows.js';

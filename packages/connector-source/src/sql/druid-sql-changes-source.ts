@@ -8,7 +8,7 @@ import type {
 import type { Int64Mode, SqlColumnTypes, SqlParameter, SqlQueryText } from '@millrace/druid-client';
 import type { z } from 'zod';
 import { clientOpener } from '../druid-source.js';
-import type { OpenClient } from '../segment-reader.js';
+import type { OpenClient } from '../split-reader.js';
 import { ChangesReader, type SqlChange } from './changes-reader.js';
 import { textOf } from './druid-sql-source.js';
 import { SqlEnumerator } from './sql-enumerator.js';

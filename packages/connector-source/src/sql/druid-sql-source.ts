@@ -15,9 +15,10 @@ import {
   type SqlQueryText,
 } from '@millrace/druid-client';
 import type { z } from 'zod';
-import { clientOpener, epochMs, type Moment } from '../druid-source.js';
+import { epochMs, type Moment } from '../druid-source-options.js';
+import { clientOpener } from '../druid-source.js';
 import type { TimeRange } from '../druid-split.js';
-import type { OpenClient } from '../segment-reader.js';
+import { SplitReader, type OpenClient } from '../split-reader.js';
 import type { RangePlan } from './range-plan.js';
 import { SqlEnumerator } from './sql-enumerator.js';
 import {
@@ -28,7 +29,7 @@ import {
   type SqlSourceRows,
   type SqlSourceSettings,
 } from './sql-options.js';
-import { SqlReader, type IdlePause } from './sql-reader.js';
+import { SqlReading, type IdlePause } from './sql-reading.js';
 import type { OnInvalidSqlRow, SqlCall, SqlRowSettings } from './sql-rows.js';
 import { fingerprintOf, type SqlEnumeratorState, type SqlSplit } from './sql-split.js';
 
@@ -166,7 +167,7 @@ export class DruidSqlSource<
 
   createReader(context: SourceReaderContext): SourceReader<SqlSourceRow<C, S, I>, SqlSplit> {
     const { rows, callFor, query, order, maxBufferedRows, maxAttempts, idlePause, openClient } = this;
-    return new SqlReader<SqlSourceRow<C, S, I>>({
+    const reading = new SqlReading<SqlSourceRow<C, S, I>>({
       context,
       rows,
       callFor,
@@ -175,8 +176,8 @@ export class DruidSqlSource<
       maxBufferedRows,
       maxAttempts,
       idlePause,
-      openClient,
     });
+    return new SplitReader({ context, openClient, maxBufferedRows, reading });
   }
 
   /** The statement's text, which is the same for all ranges. */

@@ -100,7 +100,7 @@ export async function* fetchInOrder(
 }
 
 /** Returns when it is time for another attempt. @throws what `error` becomes if there is none */
-async function pauseAfter(
+export async function pauseAfter(
   error: unknown,
   name: string,
   attempt: number,

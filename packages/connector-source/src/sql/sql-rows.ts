@@ -90,6 +90,32 @@ export class SqlRows {
     }
   }
 
+  /** The rows of one page of a statement's result, in batches, timestamps as epoch milliseconds. */
+  async *readPage(
+    druid: DruidClient,
+    { queryId, page }: { readonly queryId: string; readonly page: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<HeldRow[], void, undefined> {
+    const { shape, int64 } = this.settings;
+    const options = {
+      int64,
+      signal,
+      fromPage: page,
+      toPage: page,
+      onTransfer: ({ networkBytes }: { readonly networkBytes: number }) => this.bytesIn.inc(networkBytes),
+    };
+    this.queries.inc();
+    const { statements } = druid;
+    if (shape.kind === 'columns') {
+      yield* statements.results(queryId, { ...options, columns: shape.columns });
+      return;
+    }
+    for await (const rows of statements.results(queryId, options)) {
+      if (rows[0] !== undefined) this.requireTime(Object.keys(rows[0]));
+      yield rows;
+    }
+  }
+
   /** Epoch milliseconds, or undefined for a row without. */
   timeOf(row: HeldRow): number | undefined {
     const value = row[this.settings.time.column];
@@ -114,15 +140,17 @@ export class SqlRows {
   }
 
   private checkColumns(columns: readonly SqlColumn[]): readonly string[] {
-    const { column, isRequired } = this.settings.time;
-    if (isRequired && !columns.some(({ name }) => name === column)) {
-      const names = columns.map(({ name }) => name).join(', ');
-      throw new DruidSourceSchemaError(
-        `The result has no column '${column}', which is to be the time of its rows ('timeColumn'); it has: ${names}.`,
-        { details: { column } },
-      );
-    }
+    this.requireTime(columns.map(({ name }) => name));
     return columns.filter(({ sqlType }) => sqlType === 'TIMESTAMP').map(({ name }) => name);
+  }
+
+  private requireTime(names: readonly string[]): void {
+    const { column, isRequired } = this.settings.time;
+    if (!isRequired || names.includes(column)) return;
+    throw new DruidSourceSchemaError(
+      `The result has no column '${column}', which is to be the time of its rows ('timeColumn'); it has: ${names.join(', ')}.`,
+      { details: { column } },
+    );
   }
 }
 

@@ -15,8 +15,8 @@ import {
   DruidLookup,
   DruidSourceConfigError,
   DruidSourceError,
-  DruidSourceReadError,
   DruidSourceRecordError,
+  DruidSourceSchemaError,
 } from '../../src/index.js';
 import { append } from '../support/ingest.js';
 
@@ -209,6 +209,31 @@ describe('DruidLookup in a job', () => {
     ]);
   });
 
+  it('joins by times of other columns, until a version has ended', async () => {
+    const lookup = new DruidLookup({
+      druid,
+      from: sql`SELECT 'x' AS k, city, TIMESTAMP_TO_MILLIS(__time) AS since, CASE WHEN id = 4 THEN TIMESTAMP_TO_MILLIS(__time) + ${86_400_000} END AS until_ms FROM airports WHERE iata = 'TWO'`,
+      key: { k: 'string' },
+      columns: { city: 'string' },
+      match: 'version',
+      versionColumn: 'since',
+      validToColumn: 'until_ms',
+    });
+    const records = [2, 3, 3.9, 4, 5, 9].map((date) => ({ at: day(1) + (date - 1) * 86_400_000 }));
+    const join = lookup.leftJoin({
+      key: (_: { at: number }) => ({ k: 'x' }),
+      join: (_, found) => found?.city ?? '-',
+    });
+    expect(await run(records, join, { timestamp: ({ at }) => at })).toEqual([
+      '-',
+      'first',
+      'first',
+      '-',
+      'second',
+      'second',
+    ]);
+  });
+
   it('fails where a key has several rows and one is expected, or two versions of one moment', async () => {
     const records = [{ origin: 'DUP' }];
     const join = { key: (flight: { origin: string }) => ({ iata: flight.origin }), join: () => 1 };
@@ -231,14 +256,46 @@ describe('DruidLookup in a job', () => {
     );
     expect(misfit).toBeInstanceOf(DruidSourceRecordError);
     expect(misfit.message).toContain("column 'city'");
-    const asLong = new DruidLookup({ druid, ...rest, columns: { city: 'long' } });
-    const value = await failureOf(run(flights, asLong.leftJoin(join)));
+    const never = new DruidLookup({ druid, ...rest, columns: { city: 'string not null' } });
+    const value = await failureOf(run([{ id: 0, origin: "O'H" }], never.leftJoin(join)));
     expect(value).toBeInstanceOf(DruidSourceRecordError);
     expect(value.details).toMatchObject({ column: 'city' });
-    const missing = new DruidLookup({ druid, ...rest, columns: { town: 'string' } });
-    const refused = await failureOf(run(flights, missing.leftJoin(join)));
-    expect(refused).toBeInstanceOf(DruidSourceReadError);
-    expect(refused.retryable).toBe(false);
+  });
+
+  it.each([
+    [{ columns: { city: 'long' } }, "'city' is VARCHAR and cannot be read as 'long'"],
+    [{ columns: { id: 'string not null' } }, "'id' is BIGINT and cannot be read as 'string not null'"],
+    [{ columns: { town: 'string' } }, "Column 'town' not found"],
+    [{ key: { id: 'string' } }, "'id' is BIGINT and cannot be a 'string' key"],
+    [{ key: { iata: 'long' } }, "'iata' is VARCHAR and cannot be a 'long' key"],
+    [{ key: { code: 'string' } }, "Column 'code' not found"],
+    [{ match: 'version', versionColumn: 'city' }, "'city' is VARCHAR and cannot be the versionColumn"],
+    [{ match: 'version', validToColumn: 'city' }, "'city' is VARCHAR and cannot be the validToColumn"],
+    [{ from: 'harbours' }, "Object 'harbours' not found"],
+    [{ from: sql`SELECT iata, city, SUM(id) AS id FROM` }, "the query in 'from'"],
+  ] as const)('refuses columns that cannot be before the first record: %j', async (options, message) => {
+    const asked = proxy.requests.length;
+    const lookup = new DruidLookup({ druid: { url: proxy.url }, ...byIata, ...options } as never);
+    const join = lookup.leftJoin({ key: () => ({}) as never, join: () => 1 });
+    const refused = await failureOf(run(flights, join));
+    expect(refused).toBeInstanceOf(DruidSourceSchemaError);
+    expect(refused.message).toContain(message);
+    expect(proxy.requests.length - asked).toBe(1);
+  });
+
+  it('fails in a way that may be tried again where Druid cannot be asked for the columns', async () => {
+    proxy.on({ path: '/druid/v2/sql' }, { type: 'answer', status: 503 });
+    const client = { url: proxy.url, retry: { maxAttempts: 1 } };
+    const failure = await failureOf(
+      run(
+        ['SFO'].map((origin, id) => ({ id, origin })),
+        new DruidLookup({ druid: client, ...byIata }).leftJoin({
+          key: ({ origin }: Flight) => ({ iata: origin }),
+          join: () => 1,
+        }),
+      ),
+    );
+    expect(failure).toMatchObject({ code: 'DRUID_SOURCE_READ', retryable: true });
   });
 });
 
@@ -304,16 +361,17 @@ describe('DruidLookup in one subtask', () => {
     );
     proxy.on({ method: 'POST', path: '/druid/v2/sql' }, { type: 'silence' });
     const cancels = () => proxy.requests.filter(({ method }) => method === 'DELETE').length;
+    const posts = () => proxy.requests.filter(({ method }) => method === 'POST').length;
     const first = call('SFO');
     clock.advance(5);
-    await until(() => proxy.requests.length === 1);
+    await until(() => posts() === 2); // the first looked at the columns
     first.abort(new Error('time is up'));
     await expect(first).rejects.toThrow('time is up');
     await until(() => cancels() === 1);
     const second = call('SFO');
     const rejected = expect(second).rejects.toThrow('The lookup was closed');
     clock.advance(5);
-    await until(() => proxy.requests.filter(({ method }) => method === 'POST').length === 2);
+    await until(() => posts() === 3);
     await close();
     await rejected;
     expect(cancels()).toBeGreaterThan(1);
@@ -358,6 +416,7 @@ it.each([
   [{ schema: z.object({ a: z.string() }) }, 'columns'],
   [{ match: 'latest' }, 'match'],
   [{ versionColumn: 'since' }, 'versionColumn'],
+  [{ validToColumn: 'until' }, 'validToColumn'],
   [{ match: 'all', maxRowsPerKey: 0 }, 'maxRowsPerKey'],
   [{ cache: { ttlMs: -1 } }, 'cache.ttlMs'],
   [{ batch: { maxKeys: 0 } }, 'batch.maxKeys'],

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { LookupCache } from '../../src/lookup/lookup-cache.js';
 import type { LookupEntry } from '../../src/lookup/lookup-entry.js';
 
-const entryOf = (...rows: number[]): LookupEntry<number> => ({ rows, validFrom: undefined });
+const entryOf = (...rows: number[]): LookupEntry<number> => ({ rows, valid: undefined });
 
 it('invariant 1: counts a key without rows as one, and keeps nothing that is larger than all of it', () => {
   const cache = new LookupCache<number>(3);

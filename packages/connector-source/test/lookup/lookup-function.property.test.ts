@@ -42,7 +42,11 @@ function scriptedDruid(clock: ManualClock) {
       yield rows;
     })();
   };
-  return { queries, existing, druid: { sql: { stream } } as unknown as DruidClient };
+  return {
+    queries,
+    existing,
+    druid: { sql: { stream, query: () => Promise.resolve([]) } } as unknown as DruidClient,
+  };
 }
 
 it('invariants 1 and 2: joins what a search through all queries finds, in any order of answers and times', async () => {

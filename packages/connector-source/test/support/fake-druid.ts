@@ -11,8 +11,10 @@ export interface FakeSegment {
   version: string;
   partition: number;
   rows: FakeRow[];
-  /** What `num_rows` says; the number of rows unless set. */
+  /** How many rows the metadata says that there are; the number of rows unless set. */
   numRows?: number;
+  /** What `num_rows` in `sys.segments` says, which may be of a time when the segment was still written. */
+  staleRows?: number;
   size?: number;
   isPublished?: boolean;
   /** Known to the Broker and loaded. */
@@ -30,12 +32,20 @@ export interface FakeLocation {
   readonly type: string;
 }
 
+interface Pinned {
+  readonly itvl: string;
+  readonly ver: string;
+  readonly part: number;
+}
+
 interface Query {
   readonly queryType: string;
-  readonly intervals: { readonly segments: readonly { itvl: string; ver: string; part: number }[] };
+  readonly intervals: { readonly segments: readonly Pinned[] };
   readonly columns: readonly string[];
   readonly offset?: number;
+  readonly limit?: number;
   readonly batchSize?: number;
+  readonly virtualColumns?: readonly { readonly name: string; readonly expression: string }[];
   readonly filter?: FakeFilter;
   readonly aggregations?: readonly { readonly type: string; readonly filter?: FakeFilter }[];
 }
@@ -50,7 +60,7 @@ interface FakeFilter {
 
 /** How one native query should go wrong. */
 export type Fault =
-  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'status'; readonly status: number; readonly errorClass?: string }
   | { readonly kind: 'truncate'; readonly afterRows: number };
 
 /**
@@ -61,11 +71,15 @@ export class FakeDruid {
   readonly dataSource = 'edits';
   readonly segments: FakeSegment[] = [];
   readonly columns: Record<string, string> = {};
-  /** Native queries received, in order. */
+  /** Scans and counts received, in order. */
   readonly queries: Query[] = [];
   /** Called before each scan or count is answered; may return a fault. */
   onQuery: ((query: Query) => Fault | undefined) | undefined;
+  /** Called with the segments that rows are asked for by `segmentMetadata`. */
+  onSegmentMetadata: ((pinned: readonly Pinned[]) => void) | undefined;
   rowsSent = 0;
+  /** What virtual columns yield, by their expression. */
+  readonly expressions: Record<string, (row: FakeRow) => unknown> = {};
   /** What `/druid/v2/candidates` says of a segment: servers of `dataServers` that were told to have it, until changed. */
   locationsOf: (segment: FakeSegment) => readonly FakeLocation[] = (segment) =>
     this.dataServers
@@ -207,25 +221,56 @@ export class FakeDruid {
     response.writeHead(200, { 'content-type': 'application/json' }).end(`${lines.join('\n')}\n\n`);
   }
 
-  private async native(query: Query, response: ServerResponse): Promise<void> {
-    this.queries.push(query);
-    const fault = this.onQuery?.(query);
-    if (fault?.kind === 'status') {
-      response.writeHead(fault.status, { 'content-type': 'application/json' });
-      response.end(
-        JSON.stringify({ error: 'Unknown exception', errorMessage: 'scripted', category: 'UNCATEGORIZED' }),
-      );
-      return;
-    }
-    const [pinned] = query.intervals.segments;
-    const segment = this.segments.find(
+  private segmentMetadata(query: Query, response: ServerResponse): void {
+    this.onSegmentMetadata?.(query.intervals.segments);
+    const analyses = query.intervals.segments.flatMap((pinned) => {
+      const segment = this.segmentOf(pinned);
+      if (segment === undefined) return [];
+      return { id: segment.id, columns: {}, size: 0, numRows: segment.numRows ?? segment.rows.length };
+    });
+    response.writeHead(200).end(JSON.stringify(analyses));
+  }
+
+  private segmentOf(pinned: Pinned | undefined): FakeSegment | undefined {
+    return this.segments.find(
       (s) =>
         (s.isAvailable ?? true) &&
         s.version === pinned?.ver &&
         s.partition === pinned.part &&
         covers(s, pinned.itvl),
     );
-    const rows = segment === undefined ? [] : segment.rows.filter((row) => isInside(row, pinned?.itvl ?? ''));
+  }
+
+  private async native(query: Query, response: ServerResponse): Promise<void> {
+    if (query.queryType === 'segmentMetadata') {
+      this.segmentMetadata(query, response);
+      return;
+    }
+    this.queries.push(query);
+    const fault = this.onQuery?.(query);
+    if (fault?.kind === 'status') {
+      response.writeHead(fault.status, { 'content-type': 'application/json' });
+      response.end(
+        JSON.stringify({
+          error: 'Unknown exception',
+          errorMessage: 'scripted',
+          category: 'UNCATEGORIZED',
+          errorClass: fault.errorClass,
+        }),
+      );
+      return;
+    }
+    const [pinned] = query.intervals.segments;
+    const segment = this.segmentOf(pinned);
+    const inside =
+      segment === undefined ? [] : segment.rows.filter((row) => isInside(row, pinned?.itvl ?? ''));
+    const virtual = query.virtualColumns ?? [];
+    const rows = inside.map((row) => ({
+      ...row,
+      ...Object.fromEntries(
+        virtual.map(({ name, expression }) => [name, this.expressions[expression]?.(row) ?? null]),
+      ),
+    }));
     if (query.queryType === 'timeseries') {
       const matching = query.aggregations?.[1]?.filter;
       const result = {
@@ -238,7 +283,8 @@ export class FakeDruid {
     const { filter } = query;
     const selected = rows
       .filter((row) => filter === undefined || accepts(filter, row))
-      .slice(query.offset ?? 0);
+      .slice(query.offset ?? 0)
+      .slice(0, query.limit);
     const missing = segment === undefined && this.reportsMissing ? [pinned] : [];
     const context = JSON.stringify(missing.length > 0 ? { missingSegments: missing } : {});
     await this.sendScan(query, segment?.id ?? '', selected, response, context, fault?.afterRows);
@@ -293,7 +339,7 @@ function sysRow(segment: FakeSegment): Record<string, unknown> {
     end: segment.end,
     version: segment.version,
     partition_num: segment.partition,
-    num_rows: isAvailable === 1 ? (segment.numRows ?? segment.rows.length) : 0,
+    num_rows: isAvailable === 1 ? (segment.staleRows ?? segment.numRows ?? segment.rows.length) : 0,
     size: segment.size ?? 1000 + segment.rows.length,
     is_published: flag(segment.isPublished, true),
     is_available: isAvailable,

@@ -4,6 +4,8 @@ import type { DruidClient } from '@millrace/druid-client';
 export interface IngestOptions {
   readonly dimensions: readonly unknown[];
   readonly maxRowsPerSegment?: number;
+  /** Druid's expressions, by the column they make. */
+  readonly transforms?: Readonly<Record<string, string>>;
 }
 
 /** Appends rows (JSON texts with a `t`) to a datasource with daily segments and waits until queries see them. */
@@ -11,10 +13,32 @@ export async function append(
   druid: DruidClient,
   dataSource: string,
   rows: readonly string[],
-  { dimensions, maxRowsPerSegment = 5_000_000 }: IngestOptions,
+  options: IngestOptions,
 ): Promise<void> {
   const before = await loadedRows(druid, dataSource);
-  await runTask(druid, {
+  await runTask(druid, ingestion(dataSource, rows, { ...options, appendToExisting: true }));
+  while ((await loadedRows(druid, dataSource)) < before + rows.length) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Puts rows in the place of the days that they lie in. */
+export async function overwrite(
+  druid: DruidClient,
+  dataSource: string,
+  rows: readonly string[],
+  options: IngestOptions,
+): Promise<void> {
+  await runTask(druid, ingestion(dataSource, rows, { ...options, appendToExisting: false }));
+}
+
+function ingestion(
+  dataSource: string,
+  rows: readonly string[],
+  options: IngestOptions & { readonly appendToExisting: boolean },
+) {
+  const { dimensions, maxRowsPerSegment = 5_000_000, transforms = {}, appendToExisting } = options;
+  return {
     type: 'index_parallel',
     spec: {
       dataSchema: {
@@ -22,19 +46,23 @@ export async function append(
         timestampSpec: { column: 't', format: 'auto' },
         dimensionsSpec: { dimensions },
         granularitySpec: { segmentGranularity: 'DAY', queryGranularity: 'NONE', rollup: false },
+        transformSpec: {
+          transforms: Object.entries(transforms).map(([name, expression]) => ({
+            type: 'expression',
+            name,
+            expression,
+          })),
+        },
       },
       ioConfig: {
         type: 'index_parallel',
         inputSource: { type: 'inline', data: rows.join('\n') },
         inputFormat: { type: 'json' },
-        appendToExisting: true,
+        appendToExisting,
       },
       tuningConfig: { type: 'index_parallel', partitionsSpec: { type: 'dynamic', maxRowsPerSegment } },
     },
-  });
-  while ((await loadedRows(druid, dataSource)) < before + rows.length) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  };
 }
 
 export async function compactDay(druid: DruidClient, dataSource: string, interval: string): Promise<void> {
@@ -56,7 +84,11 @@ async function loadedRows(druid: DruidClient, dataSource: string): Promise<numbe
   return row?.n ?? 0;
 }
 
-async function runTask(druid: DruidClient, spec: { type: string; [key: string]: unknown }): Promise<void> {
+/** Runs a task to its success. */
+export async function runTask(
+  druid: DruidClient,
+  spec: { type: string; [key: string]: unknown },
+): Promise<void> {
   // With an id of its own a submission may be repeated when its answer is lost.
   const { taskId } = await druid.tasks.submit({ ...spec, id: `test_${randomUUID()}` });
   const status = await druid.tasks.waitFor(taskId);

@@ -165,8 +165,9 @@ export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = 
     await Promise.race([...ready, new Promise((resolve) => void setTimeout(resolve, 10))]);
   }
 
-  async stop(): Promise<void> {
-    this.stopping.abort(new Error('the test stops the job'));
+  /** `reason` is what the engine would end the attempt with. */
+  async stop(reason: Error = new Error('the test stops the job')): Promise<void> {
+    this.stopping.abort(reason);
     await Promise.all(this.readers.map((reader) => reader.close?.()));
     await this.enumerator.close?.();
   }

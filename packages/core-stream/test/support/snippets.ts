@@ -6,19 +6,6 @@ import { promisify } from 'node:util';
 import ts from 'typescript';
 import type { TranspiledPackage } from './transpiled-package.js';
 
-/** A program in a document, and what the document says that it prints. */
-export interface Snippet {
-  readonly code: string;
-  readonly output: string;
-}
-
-/** The blocks of TypeScript that are followed by a block of text. */
-export function snippetsOf(markdown: string): Snippet[] {
-  return [...markdown.matchAll(/```ts\n((?:(?!```).)*)```\n\n```text\n(.*?)```/gs)].map(
-    ([, code = '', output = '']) => ({ code, output }),
-  );
-}
-
 /** Runs a program in a process and a directory of its own; returns what it prints. */
 export async function runSnippet(code: string, built: TranspiledPackage): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-snippet-'));

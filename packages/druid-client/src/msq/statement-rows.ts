@@ -11,6 +11,9 @@ import { DruidConnectionError, DruidDecodeError, DruidTruncatedError } from '../
 import { decodeJson, setOwn } from '../json-decode.js';
 import { blockToJsonArray, LineBlocks } from '../line-blocks.js';
 import { path, type DruidRequest } from '../request.js';
+import { transferred, type TransferredBytes } from '../result-stream.js';
+import { DeclaredDecoder } from '../sql-column-decoder.js';
+import type { DeclaredColumn } from '../sql-columns.js';
 import type { Transport } from '../transport.js';
 import type { StatementColumn, StatementPage } from './statement-status.js';
 
@@ -21,19 +24,20 @@ export interface PageRead {
   readonly page: StatementPage;
   readonly schema: readonly StatementColumn[];
   readonly int64: Int64Mode;
+  /** Rows are decoded by these columns, and hold no others. */
+  readonly declared: readonly DeclaredColumn[] | undefined;
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
+  readonly onTransfer: ((transfer: TransferredBytes) => void) | undefined;
 }
 
 const operation = 'statement results';
 
-/** The rows of one page as arrays in column order, in batches as they arrive. @throws DruidTruncatedError, DruidDecodeError */
-export async function* pageRows(read: PageRead): AsyncGenerator<unknown[][], void, undefined> {
-  const { transport, page, schema, int64 } = read;
+/** The rows of one page as objects, in batches as they arrive. @throws DruidTruncatedError, DruidDecodeError */
+export async function* pageRows(read: PageRead): AsyncGenerator<Record<string, unknown>[], void, undefined> {
+  const { transport, page, schema } = read;
   const names = schema.map(({ name }) => name);
-  // Times are LONG inside; they stay numbers whatever `int64` says.
-  const types = schema.map(({ type, nativeType }) => (type === 'TIMESTAMP' ? null : nativeType));
-  const decoder = new RowDecoder({ names, types }, int64, operation);
+  const decode = decoderOf(read, names);
   const lines = new LineBlocks();
   const joined = transport.signalOf({ signal: read.signal });
   let rowsReceived = 0;
@@ -49,7 +53,7 @@ export async function* pageRows(read: PageRead): AsyncGenerator<unknown[][], voi
       const rows = value as unknown[];
       if (rows.length !== count) throw new SyntaxError('A line of the result is not one JSON value');
       const inOrder = rows.map((row, i) => valuesOf(row, names, rowsReceived + i));
-      const decoded = decoder.decode(inOrder, hasBigInt, rowsReceived);
+      const decoded = decode(inOrder, hasBigInt, rowsReceived);
       rowsReceived += decoded.length;
       if (decoded.length > 0) yield decoded;
     }
@@ -67,15 +71,37 @@ export async function* pageRows(read: PageRead): AsyncGenerator<unknown[][], voi
     });
   } finally {
     response?.body.destroy();
+    if (response !== undefined) read.onTransfer?.(transferred(response));
     joined.release();
   }
 }
 
-/** Rows in column order as objects. */
-export function toObjects(rows: readonly unknown[][], names: readonly string[]): Record<string, unknown>[] {
+type Decode = (rows: unknown[][], hasBigInt: boolean, firstRow: number) => Record<string, unknown>[];
+
+function decoderOf({ schema, int64, declared }: PageRead, names: readonly string[]): Decode {
+  if (declared !== undefined) {
+    const columns = schema.map(({ name, type, nativeType }) => ({ name, sqlType: type, nativeType }));
+    const decoder = new DeclaredDecoder(columns, declared, { int64, timestamps: 'ms' }, operation);
+    return (rows, _, firstRow) => {
+      decoder.decode(rows, firstRow);
+      return toObjects(rows, decoder.names, decoder.places);
+    };
+  }
+  // Times are LONG inside; they stay numbers whatever `int64` says.
+  const types = schema.map(({ type, nativeType }) => (type === 'TIMESTAMP' ? null : nativeType));
+  const decoder = new RowDecoder({ names, types }, int64, operation);
+  const places = names.map((_, i) => i);
+  return (rows, hasBigInt, firstRow) => toObjects(decoder.decode(rows, hasBigInt, firstRow), names, places);
+}
+
+function toObjects(
+  rows: readonly unknown[][],
+  names: readonly string[],
+  places: readonly number[],
+): Record<string, unknown>[] {
   return rows.map((row) => {
     const object: Record<string, unknown> = {};
-    names.forEach((name, i) => setOwn(object, name, row[i]));
+    names.forEach((name, i) => setOwn(object, name, row[places[i] as number]));
     return object;
   });
 }

@@ -5,11 +5,13 @@ import { parseJson, parseWith } from '../json-request.js';
 import { changeIfThere, readIfThere, type CallOptions } from '../management/calls.js';
 import { poll, type WaitOptions } from '../poll.js';
 import { path } from '../request.js';
+import type { TransferredBytes } from '../result-stream.js';
+import { declaredColumns, type SqlColumnTypes, type SqlRowOf } from '../sql-columns.js';
 import { statementOf, type SqlQueryText } from '../sql-template.js';
 import type { Transport } from '../transport.js';
 import { msqContext } from './msq-context.js';
 import type { MsqSubmitOptions } from './msq.js';
-import { pageRows, toObjects } from './statement-rows.js';
+import { pageRows } from './statement-rows.js';
 import { statementStatusSchema, type StatementPage, type StatementStatus } from './statement-status.js';
 import { statementBody, submitIdentified, taskIdOf } from './submission.js';
 
@@ -25,13 +27,32 @@ export interface StatementResultOptions extends CallOptions {
   readonly int64?: Int64Mode;
   /** The id of the first page to read: to go on after an error, that of the page that broke. Default 0. */
   readonly fromPage?: number;
+  /** The id of the last page to read. Default: that of the last one. */
+  readonly toPage?: number;
   /** Called when a page has been read to its end. */
   readonly onPage?: (page: StatementPage) => void;
+  /** Called once a page, when its answer has ended, however it ended. */
+  readonly onTransfer?: (transfer: TransferredBytes) => void;
 }
 
 /** Adds the zod schema that every row must satisfy. */
 export interface StatementSchemaOptions<T> extends StatementResultOptions {
   readonly schema: z.ZodType<T>;
+}
+
+/** Declares the result's columns, which gives the rows their type and has every value checked and decoded. */
+export interface StatementColumnsOptions<
+  C extends SqlColumnTypes,
+  I extends Int64Mode,
+> extends StatementResultOptions {
+  /** Rows hold these columns and no others. */
+  readonly columns: C;
+  readonly int64?: I;
+}
+
+interface AnyResultOptions extends StatementResultOptions {
+  readonly schema?: z.ZodType<unknown>;
+  readonly columns?: SqlColumnTypes;
 }
 
 /**
@@ -125,16 +146,17 @@ export class DruidStatements {
    *
    * @throws DruidTruncatedError, DruidDecodeError, DruidRemoteError (404 for an unknown id; 400 unless it is a SUCCESS)
    */
+  results<const C extends SqlColumnTypes, I extends Int64Mode = 'safe-number'>(
+    queryId: string,
+    options: StatementColumnsOptions<C, I>,
+  ): AsyncIterable<SqlRowOf<C, I>[]>;
   results<T>(queryId: string, options: StatementSchemaOptions<T>): AsyncIterable<T[]>;
   results<T = Record<string, unknown>>(queryId: string, options?: StatementResultOptions): AsyncIterable<T[]>;
-  results(
-    queryId: string,
-    options: StatementResultOptions & { readonly schema?: z.ZodType<unknown> } = {},
-  ): AsyncIterable<unknown[]> {
+  results(queryId: string, options: AnyResultOptions = {}): AsyncIterable<unknown[]> {
     return { [Symbol.asyncIterator]: () => this.batches(queryId, options) };
   }
 
-  /** Stops a statement, or removes the results of one that is over. False if there is none of this id. Sent exactly once. */
+  /** Stops a statement; one that is over keeps its results. False if there is none of this id. Sent exactly once. */
   cancel(queryId: string, options: CallOptions = {}): Promise<boolean> {
     const call = { operation: 'statement cancellation', path: path`/druid/v2/sql/statements/${queryId}` };
     return changeIfThere(this.transport, { ...call, method: 'DELETE' }, options);
@@ -142,25 +164,22 @@ export class DruidStatements {
 
   private async *batches(
     queryId: string,
-    options: StatementResultOptions & { readonly schema?: z.ZodType<unknown> },
+    options: AnyResultOptions,
   ): AsyncGenerator<unknown[], void, undefined> {
-    const { int64 = 'safe-number', fromPage = 0, schema: rowSchema, signal, timeoutMs, onPage } = options;
-    if (!Number.isSafeInteger(fromPage) || fromPage < 0) {
-      throw new DruidConfigError({
-        message: `Option 'fromPage' is ${fromPage}; it must be the id of a page, as onPage tells them.`,
-        details: { option: 'fromPage' },
-      });
-    }
+    const { int64 = 'safe-number', fromPage = 0, toPage = Number.MAX_SAFE_INTEGER } = options;
+    const { schema: rowSchema, columns, signal, timeoutMs, onPage, onTransfer } = options;
+    requirePageId('fromPage', fromPage);
+    requirePageId('toPage', toPage);
+    const declared = columns && declaredColumns(columns);
     const { schema, pages } = await this.successful(queryId, options);
-    const names = schema.map(({ name }) => name);
     let row = 0;
-    for (const page of pages.filter(({ id }) => id >= fromPage)) {
-      const read = { transport: this.transport, queryId, page, schema, int64, signal, timeoutMs };
+    for (const page of pages.filter(({ id }) => id >= fromPage && id <= toPage)) {
+      const limits = { signal, timeoutMs, onTransfer };
+      const read = { transport: this.transport, queryId, page, schema, int64, declared, ...limits };
       for await (const rows of pageRows(read)) {
-        const objects = toObjects(rows, names);
         yield rowSchema === undefined
-          ? objects
-          : objects.map((value) => parseWith(rowSchema, value, 'statement results', row++));
+          ? rows
+          : rows.map((value) => parseWith(rowSchema, value, 'statement results', row++));
       }
       onPage?.(page);
     }
@@ -199,6 +218,14 @@ export class DruidStatements {
     const url = `${this.transport.baseUrl}${path`/druid/v2/sql/statements/${queryId}`}`;
     return new DruidRemoteError({ message, details: { method: 'GET', url, status, druid: {} } });
   }
+}
+
+function requirePageId(option: string, id: number): void {
+  if (Number.isSafeInteger(id) && id >= 0) return;
+  throw new DruidConfigError({
+    message: `Option '${option}' is ${id}; it must be the id of a page, as onPage tells them.`,
+    details: { option },
+  });
 }
 
 function requireSum(

@@ -7,6 +7,7 @@ import { parseJson, parseWith } from '../json-request.js';
 import { change, type CallOptions } from '../management/calls.js';
 import { path } from '../request.js';
 import { transferred, truncatedResult, type ResultFormat } from '../result-stream.js';
+import type { RecordColumn } from '../smile-records.js';
 import type { TimestampMode } from '../sql-columns.js';
 import type { Transport } from '../transport.js';
 import { ElementsFormat } from './answer-elements.js';
@@ -56,11 +57,18 @@ import type {
   TopNRowOf,
 } from './result-rows.js';
 import { ScanFormat, type ScanBatch } from './scan-format.js';
+import { ScanRecordsFormat, type RecordBatch } from './scan-records.js';
 
 /** Options of a scan. */
 export interface ScanOptions extends NativeStreamOptions {
   /** Default `safe-number`. */
   readonly int64?: Int64Mode;
+}
+
+/** Options of {@link DruidNative.scanRecords}; `format` is `smile` unless given. */
+export interface ScanRecordOptions extends ScanOptions {
+  /** What the columns that records shall have hold; the other columns are left out of them. */
+  readonly records: Readonly<Record<string, RecordColumn>>;
 }
 
 /** Options of {@link DruidNative.query}. */
@@ -91,7 +99,26 @@ export class DruidNative {
    * @throws DruidTruncatedError, DruidRemoteError, DruidDecodeError
    */
   scan(query: ScanQuery, options: ScanOptions = {}): AsyncIterable<ScanBatch> {
-    return { [Symbol.asyncIterator]: () => this.scanBatches(query, options) };
+    const operation = operationOf({ queryType: 'scan' });
+    const createFormat = () => new ScanFormat(options.int64 ?? 'safe-number', operation);
+    return { [Symbol.asyncIterator]: () => this.scanBatches(query, options, createFormat) };
+  }
+
+  /**
+   * The same as {@link DruidNative.scan}, but rows in Smile become objects while they are decoded, in about half the time.
+   * A row with a value that is not of the kind in `records`, and every row of an answer in JSON, comes as {@link scan} gives
+   * it, in a batch that has `rows` and no `records`.
+   *
+   * @throws DruidTruncatedError, DruidRemoteError, DruidDecodeError
+   */
+  scanRecords(query: ScanQuery, options: ScanRecordOptions): AsyncIterable<RecordBatch | ScanBatch> {
+    const { records, int64 = 'safe-number' } = options;
+    const { columns } = query;
+    const operation = operationOf({ queryType: 'scan' });
+    const createFormat = () => new ScanRecordsFormat({ columns, records, int64, operation });
+    return {
+      [Symbol.asyncIterator]: () => this.scanBatches(query, { format: 'smile', ...options }, createFormat),
+    };
   }
 
   /**
@@ -321,10 +348,11 @@ export class DruidNative {
     };
   }
 
-  private async *scanBatches(
+  private async *scanBatches<B>(
     query: ScanQuery,
-    options: ScanOptions,
-  ): AsyncGenerator<ScanBatch, void, undefined> {
+    options: NativeStreamOptions,
+    createFormat: () => ResultFormat<B>,
+  ): AsyncGenerator<B, void, undefined> {
     const { intervals, segments, columns, ...rest } = query;
     // Queries of Druid's documentation may have none, which means all to Druid, in an order that is not fixed.
     if (((columns as readonly string[] | undefined) ?? []).length === 0) {
@@ -342,7 +370,6 @@ export class DruidNative {
       resultFormat: 'compactedList',
       intervals: segments === undefined ? intervals : { type: 'segments', segments },
     };
-    const createFormat = () => new ScanFormat(options.int64 ?? 'safe-number', operationOf(native));
     for await (const batch of streamNative(this.transport, native, options, createFormat)) yield* batch;
   }
 }

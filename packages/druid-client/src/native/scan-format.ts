@@ -42,7 +42,8 @@ export class ScanFormat implements ResultFormat<ScanBatch> {
     return this.elements.push(chunk).map((element) => this.batch(element));
   }
 
-  private batch({ value, hasBigInt }: DecodedJson): ScanBatch {
+  /** One element of the answer. @throws DruidDecodeError */
+  batch({ value, hasBigInt }: DecodedJson): ScanBatch {
     const { segmentId, columns, events, rowSignature } = parseWith(scanValue, value, this.operation);
     // The signature may list more columns than were asked for, in another order.
     const byName = rowSignature && new Map(rowSignature.map(({ name, type }) => [name, type ?? null]));

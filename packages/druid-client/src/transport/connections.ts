@@ -78,10 +78,19 @@ export class Connections {
 
   /**
    * The way to `url`. `isFresh`: over a connection of its own, since a server may close a kept one just as it is used.
+   * `connectTimeoutMs`: instead of the option.
    */
   route(
     url: string,
-    { isFresh, isTrusted }: { readonly isFresh: boolean; readonly isTrusted: boolean },
+    {
+      isFresh,
+      isTrusted,
+      connectTimeoutMs = this.#connectTimeoutMs,
+    }: {
+      readonly isFresh: boolean;
+      readonly isTrusted: boolean;
+      readonly connectTimeoutMs?: number | undefined;
+    },
   ): Route {
     const proxy = this.#proxyFor(url);
     const { http, https } = isFresh ? this.#newAgents(proxy, {}) : this.#keptAgents(proxy);
@@ -97,7 +106,7 @@ export class Connections {
         options.protocol === 'https:'
           ? httpsRequest({ ...options, ...secure }, onResponse)
           : httpRequest(options, onResponse);
-      watchConnecting(sent, this.#connectTimeoutMs, onConnected);
+      watchConnecting(sent, connectTimeoutMs, onConnected);
       return sent;
     };
     const isTunnel = url.startsWith('https:');

@@ -3,10 +3,14 @@ import type { DruidClient } from '../../src/index.js';
 import { runTool } from './run-tool.js';
 
 /** What the tool must do on a real Druid with the table of `describeSql`. */
-export function describeTool(client: () => DruidClient, table: string): void {
+export function describeTool(
+  client: () => DruidClient,
+  table: string,
+  env: () => Readonly<Record<string, string>> = () => ({}),
+): void {
   describe('the command line', () => {
     const run = async (...argv: string[]): Promise<string> => {
-      const { code, out, err } = await runTool([...argv, '--url', client().url]);
+      const { code, out, err } = await runTool([...argv, '--url', client().url], { env: env() });
       expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' });
       return out;
     };
@@ -48,7 +52,9 @@ export function describeTool(client: () => DruidClient, table: string): void {
       expect(await run('task', `load-${table}`)).toMatch(/^state {7}SUCCESS$/m);
       expect(await run('task', `load-${table}`, 'report')).toContain('"ingestionState": "COMPLETED"');
       expect(await run('task', `load-${table}`, 'spec')).toContain('"type": "index_parallel"');
-      const { code, err } = await runTool(['tail', `load-${table}`, '--url', client().url]);
+      const { code, err } = await runTool(['tail', `load-${table}`, '--url', client().url], {
+        env: env(),
+      });
       expect(code).toBe(0);
       expect(err).toMatch(/SUCCESS after \d/);
     });

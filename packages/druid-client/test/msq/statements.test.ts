@@ -159,6 +159,33 @@ describe('statements.results', () => {
     expect(DruidDecodeError.is(wrong) && wrong.details).toMatchObject({ row: 0, column: 'n' });
   });
 
+  it('decodes by declared columns, and reads no more than the pages asked for', async () => {
+    const druid = await pages(
+      success(1, 1, 1),
+      `${line(1)}\n`,
+      `${line('9007199254740993')}\n`,
+      `${line(3)}\n`,
+    );
+    const { statements } = druid.client();
+    const columns = { n: 'long not null', __time: 'timestamp not null' } as const;
+    let networkBytes = 0;
+    const one = {
+      fromPage: 1,
+      toPage: 1,
+      onTransfer: (transfer: { networkBytes: number }) => void (networkBytes += transfer.networkBytes),
+    };
+    const rows = await collect(statements.results('query-s', { ...one, columns, int64: 'string' }));
+    expect(rows.flat()).toEqual([{ n: '9007199254740993', __time: 1767225600000 }]);
+    expect(druid.seen.map(({ url }) => url).filter((url) => url.includes('results'))).toEqual([
+      '/druid/v2/sql/statements/query-s/results?page=1&resultFormat=objectLines',
+    ]);
+    expect(networkBytes).toBe(line('9007199254740993').length + 1);
+    const unsafe = await failure(collect(statements.results('query-s', { ...one, columns })));
+    expect(DruidDecodeError.is(unsafe) && unsafe.details).toMatchObject({ column: 'n', row: 0 });
+    const missing = await failure(collect(statements.results('query-s', { columns: { y: 'long' } })));
+    expect((missing as Error).message).toContain("no column 'y'");
+  });
+
   it.each([-1, 0.5, Number.NaN])('refuses to go on from page %s', async (fromPage) => {
     const druid = await pages(success(1));
     const error = await failure(collect(druid.client().statements.results('query-s', { fromPage })));

@@ -1,5 +1,6 @@
-import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
+import { isRealServerAvailable } from '@millrace/testkit';
 import { describe, it } from 'vitest';
+import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import { describeManagement, describeSecurity } from '../management/management-behaviour.js';
 import { describeNative } from './native-behaviour.js';
 import { describeServer } from './native-server.js';
@@ -12,12 +13,12 @@ if (real.available) {
   describeNative(
     'Apache Druid 27.0.0',
     async () => {
-      const druid = await DruidCluster.start({ heapMb: 1200, version: '27.0.0', basicSecurity: true });
+      const druid = await sharedDruid('27.0.0');
       const { username = '', password = '' } = druid.credentials ?? {};
       const withLogin = (url: string): string => Object.assign(new URL(url), { username, password }).href;
       coordinator = withLogin(druid.urls.coordinator);
       const dataUrls = [druid.urls.broker, druid.urls.historical].map(withLogin);
-      return { url: withLogin(druid.url), dataUrls, stop: () => druid.stop() };
+      return { url: withLogin(druid.url), dataUrls };
     },
     {
       hasMultiValues: true,

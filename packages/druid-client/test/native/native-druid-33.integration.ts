@@ -1,5 +1,6 @@
-import { DruidCluster, isRealServerAvailable } from '@millrace/testkit';
+import { isRealServerAvailable } from '@millrace/testkit';
 import { describe, it } from 'vitest';
+import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import { describeManagement } from '../management/management-behaviour.js';
 import { describeNative } from './native-behaviour.js';
 import { describeServer } from './native-server.js';
@@ -12,9 +13,8 @@ if (real.available) {
   describeNative(
     'Apache Druid 33.0.0',
     async () => {
-      const druid = await DruidCluster.start({ heapMb: 1200, version: '33.0.0' });
-      const dataUrls = [druid.urls.broker, druid.urls.historical];
-      return { url: druid.url, dataUrls, stop: () => druid.stop() };
+      const { url, urls } = await sharedDruid();
+      return { url, dataUrls: [urls.broker, urls.historical] };
     },
     {
       hasMultiValues: true,

@@ -20,10 +20,10 @@ import org.apache.zookeeper.server.ServerCnxnFactory;
 import org.apache.zookeeper.server.ZooKeeperServer;
 
 /**
- * Every role of a Druid cluster, and the ZooKeeper they meet in, in one process.
+ * Roles of a Druid cluster in one process: all of them with the ZooKeeper they meet in, or some that join it.
  *
- * <p>Arguments: the folder with one NAME.properties for each role, the folder for ZooKeeper's data, and ZooKeeper's
- * port. A role names its command in "millrace.command" and the roles that must be up first in "millrace.after". The class path holds what the roles share; the jars in the
+ * <p>Arguments: the folder with one NAME.properties for each role, and, to run ZooKeeper as well, the folder for
+ * its data and its port. A role names its command in "millrace.command" and the roles that must be up first in "millrace.after". The class path holds what the roles share; the jars in the
  * system property "millrace.isolated" are loaded once for each role, because Druid and Guice keep a server's servlet
  * pipeline in static fields: with one loader, all resources but the last role's would answer 404.
  */
@@ -33,12 +33,14 @@ public final class DruidLauncher {
   public static void main(String[] args) throws Exception {
     ParentWatch.install();
     Path configuration = Paths.get(args[0]);
-    try {
-      startZooKeeper(new File(args[1]), Integer.parseInt(args[2]));
-    } catch (Throwable failure) {
-      ParentWatch.fail("zookeeper", failure);
+    if (args.length > 1) {
+      try {
+        startZooKeeper(new File(args[1]), Integer.parseInt(args[2]));
+      } catch (Throwable failure) {
+        ParentWatch.fail("zookeeper", failure);
+      }
+      ParentWatch.event("started", "zookeeper");
     }
-    ParentWatch.event("started", "zookeeper");
 
     URL[] isolated = urls(System.getProperty("millrace.isolated"));
     List<Path> roles = new ArrayList<>();
@@ -46,7 +48,7 @@ public final class DruidLauncher {
       files.forEach(roles::add);
     }
     Map<String, CountDownLatch> started = new HashMap<>();
-    CountDownLatch stopped = new CountDownLatch(roles.size() - 1);
+    CountDownLatch stopped = new CountDownLatch((int) roles.stream().filter(DruidLauncher::isWaitedFor).count());
     for (Path file : roles) {
       started.put(nameOf(file), new CountDownLatch(1));
     }
@@ -62,6 +64,11 @@ public final class DruidLauncher {
     ServerCnxnFactory factory =
         ServerCnxnFactory.createFactory(new InetSocketAddress("127.0.0.1", port), 1000);
     factory.startup(server);
+  }
+
+  /** Not the Indexer, which lets its long polls run into their time-outs, and has nothing to save. */
+  private static boolean isWaitedFor(Path role) {
+    return !nameOf(role).equals("indexer");
   }
 
   private static String nameOf(Path file) {
@@ -88,9 +95,8 @@ public final class DruidLauncher {
       started.get(name).countDown();
       ParentWatch.event("started", name);
     };
-    // The Indexer is not waited for: it lets its long polls run into their time-outs, and has nothing to save.
     Runnable onStopped = () -> {
-      if (!name.equals("indexer")) {
+      if (isWaitedFor(file)) {
         stopped.countDown();
       }
     };

@@ -14,8 +14,6 @@ export type ContractFeature =
   | 'arrays'
   | 'topN'
   | 'search'
-  | 'Smile'
-  | 'segment servers'
   | 'segments used again'
   | 'locks'
   | 'rules'

@@ -195,33 +195,23 @@ export function managementContract(context: ContractContext): void {
   });
 
   describe('segments', () => {
-    describeFeature(
-      context,
-      'segment servers',
-      ({ data }) => ({
-        method: 'POST',
-        path: '/druid/v2/candidates',
-        body: { queryType: 'scan', dataSource: data.events, intervals: ['2024-01-01/2024-01-03'] },
-      }),
-      () => {
-        it('says which servers hold a segment', async () => {
-          const query = {
-            queryType: 'scan',
-            dataSource: context.data.events,
-            intervals: ['2024-01-01/2024-01-03'],
-          };
-          const answer = await context.druid.request('POST', '/druid/v2/candidates?numCandidates=1', query);
-          expect(JSON.parse(answer.text)).toMatchObject([
-            {
-              interval: '2024-01-01T00:00:00.000Z/2024-01-02T00:00:00.000Z',
-              partitionNumber: 0,
-              locations: [{ type: 'historical', tier: '_default_tier' }],
-            },
-            { interval: '2024-01-02T00:00:00.000Z/2024-01-03T00:00:00.000Z' },
-          ]);
-        });
-      },
-    );
+    it('says which servers hold a segment, and what of it a query would read', async () => {
+      const candidates = async (change: Record<string, unknown>) => {
+        const query = { queryType: 'scan', dataSource: context.data.events, ...change };
+        const answer = await context.druid.request('POST', '/druid/v2/candidates?numCandidates=1', query);
+        return JSON.parse(answer.text) as unknown;
+      };
+      expect(await candidates({ intervals: ['2024-01-01/2024-01-02T06:00'] })).toMatchObject([
+        {
+          interval: '2024-01-01T00:00:00.000Z/2024-01-02T00:00:00.000Z',
+          partitionNumber: 0,
+          locations: [{ type: 'historical', tier: '_default_tier', priority: 0 }],
+        },
+        { interval: '2024-01-02T00:00:00.000Z/2024-01-02T06:00:00.000Z' },
+      ]);
+      expect(await candidates({ intervals: ['2025-01-01/2025-01-02'] })).toEqual([]);
+      expect(await candidates({ dataSource: 'nope', intervals: ['2024-01-01/2024-01-02'] })).toEqual([]);
+    });
 
     it('takes segments out of use, by interval and by id', async () => {
       const dataSource = await twoDays('unused');

@@ -1,5 +1,5 @@
 /**
- * Role: a real Apache Druid, all roles in one JVM, for tests and for trying things out.
+ * Role: a real Apache Druid, all roles in one JVM, and more Historicals beside it, for tests and for trying things out.
  * Boundary: it starts and stops the server; talking to it is the client's business.
  *
  * 1. `start` settles only when the cluster takes queries and tasks, or when nothing of it is left.
@@ -8,33 +8,27 @@
  * 4. A `dataDir` that the caller named holds everything that a later start needs; ports and ZooKeeper's state do not
  *    survive and are not needed.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { compileLauncher } from '../java-runtime/compiled-launcher.js';
 import { openDataFolder } from '../java-runtime/data-folder.js';
-import { JavaProcess } from '../java-runtime/java-process.js';
-import { resolveJars } from '../java-runtime/maven-jars.js';
-import { formatProperties } from '../java-runtime/properties-file.js';
 import { throwIfAborted } from '../java-runtime/real-server-error.js';
 import { assertJavaPresent } from '../java-runtime/required-tools.js';
 import { launchServer, type LaunchedServer } from '../java-runtime/server-launch.js';
-import {
-  progressReporter,
-  type OnStartProgress,
-  type ReportProgress,
-} from '../java-runtime/start-progress.js';
+import { progressReporter, type OnStartProgress } from '../java-runtime/start-progress.js';
 import {
   flavourOf,
-  jarsOfFlavour,
   type BasicSecurityOptions,
   type DruidCredentials,
-  type DruidFlavour,
   type DruidVersion,
 } from './druid-flavour.js';
-import { druidJvmArguments } from './druid-jvm.js';
-import { druidPropertiesOf, druidRoles, type DruidProperties, type DruidRole } from './druid-properties.js';
-import { untilDruidIsReady } from './druid-readiness.js';
+import { DruidHistorical, type DruidHistoricalOptions, type HistoricalCluster } from './druid-historical.js';
+import { installDruid, spawnDruidProcess } from './druid-process.js';
+import {
+  druidPropertiesOf,
+  druidRoles,
+  type ClusterLayout,
+  type DruidProperties,
+  type DruidRole,
+} from './druid-properties.js';
+import { untilDruidIsReady, type StartingDruid } from './druid-readiness.js';
 import { removeUnfinishedMetadata } from './unfinished-metadata.js';
 
 const DEFAULT_HEAP_MB = 2048;
@@ -89,6 +83,10 @@ export class DruidCluster {
   /** What all roles log, at level WARN. */
   readonly logFile: string;
   readonly #server: LaunchedServer;
+  readonly #shared: HistoricalCluster;
+  readonly #historicals: DruidHistorical[] = [];
+  #historicalCount = 0;
+  #isEnding = false;
 
   /**
    * Fetches what is missing, starts a cluster and waits until it takes queries and tasks, and until every segment
@@ -103,48 +101,105 @@ export class DruidCluster {
     const { version, credentials } = flavour;
     assertJavaPresent();
     throwIfAborted(options.signal, 'Starting Druid');
-    const jars = await resolveJars(`druid-${version}`, report, options.signal);
-    const launcher = await compileLauncher(`druid-${version}`, jars, launcherSources, report, options.signal);
+    const installation = await installDruid(flavour, report, options.signal);
     const folder = await openDataFolder(options.dataDir, 'millrace-druid-');
+    const heapMb = options.heapMb ?? DEFAULT_HEAP_MB;
+    const layoutAt = (ports: readonly number[]): ClusterLayout => ({
+      flavour,
+      dataDir: folder.path,
+      ports: clusterPorts(ports),
+      heapMb,
+      workerCapacity: options.workerCapacity ?? DEFAULT_WORKER_CAPACITY,
+      extra: extraProperties(options.properties),
+    });
+    const druidAt = ({ ports }: ClusterLayout): StartingDruid => ({ url: urlsOf(ports).router, credentials });
     const server = await launchServer({
-      portCount: 7,
+      ports: druidRoles.length + 2,
       folder,
       report,
       timeoutMs: options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
       signal: options.signal,
       nextStep: NEXT_STEP,
-      spawn: (ports) =>
-        spawnDruid({ options, flavour, jars: jars.jars, launcher, dataDir: folder.path, report }, ports),
+      spawn: async (ports) => {
+        await removeUnfinishedMetadata(folder.path);
+        const layout = layoutAt(ports);
+        return spawnDruidProcess({
+          installation,
+          folder: folder.path,
+          properties: druidPropertiesOf(layout),
+          zookeeperPort: layout.ports.zookeeper,
+          heapMb,
+          jvmArguments: options.jvmArguments ?? [],
+          report,
+        });
+      },
       untilReady: (ports, onMissing, signal) =>
-        untilDruidIsReady({ url: urlsOf(rolePorts(ports)).router, credentials }, onMissing, signal),
+        untilDruidIsReady(druidAt(layoutAt(ports)), onMissing, signal),
     });
-    const cluster = new DruidCluster(server, folder.path, credentials);
+    const layout = layoutAt(server.ports);
+    const cluster = new DruidCluster(server, { installation, layout, druid: druidAt(layout), report });
     report({ phase: 'ready', message: `Druid ${version} is ready at ${cluster.url}` });
     return cluster;
   }
 
-  private constructor(server: LaunchedServer, dataDir: string, credentials: DruidCredentials | undefined) {
+  private constructor(server: LaunchedServer, shared: HistoricalCluster) {
     this.#server = server;
-    this.ports = rolePorts(server.ports);
-    this.urls = urlsOf(this.ports);
+    this.#shared = shared;
+    const { ports, dataDir, flavour } = shared.layout;
+    this.ports = Object.fromEntries(druidRoles.map((role) => [role, ports[role]])) as Record<
+      DruidRole,
+      number
+    >;
+    this.urls = urlsOf(ports);
     this.url = this.urls.router;
     this.pid = server.process.pid;
     this.logFile = server.process.logFile;
     this.dataDir = dataDir;
-    this.credentials = credentials;
+    this.credentials = flavour.credentials;
+  }
+
+  /**
+   * Starts one more Historical, in a JVM of its own (about 0.4 GB), and waits until the Broker sees it. The n-th one of
+   * a cluster finds the segments that the n-th one had in the same `dataDir` before.
+   *
+   * @example
+   * const historical = await druid.addHistorical({ tier: 'hot' });
+   * await historical.kill();
+   * await historical.start(); // at the same address
+   * @throws RealServerError `server-died`, `start-timeout`, or `aborted` by the end of the cluster; nothing of it is left
+   *   running then.
+   */
+  async addHistorical(options: DruidHistoricalOptions = {}): Promise<DruidHistorical> {
+    const historical = await DruidHistorical.create(this.#shared, ++this.#historicalCount, options);
+    this.#historicals.push(historical);
+    if (this.#isEnding) await historical.stop();
+    await historical.start();
+    return historical;
   }
 
   /**
    * Ends the cluster and waits until it is gone; removes a temporary data folder, with the log in it. Running tasks
    * are not waited for. May be called again, and after `kill`.
    */
-  stop(): Promise<void> {
-    return this.#server.stop();
+  async stop(): Promise<void> {
+    await this.#endHistoricals();
+    await this.#server.stop();
   }
 
-  /** Kills the JVM at once, for tests of what survives a crash; resolves when it is gone. The data folder stays. */
-  kill(): Promise<void> {
-    return this.#server.kill();
+  /** Kills all JVMs at once, for tests of what survives a crash; resolves when they are gone. The data folder stays. */
+  async kill(): Promise<void> {
+    await Promise.all([this.#server.kill(), this.#endHistoricals()]);
+  }
+
+  /** They have nothing to save. */
+  async #endHistoricals(): Promise<void> {
+    this.#isEnding = true;
+    await Promise.all(
+      this.#historicals.map(async (historical) => {
+        await historical.kill();
+        await historical.stop();
+      }),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -152,70 +207,17 @@ export class DruidCluster {
   }
 }
 
-const launcherSources = [
-  { output: 'shared', files: ['launcher/ParentWatch.java', 'launcher/DruidLauncher.java'] },
-  { output: 'role', files: ['druid-role/DruidRole.java'] },
-];
-
 const urlsOf = (ports: Readonly<Record<DruidRole, number>>): Record<DruidRole, string> =>
   Object.fromEntries(druidRoles.map((role) => [role, `http://127.0.0.1:${ports[role]}`])) as Record<
     DruidRole,
     string
   >;
 
-/** In the order in which ports are handed out; ZooKeeper and Derby take the two after them. */
-const rolePorts = (ports: readonly number[]): Record<DruidRole, number> =>
-  Object.fromEntries(druidRoles.map((role, index) => [role, ports[index]])) as Record<DruidRole, number>;
-
-interface SpawnDruid {
-  readonly options: DruidClusterOptions;
-  readonly flavour: DruidFlavour;
-  readonly jars: readonly string[];
-  readonly launcher: string;
-  readonly dataDir: string;
-  readonly report: ReportProgress;
-}
-
-const spawnDruid = async (plan: SpawnDruid, ports: readonly number[]): Promise<JavaProcess> => {
-  const { options, flavour, dataDir, jars, launcher } = plan;
-  const [zookeeper = 0, derby = 0] = ports.slice(druidRoles.length);
-  const heapMb = options.heapMb ?? DEFAULT_HEAP_MB;
-  const configuration = join(dataDir, 'conf');
-  const zookeeperDir = join(dataDir, 'zookeeper');
-  await removeUnfinishedMetadata(dataDir);
-  // Only announcements and leases of the last run are in there (invariant 4).
-  for (const path of [zookeeperDir, configuration]) await rm(path, { recursive: true, force: true });
-  for (const path of [zookeeperDir, configuration, join(dataDir, 'tmp')])
-    await mkdir(path, { recursive: true });
-  const properties = druidPropertiesOf({
-    flavour,
-    dataDir,
-    ports: { ...rolePorts(ports), zookeeper, derby },
-    heapMb,
-    workerCapacity: options.workerCapacity ?? DEFAULT_WORKER_CAPACITY,
-    extra: extraProperties(options.properties),
-  });
-  for (const role of druidRoles) {
-    await writeFile(join(configuration, `${role}.properties`), formatProperties(properties[role]));
-  }
-  return JavaProcess.spawn({
-    name: `Druid ${flavour.version}`,
-    cwd: dataDir,
-    logFile: join(dataDir, 'logs', 'druid.log'),
-    args: druidJvmArguments({
-      jars: jarsOfFlavour(jars, flavour),
-      launcher,
-      heapMb,
-      dataDir,
-      configuration,
-      zookeeperDir,
-      zookeeperPort: zookeeper,
-      extra: options.jvmArguments ?? [],
-    }),
-    onEvent: ({ name, uptimeMs, detail }) =>
-      plan.report({ phase: 'start', message: `${detail} ${name} after ${(uptimeMs / 1000).toFixed(1)} s` }),
-  });
-};
+/** In the order in which ports are handed out. */
+const clusterPorts = (ports: readonly number[]): ClusterLayout['ports'] =>
+  Object.fromEntries(
+    [...druidRoles, 'zookeeper', 'derby'].map((name, index) => [name, ports[index]]),
+  ) as ClusterLayout['ports'];
 
 const NEXT_STEP =
   'If it is short of time or memory, raise startTimeoutMs or heapMb or stop other programs; if a property is wrong, ' +

@@ -11,12 +11,12 @@ export interface DruidJvm {
   readonly heapMb: number;
   readonly dataDir: string;
   readonly configuration: string;
-  readonly zookeeperDir: string;
-  readonly zookeeperPort: number;
+  /** Undefined in a process that joins the ZooKeeper of another. */
+  readonly zookeeper: { readonly dir: string; readonly port: number } | undefined;
   readonly extra: readonly string[];
 }
 
-/** The command line, but for `java`, of the JVM that holds all roles. */
+/** The command line, but for `java`, of a JVM that holds all roles, or some. */
 export const druidJvmArguments = (jvm: DruidJvm): string[] => {
   const isolated = jvm.jars.filter((jar) => ISOLATED.test(basename(jar)));
   const shared = jvm.jars.filter((jar) => !ISOLATED.test(basename(jar)));
@@ -34,8 +34,7 @@ export const druidJvmArguments = (jvm: DruidJvm): string[] => {
     [join(jvm.launcher, 'shared'), ...shared].join(delimiter),
     'dev.millrace.testkit.DruidLauncher',
     jvm.configuration,
-    jvm.zookeeperDir,
-    String(jvm.zookeeperPort),
+    ...(jvm.zookeeper ? [jvm.zookeeper.dir, String(jvm.zookeeper.port)] : []),
   ];
 };
 

@@ -64,6 +64,31 @@ export const druidPropertiesOf = (layout: ClusterLayout): Record<DruidRole, Reco
   };
 };
 
+export interface ExtraHistorical {
+  readonly port: number;
+  readonly folder: string;
+  readonly tier: string | undefined;
+  readonly extra: Readonly<Record<string, string>>;
+}
+
+/** Of a Historical in a process of its own: those of the cluster's, with an address and segments of its own. */
+export const extraHistoricalProperties = (
+  layout: ClusterLayout,
+  { port, folder, tier, extra }: ExtraHistorical,
+): Record<string, string> => {
+  const ports = { ...layout.ports, historical: port };
+  const { 'millrace.after': _, ...properties } = druidPropertiesOf({ ...layout, ports }).historical;
+  return {
+    ...properties,
+    'druid.segmentCache.locations': segmentCacheIn(folder),
+    ...(tier !== undefined && { 'druid.server.tier': tier }),
+    ...extra,
+  };
+};
+
+const segmentCacheIn = (folder: string): string =>
+  JSON.stringify([{ path: join(folder, 'segment-cache'), maxSize: '50g' }]);
+
 const sharedProperties = ({ dataDir, ports }: ClusterLayout): Record<string, string> => ({
   'druid.host': HOST,
   'druid.bindOnHost': 'true', // without it Jetty listens on every interface
@@ -136,7 +161,7 @@ const brokerProperties = (): Record<string, string> => ({
 const historicalProperties = ({ dataDir }: ClusterLayout): Record<string, string> => ({
   'millrace.command': 'org.apache.druid.cli.CliHistorical',
   'millrace.after': AFTER,
-  'druid.segmentCache.locations': JSON.stringify([{ path: join(dataDir, 'segment-cache'), maxSize: '50g' }]),
+  'druid.segmentCache.locations': segmentCacheIn(dataDir),
   'druid.server.maxSize': '50g',
 });
 

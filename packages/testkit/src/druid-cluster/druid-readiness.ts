@@ -27,18 +27,45 @@ export const untilDruidIsReady = async (
   signal: AbortSignal,
 ): Promise<void> => {
   // Side by side: the Broker's first SQL query loads its planner while the data servers still start.
-  await Promise.all(
-    [taskChecks, queryChecks].map(async (checks) => {
-      for (const check of checks) {
-        for (;;) {
-          const missing = await attempt(check, druid, signal);
-          if (missing === undefined) break;
-          onMissing(missing);
-          await sleep(POLL_MS, undefined, { signal });
-        }
-      }
-    }),
-  );
+  await Promise.all([taskChecks, queryChecks].map((checks) => untilPassed(checks, druid, onMissing, signal)));
+};
+
+/** Waits until a Historical at `url` has loaded the segments that it had, and the Broker sees it. */
+export const untilHistoricalServes = (
+  druid: StartingDruid,
+  url: string,
+  onMissing: (missing: string) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  const isLoaded: Check = async (_, checkSignal) => {
+    const own = { ...druid, url };
+    const response = await request(own, '/druid/historical/v1/readiness', checkSignal).catch(() => undefined);
+    await response?.text();
+    return response?.ok === true ? undefined : 'the Historical has not loaded its segments yet';
+  };
+  const isSeen: Check = async (_, checkSignal) => {
+    const servers = `SELECT server FROM sys.servers WHERE server_type = 'historical' AND server = '${new URL(url).host}'`;
+    const rows = await sql(druid, servers, checkSignal);
+    return rows?.length === 1 ? undefined : 'the Broker does not see the Historical';
+  };
+  return untilPassed([isLoaded, isSeen], druid, onMissing, signal);
+};
+
+/** Repeats each check, one after the other, until it passes. */
+const untilPassed = async (
+  checks: readonly Check[],
+  druid: StartingDruid,
+  onMissing: (missing: string) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  for (const check of checks) {
+    for (;;) {
+      const missing = await attempt(check, druid, signal);
+      if (missing === undefined) break;
+      onMissing(missing);
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  }
 };
 
 const attempt: (...args: [Check, ...Parameters<Check>]) => Promise<string | undefined> = async (

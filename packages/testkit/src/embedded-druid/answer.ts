@@ -32,7 +32,7 @@ export class AnswerStream {
   }
 
   /** Writes a piece and waits while the client reads slowly. */
-  async write(text: string): Promise<void> {
+  async write(text: string | Uint8Array): Promise<void> {
     const response = this.#response;
     if (response.destroyed) throw new ClientGone();
     if (!response.headersSent && !response.hasHeader('Content-Type'))

@@ -88,7 +88,7 @@ export class EmbeddedDruid {
         .on('GET /status/health', (_, answer) => answer.json(true));
       addOverlordRoutes(router, { store, catalog, tasks, runner, supervisors, location, url, now });
       addCoordinatorRoutes(router, { store, catalog, url, server: `127.0.0.1:${bound}`, now });
-      addQueryRoutes(router, { catalog, system, queries, store, now });
+      addQueryRoutes(router, { catalog, system, queries, store, server: `127.0.0.1:${bound}`, now });
       return new EmbeddedDruid({ url, server, store, runner, queries, faults });
     } catch (error) {
       await store.close();

@@ -50,7 +50,7 @@ export class HttpServer {
       if (fault && (await this.#fail(fault, response, answer))) return;
       const target =
         fault?.dropConnection === 'after-handling' ? new AnswerStream(swallowing(response)) : answer;
-      await this.#route(method, url, body, target);
+      await this.#route({ method, url, body, accept: request.headers.accept ?? '' }, target);
       if (fault?.dropConnection === 'after-handling') response.destroy();
     } catch (error) {
       await this.#answerError(error, answer);
@@ -70,7 +70,10 @@ export class HttpServer {
     return true;
   }
 
-  async #route(method: string, url: URL, body: string, answer: AnswerStream): Promise<void> {
+  async #route(
+    { method, url, body, accept }: { method: string; url: URL; body: string; accept: string },
+    answer: AnswerStream,
+  ): Promise<void> {
     const found = this.#router.find(method, url.pathname);
     if (!('handler' in found)) {
       if (found.allowed.length === 0) {
@@ -81,7 +84,7 @@ export class HttpServer {
       return answer.send(405, '');
     }
     await found.handler(
-      { method, path: url.pathname, params: found.params, query: url.searchParams, body },
+      { method, path: url.pathname, params: found.params, query: url.searchParams, accept, body },
       answer,
     );
     if (!answer.isClosed) answer.end();

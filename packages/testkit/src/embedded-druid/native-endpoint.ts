@@ -8,8 +8,10 @@ import { aggregations, planGroupBy, type ResultField, timeseriesSql } from './na
 import { dataSourceMetadataJson, segmentMetadataJson, timeBoundaryJson } from './native-metadata.js';
 import { type Json, resolveQuery } from './native-query.js';
 import { answerScan } from './native-scan.js';
+import type { Request } from './router.js';
 import { type CellWriter, jsonCell } from './result-text.js';
 import type { RunningQueries } from './running-queries.js';
+import { SMILE_TYPE } from './smile-bytes.js';
 import { readJsonBody } from './sql-endpoint.js';
 import type { Store } from './store.js';
 
@@ -23,7 +25,7 @@ const KNOWN =
   'dataSourceMetadata, groupBy, scan, search, segmentMetadata, select, timeBoundary, timeseries, topN, union, windowOperator';
 
 export async function answerNative(
-  body: string,
+  { body, accept }: Pick<Request, 'body' | 'accept'>,
   answer: AnswerStream,
   { catalog, queries, store }: NativeOptions,
 ): Promise<void> {
@@ -36,7 +38,12 @@ export async function answerNative(
   answer.header('X-Druid-Response-Context', '{}');
   switch (query['queryType']) {
     case 'scan':
-      return answerScan(resolveQuery(query, catalog, 'scan.ScanQuery'), catalog, queries, run, answer);
+      // Druid compares the whole header.
+      return answerScan(
+        resolveQuery(query, catalog, 'scan.ScanQuery'),
+        { catalog, queries, run, isSmile: accept === SMILE_TYPE },
+        answer,
+      );
     case 'timeseries': {
       const resolved = resolveQuery(query, catalog, 'timeseries.TimeseriesQuery');
       const fields = aggregations(resolved);

@@ -4,16 +4,17 @@ import type { AnswerStream } from './answer.js';
 import { type Catalog, rowsSql, type Slice } from './catalog.js';
 import { notSupported, unreadableRequest } from './druid-error.js';
 import { type NativeQuery, refuseQuery } from './native-query.js';
-import { type CellWriter, jsonCell, rowTexts } from './result-text.js';
 import type { RunningQueries } from './running-queries.js';
-import { type ColumnType, segmentId } from './timeline.js';
+import { jsonOutput, type ScanColumn, type ScanOutput, smileOutput } from './scan-output.js';
+import { SMILE_TYPE } from './smile-bytes.js';
+import { segmentId } from './timeline.js';
 
 const KIND = 'scan.ScanQuery';
 /** Druid's default rows per batch. */
 const BATCH_SIZE = 20_480;
 
 interface ScanPlan {
-  columns: { name: string; type: ColumnType | undefined; sql: string }[];
+  columns: (ScanColumn & { sql: string })[];
   compacted: boolean;
   batchSize: number;
   limit: number | undefined;
@@ -58,13 +59,22 @@ export function planScan(query: NativeQuery): ScanPlan {
 /** Writes the answer of a scan query. */
 export async function answerScan(
   query: NativeQuery,
-  catalog: Catalog,
-  queries: RunningQueries,
-  run: { id: string; timeoutMs: number | undefined },
+  {
+    catalog,
+    queries,
+    run,
+    isSmile,
+  }: {
+    catalog: Catalog;
+    queries: RunningQueries;
+    run: { id: string; timeoutMs: number | undefined };
+    isSmile: boolean;
+  },
   answer: AnswerStream,
 ): Promise<void> {
   const plan = planScan(query);
-  const writers = plan.columns.map(({ type }) => jsonCell(cellOf(type)));
+  const output = (isSmile ? smileOutput : jsonOutput)(plan.columns, plan.compacted);
+  if (isSmile) answer.header('Content-Type', SMILE_TYPE);
   const state: ScanState = { started: false, left: plan.limit ?? Infinity, skip: plan.offset };
   // One statement per group of segments: rows come out segment by segment, in Druid's order, and stop at the limit.
   for (const sql of statements(query, catalog, plan)) {
@@ -74,18 +84,13 @@ export async function answerScan(
       '',
     );
     await queries.run({ ...run, sql: limited }, async (chunks) => {
-      const batches = new BatchWriter(query, plan, writers, answer, state);
+      const batches = new BatchWriter(query, plan, output, answer, state);
       for await (const chunk of chunks) await batches.add(chunk);
       await batches.flush();
     });
   }
-  await answer.write(state.started ? ']' : '[]');
+  await answer.write(output.end(state.started));
 }
-
-const cellOf = (type: ColumnType | undefined): 'text' | 'long' | 'double' | 'float' => {
-  if (type === undefined || type === 'STRING') return 'text';
-  return type === 'LONG' ? 'long' : type === 'DOUBLE' ? 'double' : 'float';
-};
 
 /** Segments read by one statement; a table of many small segments is not worth one statement each. */
 const SEGMENTS_PER_STATEMENT = 200;
@@ -124,50 +129,35 @@ interface ScanState {
   skip: number;
 }
 
-type Chunk = Parameters<typeof rowTexts>[0];
+type Chunk = Parameters<ScanOutput['rows']>[0];
 
 /** Cuts chunks into Druid's batches: a new one for every segment and every `batchSize` rows. */
 class BatchWriter {
   readonly #answer: AnswerStream;
-  readonly #writers: CellWriter[];
+  readonly #output: ScanOutput;
   readonly #plan: ScanPlan;
   readonly #state: ScanState;
   readonly #ids: Map<number, string>;
-  readonly #signature: string;
-  readonly #labels: string[] | undefined;
   #segment: number | undefined;
-  #rows: string[] = [];
+  #rows: (string | Uint8Array)[] = [];
 
   constructor(
     query: NativeQuery,
     plan: ScanPlan,
-    writers: CellWriter[],
+    output: ScanOutput,
     answer: AnswerStream,
     state: ScanState,
   ) {
     this.#answer = answer;
-    this.#writers = writers;
+    this.#output = output;
     this.#plan = plan;
     this.#state = state;
     this.#ids = new Map(query.slices.map(({ segment }) => [segment.no, segmentId(segment)]));
-    this.#signature = JSON.stringify(
-      plan.columns.map(({ name, type }) => (type === undefined ? { name } : { name, type })),
-    );
-    this.#labels = plan.compacted ? undefined : plan.columns.map(({ name }) => `${JSON.stringify(name)}:`);
   }
 
   async add(chunk: Chunk): Promise<void> {
     const segments = chunk.getColumnVector(0);
-    const [open, close] = this.#plan.compacted ? ['[', ']'] : ['{', '}'];
-    const text = rowTexts(chunk, this.#writers, {
-      open,
-      close,
-      separator: '\n',
-      labels: this.#labels,
-      empty: 'null',
-      skip: 1,
-    });
-    const rows = text.split('\n');
+    const rows = this.#output.rows(chunk);
     const { rowCount } = chunk;
     for (let row = 0; row < rowCount; row += 1) {
       if (this.#state.skip > 0) {
@@ -178,7 +168,7 @@ class BatchWriter {
       const segment = Number(segments.getItem(row));
       if (segment !== this.#segment || this.#rows.length >= this.#plan.batchSize) await this.flush();
       this.#segment = segment;
-      this.#rows.push(rows[row] as string);
+      this.#rows.push(rows[row] as string | Uint8Array);
       this.#state.left -= 1;
     }
   }
@@ -189,13 +179,9 @@ class BatchWriter {
       this.#plan.order !== 'none' && this.#plan.limit !== undefined
         ? null
         : (this.#ids.get(this.#segment ?? -1) ?? null);
-    const columns = JSON.stringify(this.#plan.columns.map(({ name }) => name));
-    const start = this.#state.started ? ',' : '[';
+    const batch = this.#output.batch(id, this.#rows, !this.#state.started);
     this.#state.started = true;
-    const events = this.#rows.join(',');
     this.#rows = [];
-    await this.#answer.write(
-      `${start}{"segmentId":${JSON.stringify(id)},"columns":${columns},"events":[${events}],"rowSignature":${this.#signature}}`,
-    );
+    await this.#answer.write(batch);
   }
 }

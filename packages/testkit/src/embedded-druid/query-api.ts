@@ -5,7 +5,8 @@ import { notSupported } from './druid-error.js';
 import type { Router } from './router.js';
 import type { RunningQueries } from './running-queries.js';
 import { answerNative } from './native-endpoint.js';
-import { answerSql } from './sql-endpoint.js';
+import { segmentLocations } from './segment-locations.js';
+import { answerSql, readJsonBody } from './sql-endpoint.js';
 import type { Store } from './store.js';
 import type { SystemTables } from './system-tables.js';
 
@@ -14,6 +15,8 @@ export interface QueryApiOptions {
   system: SystemTables;
   queries: RunningQueries;
   store: Store;
+  /** This server as `host:port`: the Historical of all segments. */
+  server: string;
   now(): number;
 }
 
@@ -25,7 +28,10 @@ export function addQueryRoutes(router: Router, options: QueryApiOptions): void {
     .on('DELETE /druid/v2/sql/{id}', ({ params }, answer) =>
       answer.send(queries.cancel(params['id'] ?? '') ? 202 : 404, ''),
     )
-    .on('POST /druid/v2', ({ body }, answer) => answerNative(body, answer, options))
+    .on('POST /druid/v2', (request, answer) => answerNative(request, answer, options))
+    .on('POST /druid/v2/candidates', ({ body }, answer) =>
+      answer.json(segmentLocations(readJsonBody(body), catalog, options.server)),
+    )
     .on('DELETE /druid/v2/{id}', ({ params }, answer) => {
       queries.cancel(params['id'] ?? '');
       return answer.send(202, '');

@@ -50,6 +50,10 @@ const booleanOf = (vector: DuckDBVector, row: number): string | null => {
   return value === null ? null : String(value);
 };
 
+/** A value as DuckDB has it; null for NULL. */
+export const cellValue = (vector: DuckDBVector, row: number): string | bigint | number | null =>
+  vector.getItem(row) as string | bigint | number | null;
+
 /** An instant between two quotes, or none. */
 function timeCell(quote: string): CellWriter {
   const write = isoTimeWriter();

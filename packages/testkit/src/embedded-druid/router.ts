@@ -8,6 +8,8 @@ export interface Request {
   /** Values of the `{name}` parts of the route. */
   params: Record<string, string>;
   query: URLSearchParams;
+  /** The header of that name; empty without one. */
+  accept: string;
   body: string;
 }
 

@@ -35,7 +35,7 @@ const columns = (text: string): SystemTable['columns'] =>
   });
 
 /** Sizes that Druid shows for servers without a segment cache limit. */
-const MAX_SIZE = 10_000_000_000;
+export const HISTORICAL_BYTES = 10_000_000_000;
 
 /** What Druid's default load rule asks for. */
 const REPLICATION_FACTOR = 2;
@@ -101,7 +101,7 @@ const TABLES: SystemTable[] = [
           role,
           tier,
           holds ? size : 0,
-          holds ? MAX_SIZE : 0,
+          holds ? HISTORICAL_BYTES : 0,
           leader,
           isoTime(startedMs),
         ];

@@ -3,7 +3,7 @@
  * Boundary: what every server here has in common; what "ready" means is the plan's business.
  *
  * 1. `launchServer` settles only when the server is ready, or when nothing of it is left but its log.
- * 2. The ports stay reserved for as long as the process lives.
+ * 2. The ports stay reserved for as long as the process lives; those that the caller has reserved stay the caller's.
  * 3. A data folder that the caller named is never removed; a temporary one is, when the server is stopped.
  */
 import type { DataFolder } from './data-folder.js';
@@ -17,7 +17,8 @@ const PORT_ATTEMPTS = 3;
 const STOP_GRACE_MS = 15_000;
 
 export interface ServerPlan {
-  readonly portCount: number;
+  /** How many ports to reserve, or those that the caller has reserved: the server is then not tried on others. */
+  readonly ports: number | readonly number[];
   readonly folder: DataFolder;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -64,7 +65,7 @@ export class LaunchedServer {
 /** Launches again on other ports when a stranger took one before the server could bind it. */
 export const launchServer = async (plan: ServerPlan): Promise<LaunchedServer> => {
   for (let attempt = 1; ; attempt++) {
-    const reservation = await reservePorts(plan.portCount);
+    const reservation = await reservationOf(plan.ports);
     let process: JavaProcess | undefined;
     try {
       process = await plan.spawn(reservation.ports);
@@ -75,7 +76,7 @@ export const launchServer = async (plan: ServerPlan): Promise<LaunchedServer> =>
       const lostItsPort = (await process?.lostItsPort()) ?? false;
       await process?.kill();
       reservation.release();
-      if (lostItsPort && attempt < PORT_ATTEMPTS) {
+      if (lostItsPort && attempt < PORT_ATTEMPTS && typeof plan.ports === 'number') {
         plan.report({ phase: 'start', message: 'Another program took a port; trying others' });
         continue;
       }
@@ -85,6 +86,10 @@ export const launchServer = async (plan: ServerPlan): Promise<LaunchedServer> =>
     }
   }
 };
+
+/** Invariant 2. */
+const reservationOf = async (ports: ServerPlan['ports']): Promise<PortReservation> =>
+  typeof ports === 'number' ? reservePorts(ports) : { ports, release: () => undefined };
 
 const untilReady = async (
   plan: ServerPlan,

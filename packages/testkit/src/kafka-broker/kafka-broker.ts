@@ -78,7 +78,7 @@ export class KafkaBroker {
     const launcher = await compileLauncher(`kafka-${version}`, jars, launcherSources, report, options.signal);
     const folder = await openDataFolder(options.dataDir, 'millrace-kafka-');
     const server = await launchServer({
-      portCount: 2,
+      ports: 2,
       folder,
       report,
       timeoutMs: options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 import { describe, it } from 'vitest';
+import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import { describeDruidContract } from '../../src/contract/index.js';
-import { DruidCluster, isRealServerAvailable } from '../../src/index.js';
+import { isRealServerAvailable } from '../../src/index.js';
 
 const real = isRealServerAvailable();
 
@@ -8,12 +9,11 @@ if (real.available) {
   describeDruidContract(
     'Apache Druid 27.0.0',
     async () => {
-      const druid = await DruidCluster.start({ version: '27.0.0', heapMb: 1200, basicSecurity: true });
+      const druid = await sharedDruid('27.0.0');
       return {
         url: druid.url,
         headers: { authorization: druid.credentials?.authorization ?? '' },
         security: { url: druid.urls.coordinator, authenticator: 'Basic', authorizer: 'Authz' },
-        stop: () => druid.stop(),
       };
     },
     { version: '27.0.0', lacks: ['Kafka supervisors', 'locks', 'sketches'] },

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
 import { flavourOf } from '../../src/druid-cluster/druid-flavour.js';
-import { druidPropertiesOf, type ClusterLayout } from '../../src/druid-cluster/druid-properties.js';
+import {
+  druidPropertiesOf,
+  extraHistoricalProperties,
+  type ClusterLayout,
+} from '../../src/druid-cluster/druid-properties.js';
 import { kafkaPropertiesOf } from '../../src/kafka-broker/kafka-properties.js';
 import { liveBrokers, metadataRequest } from '../../src/kafka-broker/kafka-readiness.js';
 
@@ -66,6 +70,33 @@ describe('druidPropertiesOf', () => {
       'druid.msq.intermediate.storage.basePath': '/data/intermediate',
     });
     expect(druidPropertiesOf(layout).broker).not.toHaveProperty('druid.generic.useDefaultValueForNull');
+  });
+});
+
+describe('extraHistoricalProperties', () => {
+  const place = { port: 77, folder: '/data/historical-1', tier: 'hot', extra: {} };
+
+  it('are those of the cluster’s Historical, with an address, segments and a tier of its own', () => {
+    const extra = { all: { x: 'all' }, historical: { 'druid.segmentCache.locations': '/data/elsewhere' } };
+    const properties = extraHistoricalProperties({ ...layout, extra }, place);
+    expect(properties).toMatchObject({
+      x: 'all',
+      'millrace.command': 'org.apache.druid.cli.CliHistorical',
+      'druid.host': '127.0.0.1',
+      'druid.plaintextPort': '77',
+      'druid.segmentCache.locations': '[{"path":"/data/historical-1/segment-cache","maxSize":"50g"}]',
+      'druid.server.tier': 'hot',
+      'druid.storage.storageDirectory': '/data/segments',
+      'druid.zk.service.host': '127.0.0.1:6',
+    });
+  });
+
+  it('wait for no role, as there is none in its process; its own properties win', () => {
+    const flavour = flavourOf({ version: '27.0.0', basicSecurity: true });
+    const extra = { 'druid.server.tier': 'cold' };
+    const properties = extraHistoricalProperties({ ...layout, flavour }, { ...place, extra });
+    expect(properties).not.toHaveProperty('millrace.after');
+    expect(properties).toMatchObject({ 'druid.server.tier': 'cold', 'druid.escalator.type': 'basic' });
   });
 });
 

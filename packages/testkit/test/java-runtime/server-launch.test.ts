@@ -54,7 +54,7 @@ const planOf = (overrides: Partial<ServerPlan>): { plan: ServerPlan; folder: { r
     },
   };
   const plan: ServerPlan = {
-    portCount: 2,
+    ports: 2,
     folder: dataFolder,
     timeoutMs: 60_000,
     signal: undefined,
@@ -90,6 +90,20 @@ describe('launchServer', () => {
       untilReady: (_ports, _onMissing, signal) => untilAborted(signal),
     });
     await expect(launchServer(plan)).rejects.toMatchObject({ code: 'server-died' });
+  });
+
+  it('tries no other ports than those that the caller has reserved, and keeps them reserved (invariant 2)', async () => {
+    const tried: (readonly number[])[] = [];
+    const { plan } = planOf({
+      ports: [1, 2],
+      spawn: (ports) => {
+        tried.push(ports);
+        return Promise.resolve(fakeProcess(true).process);
+      },
+      untilReady: (_ports, _onMissing, signal) => untilAborted(signal),
+    });
+    await expect(launchServer(plan)).rejects.toMatchObject({ code: 'server-died' });
+    expect(tried).toEqual([[1, 2]]);
   });
 
   it('kills the server and names what was missing when time is up (invariant 1)', async () => {

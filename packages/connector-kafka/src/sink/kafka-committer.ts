@@ -1,0 +1,83 @@
+/**
+ * Ends transactions, once their checkpoint is durable.
+ *
+ * Invariants
+ * 1. A commit that is said again changes nothing, whoever says it.
+ * 2. What the restored checkpoint names is never aborted; what an earlier run left open besides is, before anything is
+ *    written, and its writer is fenced by that.
+ * 3. A transaction that a checkpoint names, and the broker does not commit, is an error: its records are lost.
+ */
+import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-stream';
+import { KafkaTransactionLostError } from '../errors.js';
+import { KafkaClient } from '../protocol/kafka-client.js';
+import { KafkaCode, remoteError } from '../protocol/kafka-codes.js';
+import type { KafkaCommittable } from './kafka-writer.js';
+import { isTransactionOf } from './producer-session.js';
+import type { SinkSettings } from './sink-settings.js';
+import { isFencing, Transactions } from './transactions.js';
+
+export class KafkaCommitter implements Committer<KafkaCommittable, never> {
+  readonly #prefix: string;
+  readonly #transactionTimeoutMs: number;
+  readonly #context: CommitterContext;
+  readonly #client: KafkaClient;
+  readonly #transactions: Transactions;
+
+  constructor(
+    settings: SinkSettings & { readonly transactionalIdPrefix: string },
+    context: CommitterContext,
+  ) {
+    this.#prefix = settings.transactionalIdPrefix;
+    this.#transactionTimeoutMs = settings.transactionTimeoutMs;
+    this.#context = context;
+    this.#client = new KafkaClient(settings.connection, context);
+    this.#transactions = new Transactions(this.#client);
+  }
+
+  async recover(pending: readonly CommitRequest<KafkaCommittable>[]): Promise<void> {
+    const named = new Set(pending.map(({ committable }) => committable.transactionalId));
+    const open = await this.#transactions.listOpen();
+    const left = open.filter(
+      ({ transactionalId }) => isTransactionOf(this.#prefix, transactionalId) && !named.has(transactionalId),
+    );
+    for (const { transactionalId } of left) {
+      await this.#transactions.init(transactionalId, this.#transactionTimeoutMs); // invariant 2
+      this.#context.logger.info('a transaction of an earlier run was aborted', { transactionalId });
+    }
+  }
+
+  async commit(requests: readonly CommitRequest<KafkaCommittable>[]): Promise<void> {
+    await Promise.all(requests.map((request) => this.#commit(request)));
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #commit({ committable, checkpointId }: CommitRequest<KafkaCommittable>): Promise<void> {
+    const { transactionalId } = committable;
+    const code = await this.#transactions.end(committable, true); // invariant 1
+    if (code === KafkaCode.NONE) return;
+    if (!isFencing(code)) throw remoteError(`Committing '${transactionalId}'`, code);
+    const found = await this.#transactions.describe(transactionalId);
+    const isSame =
+      found?.producerId === committable.producerId && found.producerEpoch === committable.producerEpoch;
+    if (isSame && (found.state === 'CompleteCommit' || found.state === 'PrepareCommit')) return;
+    throw lost(committable, checkpointId, found?.state); // invariant 3
+  }
+}
+
+function lost(
+  { transactionalId, producerId, producerEpoch }: KafkaCommittable,
+  checkpointId: number,
+  state: string | undefined,
+): KafkaTransactionLostError {
+  const now = state === undefined ? 'the broker does not know it any more' : `it is now ${state}`;
+  return new KafkaTransactionLostError(
+    `The transaction '${transactionalId}' of checkpoint ${checkpointId} cannot be committed: ${now}. ` +
+      'The broker aborts a transaction that is open for too long, or another job with the same prefix has taken it over: the records of this checkpoint are lost. ' +
+      'Start from an earlier checkpoint or savepoint to write them again. To avoid it, give the sink a prefix of its own, and let ' +
+      "'transactionTimeoutMs' (and the brokers' 'transaction.max.timeout.ms') be longer than the job may be down.",
+    { details: { transactionalId, producerId, producerEpoch, checkpointId, state } },
+  );
+}

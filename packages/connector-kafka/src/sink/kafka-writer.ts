@@ -1,0 +1,105 @@
+import type { SinkWriteContext, SinkWriter, SinkWriterContext } from '@millrace/core-stream';
+import { KafkaClient } from '../protocol/kafka-client.js';
+import type { KafkaHeader } from '../protocol/record-batch.js';
+import type { TransactionIdentity } from '../protocol/write-apis.js';
+import { BatchSender } from './batch-sender.js';
+import type { SerializeRecord } from './kafka-serializers.js';
+import { ProducerSession } from './producer-session.js';
+import { createSinkMetrics } from './sink-metrics.js';
+import type { SinkSettings } from './sink-settings.js';
+import { Transactions } from './transactions.js';
+
+/** What a checkpoint commits: plain data with which any process can end the transaction. */
+export type KafkaCommittable = TransactionIdentity;
+
+const NO_HEADERS: readonly KafkaHeader[] = [];
+
+/**
+ * Writes the records of one subtask. `BatchSender` has what is under way, `ProducerSession` the transaction.
+ *
+ * Invariant 1: what `prepareCommit` names is acknowledged by all replicas in sync, so that whoever ends the transaction
+ *   commits all of it.
+ */
+export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
+  readonly #client: KafkaClient;
+  readonly #transactions: Transactions;
+  readonly #session: ProducerSession;
+  readonly #sender: BatchSender;
+  readonly #serialize: SerializeRecord<T>;
+  readonly #context: SinkWriterContext;
+  readonly #stop = new AbortController();
+
+  constructor(settings: SinkSettings, serialize: SerializeRecord<T>, context: SinkWriterContext) {
+    const { connection, transactionalIdPrefix, transactionTimeoutMs } = settings;
+    const { clock, logger, subtaskIndex } = context;
+    const signal = AbortSignal.any([context.signal, this.#stop.signal]);
+    this.#context = context;
+    this.#serialize = serialize;
+    this.#client = new KafkaClient(connection, { clock, logger, signal });
+    this.#transactions = new Transactions(this.#client);
+    this.#session = new ProducerSession({
+      transactions: this.#transactions,
+      transactionalIdPrefix,
+      transactionTimeoutMs,
+      subtaskIndex,
+    });
+    this.#sender = new BatchSender({
+      ...settings.sending,
+      client: this.#client,
+      session: this.#session,
+      metrics: createSinkMetrics(context.metrics),
+    });
+  }
+
+  write(value: T, context: SinkWriteContext): void {
+    const output = this.#serialize(value, context.timestamp);
+    this.#sender.add(output.topic, {
+      key: bytesOf(output.key),
+      value: bytesOf(output.value),
+      headers: headersOf(output.headers),
+      timestamp: output.timestamp ?? context.timestamp ?? this.#context.clock.now(),
+      partition: output.partition,
+    });
+  }
+
+  backPressure(): Promise<void> | undefined {
+    return this.#sender.push();
+  }
+
+  flush(): Promise<void> {
+    return this.#sender.flush();
+  }
+
+  prepareCommit(): readonly KafkaCommittable[] {
+    const transaction = this.#session.endTransaction(); // invariant 1: `flush` came before
+    return transaction === undefined ? [] : [transaction];
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    const isSending = this.#sender.stopped();
+    const open = this.#session.endTransaction();
+    if (open !== undefined) await this.#abort(open);
+    this.#client.close();
+    await isSending;
+  }
+
+  /** So that readers need not wait for the time-out. It is tried once: the next run, or the time-out, does it otherwise. */
+  async #abort(transaction: TransactionIdentity): Promise<void> {
+    try {
+      await this.#transactions.endOnce(transaction, false);
+    } catch (error) {
+      const said = error instanceof Error ? error.message : String(error);
+      this.#context.logger.debug('an open transaction was not aborted', { error: said });
+    }
+  }
+}
+
+function bytesOf(value: string | Uint8Array | null | undefined): Uint8Array | null {
+  return typeof value === 'string' ? Buffer.from(value) : (value ?? null);
+}
+
+function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>> | undefined) {
+  if (headers === undefined) return NO_HEADERS;
+  return Object.entries(headers).map(([key, value]) => ({ key, value: bytesOf(value) }));
+}

@@ -1,0 +1,108 @@
+/**
+ * Who a writer is to the brokers: a producer id with its sequence numbers and, with exactly once, the transaction of the
+ * running checkpoint.
+ *
+ * Invariants
+ * 1. A transactional id is used for one transaction: what becomes of it can be asked for as long as the broker remembers it.
+ * 2. A transaction begins with the first record after a barrier; where there is none, there is nothing to commit.
+ */
+import { randomBytes } from 'node:crypto';
+import type { TransactionIdentity } from '../protocol/write-apis.js';
+import { fenced, isFencing, type Transactions } from './transactions.js';
+
+export interface SessionIdentity {
+  readonly transactionalId: string | null;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly isTransactional: boolean;
+}
+
+/** Undefined prefix: idempotent, without transactions. */
+export interface ProducerSessionOptions {
+  readonly transactions: Transactions;
+  readonly transactionalIdPrefix: string | undefined;
+  readonly transactionTimeoutMs: number;
+  readonly subtaskIndex: number;
+}
+
+export class ProducerSession {
+  readonly #options: ProducerSessionOptions;
+  /** Of this writer alone: runs that know nothing of each other have different ids. */
+  readonly #run = randomBytes(6).toString('hex');
+  readonly #sequences = new Map<string, number>();
+  readonly #added = new Set<string>();
+  #transactionCount = 0;
+  #identity: SessionIdentity | undefined;
+
+  constructor(options: ProducerSessionOptions) {
+    this.#options = options;
+  }
+
+  /** After `begin`. */
+  get identity(): SessionIdentity {
+    return this.#identity!;
+  }
+
+  async begin(): Promise<void> {
+    if (this.#identity !== undefined) return;
+    const { transactions, transactionalIdPrefix: prefix, transactionTimeoutMs, subtaskIndex } = this.#options;
+    const transactionalId =
+      prefix === undefined
+        ? null
+        : transactionalIdOf(prefix, subtaskIndex, this.#run, ++this.#transactionCount); // invariant 1
+    const identity = await transactions.init(transactionalId, transactionTimeoutMs);
+    this.#sequences.clear();
+    this.#added.clear();
+    this.#identity = { ...identity, transactionalId, isTransactional: transactionalId !== null };
+  }
+
+  /** The number of the first of `count` records. */
+  nextSequence(partition: string, count: number): number {
+    const sequence = this.#sequences.get(partition) ?? 0;
+    this.#sequences.set(partition, (sequence + count) % 2 ** 31); // as Java's int goes on after its largest
+    return sequence;
+  }
+
+  async addPartitions(
+    partitions: readonly { readonly topic: string; readonly partition: number }[],
+  ): Promise<void> {
+    const transaction = this.#transaction();
+    if (transaction === undefined) return;
+    const missing = partitions.filter(({ topic, partition }) => !this.#added.has(`${topic}-${partition}`));
+    if (missing.length === 0) return;
+    await this.#options.transactions.addPartitions(transaction, missing);
+    for (const { topic, partition } of missing) this.#added.add(`${topic}-${partition}`);
+  }
+
+  /** @throws KafkaFencedError where the code says that the transaction is another's */
+  checkFenced(code: number): void {
+    const { transactionalId } = this.identity;
+    if (transactionalId !== null && isFencing(code)) throw fenced(transactionalId, code);
+  }
+
+  /** The transaction with everything written so far; the next record begins another. */
+  endTransaction(): TransactionIdentity | undefined {
+    const transaction = this.#transaction();
+    if (transaction === undefined) return undefined; // invariant 2
+    this.#identity = undefined;
+    return transaction;
+  }
+
+  #transaction(): TransactionIdentity | undefined {
+    if (this.#identity === undefined || this.#identity.transactionalId === null) return undefined;
+    const { transactionalId, producerId, producerEpoch } = this.#identity;
+    return { transactionalId, producerId, producerEpoch };
+  }
+}
+
+export function transactionalIdOf(prefix: string, subtaskIndex: number, run: string, count: number): string {
+  return `${prefix}-${subtaskIndex}-${run}-${count}`;
+}
+
+/** Whether a sink with this prefix has made the id. Another whose prefix begins with it, such as `orders-eu`, has not. */
+export function isTransactionOf(prefix: string, transactionalId: string): boolean {
+  return (
+    transactionalId.startsWith(`${prefix}-`) &&
+    /^\d+-[0-9a-f]{12}-\d+$/.test(transactionalId.slice(prefix.length + 1))
+  );
+}

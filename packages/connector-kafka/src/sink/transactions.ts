@@ -1,0 +1,137 @@
+import { KafkaConfigError, KafkaFencedError } from '../errors.js';
+import { KafkaCode, isPassing, remoteError } from '../protocol/kafka-codes.js';
+import type { KafkaClient } from '../protocol/kafka-client.js';
+import {
+  addPartitionsToTxn,
+  describeTransactions,
+  endTxn,
+  initProducerId,
+  listTransactions,
+  type DescribedTransaction,
+  type ListedTransaction,
+  type ProducerIdentity,
+  type TransactionIdentity,
+} from '../protocol/write-apis.js';
+
+/** What the transaction coordinator is asked for, each repeated until it is answered. */
+export class Transactions {
+  readonly #client: KafkaClient;
+
+  constructor(client: KafkaClient) {
+    this.#client = client;
+  }
+
+  /**
+   * Begins anew under an id: what was open under it is aborted, and its writer fenced. `null`: for idempotence only.
+   * @throws KafkaConfigError where the broker does not allow the time-out
+   */
+  async init(transactionalId: string | null, transactionTimeoutMs: number): Promise<ProducerIdentity> {
+    const request = { transactionalId, transactionTimeoutMs };
+    const what = transactionalId === null ? 'Getting a producer id' : `Beginning '${transactionalId}'`;
+    return this.#client.retrying(what, async () => {
+      const { errorCode, producerId, producerEpoch } =
+        transactionalId === null
+          ? await this.#client.toAnyBroker(initProducerId, request)
+          : await this.#client.toCoordinator('transaction', transactionalId, initProducerId, request);
+      if (errorCode === KafkaCode.INVALID_TRANSACTION_TIMEOUT) {
+        throw new KafkaConfigError(
+          `'transactionTimeoutMs' is ${transactionTimeoutMs}, more than the brokers allow. ` +
+            "Raise their 'transaction.max.timeout.ms', or lower the option: it has to be longer than the job may be down.",
+          { details: { transactionTimeoutMs } },
+        );
+      }
+      this.#check(what, errorCode, transactionalId);
+      return { producerId, producerEpoch };
+    });
+  }
+
+  /** Before the first record of a transaction goes to a partition. @throws KafkaFencedError */
+  async addPartitions(
+    transaction: TransactionIdentity,
+    partitions: readonly { readonly topic: string; readonly partition: number }[],
+  ): Promise<void> {
+    const { transactionalId } = transaction;
+    const what = `Adding partitions to '${transactionalId}'`;
+    await this.#client.retrying(what, async () => {
+      const results = await this.#client.toCoordinator('transaction', transactionalId, addPartitionsToTxn, {
+        ...transaction,
+        partitions,
+      });
+      const failed =
+        results.find(({ errorCode }) => errorCode !== KafkaCode.NONE && !isPassing(errorCode)) ??
+        results.find(({ errorCode }) => errorCode !== KafkaCode.NONE);
+      if (failed === undefined) return;
+      if (isFencing(failed.errorCode)) throw fenced(transactionalId, failed.errorCode);
+      this.#check(`${what} (${failed.topic}-${failed.partition})`, failed.errorCode, transactionalId);
+    });
+  }
+
+  /** Resolves with the code of what does not pass, such as that the transaction is not the one that is open. */
+  end(transaction: TransactionIdentity, isCommit: boolean): Promise<number> {
+    const { transactionalId } = transaction;
+    const what = `${isCommit ? 'Committing' : 'Aborting'} '${transactionalId}'`;
+    return this.#client.retrying(what, () => this.endOnce(transaction, isCommit));
+  }
+
+  /** One attempt. */
+  async endOnce(transaction: TransactionIdentity, isCommit: boolean): Promise<number> {
+    const { transactionalId } = transaction;
+    const { errorCode } = await this.#client.toCoordinator('transaction', transactionalId, endTxn, {
+      ...transaction,
+      isCommit,
+    });
+    if (isPassing(errorCode)) this.#check(`Ending '${transactionalId}'`, errorCode, transactionalId);
+    this.#client.forgetCoordinator('transaction', transactionalId);
+    return errorCode;
+  }
+
+  /** Undefined: the broker does not know it (any more). */
+  async describe(transactionalId: string): Promise<DescribedTransaction | undefined> {
+    const what = `Looking at '${transactionalId}'`;
+    return this.#client.retrying(what, async () => {
+      const [found] = await this.#client.toCoordinator('transaction', transactionalId, describeTransactions, {
+        transactionalIds: [transactionalId],
+      });
+      if (found?.errorCode === KafkaCode.TRANSACTIONAL_ID_NOT_FOUND) return undefined;
+      if (found !== undefined) this.#check(what, found.errorCode, transactionalId);
+      return found;
+    });
+  }
+
+  /** Every open transaction that this client may see, of all brokers. */
+  listOpen(): Promise<ListedTransaction[]> {
+    return this.#client.retrying('Listing open transactions', async () => {
+      const { brokers } = await this.#client.metadata([]);
+      const lists = await Promise.all(
+        brokers.map((broker) => this.#client.request(broker, listTransactions, { states: ['Ongoing'] })),
+      );
+      for (const { errorCode } of lists) this.#check('Listing open transactions', errorCode, null);
+      return lists.flatMap(({ transactions }) => transactions);
+    });
+  }
+
+  #check(what: string, errorCode: number, transactionalId: string | null): void {
+    if (errorCode === KafkaCode.NONE) return;
+    // Another broker may coordinate it by now.
+    if (transactionalId !== null) this.#client.forgetCoordinator('transaction', transactionalId);
+    throw remoteError(what, errorCode);
+  }
+}
+
+/** Whether a code says that the transaction is not this writer's any more. */
+export function isFencing(code: number): boolean {
+  return (
+    code === KafkaCode.INVALID_PRODUCER_EPOCH ||
+    code === KafkaCode.PRODUCER_FENCED ||
+    code === KafkaCode.INVALID_TXN_STATE ||
+    code === KafkaCode.INVALID_PRODUCER_ID_MAPPING
+  );
+}
+
+export function fenced(transactionalId: string, code: number): KafkaFencedError {
+  return new KafkaFencedError(
+    `The transaction '${transactionalId}' is not open for this writer any more (error ${code}): another run of the job has taken over, ` +
+      "or it was open for longer than 'transactionTimeoutMs' and the broker has aborted it. If no other run is there, let checkpoints come more often, or raise the time-out.",
+    { details: { transactionalId, kafkaErrorCode: code } },
+  );
+}

@@ -1,0 +1,81 @@
+/**
+ * A job that reads Druid into files, its process killed at random moments and started again at another parallelism: the files
+ * hold every row once. `MILLRACE_KILL_SEEDS` sets how often that is done for each way of reading, once unless told.
+ */
+import { DruidClient } from '@millrace/druid-client';
+import { EmbeddedDruid } from '@millrace/testkit';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { append } from '../support/ingest.js';
+import type { Program } from '../support/killed-process.js';
+import { Random } from '../support/random.js';
+import { ReadingJob, type ReadingJobOptions } from '../support/reading-job.js';
+
+const seeds = Array.from({ length: Number(process.env['MILLRACE_KILL_SEEDS'] ?? 1) }, (_, i) => i + 1);
+const kills = 6;
+const dimensions = ['page', { type: 'long', name: 'added' }];
+
+let embedded: EmbeddedDruid;
+let druid: DruidClient;
+let program: Program;
+
+/** Rows of three days, numbered through, each with a time of its own. */
+const edits = (first: number, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => {
+    const id = first + i;
+    return JSON.stringify({
+      t: Date.UTC(2024, 0, 1 + (id % 3)) + id * 20_000,
+      page: `p${id % 7}`,
+      added: id,
+    });
+  });
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+describe.each(seeds)('a job whose process is killed (seed %i)', (seed) => {
+  let job: ReadingJob;
+  const create = async (options: Pick<ReadingJobOptions, 'dataSource' | 'reads'>) =>
+    (job = await ReadingJob.create(program, { url: embedded.url, path: 'broker', ...options }));
+
+  afterEach(() => job.remove());
+
+  it.each(['segments', 'any', 'total'] as const)(
+    'has every row once in its files (%s)',
+    async (reads) => {
+      const random = new Random(seed);
+      await create({ dataSource: 'edits', reads });
+      while (!(await job.start(random, job.starts < kills)));
+      expect(job.starts).toBeGreaterThan(3);
+      expect(await job.rows()).toEqual(upTo(3000));
+    },
+    60_000,
+  );
+
+  it('has every row once that was appended while it followed the datasource', async () => {
+    const random = new Random(seed);
+    const dataSource = `growing${seed}`;
+    await create({ dataSource, reads: 'follow' });
+    let rowCount = 0;
+    // Once all rows are there it goes on for two starts, in which one more would show itself.
+    for (let complete = 0; complete < 3;) {
+      const running = job.start(random, true);
+      if (job.starts <= kills) await append(druid, dataSource, edits(rowCount, 300), { dimensions });
+      if (job.starts <= kills) rowCount += 300;
+      await running;
+      if (job.starts >= kills && (await job.rows()).length >= rowCount) complete++;
+      expect(job.starts).toBeLessThan(40);
+    }
+    expect(await job.rows()).toEqual(upTo(rowCount));
+  }, 60_000);
+});
+
+beforeAll(async () => {
+  [program, embedded] = await Promise.all([ReadingJob.prepareProgram(), EmbeddedDruid.start()]);
+  druid = new DruidClient({ url: embedded.url, sleep: () => Promise.resolve() });
+  await append(druid, 'edits', edits(0, 3000), { dimensions, maxRowsPerSegment: 400 });
+}, 60_000);
+
+afterAll(async () => {
+  druid?.close();
+  await embedded?.stop();
+  await program?.remove();
+});

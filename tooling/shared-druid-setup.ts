@@ -1,0 +1,47 @@
+/** Set-up of a test run: hands out what `sharedDruid` asks for, and ends it with the run. Nothing starts before somebody asks. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TestProject } from 'vitest/node';
+import type { DruidCluster, DruidClusterOptions } from '../packages/testkit/src/index.js';
+import type { SharedDruid, SharedDruidVersion } from './shared-druid.js';
+
+const clusterOptions: Readonly<Record<SharedDruidVersion, DruidClusterOptions>> = {
+  '33.0.0': { version: '33.0.0' },
+  '27.0.0': { version: '27.0.0', basicSecurity: true },
+};
+// Lookups are handed to the servers every two minutes unless told otherwise.
+const properties = {
+  'druid.manager.lookups.period': '1000',
+  'druid.manager.lookups.initialDelay': '1000',
+};
+
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const clusters = new Map<SharedDruidVersion, Promise<DruidCluster>>();
+
+  async function describeCluster(version: SharedDruidVersion): Promise<SharedDruid> {
+    const { DruidCluster } = await import('../packages/testkit/src/index.js');
+    let cluster = clusters.get(version);
+    cluster ??= DruidCluster.start({ ...clusterOptions[version], heapMb: 1536, properties });
+    clusters.set(version, cluster);
+    const { url, urls, credentials, dataDir, logFile } = await cluster;
+    return { url, urls, credentials, dataDir, logFile };
+  }
+
+  const server = createServer((request, response) => {
+    describeCluster(request.url?.slice(1) as SharedDruidVersion).then(
+      (druid) => response.end(JSON.stringify(druid)),
+      (error: unknown) => response.writeHead(500).end(error instanceof Error ? error.stack : String(error)),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.unref();
+  project.provide('sharedDruid', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+  return async () => {
+    server.close();
+    const started = await Promise.allSettled(clusters.values());
+    await Promise.all(
+      started.map((start) => (start.status === 'fulfilled' ? start.value.stop() : undefined)),
+    );
+  };
+}
