@@ -5,14 +5,19 @@ import type { TestProject } from 'vitest/node';
 import type { DruidCluster, DruidClusterOptions } from '../packages/testkit/src/index.js';
 import type { SharedDruid, SharedDruidVersion } from './shared-druid.js';
 
+/** With characters that a properties file, Druid's substitution, JSON or the header could spoil. */
+const adminPassword = 'a b"\\ü=${x}';
+
 const clusterOptions: Readonly<Record<SharedDruidVersion, DruidClusterOptions>> = {
   '33.0.0': { version: '33.0.0' },
-  '27.0.0': { version: '27.0.0', basicSecurity: true },
+  '27.0.0': { version: '27.0.0', basicSecurity: { adminPassword } },
 };
-// Lookups are handed to the servers every two minutes unless told otherwise.
 const properties = {
+  // Lookups are handed to the servers every two minutes unless told otherwise.
   'druid.manager.lookups.period': '1000',
   'druid.manager.lookups.initialDelay': '1000',
+  // Historicals keep a dropped segment for 30 s unless told otherwise.
+  'druid.segmentCache.dropSegmentDelayMillis': '0',
 };
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
@@ -23,8 +28,8 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     let cluster = clusters.get(version);
     cluster ??= DruidCluster.start({ ...clusterOptions[version], heapMb: 1536, properties });
     clusters.set(version, cluster);
-    const { url, urls, credentials, dataDir, logFile } = await cluster;
-    return { url, urls, credentials, dataDir, logFile };
+    const { url, urls, ports, credentials, dataDir, logFile } = await cluster;
+    return { url, urls, ports, credentials, dataDir, logFile };
   }
 
   const server = createServer((request, response) => {

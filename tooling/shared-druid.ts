@@ -10,7 +10,10 @@ declare module 'vitest' {
 /** 27.0.0 has basic security, and multi-stage queries. */
 export type SharedDruidVersion = '33.0.0' | '27.0.0';
 
-export type SharedDruid = Pick<DruidCluster, 'url' | 'urls' | 'credentials' | 'dataDir' | 'logFile'>;
+export type SharedDruid = Pick<
+  DruidCluster,
+  'url' | 'urls' | 'ports' | 'credentials' | 'dataDir' | 'logFile'
+>;
 
 /**
  * A real Druid that all test files of a run share, because a start takes longer than many a file; started when first asked for.

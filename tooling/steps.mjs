@@ -1,9 +1,12 @@
-/** Runs one command after the other, shows what runs, and says how long each took. */
-import { spawnSync } from 'node:child_process';
+/** Runs commands, shows what runs, and says how long each took. */
+import { spawn, spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 
 const color = process.stdout.isTTY
   ? (code, text) => `\u001b[${code}m${text}\u001b[0m`
   : (_code, text) => text;
+
+/** @typedef {{ name: string, command: string, args: readonly string[] }} Step */
 
 /**
  * Runs a command in the foreground.
@@ -18,19 +21,39 @@ export function run(command, args, options = {}) {
 }
 
 /**
- * @param {readonly { name: string, command: string, args: readonly string[] }[]} steps
- * @returns {boolean} whether all of them succeeded; the first failure ends it
+ * Runs steps, as many at a time as there are cores. What one prints is shown when it has ended.
+ * @param {readonly Step[]} steps
+ * @returns {Promise<boolean>} whether all of them succeeded; after a failure no further one begins
  */
-export function runSteps(steps) {
-  for (const { name, command, args } of steps) {
-    console.log(color(36, `\n▶ ${name}`) + color(2, `  ${command} ${args.join(' ')}`));
-    const startedAt = Date.now();
-    const code = run(command, args);
-    if (code !== 0) {
-      console.error(color(31, `✗ ${name} failed (exit code ${code})`));
-      return false;
+export async function runSteps(steps) {
+  const waiting = [...steps];
+  let isSound = true;
+  const work = async () => {
+    for (let step = waiting.shift(); step && isSound; step = waiting.shift()) {
+      if (!(await runStep(step))) isSound = false;
     }
-    console.log(color(32, `✓ ${name}`) + color(2, `  ${((Date.now() - startedAt) / 1000).toFixed(1)} s`));
-  }
-  return true;
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return isSound;
+}
+
+/** @param {Step} step */
+async function runStep({ name, command, args }) {
+  console.log(color(36, `▶ ${name}`) + color(2, `  ${command} ${args.join(' ')}`));
+  const startedAt = Date.now();
+  const output = [];
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
+  const code = await new Promise((resolve) => {
+    child.on('error', (error) => {
+      output.push(Buffer.from(`${command} could not be started: ${error.message}\n`));
+      resolve(1);
+    });
+    child.on('close', (status) => resolve(status ?? 130));
+  });
+  process.stdout.write(Buffer.concat(output));
+  const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
+  if (code === 0) console.log(color(32, `✓ ${name}`) + color(2, `  ${seconds} s`));
+  else console.error(color(31, `✗ ${name} failed (exit code ${code})`));
+  return code === 0;
 }

@@ -6,16 +6,16 @@ import { run, runSteps } from './steps.mjs';
 
 const pnpm = (name, ...args) => ({ name, command: 'pnpm', args: ['run', '--silent', ...args] });
 
-const isSound = runSteps([
-  pnpm('format', 'check:format'),
-  pnpm('build', 'build'),
-  pnpm('lint', 'check:lint'),
-  pnpm('types', 'check:types'),
-  pnpm('unused code', 'check:unused'),
-  pnpm('boundaries', 'check:boundaries'),
-  pnpm('package exports', 'check:packages'),
-  pnpm('spec', 'check:spec'),
-]);
+const isSound =
+  (await runSteps([pnpm('build', 'build'), pnpm('format', 'check:format')])) &&
+  (await runSteps([
+    pnpm('types', 'check:types'),
+    pnpm('package exports', 'check:packages'),
+    pnpm('lint', 'check:lint'),
+    pnpm('boundaries', 'check:boundaries'),
+    pnpm('unused code', 'check:unused'),
+    pnpm('spec', 'check:spec'),
+  ]));
 if (!isSound) process.exit(1);
 
 console.log('\n▶ tests');

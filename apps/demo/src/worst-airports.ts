@@ -1,4 +1,4 @@
-import { StreamExecutionEnvironment, ValueStateDescriptor, WatermarkStrategy } from '@millrace/core-stream';
+import { StreamExecutionEnvironment, WatermarkStrategy } from '@millrace/core-stream';
 import { DruidSource } from '@millrace/connector-source';
 import type { DruidClient } from '@millrace/druid-client';
 
@@ -11,10 +11,9 @@ export interface WorstAirport {
 const PLACES = 10;
 /** An airport counts if it has at least this share of all flights: three bad flights do not make a bad airport. */
 const MIN_SHARE = 1 / 1000;
-/** Event time gets there when the input has ended. */
-const END_OF_INPUT = Number.MAX_SAFE_INTEGER;
 
-interface Sums {
+interface Airport {
+  readonly origin: string;
   readonly flights: number;
   readonly sumDelay: number;
 }
@@ -27,36 +26,34 @@ export async function findWorstAirports(options: {
   readonly signal: AbortSignal;
 }): Promise<readonly WorstAirport[]> {
   const { druid, dataSource, parallelism, signal } = options;
-  const airports: (Sums & { readonly origin: string })[] = [];
+  const airports = new Map<string, Airport>();
   const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
-  const source = new DruidSource({
+  const hours = new DruidSource({
     druid,
     dataSource,
-    columns: { __time: 'timestamp', origin: 'string', flights: 'long', meanDelay: 'double' },
+    columns: { origin: 'string', flights: 'long', meanDelay: 'double' },
   });
   env
-    .fromSource(source, WatermarkStrategy.noWatermarks(), 'Airport delays')
-    .keyBy(({ origin }) => origin ?? '')
-    .process<Sums & { readonly origin: string }>((state) => {
-      const sums = state.getState(new ValueStateDescriptor<Sums>('sums'));
-      return {
-        processElement({ flights, meanDelay }, { timers }) {
-          const { flights: before, sumDelay } = sums.value() ?? { flights: 0, sumDelay: 0 };
-          const count = flights ?? 0;
-          // Delays are whole minutes, so rounding undoes the division exactly.
-          sums.update({ flights: before + count, sumDelay: sumDelay + Math.round((meanDelay ?? 0) * count) });
-          timers.registerEventTimeTimer(END_OF_INPUT);
-        },
-        onTimer: (_timestamp, { currentKey }, out) => out.collect({ origin: currentKey, ...sums.value()! }),
-      };
+    .fromSource(hours, WatermarkStrategy.noWatermarks(), 'Airport delays')
+    .map(({ origin, flights, meanDelay }): Airport => {
+      const count = flights ?? 0;
+      // Delays are whole minutes, so rounding undoes the division exactly.
+      return { origin: origin ?? '', flights: count, sumDelay: Math.round((meanDelay ?? 0) * count) };
     })
+    .keyBy(({ origin }) => origin)
+    .reduce((a, b) => ({
+      origin: a.origin,
+      flights: a.flights + b.flights,
+      sumDelay: a.sumDelay + b.sumDelay,
+    }))
     .name('Sums per airport')
-    .addSink({ emit: (airport) => void airports.push(airport) });
+    // An airport's last sums are those of all its hours.
+    .addSink({ emit: (airport) => void airports.set(airport.origin, airport) });
   await env.execute('worst-airports', { signal });
-  return rank(airports);
+  return rank([...airports.values()]);
 }
 
-function rank(airports: readonly (Sums & { readonly origin: string })[]): readonly WorstAirport[] {
+function rank(airports: readonly Airport[]): readonly WorstAirport[] {
   const all = airports.reduce((sum, { flights }) => sum + flights, 0);
   return airports
     .filter(({ flights }) => flights >= all * MIN_SHARE)

@@ -1,6 +1,7 @@
 import { DruidClient } from '@millrace/druid-client';
-import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sharedDruid, type SharedDruid } from '../../../tooling/shared-druid.js';
 import { buildDemo } from './support/build-demo.js';
 import { readTables } from './support/druid-tables.js';
 import { computeExpected, expectedFigures } from './support/expected.js';
@@ -11,19 +12,16 @@ import { temporaryFolder } from './support/temporary-folder.js';
 const TIMEOUT_MS = 240_000;
 
 describe.skipIf(!requireRealServers())('the demo on a real Druid', { timeout: TIMEOUT_MS }, () => {
-  let cluster: DruidCluster;
+  let cluster: SharedDruid;
   let client: DruidClient;
 
   beforeAll(async () => {
     await buildDemo();
-    cluster = await DruidCluster.start();
+    cluster = await sharedDruid();
     client = new DruidClient({ url: cluster.url });
   }, TIMEOUT_MS);
 
-  afterAll(async () => {
-    client?.close();
-    await cluster?.stop();
-  }, TIMEOUT_MS);
+  afterAll(() => client?.close());
 
   it('finds what SQL over the file finds, row by row', async () => {
     const rows = 100_000;

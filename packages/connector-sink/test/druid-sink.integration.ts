@@ -2,8 +2,9 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
-import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sharedDruid } from '../../../tooling/shared-druid.js';
 import { appendTask, attemptId, taskBaseId } from '../src/ingestion-spec.js';
 import { druidSchema, DruidSink, type CommitDone, type DruidSinkOptions } from '../src/index.js';
 import {
@@ -19,18 +20,13 @@ import {
 /** Enough that Druid reads for a second or more. */
 const MANY = 400_000;
 
-let cluster: DruidCluster;
 let client: DruidClient;
 
 beforeAll(async () => {
   requireRealServers();
-  cluster = await DruidCluster.start();
-  client = new DruidClient({ url: cluster.url });
+  client = new DruidClient({ url: (await sharedDruid()).url });
 });
-afterAll(async () => {
-  client?.close();
-  await cluster?.stop();
-});
+afterAll(() => client?.close());
 
 const query = (sql: string) => client.sql.query(sql, { rowFormat: 'array' });
 

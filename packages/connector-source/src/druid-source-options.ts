@@ -71,7 +71,7 @@ export interface DruidSourceSettings<I extends Int64Mode> {
   readonly onInvalidRow?: OnInvalidRow;
   /** Attempts in a row that bring no new row before a split fails. Default 6, about 8 s. */
   readonly maxAttempts?: number;
-  /** How long to wait for a segment that is published but not loaded. Default 5 minutes. */
+  /** How long to wait for a segment that is published but not loaded, or whose server is away. Default 5 minutes. */
   readonly availabilityTimeoutMs?: number;
   /** Druid's query context, such as `{ timeout, priority, lane }`. */
   readonly queryContext?: Readonly<Record<string, unknown>>;

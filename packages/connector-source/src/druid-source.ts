@@ -1,5 +1,6 @@
 import type {
   Boundedness,
+  OutputTag,
   Source,
   SourceReader,
   SourceReaderContext,
@@ -8,7 +9,8 @@ import type {
 } from '@millrace/core-stream';
 import { DruidClient, type DruidClientOptions, type Int64Mode } from '@millrace/druid-client';
 import type { z } from 'zod';
-import type { DruidColumns } from './druid-columns.js';
+import { awaitColumnTypes } from './column-types.js';
+import type { ColumnReading, DruidColumns } from './druid-columns.js';
 import {
   checkedOptions,
   type CheckedOptions,
@@ -18,8 +20,8 @@ import {
 import type { DruidSplit } from './druid-split.js';
 import { proveExpectedRows } from './expected-rows.js';
 import { limitSplits } from './limit-splits.js';
+import { sideOutputsOf } from './invalid-rows.js';
 import { createRowDecoder, readingsOf } from './row-decoder.js';
-import { listColumns } from './segment-catalog.js';
 import {
   SegmentEnumerator,
   type DruidEnumeratorState,
@@ -47,12 +49,14 @@ export class DruidSource<
   I extends Int64Mode = 'safe-number',
 > implements Source<DruidRow<C, S, I>, DruidSplit, DruidEnumeratorState> {
   readonly boundedness: Boundedness;
+  readonly sideOutputs: readonly OutputTag<unknown>[];
   private readonly openClient: OpenClient;
   private readonly options: CheckedOptions;
 
   constructor(options: DruidSourceOptions<C, S, I>) {
     this.options = checkedOptions(options);
     this.openClient = clientOpener(options.druid);
+    this.sideOutputs = sideOutputsOf(this.options.onInvalidRow);
     this.boundedness = this.options.unbounded === undefined ? 'bounded' : 'unbounded';
   }
 
@@ -61,11 +65,9 @@ export class DruidSource<
     restored?: DruidEnumeratorState,
   ): SplitEnumerator<DruidSplit, DruidEnumeratorState> {
     const { openClient } = this;
-    const { shape, unbounded, query, settings, limit } = this.options;
-    const { dataSource, range, virtualColumns } = settings;
-    const virtual = virtualTypes(virtualColumns);
-    const physical = Object.entries(readingsOf(shape)).filter(([column]) => !virtual.has(column));
-    const readings = { ...Object.fromEntries(physical), __time: 'timestamp' as const };
+    const { unbounded, query, settings, limit } = this.options;
+    const { dataSource, range } = settings;
+    const readings = { ...this.physicalReadings(), __time: 'timestamp' as const };
     const takeFirst: SegmentEnumeratorOptions['takeFirst'] =
       limit === undefined
         ? undefined
@@ -84,15 +86,23 @@ export class DruidSource<
       settings,
       query,
       openDataServer,
-      prepareDecoder: async ({ druid, signal }) => {
-        const { int64, dataSource, virtualColumns } = settings;
-        if (shape.kind === 'columns') return createRowDecoder({ shape, int64, onInvalidRow });
-        const sqlTypes = await listColumns(druid, dataSource, signal);
+      onInvalidRow,
+      prepareDecoder: async (tools, onInvalid) => {
+        const { int64, virtualColumns } = settings;
+        if (shape.kind === 'columns') return createRowDecoder({ shape, int64, onInvalidRow: onInvalid });
+        const sqlTypes = await awaitColumnTypes(this.physicalReadings(), settings, tools);
         for (const [column, sqlType] of virtualTypes(virtualColumns)) sqlTypes.set(column, sqlType ?? '');
-        return createRowDecoder({ shape, sqlTypes, int64, onInvalidRow });
+        return createRowDecoder({ shape, sqlTypes, int64, onInvalidRow: onInvalid });
       },
     });
     return new SplitReader({ context, openClient, maxBufferedRows, reading });
+  }
+
+  /** How the columns that the datasource itself has to have are read. */
+  private physicalReadings(): Record<string, ColumnReading> {
+    const { shape, settings } = this.options;
+    const virtual = virtualTypes(settings.virtualColumns);
+    return Object.fromEntries(Object.entries(readingsOf(shape)).filter(([column]) => !virtual.has(column)));
   }
 }
 

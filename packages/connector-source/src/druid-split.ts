@@ -45,6 +45,11 @@ function parseOr(text: string, otherwise: number): number {
   return Number.isNaN(ms) ? otherwise : ms;
 }
 
+/** Rows that are still to be read, as far as is known: before the split is proven, those of the whole segment. */
+export function rowsLeft({ expectedRows, pinnedRows }: DruidSplit, position: number): number {
+  return Math.max(0, (expectedRows ?? pinnedRows) - position);
+}
+
 /** Earlier intervals first; ties by version and partition. Splits are handed out and read in this order. */
 export function splitsByTime(splits: readonly DruidSplit[]): DruidSplit[] {
   return [...splits].sort((a, b) => compareDescriptors(a.segment, b.segment));

@@ -14,9 +14,8 @@ import {
 import { lookUpAvailability } from './segment-catalog.js';
 
 /**
- * The number of rows that reading the split yields in all, proven (invariants 1 to 3 of
- * `completeness.ts`). Waits for a segment that is not
- * on a Historical yet.
+ * The number of rows that reading the split yields in all, proven (invariants 1 to 3 of `completeness.ts`). Waits for a
+ * segment that is not on a Historical yet.
  *
  * @throws DruidSourceIncompleteError, DruidSourceSegmentGoneError, DruidSourceReadError
  */

@@ -18,6 +18,7 @@ export type { OpenDataServer } from './data-servers.js';
 export type { ReadPath } from './segment-route.js';
 export type { OnReplaced } from './poll-segments.js';
 export type { SeenSegment } from './segment-replacement.js';
+export type { InvalidRow, OnInvalid } from './invalid-rows.js';
 export type { OnInvalidRow, RejectedRow } from './row-decoder.js';
 export { DruidLookup } from './lookup/druid-lookup.js';
 export type { LookupFound, LookupJoin } from './lookup/druid-lookup.js';

@@ -5,18 +5,20 @@
  * Invariant 1: a segment id is handed out at most once while it is remembered; it is remembered as long as it is
  *   published, and `forgetAfterMs` longer, so that an incomplete listing does not bring it back.
  * Invariant 2: an appended segment is new data. Exception: it looks like a copy (same or a wider interval, same size and
- *   row count) of a remembered segment of an older version that nothing else replaced: Druid copies appended segments to the version
- *   of a compaction that overtakes them (concurrent append and replace).
+ *   row count) of a remembered segment of an older version that nothing else replaced: Druid copies appended segments to
+ *   the version of a compaction that overtakes them (concurrent append and replace).
  * Invariant 3: segments that replace remembered ones are passed over only if Druid recorded a compaction as their
- *   origin and they, or they and such copies, hold exactly as many rows as what they replace. Rows that were appended and compacted between two
- *   polls are read from the replaced segments, which then are still published.
+ *   origin and they and all that look like such copies hold exactly as many rows as what they replace. Rows that were
+ *   appended and compacted between two polls are read from the replaced segments, which then are still published.
  * Invariant 4: anything else that replaces remembered segments is a conflict, settled by `onReplaced`; never a guess.
- * Invariant 5: nothing is decided about a segment before it is on a Historical and its row count is known.
+ * Invariant 5: nothing is decided about a segment before it is on a Historical and its row count is known, nor before that
+ *   is so of what it was appended to, and of what it has compacted unread.
  */
 import { compareDescriptors, splitsByTime, type DruidSplit } from './druid-split.js';
 import { isInScope, splitOf, type SplitScope } from './pin-segments.js';
 import type { PublishedSegment } from './published-segment.js';
 import {
+  isBeside,
   isCopyOf,
   isCopyOfAny,
   isReadable,
@@ -77,6 +79,11 @@ export function planPoll(
 
   const units = replaceUnits(visible);
   let waiting = 0;
+  const undecided: PublishedSegment[] = [];
+  const wait = (segments: readonly PublishedSegment[]): void => {
+    undecided.push(...segments);
+    waiting += segments.length;
+  };
   const handled = new Set<PublishedSegment[]>();
   for (const unit of units) {
     if (handled.has(unit)) continue;
@@ -84,7 +91,7 @@ export function planPoll(
     for (const member of members) handled.add(member);
     const copies = visible.filter((candidate) => isCopyOfAny(candidate, segments, replaced));
     if (!isWhole(members) || ![...segments, ...copies].every(isReadable)) {
-      waiting += segments.length; // invariant 5
+      wait(segments); // invariant 5
       continue;
     }
     if (replaced.length === 0) {
@@ -92,28 +99,32 @@ export function planPoll(
       toRead.push(...segments);
       continue;
     }
-    for (const old of replaced) memory.set(old.id, { ...old, isReplaced: true });
     const newRows = sumRows(segments);
     const readRows = sumRows(replaced);
-    const unread = unreadBelow(segments, fresh, memory);
-    const match =
-      newRows === readRows ? 'same' : newRows + sumRows(copies) === readRows ? 'copies' : 'unread';
-    const isProven = match !== 'unread' || newRows === readRows + sumRows(unread);
-    if (isProven && segments.every((segment) => segment.isCompacted)) {
-      const passedOver = match === 'copies' ? [...segments, ...copies] : segments; // invariant 3
+    const unread = unreadBelow(segments, fresh, replaced, memory);
+    const isCompaction = segments.every((segment) => segment.isCompacted);
+    if (isCompaction && !unread.every(isReadable)) {
+      wait(segments); // invariant 5: a server may come back with them; if not, Druid takes them out of use
+      continue;
+    }
+    // With what was not read first: without it the numbers could fit by chance. What looks like a copy is one, or it is a conflict.
+    const rowsThere = newRows + sumRows(copies);
+    const added = [unread, []].find((more) => rowsThere === readRows + sumRows(more));
+    for (const old of replaced) memory.set(old.id, { ...old, isReplaced: true });
+    if (isCompaction && added !== undefined) {
+      const passedOver = [...segments, ...copies]; // invariant 3
       for (const segment of passedOver) remember(memory, segment);
       compacted.push(...passedOver.map((segment) => segment.id));
-      if (match === 'unread') {
-        for (const segment of unread) remember(memory, segment, true);
-        toRead.push(...unread);
-      }
+      for (const segment of added) remember(memory, segment, true);
+      toRead.push(...added);
     } else {
       settle({ reason: 'replaced', ...describe(segments), newRows, readRows }, segments); // invariant 4
     }
   }
   for (const segment of visible) {
     if (segment.group !== undefined || memory.has(segment.id)) continue;
-    if (!isReadable(segment)) waiting++;
+    // Whether it is a copy is not known before what it was appended to is decided about.
+    if (!isReadable(segment) || undecided.some((unit) => isBeside(segment, unit))) waiting++;
     else if ([...memory.values()].some((old) => !old.isReplaced && isCopyOf(segment, old))) {
       settle({ reason: 'copy', ...describe([segment]), newRows: segment.rows, readRows: segment.rows }, [
         segment,

@@ -14,7 +14,7 @@ export interface ReplaceGroup {
 export interface PublishedSegment {
   readonly id: string;
   readonly descriptor: SegmentDescriptor;
-  /** 0: not known yet; `num_rows` until `segment-row-counts.ts` has asked for it. */
+  /** 0: not known (yet); filled in by `segment-row-counts.ts`. */
   readonly rows: number;
   /** Bytes. */
   readonly size: number;

@@ -2,6 +2,7 @@ import type { Int64Mode, RecordColumn } from '@millrace/druid-client';
 import type { z } from 'zod';
 import { readingOf, type ColumnReading, type DruidColumns } from './druid-columns.js';
 import { DruidSourceRecordError } from './errors.js';
+import type { OnInvalid } from './invalid-rows.js';
 import { ColumnFault, compileRowMapper } from './row-mapper.js';
 
 /** A row that the source does not emit, and why. */
@@ -14,8 +15,8 @@ export interface RejectedRow {
   readonly error: DruidSourceRecordError;
 }
 
-/** What to do with a row that does not fit: stop the job (the default), or hand it over and go on. */
-export type OnInvalidRow = 'fail' | ((rejected: RejectedRow) => void);
+/** What to do with a row that does not fit; see {@link OnInvalid}. */
+export type OnInvalidRow = OnInvalid<RejectedRow>;
 
 /** What rows should look like: declared columns, or a zod schema of an object whose keys are the columns. */
 export type RowShape =
@@ -58,7 +59,8 @@ export function createRowDecoder<Row>(options: {
   readonly shape: RowShape;
   readonly sqlTypes?: ReadonlyMap<string, string>;
   readonly int64: Int64Mode;
-  readonly onInvalidRow: OnInvalidRow;
+  /** May throw the error that it is given. */
+  readonly onInvalidRow: (rejected: RejectedRow) => void;
 }): RowDecoder<Row> {
   const { shape, int64, onInvalidRow } = options;
   const readings = readingsOf(shape, options.sqlTypes);
@@ -66,7 +68,6 @@ export function createRowDecoder<Row>(options: {
   const check = shape.kind === 'schema' ? schemaCheck(shape.schema) : undefined;
   const reject = (fault: unknown, row: unknown, segmentId: string, position: number): undefined => {
     const error = recordError(fault, segmentId, position);
-    if (onInvalidRow === 'fail') throw error;
     onInvalidRow({ segmentId, position, row: fault instanceof SchemaFault ? fault.row : row, error });
   };
   return {

@@ -70,12 +70,12 @@ export function scanFailure(
     case 'surplus':
       return new DruidSourceIncompleteError(
         `Segment '${split.splitId}' holds ${expected} rows but yields ${delivered}: the rows cannot be told apart from ` +
-          `repetitions. Compare sys.segments.num_rows with a count on each replica.`,
+          `repetitions. Compare a count of it on each replica.`,
         options,
       );
     case 'contradiction':
       return new DruidSourceIncompleteError(
-        `Segment '${split.splitId}' holds ${expected} rows according to sys.segments but ${delivered} when counted. ` +
+        `Segment '${split.splitId}' held ${expected} rows when it was pinned but ${delivered} when counted. ` +
           `Compare its replicas; a restart from the last checkpoint asks again.`,
         options,
       );

@@ -9,16 +9,13 @@
  * Invariant 3: bounded, splits are handed out in order of time, so that no reader is ahead of the others by more than
  *   one segment's interval, and a watermark that lags by that much makes no row late.
  */
-import type { SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
+import type { Counter, SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
 import { checkColumns, type ColumnReading } from './druid-columns.js';
-import { requireSameQuery, splitsByTime, type DruidSplit, type TimeRange } from './druid-split.js';
-import {
-  DruidSourceError,
-  DruidSourceReadError,
-  DruidSourceReplacedError,
-  DruidSourceSchemaError,
-} from './errors.js';
+import { requireSameQuery, rowsLeft, splitsByTime, type DruidSplit, type TimeRange } from './druid-split.js';
+import { DruidSourceError } from './errors.js';
+import { metadataError, missingError, replacedError } from './enumerator-failure.js';
 import { isInScope, pinSegments, type SplitScope } from './pin-segments.js';
+import { foundMore, registerProgress, sum, type FoundSplits } from './progress.js';
 import { planPoll, type OnReplaced, type ReplacementConflict } from './poll-segments.js';
 import type { PublishedSegment } from './published-segment.js';
 import type { QuestionTools } from './scan-tools.js';
@@ -38,6 +35,8 @@ export interface DruidEnumeratorState {
   readonly pending: readonly DruidSplit[];
   /** Unbounded: segments that were handed out or passed over. */
   readonly seen: readonly SeenSegment[];
+  /** For metrics. */
+  readonly found?: FoundSplits;
 }
 
 /** Unbounded reading: how often to look for new segments and what to do about replaced data. */
@@ -79,6 +78,10 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   private isPinned: boolean;
   private hasCheckedColumns = false;
   private failedPolls = 0;
+  private found: FoundSplits;
+  private waitingSegments: number | undefined;
+  private listedAtMs: number | undefined;
+  private readonly failedListings: Counter;
   private pollDelayMs = shortestPollMs;
 
   constructor(options: SegmentEnumeratorOptions, restored: DruidEnumeratorState | undefined) {
@@ -88,6 +91,8 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     this.pending = [...(restored?.pending ?? [])];
     this.seen = restored?.seen ?? [];
     this.isPinned = restored?.isPinned ?? false;
+    this.found = restored?.found ?? { splits: 0, rows: 0 };
+    this.failedListings = this.registerMetrics();
     this.client = options.openClient();
     this.rowCounts = new SegmentRowCounts(this.client.druid, options.dataSource);
   }
@@ -116,7 +121,8 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
 
   snapshotState(): DruidEnumeratorState {
     const { query } = this.options;
-    return { format: 1, query, isPinned: this.isPinned, pending: [...this.pending], seen: [...this.seen] };
+    const { isPinned, pending, seen, found } = this;
+    return { format: 1, query, isPinned, pending: [...pending], seen: [...seen], found };
   }
 
   close(): void {
@@ -151,7 +157,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
       const matters = (segment: PublishedSegment): boolean =>
         isInScope(segment, this.scope) &&
         (this.options.unbounded === undefined ? !segment.isOvershadowed : !seen.has(segment.id));
-      return { segments: await this.rowCounts.correct(segments, matters, signal) };
+      return { segments: await this.rowCounts.count(segments, matters, signal) };
     } catch (error) {
       signal.throwIfAborted();
       if (DruidSourceError.is(error)) throw error;
@@ -177,6 +183,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   private hold(splits: DruidSplit[]): void {
     const { dataSource, context } = this.options;
     this.pending = splits;
+    this.found = foundMore(this.found, splits.map(rowsOf));
     this.isPinned = true;
     context.logger.info('Druid segments pinned', { dataSource, segments: splits.length });
     this.serve();
@@ -197,12 +204,14 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     const { dataSource, context } = this.options;
     this.pollDelayMs = Math.min(unbounded.pollIntervalMs, this.pollDelayMs * 2);
     if ('failed' in listing) {
+      this.failedListings.inc();
       if (++this.failedPolls >= maxFailedPolls) throw metadataError(dataSource, listing.failed);
       const cause = listing.failed instanceof Error ? listing.failed.message : String(listing.failed);
       context.logger.warn('Druid segments could not be listed, trying again', { dataSource, cause });
       return;
     }
     this.failedPolls = 0;
+    this.listedAtMs = context.clock.now();
     if ('missing' in listing) return; // not created yet: wait
     const plan = planPoll(this.seen, listing.segments, {
       ...this.scope,
@@ -217,23 +226,40 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
       });
     }
     this.seen = plan.seen;
+    this.waitingSegments = plan.waiting;
+    this.found = foundMore(this.found, plan.splits.map(rowsOf));
     this.pending.push(...plan.splits); // invariant 2
     if (plan.splits.length > 0) this.pollDelayMs = Math.min(shortestPollMs, unbounded.pollIntervalMs);
     this.serve();
+  }
+
+  private registerMetrics(): Counter {
+    const { context, unbounded } = this.options;
+    const { metrics, clock } = context;
+    registerProgress(metrics, () => ({
+      splitsTotal: this.found.splits,
+      splitsPending: this.pending.length,
+      rowsTotal: this.found.rows,
+      rowsPending: sum(this.pending.map(rowsOf)),
+    }));
+    if (unbounded !== undefined) {
+      metrics.gauge('segmentsWaiting', () => this.waitingSegments, {
+        description: 'Segments that are published but cannot be read yet.',
+      });
+      metrics.gauge('pollAgeMs', () => this.listedAtMs && clock.now() - this.listedAtMs, {
+        description: 'Milliseconds since the published segments were last listed.',
+      });
+    }
+    return metrics.counter('numFailedPolls', { description: 'Listings of the segments that failed.' });
   }
 
   private report(conflicts: readonly ReplacementConflict[], onReplaced: OnReplaced): void {
     const [conflict] = conflicts;
     if (conflict === undefined) return;
     const { dataSource, context } = this.options;
-    const { interval, segmentIds, newRows, readRows } = conflict;
+    const { interval } = conflict;
     if (onReplaced === 'fail') {
-      throw new DruidSourceReplacedError(
-        `Data of '${dataSource}' in ${interval} that was read already (${readRows} rows) has been replaced by ` +
-          `${segmentIds.join(', ')} (${newRows} rows), which is no recognised compaction. Set 'onReplaced' to 'skip' to ` +
-          `keep what was read, or to 'read' to read the new version as well.`,
-        { details: { dataSource, interval, segments: segmentIds.join(', '), reason: conflict.reason } },
-      );
+      throw replacedError(dataSource, conflict);
     }
     context.logger.warn('Druid data that was read has been replaced', {
       dataSource,
@@ -244,17 +270,4 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   }
 }
 
-function missingError(dataSource: string): DruidSourceSchemaError {
-  return new DruidSourceSchemaError(
-    `Datasource '${dataSource}' does not exist, or none of its segments is loaded. Check the name; after its first ` +
-      `ingestion it takes Druid some seconds to show it. To wait for it instead, use mode: { unbounded: … }.`,
-    { details: { dataSource } },
-  );
-}
-
-function metadataError(dataSource: string, cause: unknown): DruidSourceReadError {
-  return new DruidSourceReadError(
-    `The segments of datasource '${dataSource}' cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`,
-    { details: { dataSource }, cause, retryable: true },
-  );
-}
+const rowsOf = (split: DruidSplit): number => rowsLeft(split, split.position);

@@ -2,9 +2,10 @@
 import type { ReaderOutput, SourceReaderContext } from '@millrace/core-stream';
 import type { DruidClient } from '@millrace/druid-client';
 import { DataServers, type OpenDataServer } from './data-servers.js';
-import { requireSameQuery, splitsByTime, type DruidSplit } from './druid-split.js';
+import { requireSameQuery, rowsLeft, splitsByTime, type DruidSplit } from './druid-split.js';
 import { proveExpectedRows } from './expected-rows.js';
-import type { RowDecoder } from './row-decoder.js';
+import { InvalidRows } from './invalid-rows.js';
+import type { OnInvalidRow, RejectedRow, RowDecoder } from './row-decoder.js';
 import {
   createScanMetrics,
   type QuestionTools,
@@ -21,8 +22,12 @@ export interface SegmentReadingOptions<Row> {
   readonly query: string;
   /** Default: the Broker's client at that address. */
   readonly openDataServer: OpenDataServer | undefined;
+  readonly onInvalidRow: OnInvalidRow;
   /** Called once, before the first row is decoded. */
-  readonly prepareDecoder: (tools: QuestionTools) => Promise<RowDecoder<Row>>;
+  readonly prepareDecoder: (
+    tools: QuestionTools,
+    onInvalidRow: (rejected: RejectedRow) => void,
+  ) => Promise<RowDecoder<Row>>;
 }
 
 type OpenSegment = OpenSplit<DruidSplit>;
@@ -34,10 +39,15 @@ export class SegmentReading<Row> implements SplitReading<Row, DruidSplit, OpenSe
   private decoder: RowDecoder<Row> | undefined;
   private dataServers: DataServers | undefined;
   private hasPrepared = false;
+  private readonly invalid: InvalidRows<RejectedRow>;
+  /** What is being emitted, for rows that do not fit. */
+  private emitting:
+    { readonly output: ReaderOutput<Row>; readonly timeOf: (position: number) => number } | undefined;
 
   constructor(options: SegmentReadingOptions<Row>) {
     this.options = options;
     this.metrics = createScanMetrics(options.context.metrics);
+    this.invalid = new InvalidRows(options.onInvalidRow, options.context.metrics);
     this.timeIndex = options.settings.columns.indexOf('__time');
   }
 
@@ -69,10 +79,16 @@ export class SegmentReading<Row> implements SplitReading<Row, DruidSplit, OpenSe
     const { check } = decoder;
     const { splitId } = open.split;
     const end = from + count;
+    const first = open.position - from;
+    const timeOf = (position: number): number =>
+      'records' in batch
+        ? (batch.times[position - first] as number)
+        : (batch.rows[position - first]?.[this.timeIndex] as number);
+    this.emitting = { output, timeOf };
     if (!('records' in batch)) {
       for (let i = from; i < end; i++) {
         const values = batch.rows[i] as unknown[];
-        const row = decoder.decode(values, splitId, open.position + i - from);
+        const row = decoder.decode(values, splitId, first + i);
         if (row !== undefined) output.collect(row, values[this.timeIndex] as number);
       }
       return;
@@ -80,9 +96,13 @@ export class SegmentReading<Row> implements SplitReading<Row, DruidSplit, OpenSe
     const { records, times } = batch;
     for (let i = from; i < end; i++) {
       const record = records[i];
-      const row = check === undefined ? (record as Row) : check(record, splitId, open.position + i - from);
+      const row = check === undefined ? (record as Row) : check(record, splitId, first + i);
       if (row !== undefined) output.collect(row, times[i]);
     }
+  }
+
+  rowsLeft({ split, position }: OpenSegment): number {
+    return rowsLeft(split, position);
   }
 
   snapshot({ split, position }: OpenSegment): DruidSplit {
@@ -96,9 +116,14 @@ export class SegmentReading<Row> implements SplitReading<Row, DruidSplit, OpenSe
   private async prepare(tools: QuestionTools): Promise<ScanTools> {
     if (!this.hasPrepared) this.dataServers = this.openDataServers(tools.druid);
     this.hasPrepared = true;
-    this.decoder ??= await this.options.prepareDecoder(tools);
+    this.decoder ??= await this.options.prepareDecoder(tools, (rejected) => this.setAside(rejected));
     const { dataServers, metrics } = this;
     return { ...tools, dataServers, metrics, records: this.decoder.recordColumns };
+  }
+
+  private setAside(rejected: RejectedRow): void {
+    const { output, timeOf } = this.emitting as NonNullable<typeof this.emitting>; // rows are checked while they are emitted
+    this.invalid.take(rejected, rejected.segmentId, timeOf(rejected.position), output);
   }
 
   private openDataServers(broker: DruidClient): DataServers | undefined {

@@ -77,11 +77,12 @@ function sized({ descriptor, rows, size }: PublishedSegment): Sized {
 /**
  * Replaced segments that hold rows which were never handed out: they came and were replaced between two polls. Left out:
  * results of compactions, whose rows came from others; what had been replaced before it could be read; and what was copied,
- * as the newest copy counts.
+ * as the newest copy counts. Some may not be readable now.
  */
 export function unreadBelow(
   segments: readonly PublishedSegment[],
   fresh: readonly PublishedSegment[],
+  replaced: readonly SeenSegment[],
   memory: ReadonlyMap<string, SeenSegment>,
 ): PublishedSegment[] {
   const seen = [...memory.values()];
@@ -89,10 +90,10 @@ export function unreadBelow(
   return fresh.filter(
     (candidate) =>
       candidate.isOvershadowed &&
-      isReadable(candidate) &&
       !(candidate.isCompacted && candidate.group !== undefined) &&
       segments.some((segment) => replaces(segment.descriptor, candidate.descriptor)) &&
-      !seen.some((old) => isCopyOf(candidate, old) || replaces(old, candidate.descriptor)) &&
+      !seen.some((old) => replaces(old, candidate.descriptor)) &&
+      !replaced.some((old) => isCopyOf(candidate, old)) &&
       !appended.some((other) => isCopyOf(other, sized(candidate))),
   );
 }
@@ -104,11 +105,15 @@ export function isCopyOfAny(
   replaced: readonly SeenSegment[],
 ): boolean {
   if (candidate.group !== undefined) return false;
-  const { interval, version } = candidate.descriptor;
-  const isBeside = segments.some(
-    ({ descriptor }) => descriptor.interval === interval && descriptor.version === version,
+  return (
+    segments.some((segment) => isBeside(candidate, segment)) &&
+    replaced.some((old) => isCopyOf(candidate, old))
   );
-  return isBeside && replaced.some((old) => isCopyOf(candidate, old));
+}
+
+/** Whether both are of the same interval and version. */
+export function isBeside(a: PublishedSegment, b: PublishedSegment): boolean {
+  return a.descriptor.interval === b.descriptor.interval && a.descriptor.version === b.descriptor.version;
 }
 
 /** A copy is the same file, in the interval that the compaction wrote. A row count that is not known yet contradicts nothing. */

@@ -6,7 +6,7 @@
  * less than there is, or more where rows were merged when the segment was finished, for as long as the Broker runs.
  *
  * Invariant 1: a count is asked for only while a Historical serves the segment; it is final then, and asked for once.
- * Invariant 2: a segment that is missing from the answer has an unknown number of rows (0), whatever `num_rows` says.
+ * Invariant 2: a segment that is missing from the answer has an unknown number of rows (0).
  */
 import type { DruidClient } from '@millrace/druid-client';
 import type { PublishedSegment } from './published-segment.js';
@@ -24,15 +24,15 @@ export class SegmentRowCounts {
     this.dataSource = dataSource;
   }
 
-  /** The listing with the counts of those segments that matter. */
-  async correct(
+  /** The listing with the rows of those segments that matter; 0 for all others. */
+  async count(
     listing: readonly PublishedSegment[],
     matters: (segment: PublishedSegment) => boolean,
     signal: AbortSignal,
   ): Promise<PublishedSegment[]> {
-    const counted = listing.filter((segment) => segment.availability === 'available' && matters(segment)); // invariant 1
-    const unknown = counted.filter(({ id }) => !this.known.has(id));
-    const counts = new Map<string, number>();
+    const served = listing.filter((segment) => segment.availability === 'available' && matters(segment)); // invariant 1
+    const unknown = served.filter(({ id }) => !this.known.has(id));
+    const answered = new Map<string, number>();
     for (let at = 0; at < unknown.length; at += segmentsPerQuery) {
       const analyses = await this.druid.native.segmentMetadata(
         {
@@ -50,13 +50,10 @@ export class SegmentRowCounts {
         },
         { signal },
       );
-      for (const { id, numRows } of analyses) counts.set(id, numRows);
+      for (const { id, numRows } of analyses) answered.set(id, numRows);
     }
-    for (const { id } of counted) {
-      const rows = this.known.get(id) ?? counts.get(id) ?? 0; // invariant 2
-      counts.set(id, rows);
-    }
-    this.known = new Map([...counts].filter(([, rows]) => rows > 0));
-    return listing.map((segment) => ({ ...segment, rows: counts.get(segment.id) ?? segment.rows }));
+    const rowsOf = (id: string): number => this.known.get(id) ?? answered.get(id) ?? 0; // invariant 2
+    this.known = new Map(served.map(({ id }) => [id, rowsOf(id)] as const).filter(([, rows]) => rows > 0));
+    return listing.map((segment) => ({ ...segment, rows: this.known.get(segment.id) ?? 0 }));
   }
 }

@@ -53,8 +53,9 @@ export async function* scanSplit(
       signal.throwIfAborted();
       rethrowUnreadableValue(error, split, delivered);
       cause = error;
+      end = endOf(error);
       // What a data server refuses the Broker may allow; its word is final.
-      end = hop.url !== undefined && settings.path === 'auto' ? 'broken' : endOf(error);
+      if (end === 'refused' && hop.url !== undefined && settings.path === 'auto') end = 'broken';
     }
     (hop.url === undefined ? metrics.brokerScans : metrics.directScans).inc();
     if (delivered < expectedRows) metrics.incompleteScans.inc();

@@ -46,10 +46,12 @@ export interface SplitReading<
   fetch(open: Open, tools: QuestionTools): AsyncIterable<Batch>;
   /** Emits `count` rows of the batch; `open.position` is the number of the first, and is moved on afterwards. */
   emit(open: Open, batch: Batch, from: number, count: number, output: ReaderOutput<Row>): void;
+  /** Rows of it that are still to be taken, if that is known. */
+  rowsLeft?(open: Open): number | undefined;
   /** What a checkpoint holds of it. */
   snapshot(open: Open): SplitT;
-  /** All of its rows were taken. */
-  finish?(open: Open): void;
+  /** All of its rows were taken. Returns how far event time has come with it, if that is known. */
+  finish?(open: Open): number | undefined;
   /** How long to wait before another split is asked for, after one with `rows` rows. */
   pauseMs?(rows: number): number;
   /** Fetching is over for good. */
@@ -91,6 +93,11 @@ export class SplitReader<
     this.options = options;
     this.reading = options.reading;
     this.buffer = new RowBuffer(options.maxBufferedRows);
+    const { metrics } = options.context;
+    metrics.gauge('splitsOpen', () => this.open.size, {
+      description: 'Splits that the reader has not finished.',
+    });
+    metrics.gauge('rowsOpen', () => this.rowsOpen, { description: 'Rows of them that it has not emitted.' });
   }
 
   start(): void {
@@ -153,6 +160,17 @@ export class SplitReader<
     await this.fetching;
   }
 
+  /** Undefined if it is unknown of any. */
+  private get rowsOpen(): number | undefined {
+    let rows = 0;
+    for (const open of this.open.values()) {
+      const left = this.reading.rowsLeft?.(open);
+      if (left === undefined) return undefined;
+      rows += left;
+    }
+    return rows;
+  }
+
   private get hasEnded(): boolean {
     return this.noMoreSplits && this.open.size === 0;
   }
@@ -163,7 +181,8 @@ export class SplitReader<
   }
 
   private finish(owner: Open, output: ReaderOutput<Row>): void {
-    this.reading.finish?.(owner);
+    const reachedMs = this.reading.finish?.(owner);
+    if (reachedMs !== undefined) this.outputOf(owner, output).advanceTo(reachedMs);
     output.releaseSplit(owner.split.splitId); // invariant 2
     this.open.delete(owner.split.splitId);
     this.current = undefined;

@@ -43,6 +43,13 @@ describe('judgeScan', () => {
       { availability: 'unavailable', fruitlessAttempts: 99 },
       { kind: 'retry' },
     ],
+    ['its server is away', { end: 'unreachable', fruitlessAttempts: 99 }, { kind: 'retry' }],
+    ['its server stays away', { end: 'unreachable', waitedMs: 1000 }, { kind: 'fail', reason: 'broken' }],
+    [
+      'nobody can be reached, the Broker neither',
+      { end: 'unreachable', availability: 'unknown', fruitlessAttempts: 4 },
+      { kind: 'fail', reason: 'broken' },
+    ],
     ['only a task serves it', { availability: 'realtime', fruitlessAttempts: 99 }, { kind: 'retry' }],
     [
       'it is never loaded',
@@ -59,7 +66,7 @@ describe('judgeScan', () => {
         fc.record({
           expectedRows: fc.nat(5),
           delivered: fc.nat(5),
-          end: fc.constantFrom('clean', 'broken', 'refused'),
+          end: fc.constantFrom('clean', 'broken', 'refused', 'unreachable'),
           availability: fc.constantFrom('available', 'realtime', 'unavailable', 'gone', 'unknown'),
           fruitlessAttempts: fc.nat(6),
           waitedMs: fc.nat(2000),

@@ -1,8 +1,19 @@
 import { systemClock } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
-import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { requireRealServers } from '@millrace/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { and, DruidSource, equals, isNull, not, range, type ReadPath } from '../src/index.js';
+import { sharedDruid, type SharedDruid } from '../../../tooling/shared-druid.js';
+import {
+  and,
+  DruidSource,
+  equals,
+  isNull,
+  like,
+  not,
+  range,
+  virtualColumn,
+  type ReadPath,
+} from '../src/index.js';
 import { append, compactDay } from './support/ingest.js';
 import { TestJob, type TestCheckpoint } from './support/test-job.js';
 
@@ -26,12 +37,12 @@ function flights(day: number, count: number): string[] {
 }
 
 describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () => {
-  let cluster: DruidCluster;
+  let cluster: SharedDruid;
   let druid: DruidClient;
   let jobs: { stop(): Promise<void> }[] = [];
 
   beforeAll(async () => {
-    cluster = await DruidCluster.start({ heapMb: 1024 });
+    cluster = await sharedDruid();
     druid = new DruidClient({ url: cluster.url });
     await Promise.all([
       append(druid, 'delays', [...flights(1, 20_000), ...flights(2, 3000)], {
@@ -68,11 +79,10 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
 
   afterAll(async () => {
     druid?.close();
-    await cluster?.stop();
   });
 
-  /** How to reach the cluster over a path. A client as such is the Broker only. */
-  const over = (path: ReadPath) => ({ druid: { url: cluster.url }, path });
+  /** How to reach the cluster over a path. */
+  const over = (path: ReadPath) => ({ druid, path });
 
   function start<Row>(
     source: ConstructorParameters<typeof TestJob<Row>>[0],
@@ -157,6 +167,64 @@ describe.skipIf(!requireRealServers())('DruidSource against a real Druid', () =>
       AND __time >= TIMESTAMP '2024-01-01 06:00:00' AND __time < TIMESTAMP '2024-01-02 05:00:00'`;
     expect(summary(job.rows())).toEqual(await sqlSummary('delays', where));
     expect(job.emitted.length).toBeGreaterThan(100);
+  });
+
+  it.each(paths)(
+    'reads virtual columns, and proves what a filter on them lets through (%s)',
+    async (path) => {
+      const source = new DruidSource({
+        ...over(path),
+        dataSource: 'delays',
+        columns: { flights: 'long', left: 'long', label: 'string', ratio: 'double' },
+        virtualColumns: [
+          virtualColumn.expression('left', 'flights % 1000', 'LONG'),
+          virtualColumn.expression('label', "concat(origin, '-', flights)", 'STRING'),
+          virtualColumn.expression('ratio', 'delay / 4', 'DOUBLE'),
+        ],
+        filter: and(range('left', { lt: 10 }), like('label', 'o1-%')),
+      });
+      const job = start(source, { parallelism: 2 });
+      await job.run(undefined, 1000);
+      const expected = await druid.sql.query(
+        `SELECT flights, MOD(flights, 1000) AS "left", origin || '-' || flights AS label, delay / 4 AS ratio
+       FROM delays WHERE origin = 'o1' AND MOD(flights, 1000) < 10`,
+      );
+      expect(expected.length).toBeGreaterThan(20);
+      const byFlight = (a: unknown, b: unknown) =>
+        (a as { flights: number }).flights - (b as { flights: number }).flights;
+      expect(job.rows().sort(byFlight)).toEqual(expected.sort(byFlight));
+    },
+  );
+
+  it('reads fields of nested data and chosen values of a multi-value column as virtual columns', async () => {
+    const source = new DruidSource({
+      druid,
+      dataSource: 'kinds',
+      columns: { word: 'string', chosen: 'string' },
+      virtualColumns: [
+        virtualColumn.nestedField('word', 'nested', '$.b', 'STRING'),
+        { type: 'mv-filtered', name: 'chosen', delegate: 'tags', values: ['b', 'solo'] },
+      ],
+    });
+    const job = start(source);
+    await job.run();
+    expect(job.rows()).toEqual([
+      { word: null, chosen: 'b' },
+      { word: null, chosen: 'solo' },
+      { word: 'c', chosen: null },
+    ]);
+  });
+
+  it.each(paths)('takes the first rows only, the same with any number of readers (%s)', async (path) => {
+    const options = { ...over(path), dataSource: 'delays', columns, filter: not(equals('origin', 'o3')) };
+    const all = start(new DruidSource(options));
+    await all.run(undefined, 1000);
+    const first = start(new DruidSource({ ...options, limit: 9000 }), { parallelism: 3 });
+    await first.run(undefined, 1000);
+    expect(summary(first.rows())).toEqual(summary(all.rows().slice(0, 9000)));
+    const bytes = (job: TestJob<unknown>) =>
+      job.metrics.reduce((sum, { registry }) => sum + (registry.value('operator_numBytesIn') as number), 0);
+    expect(bytes(first)).toBeLessThan(0.7 * bytes(all));
   });
 
   it.each(paths)(

@@ -1,7 +1,17 @@
 import type { Source } from '@millrace/core-stream';
+import { filter } from '@millrace/druid-client';
 import { expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { DruidSource, type DruidEnumeratorState, type DruidSplit, type RowOf } from '../src/index.js';
+import {
+  and,
+  DruidSource,
+  equals,
+  virtualColumn,
+  type DruidEnumeratorState,
+  type DruidFilter,
+  type DruidSplit,
+  type RowOf,
+} from '../src/index.js';
 
 const druid = { url: 'http://localhost:8888' };
 
@@ -50,6 +60,29 @@ it('infers the row from a schema', () => {
   const schema = z.object({ page: z.string(), added: z.coerce.number().transform(String) });
   const source = new DruidSource({ druid, dataSource: 'edits', schema });
   expectTypeOf(recordOf(source)).toEqualTypeOf<{ page: string; added: string }>();
+});
+
+it('types virtual columns as the columns name them, and takes filters of druid-client', () => {
+  const source = new DruidSource({
+    druid,
+    dataSource: 'edits',
+    columns: { page: 'string', total: 'long' },
+    virtualColumns: [virtualColumn.expression('total', 'added + deleted', 'LONG')],
+    filter: and(filter.contains('page', 'main'), equals('total', 2n ** 60n)),
+    limit: 10,
+  });
+  expectTypeOf(recordOf(source)).toEqualTypeOf<{ page: string | null; total: number | null }>();
+  expectTypeOf(equals).returns.toEqualTypeOf<DruidFilter>();
+  const check = (): void => {
+    const columns = { page: 'string' } as const;
+    // @ts-expect-error Druid has no such type
+    virtualColumn.expression('total', 'added', 'NUMBER');
+    // @ts-expect-error a virtual column is an object
+    new DruidSource({ druid, dataSource: 'edits', columns, virtualColumns: ['added + deleted'] });
+    // @ts-expect-error a limit is a number
+    new DruidSource({ druid, dataSource: 'edits', columns, limit: 10n });
+  };
+  expectTypeOf(check).toBeFunction();
 });
 
 it('refuses unknown types, and columns together with a schema', () => {

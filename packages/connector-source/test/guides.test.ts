@@ -23,9 +23,13 @@ describe('the guides', () => {
     expect(first?.code).toBe(firstProgramOf(text));
   });
 
-  it.each(snippets)('$file: program $index prints what it says', async ({ code, output }) => {
-    expect(await run(code)).toBe(output);
-  });
+  it.each(snippets)(
+    '$file: program $index prints what it says',
+    { timeout: 60_000 },
+    async ({ code, output }) => {
+      expect(await run(code)).toBe(output);
+    },
+  );
 
   it('have programs whose types fit', { timeout: 60_000 }, () => {
     const programs = snippets.map(

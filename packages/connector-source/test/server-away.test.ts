@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { DruidSource, equals, type DruidFilter, type ReadPath } from '../src/index.js';
 import { FakeDruid, type FakeRow } from './support/fake-druid.js';
 import { HastyClock, TestJob } from './support/test-job.js';
@@ -96,6 +97,32 @@ describe('a server that is away while Druid has not noticed', () => {
       retryable: true,
     });
     expect(clock.now() - beganMs).toBeGreaterThanOrEqual(60_000);
+  });
+
+  it('is waited for before rows are read by a schema, as only Druid knows the types of their columns', async () => {
+    const segment = broker.addSegment(1, rowsOf(30));
+    const source = new DruidSource({
+      druid: { url: broker.url, retry: { maxAttempts: 1 } },
+      dataSource: 'edits',
+      schema: z.object({ added: z.bigint() }),
+      int64: 'bigint',
+    });
+    const first = new TestJob(source, { clock });
+    await first.run(() => first.emitted.length >= 10, 10);
+    const restored = first.checkpoint();
+    await first.stop();
+    const { added: type, ...others } = broker.columns;
+    segment.isAvailable = false;
+    delete broker.columns['added']; // with its last server, a datasource loses its columns
+    const second = new TestJob(source, { clock, restored });
+    const beganMs = clock.now();
+    await second.run(() => clock.now() - beganMs > 30_000);
+    Object.assign(broker.columns, { ...others, added: type });
+    segment.isAvailable = true;
+    await second.run();
+    await second.stop();
+    const rows = [...first.rows(), ...second.rows()];
+    expect(rows.map((row) => row.added)).toEqual(upTo(30).map(BigInt));
   });
 
   it('does not use up the attempts for what comes after it', async () => {

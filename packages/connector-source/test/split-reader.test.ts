@@ -86,6 +86,8 @@ function readerOf(
   const reader = new SplitReader({ context, openClient, maxBufferedRows, reading });
   const output: ReaderOutput<number> = {
     collect: (value) => void emitted.push(value),
+    advanceTo: () => undefined,
+    sideOutput: () => undefined,
     forSplit: () => output,
     releaseSplit: () => undefined,
   };

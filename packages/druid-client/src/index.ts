@@ -107,7 +107,7 @@ export type {
 export type { ColumnAnalysis, SegmentAnalysis } from './native/answers.js';
 export type { ScanBatch } from './native/scan-format.js';
 export type { RecordBatch } from './native/scan-records.js';
-export type { RecordColumn } from './smile-records.js';
+export type { RecordColumn, RecordOf } from './smile-records.js';
 export { eternity, interval } from './native/intervals.js';
 export type { Intervals, SegmentDescriptor } from './native/intervals.js';
 export { granularity } from './native/granularity.js';

@@ -11,7 +11,7 @@ import { setOwn } from './json-decode.js';
 import { ShortTexts } from './short-texts.js';
 
 // Enough for the longest number; reading a little past the end is then harmless, so nothing checks for every byte.
-const leastPadding = 16;
+const padding = 16;
 const maxShared = 1024;
 
 /** The tokens of structure. */
@@ -26,17 +26,9 @@ export const smileStart = 0x3a;
 export const noMoreKeys = Symbol('no more keys');
 
 /**
- * Reads rows from `at` on by looking at the bytes itself, zeros behind the end included, and returns where the first row
- * begins that it has not put into `rows`.
+ * Puts rows into `rows`, from `at` on, by looking at the bytes itself, and returns where a row begins that it did not take.
  */
-export type ReadRows<T> = (
-  reader: SmileReader,
-  bytes: Buffer,
-  at: number,
-  end: number,
-  texts: ShortTexts,
-  rows: T,
-) => number;
+export type ReadRows<T> = (bytes: Buffer, at: number, end: number, texts: ShortTexts, rows: T) => number;
 
 /** See the head of the file. */
 export class SmileReader {
@@ -44,10 +36,7 @@ export class SmileReader {
   hasBigInt = false;
   /** Whether texts may be given by their number; `readRows` is not for such documents. */
   sharesStrings = false;
-  /** Whether `readRows` met a row that does not fit; `undo` resets it. */
-  isMisfit = false;
-  private readonly padding: number;
-  private bytes: Buffer;
+  private bytes = Buffer.alloc(padding);
   private at = 0;
   private end = 0;
   private names: string[] = [];
@@ -61,12 +50,6 @@ export class SmileReader {
   private stringCountBefore = 0;
   private hadBigInt = false;
 
-  /** `padding`: zeros behind the end, for callers of `readRows` that read on without looking. */
-  constructor(padding = 0) {
-    this.padding = Math.max(padding, leastPadding);
-    this.bytes = Buffer.alloc(this.padding);
-  }
-
   /** Whether more was read than is there: what came of it is to be forgotten, and read again from a mark. */
   get isOverrun(): boolean {
     return this.at > this.end;
@@ -76,9 +59,12 @@ export class SmileReader {
     return this.at >= this.end;
   }
 
+  get isAtEndOfArray(): boolean {
+    return this.bytes[this.at] === endArray;
+  }
+
   /** Adds bytes behind those that have not been read. */
   append(chunk: Buffer): void {
-    const { padding } = this;
     const left = this.end - this.at;
     const end = left + chunk.length;
     const fits = end + padding <= this.bytes.length;
@@ -110,7 +96,6 @@ export class SmileReader {
     this.strings = this.stringsBefore;
     this.strings.length = this.stringCountBefore;
     this.hasBigInt = this.hadBigInt;
-    this.isMisfit = false;
   }
 
   /** @throws SyntaxError unless the head of a Smile document follows */
@@ -197,32 +182,10 @@ export class SmileReader {
     return items;
   }
 
-  /**
-   * Lets `read` take whole rows, as many as there are; false if it took none because the bytes end in the middle. Stops at the
-   * array's end, and at a row that does not fit, which sets `isMisfit`. A step begins where it stops.
-   *
-   * @throws SyntaxError
-   */
-  readRows<T>(read: ReadRows<T>, rows: T): boolean {
-    const before = this.at;
-    this.at = read(this, this.bytes, this.at, this.end, this.texts, rows);
+  /** Lets `read` take whole rows; another step begins where it stops. */
+  readRows<T>(read: ReadRows<T>, rows: T): void {
+    this.at = read(this.bytes, this.at, this.end, this.texts, rows);
     this.begin();
-    return this.at > before || this.isMisfit;
-  }
-
-  /** The value at `at` of the row that begins at `row`, for a {@link ReadRows}. @throws SyntaxError */
-  valueAt(at: number, row: number): unknown {
-    if (this.begun !== row) {
-      this.at = row;
-      this.begin();
-    }
-    this.at = at;
-    return this.value();
-  }
-
-  /** Where the next value begins. */
-  get position(): number {
-    return this.at;
   }
 
   private byte(): number {
@@ -264,33 +227,16 @@ export class SmileReader {
     return this.bytes.toString('utf8', start, found);
   }
 
-  /** Seven bits a byte, six in the last one, which has the highest bit set. */
   private integer(): number | bigint {
-    const { bytes } = this;
     const start = this.at;
-    let at = start;
-    let byte = bytes[at++] as number;
-    // Bit operations take 32 bits: the first 21 are kept apart from those that follow.
-    let high = 0;
-    let low = 0;
-    for (; byte < 0x80; byte = bytes[at++] as number) {
-      const count = at - start;
-      // Seven bytes and the last make 55 bits, which is too many for a double.
-      if (count === 7) return this.longInteger(start);
-      if (count === 4) {
-        high = low;
-        low = 0;
-      }
-      low = (low << 7) | byte;
-    }
-    this.at = at;
-    low = (low << 6) | (byte & 0x3f);
-    if (at - start <= 4) return (low >>> 1) ^ -(low & 1);
-    const half = high * (1 << (7 * (at - start - 4) + 5)) + (low >>> 1);
-    return (low & 1) === 0 ? half : -half - 1;
+    const value = smileInteger(this.bytes, start);
+    if (value !== value) return this.longInteger(start);
+    while (this.byte() < 0x80);
+    return value;
   }
 
   private longInteger(start: number): number | bigint {
+    if (start + 8 > this.end) throw this.overrun();
     let value = 0n;
     this.at = start;
     let byte = this.byte();
@@ -314,15 +260,7 @@ export class SmileReader {
   }
 
   private float(): number {
-    const { bytes } = this;
-    const at = this.skip(5);
-    word[0] =
-      ((bytes[at] as number) << 28) |
-      ((bytes[at + 1] as number) << 21) |
-      ((bytes[at + 2] as number) << 14) |
-      ((bytes[at + 3] as number) << 7) |
-      (bytes[at + 4] as number);
-    return asFloat[0] as number;
+    return smileFloat(this.bytes, this.skip(5));
   }
 
   private double(): number {
@@ -370,10 +308,52 @@ export class SmileReader {
     return text;
   }
 
+  /** What there is ends in the middle of a value. */
+  private overrun(): SyntaxError {
+    this.at = this.end + 1;
+    return overrun;
+  }
+
   private unexpected(token: number): SyntaxError {
     if (this.isOverrun) return overrun;
     return new SyntaxError(`Unexpected byte 0x${token.toString(16)} in Smile data`);
   }
+}
+
+/**
+ * The integer that begins at `at`: seven bits a byte, six in the last one, which has the highest bit set. NaN if it has more
+ * than 48 bits.
+ */
+export function smileInteger(bytes: Buffer, at: number): number {
+  // Bit operations take 32 bits: the first 21 are kept apart from those that follow.
+  let high = 0;
+  let low = 0;
+  let count = 0;
+  let byte = bytes[at] as number;
+  for (; byte < 0x80; byte = bytes[at + count] as number) {
+    if (count === 6) return Number.NaN;
+    if (count === 3) {
+      high = low;
+      low = 0;
+    }
+    low = (low << 7) | byte;
+    count++;
+  }
+  low = (low << 6) | (byte & 0x3f);
+  if (count <= 3) return unzigzag(low);
+  const half = high * (1 << (7 * count - 16)) + (low >>> 1);
+  return (low & 1) === 0 ? half : -half - 1;
+}
+
+/** The float in five bytes of seven bits. */
+export function smileFloat(bytes: Buffer, at: number): number {
+  word[0] =
+    ((bytes[at] as number) << 28) |
+    ((bytes[at + 1] as number) << 21) |
+    ((bytes[at + 2] as number) << 14) |
+    ((bytes[at + 3] as number) << 7) |
+    (bytes[at + 4] as number);
+  return asFloat[0] as number;
 }
 
 /** The double in ten bytes of seven bits. */

@@ -4,12 +4,8 @@ import { noMoreKeys, SmileReader, smileTokens } from './smile-decode.js';
 /** Reads items of an array that is a member, at least one; false if the bytes end in the middle of the first. */
 export type ReadItem = (reader: SmileReader) => boolean;
 
-export interface SmileElementsOptions {
-  /** For the {@link SmileReader}. */
-  readonly padding?: number;
-  /** May take the items of the array of that name away from the element, which then has it empty. */
-  readonly itemReader?: (name: string, element: Readonly<Record<string, unknown>>) => ReadItem | undefined;
-}
+/** May take the items of the array of that name away from the element, which then has it empty. */
+export type ItemReader = (name: string, element: Readonly<Record<string, unknown>>) => ReadItem | undefined;
 
 /**
  * Takes apart an array of objects in Smile while its bytes arrive. Where a member is an array, as the rows of a scan and the
@@ -19,14 +15,13 @@ export interface SmileElementsOptions {
  * Invariant 1: `isComplete` is true only after the outer array's own end, with nothing behind it.
  */
 export class SmileElements {
-  private readonly reader: SmileReader;
+  private readonly reader = new SmileReader();
   private state: 'head' | 'array' | 'element' | 'member' | 'rows' | 'after' = 'head';
   private element: Record<string, unknown> = {};
   private readItem: ReadItem = () => false;
-  private readonly itemReader: Required<SmileElementsOptions>['itemReader'];
+  private readonly itemReader: ItemReader;
 
-  constructor({ padding, itemReader = () => undefined }: SmileElementsOptions = {}) {
-    this.reader = new SmileReader(padding);
+  constructor(itemReader: ItemReader = () => undefined) {
     this.itemReader = itemReader;
   }
 

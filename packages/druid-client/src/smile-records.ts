@@ -1,13 +1,12 @@
 /**
  * Generates the code that reads rows of Smile as objects: one loop over the bytes in which each column has code of its own,
- * without an array of values, a call or a check of the end for each value.
+ * without an array of values or a check of the end for each.
  *
- * Invariant 1: a record has the values that the row's plain values have, each of its column's kind; a row that cannot be had
- *   so is not taken, and nothing of it is left behind.
+ * Invariant 1: a record has the values that the row's plain values have, each of its column's kind.
  * Invariant 2: generated code holds nothing of the program but names of columns, as quoted texts.
  */
 import type { Int64Mode } from './columns.js';
-import { smileDouble, type ReadRows } from './smile-decode.js';
+import { smileDouble, smileFloat, smileInteger, type ReadRows } from './smile-decode.js';
 
 /**
  * What a column of records holds: `string`, `long` (as `int64` says) and `double` may be null, `any` is whatever comes.
@@ -15,58 +14,68 @@ import { smileDouble, type ReadRows } from './smile-decode.js';
  */
 export type RecordColumn = 'timestamp' | 'string' | 'long' | 'double' | 'any';
 
+interface RecordValues<I extends Int64Mode> {
+  readonly string: string | null;
+  readonly long: { 'safe-number': number; bigint: bigint; string: string }[I] | null;
+  readonly double: number | null;
+  readonly timestamp: number | null;
+  readonly any: unknown;
+}
+
+/** The records of such columns. */
+export type RecordOf<C extends Readonly<Record<string, RecordColumn>>, I extends Int64Mode> = {
+  -readonly [K in keyof C]: K extends '__time' ? number : RecordValues<I>[C[K]];
+};
+
 /** Rows as objects. `times` are their epoch milliseconds; empty if `__time` is not among the columns. */
-export interface Records {
-  readonly records: Record<string, unknown>[];
+export interface Records<T = Record<string, unknown>> {
+  readonly records: T[];
   readonly times: number[];
 }
 
-/** Padding that a reader of such rows needs: more than the longest value that is read without looking for the end. */
-export const recordPadding = (columns: number): number => 80 * (columns + 1);
-
-// Beyond that the engine may not optimise the function any more, and plain rows are as good.
-const maxColumns = 64;
-
-/** What is not read by the code at hand, or has no value at all because the row is too short. */
-const otherwise = (v: string, fits: string): string =>
-  `{if(b[p]===0xf9){fits=false;break;}other=true;${v}=r.valueAt(p,row);p=r.position;if(p>end)break;fits=fits&&(${fits});}`;
-
-/** Of 0x25: six or seven bytes, which is what times take, and integers of 35 to 48 bits. */
-const longBytes = (v: string): string => `
-if(b[p]===0x25&&(b[p+1]|b[p+2]|b[p+3]|b[p+4]|b[p+5])<0x80&&((x=b[p+6])>=0x80||b[p+7]>=0x80)){
-z=b[p+1]<<14|b[p+2]<<7|b[p+3];
-if(x>=0x80){y=b[p+4]<<13|b[p+5]<<6|x&0x3f;${v}=z*0x80000+(y>>>1);p+=7;}
-else{y=b[p+4]<<20|b[p+5]<<13|x<<6|b[p+7]&0x3f;${v}=z*0x4000000+(y>>>1);p+=8;}
-if((y&1)!==0)${v}=-${v}-1;
-}`;
-
-const time = (v: string): string => `${longBytes(v)}else${otherwise(v, `typeof ${v}==='number'`)}`;
-
-const long = (v: string): string => `
-x=b[p];
-if(x>=0xc0&&x<0xe0){${v}=(x&0x1f)>>>1^-(x&1);p++;}
-else if(x===0x24&&(b[p+1]>=0x80||b[p+2]>=0x80||b[p+3]>=0x80||b[p+4]>=0x80)){
-z=0;p++;
-while((x=b[p++])<0x80)z=z<<7|x;
-z=z<<6|x&0x3f;${v}=z>>>1^-(z&1);
+/** How rows of certain columns become records. */
+export interface RecordReading {
+  /** Takes rows whose values come in the usual forms; stops before any other, and before the last few bytes. */
+  readonly readRows: ReadRows<Records>;
+  /** Adds a row that was read as plain values; false if one of them is not of its column's kind (invariant 1). */
+  readonly addRow: (values: readonly unknown[], rows: Records) => boolean;
 }
-else if(x===0x21){${v}=null;p++;}
-else${longBytes(v)}else${otherwise(v, `${v}===null||Number.isSafeInteger(${v})`)}`;
 
-const double = (v: string): string => `
-if(b[p]===0x29){${v}=double(b,p+1);p+=11;}
-else if(b[p]===0x21){${v}=null;p++;}
-else${otherwise(v, `${v}===null||typeof ${v}==='number'`)}`;
+// Beyond that the engine may not optimise the code any more, and plain rows are as good.
+const maxColumns = 64;
+// By kind: the bytes of the longest value that is read without a look at the end.
+const longest: Record<RecordColumn, number> = { timestamp: 8, long: 8, double: 11, string: 66, any: 1 };
 
-const string = (v: string): string => `
-x=b[p];
-if(x>=0x40&&x<0x80){z=p+1;p=z+(x&0x3f)+1;${v}=texts.ascii(b,z,p);}
-else if(x===0x21){${v}=null;p++;}
-else${otherwise(v, `${v}===null||typeof ${v}==='string'`)}`;
+const integer = (v: string): string => `{${v}=integer(b,++p);if(${v}!==${v})break;while(b[p++]<0x80);}`;
+const orNull = (v: string): string => `else if(x===0x21){${v}=null;p++;}else break;`;
 
-const any = (v: string): string => otherwise(v, 'true');
+/**
+ * By kind: code that reads the value at `b[p]` and moves on, or breaks; it is behind `x=b[p];`. Times are as `smileInteger` has
+ * them, for the six or seven bytes of those since 1978.
+ */
+const codes: Record<RecordColumn, (v: string) => string> = {
+  timestamp: (v) => `if(x!==0x25||(b[p+1]|b[p+2]|b[p+3]|b[p+4]|b[p+5])>=0x80)break;
+y=b[p+1]<<14|b[p+2]<<7|b[p+3];x=b[p+6];
+if(x>=0x80){z=b[p+4]<<13|b[p+5]<<6|x&0x3f;p+=7;${v}=y*0x80000+(z>>>1);}
+else{if(b[p+7]<0x80)break;z=b[p+4]<<20|b[p+5]<<13|x<<6|b[p+7]&0x3f;p+=8;${v}=y*0x4000000+(z>>>1);}
+if((z&1)!==0)${v}=-${v}-1;`,
+  long: (v) => `if(x>=0xc0&&x<0xe0){${v}=(x&0x1f)>>>1^-(x&1);p++;}
+else if(x===0x24||x===0x25)${integer(v)}${orNull(v)}`,
+  double: (v) => `if(x===0x29){${v}=double(b,p+1);p+=11;}
+else if(x===0x28){${v}=float(b,p+1);p+=6;}${orNull(v)}`,
+  string: (v) => `if(x>=0x40&&x<0x80){y=p+1;p=y+(x&0x3f)+1;${v}=texts.ascii(b,y,p);}
+else if(x>=0x80&&x<0xc0){y=p+1;p=y+(x&0x3f)+2;${v}=b.toString('utf8',y,p);}${orNull(v)}`,
+  any: () => 'break;',
+};
 
-const codes = { timestamp: time, string, long, double, any } as const;
+/** By kind: whether a plain value is of it. */
+const fits: Record<RecordColumn, (v: string) => string> = {
+  timestamp: (v) => `typeof ${v}==='number'`,
+  long: (v) => `(${v}===null||Number.isSafeInteger(${v}))`,
+  double: (v) => `(${v}===null||typeof ${v}==='number')`,
+  string: (v) => `(${v}===null||typeof ${v}==='string')`,
+  any: () => 'true',
+};
 
 const ofLong: Record<Int64Mode, (v: string) => string> = {
   'safe-number': (v) => v,
@@ -79,49 +88,62 @@ const ofLong: Record<Int64Mode, (v: string) => string> = {
  *
  * @param columns of the rows, in order; those that `kinds` does not have are left out of the records
  */
-export function compileReadRecords(
+export function compileRecordReading(
   columns: readonly string[],
   kinds: Readonly<Record<string, RecordColumn>>,
   int64: Int64Mode,
-): ReadRows<Records> | undefined {
+): RecordReading | undefined {
   if (columns.length > maxColumns) return undefined;
-  const variables = columns.map((_, i) => `v${i}`);
-  const kindOf = (column: string): RecordColumn => {
-    if (column === '__time') return 'timestamp';
-    return Object.hasOwn(kinds, column) ? (kinds[column] as RecordColumn) : 'any';
-  };
-  const body = columns.map((column, i) => codes[kindOf(column)](`v${i}`));
-  const members = columns.flatMap((column, i) => {
-    if (!Object.hasOwn(kinds, column)) return [];
-    const key = JSON.stringify(column);
-    const value = kindOf(column) === 'long' ? ofLong[int64](`v${i}`) : `v${i}`;
-    return `${column === '__proto__' ? `[${key}]` : key}:${value}`; // plain, it would set the prototype
+  const all = columns.map((name, i) => {
+    const isNamed = Object.hasOwn(kinds, name);
+    const kind = name === '__time' ? 'timestamp' : isNamed ? (kinds[name] as RecordColumn) : 'any';
+    return { name, kind, isNamed, v: `v${i}` };
   });
-  const timeAt = columns.indexOf('__time');
+  const members = all.flatMap(({ name, kind, isNamed, v }) => {
+    if (!isNamed) return [];
+    const key = name === '__proto__' ? '["__proto__"]' : JSON.stringify(name); // plain, it would set the prototype
+    return `${key}:${kind === 'long' ? ofLong[int64](v) : v}`;
+  });
+  const time = all.find(({ name }) => name === '__time');
+  // Push would be a call: empty arrays are of another kind than those with values.
+  const add = `records[records.length]={${members.join()}};${time === undefined ? '' : `times[times.length]=${time.v};`}`;
   const code = `'use strict';
-return function readRecords(r,b,p,end,texts,rows){
-const records=rows.records,times=rows.times;
-let row=p,fits=true,other=false,x=0,y=0,z=0,${variables.join()};
-for(;p<end;row=p){
-if(b[p]!==0xf8){r.isMisfit=b[p]!==0xf9;return row;}
-p++;
-${body.join('\n')}
-if(p>=end)break;
-if(b[p]!==0xf9||other&&r.hasBigInt)fits=false;
-if(!fits)break;
-p++;
-records.push({${members.join()}});
-${timeAt < 0 ? '' : `times.push(v${timeAt});`}
-other=false;
+function readRows(b,p,end,texts,{records,times}){
+let row=p,x=0,y=0,z=0,${all.map(({ v }) => v).join()};
+const last=end-${all.reduce((sum, { kind }) => sum + longest[kind], 2)};
+for(;p<=last;row=p){
+if(b[p++]!==0xf8)break;
+${all.map(({ kind, v }) => `x=b[p];${codes[kind](v)}`).join('\n')}
+if(b[p++]!==0xf9)break;
+${add}
 }
-if(other)r.undo();
-r.isMisfit=!fits;
 return row;
-}`;
+}
+function addRow(values,{records,times}){
+const [${all.map(({ v }) => v).join()}]=values;
+if(!(values.length===${columns.length}${all.map(({ kind, v }) => `&&${fits[kind](v)}`).join('')}))return false;
+${add}
+return true;
+}
+return {readRows,addRow};`;
+  return compile(code);
+}
+
+// The engine optimises each function anew, and scans of one source are many.
+const known = new Map<string, RecordReading>();
+const maxKnown = 64;
+
+function compile(code: string): RecordReading | undefined {
+  let compiled = known.get(code);
+  if (compiled !== undefined) return compiled;
   try {
-    return new Function('double', code)(smileDouble) as ReadRows<Records>;
+    const make = new Function('integer', 'double', 'float', code);
+    compiled = make(smileInteger, smileDouble, smileFloat) as RecordReading;
   } catch (error) {
     if (error instanceof EvalError) return undefined;
     throw error;
   }
+  if (known.size === maxKnown) known.clear();
+  known.set(code, compiled);
+  return compiled;
 }

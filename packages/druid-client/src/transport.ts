@@ -60,7 +60,8 @@ export class Transport {
   private readonly credentials: Credentials;
   private readonly servers: ServerList;
   private readonly exchange: HttpExchange;
-  private readonly options: DruidClientOptions;
+  /** Holds secrets: not to be seen when a client is printed. */
+  readonly #options: DruidClientOptions;
   private readonly closing = new AbortController();
   /** That end its requests: its own closing, and that of those it comes from. */
   private readonly endings: readonly AbortSignal[];
@@ -75,7 +76,7 @@ export class Transport {
     this.timeoutOptionMs = options.timeoutMs;
     this.runtime = resolveRuntime(options);
     this.retryPolicy = { ...defaultRetryPolicy, ...options.retry };
-    this.options = options;
+    this.#options = options;
     const { transport, change = {} } = lender ?? {};
     this.endings = [...(transport?.endings ?? []), this.closing.signal];
     this.credentials =
@@ -89,7 +90,7 @@ export class Transport {
 
   /** To other servers, over the connections and with the credentials of this one. @throws DruidConfigError */
   withUrl(url: string | readonly string[], change: ServerChange): Transport {
-    return new Transport({ ...this.options, ...change, url }, { transport: this, change });
+    return new Transport({ ...this.#options, ...change, url }, { transport: this, change });
   }
 
   /** The address of the server that calls go to at present, without credentials. */

@@ -1,21 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 
-import { DruidCluster, requireRealServers } from '../src/index.js';
+import { sharedDruid, type SharedDruid } from '../../../tooling/shared-druid.js';
+import { requireRealServers } from '../src/index.js';
 import { druidHttp, until } from './druid-http.js';
 
-/** With characters that a properties file, Druid's substitution, JSON or the header could spoil. */
-const adminPassword = 'a b"\\ü=${x}';
-
 describe.skipIf(!requireRealServers())('DruidCluster 27.0.0 with basic security', () => {
-  let druid: DruidCluster;
+  let druid: SharedDruid;
   let http: ReturnType<typeof druidHttp>;
   let headers: { authorization: string };
   beforeAll(async () => {
-    druid = await DruidCluster.start({ version: '27.0.0', basicSecurity: { adminPassword } });
+    druid = await sharedDruid('27.0.0');
     headers = { authorization: druid.credentials?.authorization ?? '' };
     http = druidHttp(druid.url, headers);
   });
-  afterAll(() => druid?.stop());
 
   it('answers 401 to strangers at every role, and knows the administrator', async () => {
     const wrong = { authorization: `Basic ${btoa('admin:wrong')}` };

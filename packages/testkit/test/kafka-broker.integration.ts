@@ -4,16 +4,20 @@ import { join } from 'node:path';
 import { Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { DruidCluster, KafkaBroker, requireRealServers } from '../src/index.js';
+import { sharedDruid } from '../../../tooling/shared-druid.js';
+import { KafkaBroker, requireRealServers } from '../src/index.js';
 import { isProcessAlive } from '../src/java-runtime/build-once.js';
 import { druidHttp } from './druid-http.js';
+
+/** After a crash the controller waits for the end of the old session, 9 s unless told otherwise. */
+const properties = { 'broker.session.timeout.ms': '3000', 'broker.heartbeat.interval.ms': '500' };
 
 describe.skipIf(!requireRealServers())('KafkaBroker', () => {
   let dataDir: string;
   let kafka: KafkaBroker;
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'kafka-broker-test-'));
-    kafka = await KafkaBroker.start({ dataDir });
+    kafka = await KafkaBroker.start({ dataDir, properties });
   });
   afterAll(async () => {
     await kafka?.stop();
@@ -59,21 +63,23 @@ describe.skipIf(!requireRealServers())('KafkaBroker', () => {
   });
 
   it('feeds a Druid supervisor: rows become queryable', async () => {
-    const druid = await DruidCluster.start();
+    const { post, untilRows } = druidHttp((await sharedDruid()).url);
     try {
-      const { post, untilRows } = druidHttp(druid.url);
-      await send('clicks', ['{"t":"2024-01-01T00:00:00Z","a":"x"}', '{"t":"2024-01-01T00:00:01Z","a":"y"}']);
+      await send('kafka_clicks', [
+        '{"t":"2024-01-01T00:00:00Z","a":"x"}',
+        '{"t":"2024-01-01T00:00:01Z","a":"y"}',
+      ]);
       const { status } = await post('/druid/indexer/v1/supervisor', {
         type: 'kafka',
         spec: {
           dataSchema: {
-            dataSource: 'clicks',
+            dataSource: 'kafka_clicks',
             timestampSpec: { column: 't', format: 'iso' },
             dimensionsSpec: { dimensions: ['a'] },
             granularitySpec: { segmentGranularity: 'day', queryGranularity: 'none', rollup: false },
           },
           ioConfig: {
-            topic: 'clicks',
+            topic: 'kafka_clicks',
             inputFormat: { type: 'json' },
             useEarliestOffset: true,
             taskCount: 1,
@@ -86,9 +92,9 @@ describe.skipIf(!requireRealServers())('KafkaBroker', () => {
         },
       });
       expect(status).toBe(200);
-      await untilRows('clicks', 2);
+      await untilRows('kafka_clicks', 2);
     } finally {
-      await druid.stop();
+      await post('/druid/indexer/v1/supervisor/kafka_clicks/terminate', {});
     }
   });
 
@@ -102,7 +108,7 @@ describe.skipIf(!requireRealServers())('KafkaBroker', () => {
 
   it('keeps its topics through a crash and a restart on the same folder (invariant 4)', async () => {
     await kafka.kill();
-    kafka = await KafkaBroker.start({ dataDir });
+    kafka = await KafkaBroker.start({ dataDir, properties });
     await send('greetings', ['again']);
     expect(await receive('greetings', 3)).toEqual(['hello', 'world', 'again']);
   });

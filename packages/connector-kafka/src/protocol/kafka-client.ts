@@ -232,18 +232,26 @@ export function unavailable(what: string, elapsedMs: number, cause: KafkaError):
 
 function connectionError(what: string, broker: string, error: unknown): KafkaError {
   if (KafkaError.is(error)) return error;
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof AuthenticationError) {
-      return new KafkaConnectionError(
-        `${what}: ${cause.message} See the mechanism and credentials in 'sasl'.`,
-        {
-          cause: error,
-          retryable: false,
-          details: { broker },
-        },
-      );
-    }
+  let innermost = error;
+  while (innermost instanceof Error && innermost.cause instanceof Error) {
+    if (innermost instanceof AuthenticationError) break;
+    innermost = innermost.cause;
   }
-  const said = error instanceof Error ? error.message : String(error);
-  return new KafkaConnectionError(`${what}: ${said}`, { cause: error, details: { broker } });
+  const nextStep = nextStepFor(innermost);
+  const said = innermost instanceof Error ? innermost.message : String(innermost);
+  return new KafkaConnectionError(`${what}: ${said}${nextStep === undefined ? '' : ` ${nextStep}`}`, {
+    cause: error,
+    retryable: nextStep === undefined,
+    details: { broker },
+  });
+}
+
+/** What has to be done where trying again is no use. */
+function nextStepFor(error: unknown): string | undefined {
+  if (error instanceof AuthenticationError) return "See the mechanism and credentials in 'sasl'.";
+  const { code } = error as NodeJS.ErrnoException;
+  if (typeof code === 'string' && /CERT|ERR_TLS|ERR_SSL|UNABLE_TO_VERIFY/.test(code)) {
+    return "See 'tls': its 'ca' must vouch for the brokers, whose names must be in their certificates ('tlsServerName').";
+  }
+  return undefined;
 }

@@ -63,9 +63,9 @@ export class BatchSender {
     this.#heldBytes += sizeOf(record);
   }
 
-  /** Begins to send; a promise where more is held than may be. Throws what sending has failed with. */
+  /** Begins to send; a promise where more is held than may be, or sending has failed. */
   push(): Promise<void> | undefined {
-    this.#throwFailure();
+    if (this.#failure !== undefined) return this.#untilRoom();
     if (!this.#hasWork) return undefined;
     this.#sending ??= this.#send();
     return this.#heldBytes < this.#options.maxBufferedBytes ? undefined : this.#untilRoom(); // invariant 4

@@ -78,7 +78,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
   async close(): Promise<void> {
     this.#stop.abort();
     const isSending = this.#sender.stopped();
-    const open = this.#session.endTransaction();
+    const open = this.#session.transaction;
     if (open !== undefined) await this.#abort(open);
     this.#client.close();
     await isSending;

@@ -66,7 +66,7 @@ export class ProducerSession {
   async addPartitions(
     partitions: readonly { readonly topic: string; readonly partition: number }[],
   ): Promise<void> {
-    const transaction = this.#transaction();
+    const { transaction } = this;
     if (transaction === undefined) return;
     const missing = partitions.filter(({ topic, partition }) => !this.#added.has(`${topic}-${partition}`));
     if (missing.length === 0) return;
@@ -82,13 +82,13 @@ export class ProducerSession {
 
   /** The transaction with everything written so far; the next record begins another. */
   endTransaction(): TransactionIdentity | undefined {
-    const transaction = this.#transaction();
-    if (transaction === undefined) return undefined; // invariant 2
-    this.#identity = undefined;
+    const { transaction } = this;
+    if (transaction !== undefined) this.#identity = undefined;
     return transaction;
   }
 
-  #transaction(): TransactionIdentity | undefined {
+  /** The open one (invariant 2). */
+  get transaction(): TransactionIdentity | undefined {
     if (this.#identity === undefined || this.#identity.transactionalId === null) return undefined;
     const { transactionalId, producerId, producerEpoch } = this.#identity;
     return { transactionalId, producerId, producerEpoch };

@@ -6,7 +6,7 @@ interface OutputRecord extends RecordToWrite {
   readonly partition: number | undefined;
 }
 
-/** Records without a key stay with a partition for so many bytes: full batches rather than many small ones. */
+/** Records without a key stay with a partition for so many bytes, or until they are sent: few batches rather than many. */
 const STICKY_BYTES = 65_536;
 
 /**
@@ -67,6 +67,7 @@ export class TopicBuffer {
 
   /** The oldest batch of a partition, which is closed by that. */
   take(partition: number): RecordBatchBuilder {
+    if (partition === this.#sticky % this.#partitionCount) this.#moveOn();
     const batches = this.#partitions.get(partition)!;
     const first = batches.shift()!;
     if (batches.length === 0) this.#partitions.delete(partition);
@@ -85,11 +86,13 @@ export class TopicBuffer {
     }
     if (key !== null) return partitionOfKey(key, count);
     this.#stickyBytes += sizeOf(record);
-    if (this.#stickyBytes > STICKY_BYTES) {
-      this.#stickyBytes = 0;
-      this.#sticky++;
-    }
+    if (this.#stickyBytes > STICKY_BYTES) this.#moveOn();
     return this.#sticky % count;
+  }
+
+  #moveOn(): void {
+    this.#stickyBytes = 0;
+    this.#sticky++;
   }
 }
 

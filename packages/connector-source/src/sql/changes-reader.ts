@@ -53,6 +53,9 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
   private next = 0;
   /** When the result that `changes` come from was asked for. */
   private askedMs = 0;
+  /** When the last result without changes was asked for, until the stream was told. */
+  private unchangedMs: number | undefined;
+  private emittedMs: number | undefined;
   private isStarted = false;
   private noMoreSplits = false;
   private failure: { readonly error: unknown } | undefined;
@@ -68,6 +71,9 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
     this.deletes = metrics.counter('numDeletes', { description: 'Rows that were gone.' });
     metrics.gauge('knownRows', () => this.known.size, {
       description: 'Rows of the last result that were emitted.',
+    });
+    metrics.gauge('readLagMs', () => this.emittedMs && options.context.clock.now() - this.emittedMs, {
+      description: 'Milliseconds since the last result that was emitted in full was asked for.',
     });
   }
 
@@ -95,21 +101,27 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
     const end = Math.min(this.changes.length, this.next + maxRecords);
     while (this.next < end) {
       const change = this.changes[this.next] as RowChange;
-      const { kind, row } = change;
-      const record = this.rows.toRecord({ ...row }, 'statement', this.next) as Row; // a copy: whoever gets it may change it
+      const { kind } = change;
+      const record = this.recordOf(change, output);
       applyChange(this.known, change); // invariant 1
-      (kind === 'upsert' ? this.upserts : this.deletes).inc();
       this.next++;
+      if (record === undefined) continue;
+      (kind === 'upsert' ? this.upserts : this.deletes).inc();
       output.collect({ kind, row: record }, this.askedMs);
     }
     if (this.next < this.changes.length) return 'more';
+    if (this.unchangedMs !== undefined) output.advanceTo(this.unchangedMs);
+    const emittedMs = this.unchangedMs ?? (this.changes.length > 0 ? this.askedMs : 0);
+    if (emittedMs > (this.emittedMs ?? 0)) this.emittedMs = emittedMs;
+    this.unchangedMs = undefined;
     this.wakePolling?.();
     if (this.failure !== undefined) throw this.failure.error;
     return this.split === undefined && this.noMoreSplits ? 'end' : 'wait';
   }
 
   async isAvailable(): Promise<void> {
-    if (this.next < this.changes.length || this.failure !== undefined || this.noMoreSplits) return;
+    if (this.next < this.changes.length || this.unchangedMs !== undefined) return;
+    if (this.failure !== undefined || this.noMoreSplits) return;
     await new Promise<void>((resolve) => (this.wakeReader = resolve));
   }
 
@@ -123,6 +135,13 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
     this.wakePolling?.();
     this.wakeReader?.();
     await this.polling;
+  }
+
+  /** Undefined for a row that was set aside, and when such a row goes. */
+  private recordOf({ kind, row }: RowChange, output: ReaderOutput<SqlChange<Row>>): Row | undefined {
+    if (kind === 'delete' && !this.rows.fits(row)) return undefined;
+    const copy = { ...row }; // whoever gets it may change it
+    return this.rows.toRecord(copy, 'statement', this.next, output) as Row | undefined;
   }
 
   private async poll(): Promise<void> {
@@ -142,7 +161,9 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
         const result = await fetchAll('statement', call, limits, tools); // invariant 2
         signal.throwIfAborted(); // nobody would take the changes
         const changes = changesTo(knownRows(result, key), this.known);
-        if (changes.length > 0) await this.emitted(changes, askedMs); // invariant 3
+        if (changes.length > 0)
+          await this.emitted(changes, askedMs); // invariant 3
+        else this.noteUnchanged(askedMs);
         delayMs = changes.length > 0 ? pollIntervalMs : Math.min(maxPollIntervalMs, delayMs * 2);
         await sleep(clock, delayMs, signal);
       }
@@ -153,6 +174,12 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
       release?.();
       this.wakeReader?.();
     }
+  }
+
+  /** Event time goes on although nothing has changed. */
+  private noteUnchanged(askedMs: number): void {
+    this.unchangedMs = askedMs;
+    this.wakeReader?.();
   }
 
   /** Resolves when all of them were emitted, or the reader was closed. */

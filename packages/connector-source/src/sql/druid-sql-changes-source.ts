@@ -1,4 +1,5 @@
 import type {
+  OutputTag,
   Source,
   SourceReader,
   SourceReaderContext,
@@ -8,6 +9,7 @@ import type {
 import type { Int64Mode, SqlColumnTypes, SqlParameter, SqlQueryText } from '@millrace/druid-client';
 import type { z } from 'zod';
 import { clientOpener } from '../druid-source.js';
+import { sideOutputsOf } from '../invalid-rows.js';
 import type { OpenClient } from '../split-reader.js';
 import { ChangesReader, type SqlChange } from './changes-reader.js';
 import { textOf } from './druid-sql-source.js';
@@ -20,7 +22,7 @@ import {
   type SqlSourceRows,
   type SqlSourceSettings,
 } from './sql-options.js';
-import type { SqlCall, SqlRowSettings } from './sql-rows.js';
+import type { OnInvalidSqlRow, SqlCall, SqlRowSettings } from './sql-rows.js';
 import { fingerprintOf, type SqlEnumeratorState, type SqlSplit } from './sql-split.js';
 
 /** Options of {@link DruidSqlChangesSource}. */
@@ -40,6 +42,8 @@ export type DruidSqlChangesSourceOptions<
     readonly pollIntervalMs: number;
     /** The longest wait; it doubles with each poll that finds none. Default ten times `pollIntervalMs`. */
     readonly maxPollIntervalMs?: number;
+    /** What to do with a row that the schema refuses. Default `fail`. One that was set aside is no change, nor is its end. */
+    readonly onInvalidRow?: OnInvalidSqlRow;
     /** Rows of a result at most; all of them are in memory and in each checkpoint. Default 50,000. */
     readonly maxKeys?: number;
   };
@@ -64,6 +68,7 @@ export class DruidSqlChangesSource<
   I extends Int64Mode = 'safe-number',
 > implements Source<SqlChange<SqlSourceRow<C, S, I>>, SqlSplit, SqlEnumeratorState> {
   readonly boundedness = 'unbounded';
+  readonly sideOutputs: readonly OutputTag<unknown>[];
   private readonly openClient: OpenClient;
   private readonly rows: SqlRowSettings;
   private readonly call: SqlCall;
@@ -77,6 +82,7 @@ export class DruidSqlChangesSource<
   constructor(options: DruidSqlChangesSourceOptions<C, S, I>) {
     const { query, parameters, key, pollIntervalMs, columns } = options;
     this.rows = rowSettingsOf(options);
+    this.sideOutputs = sideOutputsOf(this.rows.onInvalidRow);
     this.openClient = clientOpener(options.druid);
     this.call = { query, parameters };
     if (key.length === 0) throw invalid('key', 'is empty; name the columns that tell rows apart');

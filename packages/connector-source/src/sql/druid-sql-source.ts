@@ -1,5 +1,6 @@
 import type {
   Boundedness,
+  OutputTag,
   Source,
   SourceReader,
   SourceReaderContext,
@@ -18,6 +19,7 @@ import type { z } from 'zod';
 import { epochMs, type Moment } from '../druid-source-options.js';
 import { clientOpener } from '../druid-source.js';
 import type { TimeRange } from '../druid-split.js';
+import { sideOutputsOf } from '../invalid-rows.js';
 import { SplitReader, type OpenClient } from '../split-reader.js';
 import type { RangePlan } from './range-plan.js';
 import { SqlEnumerator } from './sql-enumerator.js';
@@ -132,6 +134,7 @@ export class DruidSqlSource<
   I extends Int64Mode = 'safe-number',
 > implements Source<SqlSourceRow<C, S, I>, SqlSplit, SqlEnumeratorState> {
   readonly boundedness: Boundedness;
+  readonly sideOutputs: readonly OutputTag<unknown>[];
   private readonly openClient: OpenClient;
   private readonly plan: RangePlan;
   private readonly idlePause: IdlePause | undefined;
@@ -144,6 +147,7 @@ export class DruidSqlSource<
 
   constructor(options: DruidSqlSourceOptions<C, S, I>) {
     this.rows = rowSettingsOf(options);
+    this.sideOutputs = sideOutputsOf(this.rows.onInvalidRow);
     this.openClient = clientOpener(options.druid);
     this.plan = planOf(options);
     this.boundedness = this.plan.kind === 'incremental' ? 'unbounded' : 'bounded';

@@ -1,4 +1,5 @@
 import type {
+  OutputTag,
   Source,
   SourceReader,
   SourceReaderContext,
@@ -15,6 +16,7 @@ import {
 } from '@millrace/druid-client';
 import type { z } from 'zod';
 import { clientOpener } from '../druid-source.js';
+import { sideOutputsOf } from '../invalid-rows.js';
 import { SplitReader, type OpenClient } from '../split-reader.js';
 import { textOf } from './druid-sql-source.js';
 import {
@@ -78,6 +80,7 @@ export class DruidStatementSource<
   I extends Int64Mode = 'safe-number',
 > implements Source<SqlSourceRow<C, S, I>, StatementSplit, StatementEnumeratorState> {
   readonly boundedness = 'bounded';
+  readonly sideOutputs: readonly OutputTag<unknown>[];
   private readonly openClient: OpenClient;
   private readonly rows: SqlRowSettings;
   private readonly call: SqlCall;
@@ -90,6 +93,7 @@ export class DruidStatementSource<
   constructor(options: DruidStatementSourceOptions<C, S, I>) {
     const { query, parameters, queryContext = {}, ...rowOptions } = options;
     this.rows = rowSettingsOf(rowOptions);
+    this.sideOutputs = sideOutputsOf(this.rows.onInvalidRow);
     this.openClient = clientOpener(options.druid);
     this.call = { query, parameters };
     if (queryContext['sqlQueryId'] !== undefined) {

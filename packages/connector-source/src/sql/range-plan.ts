@@ -53,6 +53,13 @@ export function nextStep(plan: RangePlan, position: number, nowMs: number): Next
   }
 }
 
+/** How many steps there are from `position` on; undefined for a plan without an end. */
+export function stepsLeft(plan: RangePlan, position: number): number | undefined {
+  if (plan.kind === 'incremental') return undefined;
+  if (plan.kind === 'once') return 1 - position;
+  return Math.ceil((plan.endMs - position) / plan.splitMs);
+}
+
 function readUpTo(startMs: number, endMs: number): NextStep {
   return { kind: 'read', range: { startMs, endMs }, position: endMs }; // invariant 1
 }

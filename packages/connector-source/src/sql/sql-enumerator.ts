@@ -7,7 +7,8 @@
  * Invariant 3: splits are handed out in order of time, those that were returned first.
  */
 import type { SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
-import { firstPosition, nextStep, type RangePlan } from './range-plan.js';
+import { registerProgress } from '../progress.js';
+import { firstPosition, nextStep, stepsLeft, type RangePlan } from './range-plan.js';
 import {
   newSplit,
   rangesByTime,
@@ -37,6 +38,12 @@ export class SqlEnumerator implements SplitEnumerator<SqlSplit, SqlEnumeratorSta
     this.options = options;
     this.returned = [...(restored?.returned ?? [])];
     this.position = restored?.position ?? firstPosition(options.plan, options.context.clock.now());
+    const { plan, context } = options;
+    registerProgress(context.metrics, () => {
+      const left = stepsLeft(plan, this.position);
+      const splitsPending = this.returned.length + (left ?? 0);
+      return { splitsTotal: stepsLeft(plan, firstPosition(plan, 0)), splitsPending };
+    });
   }
 
   start(): void {

@@ -97,7 +97,7 @@ export class SqlReading<Row> implements SplitReading<Row, SqlSplit, OpenRange, S
     const { splitId } = open.split;
     for (let i = 0; i < count; i++) {
       const row = batch.rows[from + i] as HeldRow;
-      const record = this.rows.toRecord(row, splitId, open.position + i) as Row | undefined;
+      const record = this.rows.toRecord(row, splitId, open.position + i, output) as Row | undefined;
       if (record !== undefined) output.collect(record, this.rows.timeOf(row));
     }
     open.last = { batch, taken: from + count };
@@ -109,8 +109,11 @@ export class SqlReading<Row> implements SplitReading<Row, SqlSplit, OpenRange, S
     return { ...split, position, digest: digestOf(last) }; // invariant 2
   }
 
-  finish({ split: { range } }: OpenRange): void {
-    if (range !== null) this.readUpToMs = range.endMs;
+  /** Rows that follow are of later ranges: event time has come to the range's end, with or without rows. */
+  finish({ split: { range } }: OpenRange): number | undefined {
+    if (range === null) return undefined;
+    this.readUpToMs = range.endMs;
+    return this.rows.hasTime ? range.endMs - 1 : undefined;
   }
 
   pauseMs(rows: number): number {

@@ -1,5 +1,5 @@
 /** Runs a statement and turns its rows into records: typed by declared columns, or validated by a zod schema. */
-import type { Counter, SourceReaderContext } from '@millrace/core-stream';
+import type { Counter, ReaderOutput, SourceReaderContext } from '@millrace/core-stream';
 import type {
   DruidClient,
   Int64Mode,
@@ -11,6 +11,7 @@ import type {
 } from '@millrace/druid-client';
 import type { z } from 'zod';
 import { DruidSourceRecordError, DruidSourceSchemaError } from '../errors.js';
+import { InvalidRows, type OnInvalid } from '../invalid-rows.js';
 import type { HeldRow } from './sql-split.js';
 
 /** What to run: a template, or text with its parameters. */
@@ -34,8 +35,8 @@ export interface RejectedSqlRow {
   readonly error: DruidSourceRecordError;
 }
 
-/** What to do with a row that the schema refuses: stop the job (the default), or hand it over and go on. */
-export type OnInvalidSqlRow = 'fail' | ((rejected: RejectedSqlRow) => void);
+/** What to do with a row that the schema refuses; see {@link OnInvalid}. */
+export type OnInvalidSqlRow = OnInvalid<RejectedSqlRow>;
 
 export interface SqlRowSettings {
   readonly shape: SqlShape;
@@ -51,12 +52,21 @@ export class SqlRows {
   private readonly bytesIn: Counter;
   private readonly queries: Counter;
   private readonly retries: Counter;
+  private readonly invalid: InvalidRows<RejectedSqlRow>;
+  private hasTimeColumn = false;
 
   constructor(settings: SqlRowSettings, { metrics }: SourceReaderContext) {
     this.settings = settings;
+    this.invalid = new InvalidRows(settings.onInvalidRow, metrics);
     this.bytesIn = metrics.counter('numBytesIn', { description: 'Bytes of SQL results read.' });
     this.queries = metrics.counter('sqlQueries', { description: 'SQL queries sent, repetitions included.' });
     this.retries = metrics.counter('sqlRetries', { description: 'SQL queries repeated after a failure.' });
+  }
+
+  /** Whether rows have a time, as far as is known before they come. */
+  get hasTime(): boolean {
+    const { shape, time } = this.settings;
+    return shape.kind === 'columns' ? time.column in shape.columns : time.isRequired || this.hasTimeColumn;
   }
 
   countRetry(): void {
@@ -123,7 +133,7 @@ export class SqlRows {
   }
 
   /** The record, or undefined if `onInvalidRow` took the row. @throws DruidSourceRecordError */
-  toRecord(row: HeldRow, splitId: string, position: number): unknown {
+  toRecord(row: HeldRow, splitId: string, position: number, output: ReaderOutput<unknown>): unknown {
     const { shape, onInvalidRow } = this.settings;
     if (shape.kind === 'columns') return row; // the client has checked it
     const result = shape.schema.safeParse(row);
@@ -134,13 +144,20 @@ export class SqlRows {
         `statement${onInvalidRow === 'fail' ? ", or pass 'onInvalidRow' to set such rows aside" : ''}.`,
       { details: { split: splitId, position }, cause: result.error },
     );
-    if (onInvalidRow === 'fail') throw error;
-    onInvalidRow({ splitId, position, row, error });
+    this.invalid.take({ splitId, position, row, error }, splitId, this.timeOf(row), output);
     return undefined;
   }
 
+  /** Whether it makes a record. */
+  fits(row: HeldRow): boolean {
+    const { shape } = this.settings;
+    return shape.kind === 'columns' || shape.schema.safeParse(row).success;
+  }
+
   private checkColumns(columns: readonly SqlColumn[]): readonly string[] {
-    this.requireTime(columns.map(({ name }) => name));
+    const names = columns.map(({ name }) => name);
+    this.requireTime(names);
+    this.hasTimeColumn = names.includes(this.settings.time.column);
     return columns.filter(({ sqlType }) => sqlType === 'TIMESTAMP').map(({ name }) => name);
   }
 

@@ -12,6 +12,7 @@ import { randomUUID } from 'node:crypto';
 import type { SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
 import type { MsqContext, StatementStatus } from '@millrace/druid-client';
 import { DruidSourceReadError } from '../errors.js';
+import { foundMore, registerProgress, sum, type FoundSplits } from '../progress.js';
 import { endOf } from '../scan-failure.js';
 import type { OpenClient } from '../split-reader.js';
 import type { SqlCall } from './sql-rows.js';
@@ -43,6 +44,7 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
   private readonly sqlQueryId: string;
   private isSubmitted: boolean;
   private pending: StatementSplit[] | null;
+  private found: FoundSplits | null;
   /** Whether a checkpoint may hold the id. */
   private isStored: boolean;
   private hasAsked: boolean;
@@ -55,9 +57,16 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
     this.sqlQueryId = restored?.sqlQueryId ?? `millrace-${randomUUID()}`; // invariant 1
     this.isSubmitted = restored?.isSubmitted ?? false;
     this.pending = restored?.pending ? [...restored.pending] : null;
+    this.found = restored?.found ?? null;
     this.isStored = restored !== undefined;
     this.hasAsked = this.isSubmitted;
     this.client = options.openClient();
+    registerProgress(options.context.metrics, () => ({
+      splitsTotal: this.found?.splits,
+      splitsPending: this.pending?.length,
+      rowsTotal: this.found?.rows,
+      rowsPending: this.pending === null ? undefined : sum(this.pending.map(rowsOf)),
+    }));
   }
 
   start(): void {
@@ -78,9 +87,9 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
 
   snapshotState(): StatementEnumeratorState {
     this.isStored = true;
-    const { sqlQueryId, isSubmitted } = this;
+    const { sqlQueryId, isSubmitted, found } = this;
     const pending = this.pending && [...this.pending];
-    return { format: 1, query: this.options.query, sqlQueryId, isSubmitted, pending };
+    return { format: 1, query: this.options.query, sqlQueryId, isSubmitted, pending, found };
   }
 
   async close(): Promise<void> {
@@ -170,6 +179,7 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
         rows: numRows ?? null,
         position: 0,
       }));
+    this.found = foundMore({ splits: 0, rows: 0 }, this.pending.map(rowsOf));
     const rows = result?.numTotalRows;
     context.logger.info('Druid statement has its result', { queryId, pages: pages.length, rows });
     this.serve();
@@ -190,6 +200,8 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
     this.options.context.logger.warn('Druid statement not seen, trying again', { queryId, cause });
   }
 }
+
+const rowsOf = ({ rows, position }: StatementSplit): number => (rows ?? position) - position;
 
 function failedError({ queryId, errorDetails }: StatementStatus): DruidSourceReadError {
   const said = errorDetails?.['errorMessage'];

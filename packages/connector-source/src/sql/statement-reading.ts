@@ -80,9 +80,13 @@ export class StatementReading<Row> implements SplitReading<
     const { splitId } = open.split;
     for (let i = 0; i < count; i++) {
       const row = rows[from + i] as HeldRow;
-      const record = this.rows.toRecord(row, splitId, open.position + i) as Row | undefined;
+      const record = this.rows.toRecord(row, splitId, open.position + i, output) as Row | undefined;
       if (record !== undefined) output.collect(record, this.rows.timeOf(row));
     }
+  }
+
+  rowsLeft({ split: { rows }, position }: OpenPage): number | undefined {
+    return rows === null ? undefined : rows - position;
   }
 
   snapshot({ split, position }: OpenPage): StatementSplit {

@@ -1,4 +1,5 @@
 import type { SourceSplit } from '@millrace/core-stream';
+import type { FoundSplits } from '../progress.js';
 
 /** A page of a statement's result and how far its rows were emitted. Plain data: this is what a checkpoint stores. */
 export interface StatementSplit extends SourceSplit {
@@ -24,4 +25,6 @@ export interface StatementEnumeratorState {
   readonly isSubmitted: boolean;
   /** Pages that no reader has; null until there is a result. */
   readonly pending: readonly StatementSplit[] | null;
+  /** For metrics; null until there is a result. */
+  readonly found: FoundSplits | null;
 }

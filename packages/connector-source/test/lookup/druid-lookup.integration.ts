@@ -6,8 +6,9 @@ import {
 } from '@millrace/core-stream';
 import { CollectingSink } from '@millrace/core-stream/testing';
 import { DruidClient, sql } from '@millrace/druid-client';
-import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sharedDruid, type SharedDruid } from '../../../../tooling/shared-druid.js';
 import { DruidLookup, loadLookup, type LoadLookupOptions } from '../../src/index.js';
 import { append } from '../support/ingest.js';
 
@@ -49,16 +50,11 @@ async function run<T extends object, R>(
 }
 
 describe.skipIf(!requireRealServers())('DruidLookup against a real Druid', () => {
-  let cluster: DruidCluster;
+  let cluster: SharedDruid;
   let druid: DruidClient;
 
   beforeAll(async () => {
-    // A lookup is handed to the servers every two minutes unless told otherwise.
-    const properties = {
-      'druid.manager.lookups.period': '1000',
-      'druid.manager.lookups.initialDelay': '1000',
-    };
-    cluster = await DruidCluster.start({ heapMb: 1024, properties });
+    cluster = await sharedDruid();
     druid = new DruidClient({ url: cluster.url });
     // Integers beyond 2^53 - 1 must reach Druid with all their digits.
     const lines = places.map(({ id, ...place }) =>
@@ -71,7 +67,6 @@ describe.skipIf(!requireRealServers())('DruidLookup against a real Druid', () =>
 
   afterAll(async () => {
     druid?.close();
-    await cluster?.stop();
   });
 
   const records = Array.from({ length: 4000 }, (_, i) => ({
@@ -105,26 +100,33 @@ describe.skipIf(!requireRealServers())('DruidLookup against a real Druid', () =>
     expect(await run(records, join)).toEqual(expected);
   });
 
-  it('joins by event time what a search through all rows finds', async () => {
-    const lookup = new DruidLookup({
-      druid,
-      from: sql`SELECT country, id, __time, MAX(n) AS n FROM places GROUP BY 1, 2, 3`,
-      key: { country: 'string', id: 'long' },
-      columns: { n: 'long not null' },
-      match: 'version',
-    });
-    const join = lookup.leftJoin({
-      key: ({ country, id }: Asked) => ({ country, id }),
-      join: (_, found) => found?.n,
-    });
-    const expected = records.map((record) => {
-      const valid = rowsOf(record).filter(({ t }) => t <= record.at);
-      const latest = Math.max(...valid.map(({ t }) => t));
-      const last = valid.filter(({ t }) => t === latest).map(({ n }) => n);
-      return last.length === 0 ? undefined : Math.max(...last);
-    });
-    expect(await run(records, join, ({ at }) => at)).toEqual(expected);
-  });
+  it.each([undefined, 3])(
+    'joins by event time what a search through all rows finds (valid for %s days)',
+    async (days) => {
+      const start = days === undefined ? {} : { versionColumn: 'since', validToColumn: 'until_time' };
+      const lookup = new DruidLookup({
+        druid,
+        from: sql`SELECT country, id, __time, TIMESTAMP_TO_MILLIS(__time) AS since, TIMESTAMPADD(DAY, 3, __time) AS until_time, MAX(n) AS n FROM places GROUP BY 1, 2, 3, 4, 5`,
+        key: { country: 'string', id: 'long' },
+        columns: { n: 'long not null' },
+        match: 'version',
+        ...start,
+      });
+      const join = lookup.leftJoin({
+        key: ({ country, id }: Asked) => ({ country, id }),
+        join: (_, found) => found?.n,
+      });
+      const expected = records.map((record) => {
+        const valid = rowsOf(record).filter(({ t }) => t <= record.at);
+        const latest = Math.max(...valid.map(({ t }) => t));
+        const last = valid.filter(({ t }) => t === latest).map(({ n }) => n);
+        const hasEnded = latest + (days ?? Infinity) * 86_400_000 <= record.at;
+        return last.length === 0 || hasEnded ? undefined : Math.max(...last);
+      });
+      expect(new Set(expected).size).toBeGreaterThan(20);
+      expect(await run(records, join, ({ at }) => at)).toEqual(expected);
+    },
+  );
 
   it('finds strings of any characters by one column', async () => {
     const lookup = new DruidLookup({

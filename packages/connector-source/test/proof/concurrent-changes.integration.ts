@@ -1,6 +1,7 @@
 import { DruidClient } from '@millrace/druid-client';
-import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sharedDruid, type SharedDruid } from '../../../../tooling/shared-druid.js';
 import { exportRows, hashOf } from '../support/independent-export.js';
 import { append, compactDay, overwrite, runTask } from '../support/ingest.js';
 import type { Program } from '../support/killed-process.js';
@@ -16,7 +17,7 @@ import { Random } from '../support/random.js';
 import { ReadingJob } from '../support/reading-job.js';
 
 const days = '2024-01-01/2024-01-04';
-const editIngestion = { dimensions: ['page', { type: 'long', name: 'added' }], maxRowsPerSegment: 500 };
+const editIngestion = { dimensions: ['page', { type: 'long', name: 'added' }], maxRowsPerSegment: 250 };
 
 /** Rows of three days, numbered through, each with a time of its own. */
 const edits = (first: number, count: number): string[] =>
@@ -36,31 +37,36 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 }
 
 describe.skipIf(!requireRealServers())('a read while a real Druid changes', () => {
-  let cluster: DruidCluster;
+  let cluster: SharedDruid;
   let druid: DruidClient;
   let paused: PausedReads;
   let program: Program;
+  let millisToWaitBeforeDeleting: number | undefined;
 
   beforeAll(async () => {
-    // Historicals forget a dropped segment at once instead of 30 s later.
-    const properties = { historical: { 'druid.segmentCache.dropSegmentDelayMillis': '0' } };
-    [cluster, program] = await Promise.all([
-      DruidCluster.start({ heapMb: 1024, properties }),
-      ReadingJob.prepareProgram(),
-    ]);
+    [cluster, program] = await Promise.all([sharedDruid(), ReadingJob.prepareProgram()]);
     druid = new DruidClient({ url: cluster.url });
-    paused = new PausedReads(cluster.url);
-    const dataSources = ['appended', 'compacted', 'overwritten', 'dropped', 'killed'];
+    paused = new PausedReads({ url: cluster.url });
+    ({ millisToWaitBeforeDeleting } = await druid.config.coordinator());
+    await druid.config.setCoordinator({ millisToWaitBeforeDeleting: 3_600_000 }); // replaced segments stay
+    const dataSources = [
+      'changed_appended',
+      'changed_compacted',
+      'changed_overwritten',
+      'changed_dropped',
+      'changed_killed',
+    ];
     await Promise.all([
       ...dataSources.map((dataSource) => append(druid, dataSource, flights(4000), flightIngestion)),
-      append(druid, 'edits', edits(0, 3000), editIngestion),
+      append(druid, 'changed_edits', edits(0, 1500), editIngestion),
     ]);
   });
 
   afterAll(async () => {
     await paused?.stop();
+    if (millisToWaitBeforeDeleting !== undefined)
+      await druid.config.setCoordinator({ millisToWaitBeforeDeleting });
     druid?.close();
-    await cluster?.stop();
     await program?.remove();
   });
 
@@ -73,12 +79,12 @@ describe.skipIf(!requireRealServers())('a read while a real Druid changes', () =
   }
 
   it.concurrent('leaves out what is appended to the segments being read', async () => {
-    const before = await snapshotOf('appended');
-    const reads = await paused.overSegments('appended');
-    const sqlReads = await paused.overSql('appended');
-    await append(druid, 'appended', flights(1000, 100_000), flightIngestion);
+    const before = await snapshotOf('changed_appended');
+    const reads = await paused.overSegments('changed_appended');
+    const sqlReads = await paused.overSql('changed_appended');
+    await append(druid, 'changed_appended', flights(1000, 100_000), flightIngestion);
     await paused.expectSnapshot(reads, before);
-    const after = await snapshotOf('appended');
+    const after = await snapshotOf('changed_appended');
     expect(after.length).toBe(15_000);
     await paused.expectWholeDays(sqlReads, before, after);
   });
@@ -87,8 +93,9 @@ describe.skipIf(!requireRealServers())('a read while a real Druid changes', () =
     'keeps to the version it has pinned, or names what is gone, when it is replaced',
     async () => {
       const changes = {
-        compacted: () => compactDay(druid, 'compacted', days),
-        overwritten: () => overwrite(druid, 'overwritten', flights(2000, 200_000), flightIngestion),
+        changed_compacted: () => compactDay(druid, 'changed_compacted', days),
+        changed_overwritten: () =>
+          overwrite(druid, 'changed_overwritten', flights(2000, 200_000), flightIngestion),
       };
       const cases = await Promise.all(
         Object.entries(changes).map(async ([dataSource, change]) => {
@@ -111,57 +118,63 @@ describe.skipIf(!requireRealServers())('a read while a real Druid changes', () =
         await until(async () => !(await segmentsOf(dataSource)).some((id) => segments.includes(id)));
         await paused.expectSegmentGone(later, before);
         const after = await snapshotOf(dataSource);
-        if (dataSource === 'compacted') expect(hashOf(after)).toBe(hashOf(before));
+        if (dataSource === 'changed_compacted') expect(hashOf(after)).toBe(hashOf(before));
         await paused.expectWholeDays(sqlReads, before, after);
       }
     },
   );
 
   it.concurrent('names a dropped segment, and reads it once it is marked as used again', async () => {
-    const [before, segments] = [await snapshotOf('dropped'), await segmentsOf('dropped')];
-    const reads = await paused.overSegments('dropped');
-    const sqlReads = await paused.overSql('dropped');
+    const [before, segments] = [await snapshotOf('changed_dropped'), await segmentsOf('changed_dropped')];
+    const reads = await paused.overSegments('changed_dropped');
+    const sqlReads = await paused.overSql('changed_dropped');
     const checkpoints = reads.map((job) => ({ checkpoint: job.checkpoint(), rows: job.rows() }));
-    await druid.datasources.markUnused('dropped', { interval: '2024-01-01/2024-01-03' });
-    await until(async () => (await segmentsOf('dropped')).length === 2);
+    await druid.datasources.markUnused('changed_dropped', { interval: '2024-01-01/2024-01-03' });
+    await until(async () => (await segmentsOf('changed_dropped')).length === 2);
     await paused.expectSegmentGone(reads, before);
-    await paused.expectWholeDays(sqlReads, before, await snapshotOf('dropped')); // SQL cannot tell that there was more
-    await druid.datasources.markUsed('dropped', { interval: days });
-    await until(async () => (await snapshotOf('dropped')).length === before.length);
-    expect(await segmentsOf('dropped')).toEqual(segments);
+    await paused.expectWholeDays(sqlReads, before, await snapshotOf('changed_dropped')); // SQL cannot tell that there was more
+    await druid.datasources.markUsed('changed_dropped', { interval: days });
+    await until(async () => (await snapshotOf('changed_dropped')).length === before.length);
+    expect(await segmentsOf('changed_dropped')).toEqual(segments);
     for (const [i, { checkpoint, rows }] of checkpoints.entries()) {
-      const job = paused.job('dropped', readPaths[i] ?? 'auto', checkpoint);
+      const job = paused.job('changed_dropped', readPaths[i] ?? 'auto', checkpoint);
       await job.run(undefined, 500);
       expect(hashOf(flightValues([...rows, ...job.rows()]))).toBe(hashOf(before));
     }
   });
 
   it.concurrent('names a segment that a kill task has deleted', async () => {
-    const before = await snapshotOf('killed');
-    const reads = await paused.overSegments('killed');
-    await druid.datasources.markUnused('killed', { all: true });
-    await until(async () => (await segmentsOf('killed')).length === 0);
-    await runTask(druid, { type: 'kill', dataSource: 'killed', interval: days });
-    expect(await druid.datasources.unusedSegments('killed')).toEqual([]);
+    const before = await snapshotOf('changed_killed');
+    const reads = await paused.overSegments('changed_killed');
+    await druid.datasources.markUnused('changed_killed', { all: true });
+    await until(async () => (await segmentsOf('changed_killed')).length === 0);
+    await runTask(druid, { type: 'kill', dataSource: 'changed_killed', interval: days });
+    expect(await druid.datasources.unusedSegments('changed_killed')).toEqual([]);
     await paused.expectSegmentGone(reads, before);
   });
 
   it.concurrent('has every row once in its files when its process is killed', async () => {
-    const options = { url: cluster.url, dataSource: 'edits' };
+    const options = { url: cluster.url, dataSource: 'changed_edits' };
     const random = new Random(1);
     const bounded = await ReadingJob.create(program, { ...options, reads: 'segments', path: 'direct' });
     const following = await ReadingJob.create(program, { ...options, reads: 'follow', path: 'auto' });
-    while ((await bounded.rows()).length === 0) await bounded.start(random, true); // has pinned its segments
-    await append(druid, 'edits', edits(3000, 500), editIngestion);
-    while (!(await bounded.start(random, bounded.starts < 5)));
+    while ((await bounded.rows()).length === 0) await bounded.start(random, 30); // has pinned its segments
+    await append(druid, 'changed_edits', edits(1500, 300), editIngestion);
+    await Promise.all([
+      (async () => {
+        while (!(await bounded.start(random, bounded.starts < 4 ? 30 : undefined)));
+      })(),
+      (async () => {
+        while ((await following.rows()).length < 1800) await following.start(random, 30);
+        await compactDay(druid, 'changed_edits', days);
+        await append(druid, 'changed_edits', edits(1800, 360), editIngestion); // not as many as before: that could be a copy
+        while ((await following.rows()).length < 2160) await following.start(random, 30);
+        await following.start(random, 5); // one more row would show itself
+      })(),
+    ]);
     expect(bounded.starts).toBeGreaterThan(2);
-    expect(await bounded.rows()).toEqual(upTo(3000));
-    while ((await following.rows()).length < 3500) await following.start(random, true);
-    await compactDay(druid, 'edits', days);
-    await append(druid, 'edits', edits(3500, 500), editIngestion);
-    while ((await following.rows()).length < 4000) await following.start(random, true);
-    await following.start(random, true); // one more row would show itself
-    expect(await following.rows()).toEqual(upTo(4000));
+    expect(await bounded.rows()).toEqual(upTo(1500));
+    expect(await following.rows()).toEqual(upTo(2160));
     await Promise.all([bounded.remove(), following.remove()]);
   });
 });

@@ -1,24 +1,27 @@
 /**
  * Every way of reading, killed and restored at random points while the fake Druid fails at random: what is committed keeps the
- * guarantee that the README gives for that way. `MILLRACE_KILL_SEEDS` sets how many seeds are run of each, 5 unless told.
+ * guarantee that the README gives for that way. `MILLRACE_KILL_SEEDS` sets how many seeds are run of each, 4 unless told.
  */
 import { sql } from '@millrace/druid-client';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   DruidSource,
   DruidSqlChangesSource,
   DruidSqlSource,
+  DruidStatementSource,
   equals,
   type ReadPath,
 } from '../../src/index.js';
 import { FakeDruid, type FakeRow, type FakeSegment, type Fault } from '../support/fake-druid.js';
 import { FakeSql, type FakeAnswer } from '../support/fake-sql.js';
+import { FakeStatements } from '../support/fake-statements.js';
 import { readThroughKills } from '../support/killed-runs.js';
 import { Random } from '../support/random.js';
 import { HastyClock } from '../support/test-job.js';
 
-const seedCount = Number(process.env['MILLRACE_KILL_SEEDS'] ?? 5);
+const seedCount = Number(process.env['MILLRACE_KILL_SEEDS'] ?? 4);
 const kills = 8;
+vi.setConfig({ testTimeout: 20_000 + 5000 * seedCount });
 const columns = { __time: 'timestamp', page: 'string', added: 'long' } as const;
 
 let servers: { stop(): Promise<void> }[] = [];
@@ -78,7 +81,7 @@ describe('segments', () => {
     } as ConstructorParameters<typeof DruidSource<typeof columns>>[0]);
 
   it.each(['direct', 'auto', 'broker'] as const satisfies readonly ReadPath[])(
-    'bounded: every pinned row once (%s)',
+    'bounded: every pinned row once, or the first ones up to a limit (%s)',
     forSeedsOf(async (random, path) => {
       const druid = await startDruid();
       for (let i = 0; i < 6; i++) druid.addSegment(1 + random.below(3), rowsOf(1, 20 + random.below(100)));
@@ -95,18 +98,26 @@ describe('segments', () => {
       druid.onQuery = faults(random);
       const copies = [druid, ...druid.dataServers].flatMap(({ segments }) => segments);
       const isFiltered = random.oneIn(2);
-      const source = sourceOf(druid, { path, ...(isFiltered && { filter: equals('page', 'p1') }) });
+      const limit = random.oneIn(3) ? 1 + random.below(200) : undefined;
+      const source = sourceOf(druid, {
+        path,
+        ...(isFiltered && { filter: equals('page', 'p1') }),
+        ...(limit !== undefined && { limit }),
+      });
       const { rows } = await readThroughKills({
         source,
         random,
         kills,
         meanwhile: () => comeAndGo(random, copies),
       });
-      const expected = druid.segments.flatMap((segment) => segment.rows);
-      const wanted = isFiltered ? expected.filter((row) => row['page'] === 'p1') : expected;
-      expect(sorted(rows.map(({ added }) => added))).toEqual(
-        sorted(wanted.map((row) => row['added'] as number)),
+      const inOrder = druid.segments.toSorted(
+        (a, b) => a.start.localeCompare(b.start) || a.partition - b.partition,
       );
+      const matching = inOrder
+        .flatMap((segment) => segment.rows)
+        .filter((row) => !isFiltered || row['page'] === 'p1');
+      const wanted = matching.slice(0, limit).map((row) => row['added'] as number);
+      expect(sorted(rows.map(({ added }) => added))).toEqual(sorted(wanted));
     }),
   );
 
@@ -129,7 +140,12 @@ describe('segments', () => {
       const appendTo = (into: FakeDruid, day: number, siblings: readonly FakeSegment[]): void => {
         const version = siblings[0]?.version;
         const rows = rowsOf(day, 5 + random.below(80));
-        into.addSegment(day, rows, version === undefined ? {} : { version, partition: siblings.length });
+        const size = 1000 + nextId; // no two are alike
+        into.addSegment(
+          day,
+          rows,
+          version === undefined ? { size } : { size, version, partition: siblings.length },
+        );
       };
       change();
       const { rows } = await readThroughKills({
@@ -160,6 +176,7 @@ describe('segments', () => {
     druid.addSegment(day, rows, {
       version,
       partition: 0,
+      size: 1,
       isCompacted: true,
       shardSpec: { type: 'numbered', partitionNum: 0, partitions: 1 },
     });
@@ -266,6 +283,41 @@ describe('SQL', () => {
       const read = rows.map(({ added }) => added);
       expect(new Set(read).size).toBe(read.length);
       expect(inTime.filter((id) => !read.includes(id))).toEqual([]);
+    }),
+  );
+
+  it(
+    'statements: every row of the result once, and no run of it that nobody asks for',
+    forSeeds(async (random) => {
+      const druid = await FakeStatements.start({ __time: ['TIMESTAMP', 'LONG'], added: ['BIGINT', 'LONG'] });
+      servers.push(druid);
+      let rowCount = 0;
+      druid.pages = upTo(1 + random.below(6)).map(() =>
+        upTo(random.below(80)).map(() => ({ __time: startMs, added: rowCount++ })),
+      );
+      druid.state = 'RUNNING';
+      druid.breakAfter = (page) =>
+        random.oneIn(6) ? random.below(1 + (druid.pages[page]?.length ?? 0)) : undefined;
+      const source = new DruidStatementSource({
+        druid: { url: druid.url, retry: { maxAttempts: 1 } },
+        query: 'SELECT __time, added FROM edits',
+        columns: rowColumns,
+        maxBufferedRows: 20,
+        maxAttempts: 3,
+      });
+      const { rows } = await readThroughKills({
+        source,
+        random,
+        kills,
+        meanwhile: () => {
+          druid.status = random.oneIn(20) ? 503 : undefined;
+          if (random.oneIn(30)) druid.state = 'SUCCESS';
+        },
+      });
+      expect(sorted(rows.map(({ added }) => added))).toEqual(upTo(rowCount));
+      expect([...druid.submitted.keys()].slice(0, -1).filter((id) => !druid.cancelled.includes(id))).toEqual(
+        [],
+      );
     }),
   );
 

@@ -42,7 +42,7 @@ const source = {
   total: () => new DruidSqlSource({ ...ranges, order: 'total', maxBufferedRows: 100 }),
 }[reads]();
 
-setInterval(() => say('running'), 50).unref();
+setInterval(() => say('running'), 100).unref();
 let taken = 0;
 const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
 env.enableCheckpointing({

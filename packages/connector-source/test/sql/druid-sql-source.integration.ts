@@ -1,8 +1,9 @@
 import { systemClock } from '@millrace/core-stream';
 import { DruidClient, sql } from '@millrace/druid-client';
-import { DruidCluster, requireRealServers } from '@millrace/testkit';
+import { requireRealServers } from '@millrace/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import {
   DruidSqlChangesSource,
   DruidSqlSource,
@@ -25,13 +26,11 @@ function edits(day: number, count: number): string[] {
 }
 
 describe.skipIf(!requireRealServers())('SQL sources against a real Druid', () => {
-  let cluster: DruidCluster;
   let druid: DruidClient;
   let jobs: { stop(): Promise<void> }[] = [];
 
   beforeAll(async () => {
-    cluster = await DruidCluster.start({ heapMb: 1024 });
-    druid = new DruidClient({ url: cluster.url });
+    druid = new DruidClient({ url: (await sharedDruid()).url });
     await append(druid, 'edits', [...edits(1, 10_000), ...edits(2, 5000)], {
       dimensions,
       maxRowsPerSegment: 4000,
@@ -45,7 +44,6 @@ describe.skipIf(!requireRealServers())('SQL sources against a real Druid', () =>
 
   afterAll(async () => {
     druid?.close();
-    await cluster?.stop();
   });
 
   function start<Row>(
@@ -141,23 +139,23 @@ describe.skipIf(!requireRealServers())('SQL sources against a real Druid', () =>
   it('tells what an ingestion and a deletion changed, across a restart', async () => {
     const source = new DruidSqlChangesSource({
       druid,
-      query: 'SELECT FLOOR(__time TO DAY) AS "day", COUNT(*) AS n FROM growing GROUP BY 1',
+      query: 'SELECT FLOOR(__time TO DAY) AS "day", COUNT(*) AS n FROM growing_edits GROUP BY 1',
       columns: { day: 'timestamp not null', n: 'long not null' },
       key: ['day'],
       pollIntervalMs: 200,
     });
     const [first, second] = [Date.UTC(2024, 0, 1), Date.UTC(2024, 0, 2)];
-    await append(druid, 'growing', [...edits(1, 10), ...edits(2, 20)], { dimensions });
+    await append(druid, 'growing_edits', [...edits(1, 10), ...edits(2, 20)], { dimensions });
     type Change = SqlChange<{ day: number; n: number }>;
     const job = start<Change>(source);
     await job.run(() => job.emitted.length >= 2);
     const restored = job.checkpoint();
     await job.stop();
-    await append(druid, 'growing', edits(1, 5), { dimensions });
+    await append(druid, 'growing_edits', edits(1, 5), { dimensions });
     const again = start<Change>(source, { restored });
     await again.run(() => again.emitted.length >= 1);
     expect(again.rows()).toEqual([{ kind: 'upsert', row: { day: first, n: 15 } }]);
-    await druid.datasources.markUnused('growing', { interval: '2024-01-02/2024-01-03' });
+    await druid.datasources.markUnused('growing_edits', { interval: '2024-01-02/2024-01-03' });
     await again.run(() => again.emitted.length >= 2);
     expect(again.rows()[1]).toEqual({ kind: 'delete', row: { day: second, n: 20 } });
   });

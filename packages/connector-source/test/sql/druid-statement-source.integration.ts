@@ -30,7 +30,8 @@ describe.skipIf(!requireRealServers())('statements of a real Druid 27', () => {
       JSON.stringify({ t: Date.UTC(2024, 0, 1) + i * 20_000, page: i % 5 ? `p${i % 7}` : null, added: i }),
     );
     const dimensions = ['page', { type: 'long', name: 'added' }];
-    await append(druid, dataSource, rows, { dimensions });
+    // 27.0.0 makes a page of what each worker writes: several segments, several workers, several pages.
+    await append(druid, dataSource, rows, { dimensions, maxRowsPerSegment: 1500 });
   });
 
   afterEach(async () => {
@@ -56,7 +57,7 @@ describe.skipIf(!requireRealServers())('statements of a real Druid 27', () => {
     const source = new DruidStatementSource({
       druid,
       query: sql`SELECT __time, page, added FROM statement_edits WHERE added >= ${10}`,
-      queryContext: { maxNumTasks: 2, rowsPerPage: 1000 },
+      queryContext: { maxNumTasks: 3 },
       columns,
       maxBufferedRows: 300,
       maxPollIntervalMs: 1000,

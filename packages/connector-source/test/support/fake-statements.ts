@@ -20,6 +20,8 @@ export class FakeStatements {
   pages: readonly (readonly object[])[] = [];
   /** How many lines of a page are sent before the connection breaks; undefined: all of them. */
   breakAfter: (page: number) => number | undefined = () => undefined;
+  /** Waited for before a page is sent. */
+  beforePage: (page: number) => Promise<void> = () => Promise.resolve();
   /** Answers all requests if set, apart from cancellations. */
   status: number | undefined;
   /** Column → SQL type and native type. */
@@ -77,6 +79,7 @@ export class FakeStatements {
     if (this.status !== undefined) return json(this.status, scripted);
     if (!this.submitted.has(id)) return json(404, { ...scripted, errorMessage: 'no such statement' });
     if (part === undefined) return json(200, this.statusOf(id));
+    await this.beforePage(page);
     const lines = (this.pages[page] ?? []).map((row) => `${JSON.stringify(row)}\n`);
     const breakAfter = this.breakAfter(page);
     response.writeHead(200, { 'content-type': 'application/json' });

@@ -1,5 +1,5 @@
 import { systemClock } from '@millrace/core-stream';
-import { sql } from '@millrace/druid-client';
+import { sql, type DruidClientOptions } from '@millrace/druid-client';
 import { expect } from 'vitest';
 import {
   DruidSource,
@@ -51,12 +51,11 @@ export const flightValues = (rows: readonly FlightRow[]): unknown[][] =>
 
 /** Jobs that stand still in the middle of what they read, as nobody takes their rows, until they are checked. */
 export class PausedReads {
-  readonly #url: string;
+  readonly #druid: DruidClientOptions;
   readonly #jobs: { stop(): Promise<void> }[] = [];
 
-  /** @param url of Druid */
-  constructor(url: string) {
-    this.#url = url;
+  constructor(druid: DruidClientOptions) {
+    this.#druid = druid;
   }
 
   /** One for each path, in the middle of the first two segments. */
@@ -71,7 +70,7 @@ export class PausedReads {
 
   job(dataSource: string, path: ReadPath, restored?: TestCheckpoint): SegmentJob {
     const source = new DruidSource({
-      druid: { url: this.#url },
+      druid: this.#druid,
       path,
       dataSource,
       columns: { __time: 'timestamp', origin: 'string', flights: 'long', delay: 'double', pad: 'string' },
@@ -90,7 +89,7 @@ export class PausedReads {
   async overSql(dataSource: string): Promise<SqlJob[]> {
     const jobs = (['any', 'total'] as const).map((order): SqlJob => {
       const source = new DruidSqlSource({
-        druid: { url: this.#url },
+        druid: this.#druid,
         query: ({ condition }) =>
           sql`SELECT __time, origin, flights, delay, pad FROM ${sql.identifier(dataSource)}
             WHERE ${condition} ORDER BY __time`,

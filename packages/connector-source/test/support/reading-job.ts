@@ -34,11 +34,11 @@ export class ReadingJob {
     return new ReadingJob(program, directory, options);
   }
 
-  /** Starts it at a random parallelism and kills it at a random line, or never. Returns whether it has ended by itself. */
-  start(random: Random, isKilled: boolean): Promise<boolean> {
+  /** Starts it at a random parallelism and kills it at one of its first lines, or never. Returns whether it has ended by itself. */
+  start(random: Random, maxLines: number | undefined): Promise<boolean> {
     this.starts++;
     const options = { ...this.#options, directory: this.#directory, parallelism: 1 + random.below(3) };
-    return this.#program.run(options, isKilled ? 1 + random.below(30) : undefined);
+    return this.#program.run(options, maxLines && 1 + random.below(maxLines));
   }
 
   /** The numbers of all rows that the files show, in order. */

@@ -49,8 +49,17 @@ export interface Emitted<Row> {
 export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = DruidEnumeratorState> {
   readonly emitted: Emitted<Row>[] = [];
   readonly released: string[] = [];
+  /** How far event time was said to have come without a record, in order. */
+  readonly advanced: number[] = [];
+  /** What was emitted to side outputs. */
+  readonly aside: {
+    readonly tag: string;
+    readonly value: unknown;
+    readonly timestamp: number | undefined;
+  }[] = [];
   /** Of each reader. */
   readonly metrics: TestMetrics[] = [];
+  readonly enumeratorMetrics = new TestMetrics();
   readonly clock: Clock;
   failure: unknown;
   readonly readers: SourceReader<Row, SplitT>[] = [];
@@ -79,6 +88,7 @@ export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = 
     this.enumerator = source.createEnumerator(
       {
         ...shared,
+        metrics: this.enumeratorMetrics.group,
         assignSplit: (split, index) => this.readers[index]?.addSplits([structuredClone(split)]),
         signalNoMoreSplits: (index) => this.readers[index]?.notifyNoMoreSplits(),
         callAsync: (work, handler, schedule) => {
@@ -177,11 +187,16 @@ export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = 
       this.emitted.push({ row, timestamp, splitId });
     };
     const releaseSplit = (splitId: string): void => void this.released.push(splitId);
+    const sideOutput: ReaderOutput<Row>['sideOutput'] = (tag, value, timestamp) =>
+      void this.aside.push({ tag: tag.id, value, timestamp });
+    const advanceTo = (timestamp: number): void => void this.advanced.push(timestamp);
     const forSplit = (splitId: string): ReaderOutput<Row> => ({
       collect: collectTo(splitId),
+      advanceTo,
+      sideOutput,
       forSplit,
       releaseSplit,
     });
-    return { collect: collectTo(''), forSplit, releaseSplit };
+    return { collect: collectTo(''), advanceTo, sideOutput, forSplit, releaseSplit };
   }
 }

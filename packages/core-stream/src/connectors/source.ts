@@ -1,3 +1,4 @@
+import type { OutputTag } from '../functions/functions.js';
 import type { Clock } from '../time/clock.js';
 import type { MetricGroup } from '../metrics/metric-group.js';
 import type { Logger } from '../runtime/logger.js';
@@ -30,6 +31,8 @@ export interface Source<T, SplitT extends SourceSplit = SourceSplit, EnumStateT 
   ): SplitEnumerator<SplitT, EnumStateT>;
   /** One per subtask. Restored splits arrive through `addSplits` before the first poll. */
   createReader(context: SourceReaderContext): SourceReader<T, SplitT>;
+  /** The side outputs that its readers may emit to; others cannot be read. */
+  readonly sideOutputs?: readonly OutputTag<unknown>[];
   /** Reads `T` back from the type only; never set. */
   readonly recordType?: T;
 }
@@ -42,6 +45,8 @@ export interface SplitEnumeratorContext<SplitT extends SourceSplit> {
   readonly operatorUid: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** For metrics of the source as a whole, such as how many splits there are: told apart by operator, not by subtask. */
+  readonly metrics: MetricGroup;
   /** Aborted when the job ends, for whatever reason. */
   readonly signal: AbortSignal;
   /** Hands a split to reader `subtaskIndex`. From here on the split is part of that reader's state. */
@@ -133,10 +138,21 @@ export interface ReaderOutput<T> {
   /** `timestamp` is the event time in epoch milliseconds where the source knows it; a timestamp assigner may replace it. */
   collect(value: T, timestamp?: number): void;
   /**
+   * Emits to a side output of the source (`Source.sideOutputs`), for `getSideOutput` of the stream. The timestamp is taken as
+   * it is, and event time does not advance by it.
+   */
+  sideOutput<S>(tag: OutputTag<S>, value: S, timestamp?: number): void;
+  /**
    * An output with a watermark of its own. The subtask's watermark is the minimum over the splits that are not idle.
    * Fetch it once per split, not per record.
    */
   forSplit(splitId: string): ReaderOutput<T>;
+  /**
+   * Lets event time go on without a record, as if there had been one with this timestamp: for a source that knows that it
+   * has read as far as that and found nothing. Nothing happens where the strategy assigns timestamps of its own, or its
+   * generator has no `onProgress`. (Flink's `SourceOutput.emitWatermark` passes over what the strategy allows for disorder.)
+   */
+  advanceTo(timestamp: number): void;
   /** The split is finished: it no longer holds the watermark back. */
   releaseSplit(splitId: string): void;
 }

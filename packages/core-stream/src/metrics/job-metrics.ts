@@ -123,6 +123,11 @@ export class JobMetrics {
     });
   }
 
+  /** Where a source's enumerator registers its own: they are of the operator, not of a subtask. */
+  enumeratorGroup({ name, uid }: Omit<OperatorScope, 'subtaskIndex'>): ScopedMetricGroup {
+    return this.#group('operator', { operator_name: name, operator_uid: uid });
+  }
+
   /** Registers what the engine counts of an operator anyway. */
   addOperator(group: ScopedMetricGroup, { metrics, operator, rows }: OperatorReadings): void {
     const recordsIn = () => metrics.in.value;

@@ -143,12 +143,15 @@ const WITHOUT_SIDE_OUTPUTS = new Set([
 function requireSideOutputs({ inputs, name }: StreamNode, graph: StreamGraph): void {
   for (const { sourceId, outputTag } of inputs) {
     const { spec, name: source } = graph.nodes[sourceId - 1]!;
+    if (outputTag === undefined) continue;
     const isWithout =
-      spec.kind === 'source' || (spec.kind === 'operator' && WITHOUT_SIDE_OUTPUTS.has(spec.type));
-    if (outputTag === undefined || !isWithout) continue;
+      spec.kind === 'source'
+        ? !spec.source.sideOutputs?.some(({ id }) => id === outputTag)
+        : spec.kind === 'operator' && WITHOUT_SIDE_OUTPUTS.has(spec.type);
+    if (!isWithout) continue;
     throw new StreamConfigError(
       `'${name}' reads the side output '${outputTag}' of '${source}', which cannot emit to one. ` +
-        'Call getSideOutput on the operator that emits to the tag: a process function, or a window or join with late records.',
+        'Call getSideOutput on the operator that emits to the tag: a process function, or a window or join with late records, or a source that names the tag in its `sideOutputs`.',
       { details: { node: source } },
     );
   }

@@ -212,7 +212,7 @@ export class AttemptParts {
   }
 
   #createSources(restored: RestoredState, listener: AttemptListener): void {
-    const { clock, logger, describer } = this.#options;
+    const { clock, logger, describer, metrics } = this.#options;
     for (const { spec, uid, name, parallelism } of this.#nodes) {
       if (spec.kind !== 'source') continue;
       const options = {
@@ -222,6 +222,7 @@ export class AttemptParts {
         parallelism,
         clock,
         logger,
+        metrics: metrics.enumeratorGroup({ name, uid }),
         signal: this.#signal,
         onFailure: (error: unknown) => listener.onFailure(error),
         describer,

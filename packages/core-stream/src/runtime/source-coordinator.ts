@@ -1,6 +1,7 @@
 /** Runs a source's enumerator: gives it its context, keeps its calls apart, and delivers splits to the readers. */
 import type { OperatorError } from '../errors.js';
 import type { Source, SourceSplit, SplitEnumerator } from '../connectors/source.js';
+import type { MetricGroup } from '../metrics/metric-group.js';
 import { encodeState } from '../state/canonical-encoding.js';
 import { sleep, type Clock } from '../time/clock.js';
 import type { Describer } from './describe-value.js';
@@ -16,6 +17,7 @@ export interface SourceCoordinatorOptions {
   readonly parallelism: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: MetricGroup;
   readonly signal: AbortSignal;
   readonly onFailure: (error: unknown) => void;
   readonly describer: Describer;
@@ -34,6 +36,7 @@ export class SourceCoordinator {
       operatorUid: options.uid,
       clock: options.clock,
       logger: options.logger,
+      metrics: options.metrics,
       signal: options.signal,
       assignSplit: (split: SourceSplit, subtaskIndex: number) =>
         this.#reader(subtaskIndex).addSplits([split]),

@@ -1,4 +1,5 @@
 import type { ReaderOutput, SourceReader, SourceSplit } from '../connectors/source.js';
+import type { OutputTag } from '../functions/functions.js';
 import type { TaskTimes } from '../metrics/task-times.js';
 import type { Output, StreamOperator } from '../operators/operator.js';
 import type { Clock } from '../time/clock.js';
@@ -76,10 +77,20 @@ export class SourceOperator implements StreamOperator, ReaderOutput<unknown> {
     this.tracker.onEvent(value, assigned, split);
   }
 
+  sideOutput(tag: OutputTag<unknown>, value: unknown, timestamp = MIN_TIMESTAMP): void {
+    this.#output.sideOutput(tag.id, value, timestamp);
+  }
+
+  advanceTo(timestamp: number): void {
+    this.tracker.onProgress(timestamp);
+  }
+
   forSplit(splitId: string): ReaderOutput<unknown> {
     const split = this.tracker.addSplit(splitId);
     return {
       collect: (value, timestamp) => this.collectOf(split, value, timestamp),
+      sideOutput: (tag, value, timestamp) => this.sideOutput(tag, value, timestamp),
+      advanceTo: (timestamp) => this.tracker.onProgress(timestamp, split),
       forSplit: (other) => this.forSplit(other),
       releaseSplit: (other) => this.releaseSplit(other),
     };

@@ -19,6 +19,8 @@ export interface WatermarkGenerator<T> {
   onEvent(value: T, timestamp: number, output: WatermarkOutput): void;
   /** Called at the environment's watermark interval (`autoWatermarkIntervalMs`). */
   onPeriodicEmit(output: WatermarkOutput): void;
+  /** The source has come as far as `timestamp` without a record (`ReaderOutput.advanceTo`). */
+  onProgress?(timestamp: number, output: WatermarkOutput): void;
 }
 
 /**
@@ -172,11 +174,15 @@ class BoundedOutOfOrdernessWatermarks<T> implements WatermarkGenerator<T> {
     this.#onAdvance = emission === 'on-advance';
   }
 
-  onEvent(_value: T, timestamp: number, output: WatermarkOutput): void {
+  onEvent(_value: T | undefined, timestamp: number, output: WatermarkOutput): void {
     if (timestamp > this.#maxTimestamp) {
       this.#maxTimestamp = timestamp;
       if (this.#onAdvance) output.emitWatermark(timestamp - this.#boundMs - 1);
     }
+  }
+
+  onProgress(timestamp: number, output: WatermarkOutput): void {
+    this.onEvent(undefined, timestamp, output);
   }
 
   onPeriodicEmit(output: WatermarkOutput): void {

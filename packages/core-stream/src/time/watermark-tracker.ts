@@ -151,12 +151,34 @@ export class WatermarkTracker {
 
   /** Counts a record of `split`, after it was emitted (invariant 3). */
   onEvent(value: unknown, timestamp: number, split: SplitWatermark = this.#main ?? this.#makeMain()): void {
-    split.hasRecords = true;
-    if (split.isIdle) {
-      split.isIdle = false;
-      this.#update();
-    }
+    this.#wakeUp(split);
     split.generator.onEvent(value, timestamp, split);
+  }
+
+  /**
+   * The source has come as far as `timestamp` without a record. What follows from it leaves at once: by the next tick the
+   * split may be finished. The assigner's times are not the source's, so where there is one nothing follows.
+   */
+  onProgress(timestamp: number, ofSplit?: SplitWatermark): void {
+    if (this.#assigner !== undefined) return;
+    if (!isTimestamp(timestamp)) {
+      throw new StreamRecordError(
+        `'${this.#operatorName}' advances event time to ${String(timestamp)}. Give finite epoch milliseconds, within the range of a Date.`,
+        { details: { operator: this.#operatorName } },
+      );
+    }
+    const split = ofSplit ?? this.#main ?? this.#makeMain();
+    if (split.generator.onProgress === undefined) return;
+    this.#wakeUp(split);
+    split.generator.onProgress(timestamp, split);
+    split.generator.onPeriodicEmit(split);
+  }
+
+  #wakeUp(split: SplitWatermark): void {
+    split.hasRecords = true;
+    if (!split.isIdle) return;
+    split.isIdle = false;
+    this.#update();
   }
 
   /**

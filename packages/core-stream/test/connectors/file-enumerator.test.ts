@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { FileEnumerator } from '../../src/connectors/file-enumerator.js';
 import type { FileSplit } from '../../src/connectors/file-split.js';
 import { silentLogger } from '../../src/runtime/logger.js';
+import { TestMetrics } from '../../src/testing/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 it('a file may have more splits than a call can have arguments', () => {
@@ -13,6 +14,7 @@ it('a file may have more splits than a call can have arguments', () => {
       operatorUid: 'files',
       clock: new ManualClock(),
       logger: silentLogger,
+      metrics: new TestMetrics().group,
       signal: new AbortController().signal,
       assignSplit: (split) => void assigned.push(split),
       signalNoMoreSplits: () => undefined,

@@ -88,6 +88,23 @@ describe('the times of tasks', () => {
 });
 
 describe('the metrics of operators', () => {
+  it('have those that a source registers as a whole, without a subtask', async () => {
+    const { clock, env } = environment();
+    const source = new ScriptedSource<number>([[PAUSE]]);
+    const createEnumerator = source.createEnumerator.bind(source);
+    source.createEnumerator = (context, restored) => {
+      context.metrics.gauge('splitsPending', () => 7);
+      return createEnumerator(context, restored);
+    };
+    env.fromSource(source, none, 'In').sinkTo(new CollectingSink<number>());
+    const job = env.executeAsync('splits');
+    await until(() => read(job, 'operator_splitsPending', 'In') === 7);
+    const family = [...job.metrics.families()].find(({ name }) => name === 'operator_splitsPending')!;
+    for (const { variables } of family.metrics()) expect(variables).not.toHaveProperty('subtask_index');
+    source.resume();
+    await drive(job, clock);
+  });
+
   it('are records, watermarks and what was too late', async () => {
     const { clock, env } = environment({ operatorChaining: false });
     clock.advance(10_000);

@@ -55,6 +55,7 @@ export class SourceHarness<T, SplitT extends SourceSplit, EnumT> {
     this.#enumerator = source.createEnumerator(
       {
         ...base,
+        metrics: this.metrics.group,
         assignSplit: (split, subtaskIndex) => this.#readers[subtaskIndex]!.addSplits([split]),
         signalNoMoreSplits: (subtaskIndex) => this.#readers[subtaskIndex]!.notifyNoMoreSplits(),
         callAsync: (work, handler, schedule = {}) => {
@@ -111,6 +112,8 @@ export class SourceHarness<T, SplitT extends SourceSplit, EnumT> {
         this.records.push(value);
         this.byReader[subtaskIndex]!.push(value);
       },
+      advanceTo: () => undefined,
+      sideOutput: () => undefined,
       forSplit: () => output,
       releaseSplit: (splitId) => void this.released.push(splitId),
     };

@@ -55,6 +55,41 @@ describe('watermark tracker', () => {
     expect(log).toEqual([7]);
   });
 
+  it('goes on without records as far as the source says, less the bound, and at once', () => {
+    const { log, tracker } = track(WatermarkStrategy.forBoundedOutOfOrderness<unknown>(2));
+    const split = tracker.addSplit('a');
+    tracker.onEvent(undefined, 5, split);
+    tracker.onProgress(20, split);
+    tracker.removeSplit('a');
+    tracker.onProgress(9);
+    expect(log).toEqual([17]);
+  });
+
+  it('lets progress of one split wait for the others, and wakes an idle one', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(100));
+    const [a, b] = [tracker.addSplit('a'), tracker.addSplit('b')];
+    tracker.onProgress(20, a);
+    expect(log).toEqual([]);
+    tracker.onProgress(10, b);
+    clock.advance(200);
+    tracker.onPeriodicEmit();
+    clock.advance(200);
+    tracker.onPeriodicEmit();
+    tracker.onProgress(30, b);
+    expect(log).toEqual([9, true, false, 29]);
+  });
+
+  it('ignores progress of the source where times are those of an assigner, or the generator does not know of it', () => {
+    const assigning = onAdvance.withTimestampAssigner(() => 1);
+    const silent = WatermarkStrategy.forGenerator(() => ({ onEvent: () => {}, onPeriodicEmit: () => {} }));
+    for (const strategy of [assigning, silent, WatermarkStrategy.noWatermarks()]) {
+      const { log, tracker } = track(strategy);
+      tracker.onProgress(20, tracker.addSplit('a'));
+      expect(log).toEqual([]);
+    }
+    expect(() => track(onAdvance).tracker.onProgress(Infinity)).toThrow(StreamRecordError);
+  });
+
   it('invariant 1: a finished split no longer holds the watermark back', () => {
     const { log, tracker } = track(onAdvance);
     tracker.addSplit('a');

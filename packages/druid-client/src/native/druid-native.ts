@@ -7,7 +7,7 @@ import { parseJson, parseWith } from '../json-request.js';
 import { change, type CallOptions } from '../management/calls.js';
 import { path } from '../request.js';
 import { transferred, truncatedResult, type ResultFormat } from '../result-stream.js';
-import type { RecordColumn } from '../smile-records.js';
+import type { RecordColumn, RecordOf } from '../smile-records.js';
 import type { TimestampMode } from '../sql-columns.js';
 import type { Transport } from '../transport.js';
 import { ElementsFormat } from './answer-elements.js';
@@ -66,9 +66,14 @@ export interface ScanOptions extends NativeStreamOptions {
 }
 
 /** Options of {@link DruidNative.scanRecords}; `format` is `smile` unless given. */
-export interface ScanRecordOptions extends ScanOptions {
+export interface ScanRecordOptions<
+  C extends Readonly<Record<string, RecordColumn>> = Readonly<Record<string, RecordColumn>>,
+  I extends Int64Mode = Int64Mode,
+> extends NativeStreamOptions {
   /** What the columns that records shall have hold; the other columns are left out of them. */
-  readonly records: Readonly<Record<string, RecordColumn>>;
+  readonly records: C;
+  /** Default `safe-number`. */
+  readonly int64?: I;
 }
 
 /** Options of {@link DruidNative.query}. */
@@ -111,11 +116,18 @@ export class DruidNative {
    *
    * @throws DruidTruncatedError, DruidRemoteError, DruidDecodeError
    */
-  scanRecords(query: ScanQuery, options: ScanRecordOptions): AsyncIterable<RecordBatch | ScanBatch> {
+  scanRecords<const C extends Readonly<Record<string, RecordColumn>>, I extends Int64Mode = 'safe-number'>(
+    query: ScanQuery,
+    options: ScanRecordOptions<C, I>,
+  ): AsyncIterable<RecordBatch<RecordOf<C, I>> | ScanBatch> {
     const { records, int64 = 'safe-number' } = options;
     const { columns } = query;
     const operation = operationOf({ queryType: 'scan' });
-    const createFormat = () => new ScanRecordsFormat({ columns, records, int64, operation });
+    // That records are of these types is the first invariant of `smile-records.ts`.
+    const createFormat = () =>
+      new ScanRecordsFormat({ columns, records, int64, operation }) as ResultFormat<
+        RecordBatch<RecordOf<C, I>> | ScanBatch
+      >;
     return {
       [Symbol.asyncIterator]: () => this.scanBatches(query, { format: 'smile', ...options }, createFormat),
     };

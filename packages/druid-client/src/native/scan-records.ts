@@ -8,13 +8,18 @@
  */
 import { RowDecoder, type Int64Mode } from '../columns.js';
 import type { ResultFormat } from '../result-stream.js';
-import { smileStart, type ReadRows, type SmileReader } from '../smile-decode.js';
+import { smileStart, type SmileReader } from '../smile-decode.js';
 import { SmileElements, type ReadItem } from '../smile-elements.js';
-import { compileReadRecords, recordPadding, type RecordColumn, type Records } from '../smile-records.js';
+import {
+  compileRecordReading,
+  type RecordColumn,
+  type RecordReading,
+  type Records,
+} from '../smile-records.js';
 import { ScanFormat, type ScanBatch } from './scan-format.js';
 
 /** Some rows of one segment, as objects. */
-export interface RecordBatch extends Records {
+export interface RecordBatch<T = Record<string, unknown>> extends Records<T> {
   readonly segmentId: string;
   readonly columns: readonly string[];
 }
@@ -30,7 +35,7 @@ export interface ScanRecordsOptions {
 /** See the head of the file. */
 export class ScanRecordsFormat implements ResultFormat<RecordBatch | ScanBatch> {
   private readonly options: ScanRecordsOptions;
-  private readonly readRecords: ReadRows<Records> | undefined;
+  private readonly reading: RecordReading | undefined;
   private readonly plain: ScanFormat;
   private readonly elements: SmileElements;
   private isSmile: boolean | undefined;
@@ -48,11 +53,8 @@ export class ScanRecordsFormat implements ResultFormat<RecordBatch | ScanBatch> 
     const { columns, records, int64, operation } = options;
     this.options = options;
     this.plain = new ScanFormat(int64, operation);
-    this.readRecords = compileReadRecords(columns, records, int64);
-    this.elements = new SmileElements({
-      padding: recordPadding(columns.length),
-      itemReader: (name, element) => this.beginRows(name, element),
-    });
+    this.reading = compileRecordReading(columns, records, int64);
+    this.elements = new SmileElements((name, element) => this.beginRows(name, element));
   }
 
   get rowCount(): number {
@@ -81,27 +83,31 @@ export class ScanRecordsFormat implements ResultFormat<RecordBatch | ScanBatch> 
     this.flush();
     this.segmentId = typeof segmentId === 'string' ? segmentId : '';
     this.columns = columns as string[];
-    const { options, readRecords } = this;
+    const { options, reading } = this;
     const isAsAsked =
       columns.length === options.columns.length && columns.every((each, i) => each === options.columns[i]);
-    if (!isAsAsked || readRecords === undefined) return (reader) => this.readPlain(reader);
-    return (reader) => this.readItem(reader, readRecords);
+    if (!isAsAsked || reading === undefined) return (reader) => this.readPlain(reader);
+    return (reader) => this.readItem(reader, reading);
   }
 
-  private readItem(reader: SmileReader, read: ReadRows<Records>): boolean {
-    if (!this.isPlain && !reader.sharesStrings) {
-      const hasRead = reader.readRows(read, this.rows);
-      if (!reader.isMisfit) return hasRead;
-      reader.isMisfit = false;
-      this.isPlain = true; // invariants 1 and 2
-    }
-    return this.readPlain(reader);
+  private readItem(reader: SmileReader, { readRows, addRow }: RecordReading): boolean {
+    if (this.isPlain || reader.sharesStrings) return this.readPlain(reader);
+    reader.readRows(readRows, this.rows);
+    if (reader.isAtEnd || reader.isAtEndOfArray) return true;
+    const row = reader.row(this.columns.length);
+    if (reader.isOverrun) return false;
+    if (!reader.hasBigInt && Array.isArray(row) && addRow(row, this.rows)) return true;
+    this.isPlain = true; // invariants 1 and 2
+    return this.addPlain(row, reader);
   }
 
   private readPlain(reader: SmileReader): boolean {
     const row = reader.row(this.columns.length);
-    if (reader.isOverrun) return false;
-    this.values.push(row as unknown[]);
+    return reader.isOverrun ? false : this.addPlain(row, reader);
+  }
+
+  private addPlain(row: unknown, reader: SmileReader): true {
+    this.values.push(row as unknown[]); // that it is a row is checked for all of them
     this.hasBigInt ||= reader.hasBigInt;
     reader.hasBigInt = false;
     return true;

@@ -241,6 +241,20 @@ export function describeServer({ client, table }: NativeContext): void {
     await expect(wrong).rejects.toMatchObject({ code: 'DRUID_REMOTE', details: { status: 400 } });
   });
 
+  it('makes records of the rows of a scan while it decodes them', async () => {
+    const lists = Array.from({ length: 2000 }, (_, n) => [n * 9_999_991, n / 7, `text ${n % 7}`, `ü${n}`]);
+    const records = { n: 'long', d: 'double', s: 'string', u: 'string' } as const;
+    const scan = {
+      dataSource: dataSource.inline({ n: 'LONG', d: 'DOUBLE', s: 'STRING', u: 'STRING' }, lists),
+      intervals: [eternity],
+      columns: Object.keys(records),
+    } as const;
+    const batches = await collect(client().native.scanRecords(scan, { records }));
+    expect(batches.flatMap((batch): unknown[] => ('records' in batch ? batch.records : [batch]))).toEqual(
+      lists.map(([n, d, s, u]) => ({ n, d, s, u })),
+    );
+  });
+
   it.each(['json', 'smile'] as const)('scans with gzip, by %s', async (format) => {
     const lists = Array.from({ length: 2000 }, (_, n) => [n, `text ${n % 7}`]);
     const scan = {

@@ -136,9 +136,10 @@ export function describeSources({ client, table, urls }: NativeContext): void {
     const toLoad = { [name]: { version: 'v1', lookupExtractorFactory: lookup } };
     for (const url of urls) {
       const { origin, username, password } = new URL(url);
+      const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
       const headers = {
         'content-type': 'application/json',
-        ...(username !== '' && { authorization: `Basic ${btoa(`${username}:${password}`)}` }),
+        ...(username !== '' && { authorization: `Basic ${Buffer.from(login).toString('base64')}` }),
       };
       const response = await fetch(`${origin}/druid/listen/v1/lookups/updates`, {
         method: 'POST',

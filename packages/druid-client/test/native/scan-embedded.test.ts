@@ -17,7 +17,14 @@ const row = fc.record({
   // Empty text and a byte order mark are stored in another form.
   s: fc.option(text.filter((value) => value !== '' && !value.startsWith('\ufeff'))),
   n: fc.option(
-    fc.oneof(fc.bigInt({ min: -20n, max: 20n }), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+    fc.oneof(
+      fc.bigInt({ min: -20n, max: 20n }),
+      // Where its form changes: 32 bits, a number's 53, 64.
+      fc
+        .tuple(fc.constantFrom(31n, 32n, 51n, 52n, 53n, 62n), fc.bigInt({ min: -2n, max: 2n }), fc.boolean())
+        .map(([bits, near, isNegative]) => (isNegative ? -1n : 1n) * (2n ** bits + near)),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    ),
   ),
   d: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
   f: fc.option(fc.float({ noNaN: true, noDefaultInfinity: true })),

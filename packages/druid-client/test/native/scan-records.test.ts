@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Int64Mode } from '../../src/columns.js';
 import { DruidDecodeError } from '../../src/errors.js';
-import type { ScanBatch } from '../../src/native/scan-format.js';
+import { ScanFormat, type ScanBatch } from '../../src/native/scan-format.js';
 import { ScanRecordsFormat, type RecordBatch } from '../../src/native/scan-records.js';
+import type { ResultFormat } from '../../src/result-stream.js';
 import { decodeSmile } from '../../src/smile-decode.js';
 import type { RecordColumn } from '../../src/smile-records.js';
 import { SmileEncoder } from '../smile-encode.js';
@@ -68,7 +69,7 @@ const tableOf = (oneIn?: number): fc.Arbitrary<Table> =>
           ? fitting[kind]
           : fc.oneof({ arbitrary: fitting[kind], weight: oneIn - 1 }, { arbitrary: anything, weight: 1 }),
       );
-      return fc.array(fc.tuple(...cells), { maxLength: 12 }).map((rows) => ({ kinds, rows }));
+      return fc.array(fc.tuple(...cells), { maxLength: 40 }).map((rows) => ({ kinds, rows }));
     });
 
 const namesOf = (kinds: readonly RecordColumn[]) =>
@@ -117,7 +118,7 @@ const places = fc.array(fc.nat());
 describe('ScanRecordsFormat', () => {
   it('makes a record of every row that fits, with the values of plain decoding, whatever the chunks', () => {
     fc.assert(
-      fc.property(tableOf(), fc.nat({ max: 12 }), places, (table, cutAfter, cuts) => {
+      fc.property(tableOf(), fc.nat({ max: 40 }), places, (table, cutAfter, cuts) => {
         const bytes = encode(table, cutAfter);
         const format = formatOf(table);
         const rows = rowsOf(read(format, bytes, cuts), namesOf(table.kinds));
@@ -179,6 +180,33 @@ describe('ScanRecordsFormat', () => {
     );
   });
 
+  it('gives or refuses what plain decoding does, where a byte is another', () => {
+    const outcome = (
+      format: ResultFormat<RecordBatch | ScanBatch>,
+      bytes: Buffer,
+      columns: readonly string[],
+    ) => {
+      try {
+        const rows = rowsOf(format.push(bytes), columns).map(({ values }) => values);
+        return format.isComplete ? rows : undefined;
+      } catch (error) {
+        expect(error).toSatisfy((each) => each instanceof SyntaxError || each instanceof DruidDecodeError);
+        return undefined;
+      }
+    };
+    fc.assert(
+      fc.property(tableOf(), fc.nat(), fc.integer({ min: 0, max: 255 }), (table, place, byte) => {
+        const bytes = encode(table);
+        const columns = namesOf(table.kinds);
+        const start = bytes.indexOf('events');
+        bytes[start + (place % (bytes.length - start))] = byte;
+        const plain = outcome(new ScanFormat('safe-number', 'test'), bytes, columns);
+        expect(outcome(formatOf(table), bytes, columns)).toEqual(plain);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('hands integers out as int64 says', () => {
     const table: Table = {
       kinds: ['timestamp', 'long'],
@@ -228,6 +256,21 @@ describe('ScanRecordsFormat', () => {
     const late = new ScanRecordsFormat({ ...options, columns: ['a'] });
     expect(late.push(document({ events: [[1]], columns: ['a'] }))).toMatchObject([{ rows: [[1]] }]);
     expect([others, wide, late].map(({ rowCount }) => rowCount)).toEqual([1, 1, 1]);
+  });
+
+  it('reads plainly where a process forbids code generation from strings', () => {
+    vi.stubGlobal('Function', function () {
+      throw new EvalError('Code generation from strings disallowed for this context');
+    });
+    try {
+      const columns = ['in a process without'];
+      const records = Object.fromEntries(columns.map((name) => [name, 'long' as const]));
+      const format = new ScanRecordsFormat({ columns, records, int64: 'safe-number', operation: 'test' });
+      const bytes = new SmileEncoder({ names: true, strings: false }).document([{ columns, events: [[1]] }]);
+      expect(format.push(bytes)).toMatchObject([{ rows: [[1]] }]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it.each([

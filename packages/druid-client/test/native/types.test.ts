@@ -10,6 +10,8 @@ import {
   postAggregation,
   timeseriesQuery,
   type Filter,
+  type RecordBatch,
+  type ScanBatch,
   type ScanQuery,
 } from '../../src/index.js';
 
@@ -50,6 +52,24 @@ describe('rows of native queries', () => {
         };
       }[]
     >();
+  });
+
+  it('have the types of their columns where a scan makes records', () => {
+    const query = {
+      dataSource: 'edits',
+      intervals: ['2026/2027'],
+      columns: ['__time', 'page', 'added', 'd'],
+    };
+    const records = { __time: 'timestamp', page: 'string', added: 'long', d: 'double', x: 'any' } as const;
+    const scan = () => druid.native.scanRecords(query, { records, int64: 'bigint' });
+    interface Row {
+      __time: number;
+      page: string | null;
+      added: bigint | null;
+      d: number | null;
+      x: unknown;
+    }
+    expectTypeOf(scan).returns.toEqualTypeOf<AsyncIterable<RecordBatch<Row> | ScanBatch>>();
   });
 
   it('follow the modes', () => {

@@ -1,4 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { DruidClient } from '../../src/druid-client.js';
 import { DruidAbortedError, DruidConfigError, DruidConnectionError } from '../../src/errors.js';
 import { failure, fakeDruid, json, type Handler } from '../fake-druid.js';
 import { certificates } from './certificates.js';
@@ -39,6 +41,14 @@ describe('withUrl', () => {
     await other.cluster.version();
     await client.cluster.version();
     expect(asked).toBe(2);
+  });
+
+  it('shows no credentials when it is printed', () => {
+    const auth = { type: 'basic', username: 'ann', password: 'secret-word' } as const;
+    const client = new DruidClient({ url: 'http://router', auth });
+    const printed = inspect([client, client.withUrl('http://historical')], { depth: 20 });
+    expect(printed).toContain('http://historical');
+    expect(printed).not.toContain('secret-word');
   });
 
   it('trusts as the client does', async () => {

@@ -59,7 +59,7 @@ export function securityContract(context: ContractContext): void {
         expect(await change('POST', `${roles}/${role}/permissions`, [permission])).toEqual([200, '']);
         expect(await admin.json(`${users}/${name}`)).toMatchObject({
           name,
-          credentials: { iterations: 10000 },
+          credentials: { iterations: expect.any(Number) }, // 10,000 unless the server is configured otherwise
         });
         expect(await admin.json(`${roles}/${role}`)).toMatchObject({
           name: role,

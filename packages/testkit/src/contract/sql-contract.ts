@@ -323,6 +323,16 @@ export function sqlContract(context: ContractContext): void {
       expect((await context.druid.sql(empty, { resultFormat, header: true })).text).toBe(withHeader);
     });
 
+    it('names and types the columns of LIMIT 0', async () => {
+      const answer = await context.druid.sql(about("SELECT page, n, d, __time, 'x' FROM @ LIMIT 0"), {
+        ...TYPED,
+        resultFormat: 'arrayLines',
+      });
+      expect(answer.text).toBe(
+        '["page","n","d","__time","EXPR$4"]\n["STRING","LONG","DOUBLE","LONG","STRING"]\n["VARCHAR","BIGINT","DOUBLE","TIMESTAMP","CHAR"]\n\n',
+      );
+    });
+
     it('gives the query id in the headers, and says when a header row is included', async () => {
       const sqlQueryId = context.unique('query');
       const { headers } = await context.druid.sql(about(query), { header: true, context: { sqlQueryId } });

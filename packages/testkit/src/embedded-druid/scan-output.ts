@@ -61,14 +61,16 @@ export function smileOutput(columns: readonly ScanColumn[], isCompacted: boolean
   return {
     rows: (chunk) => {
       const vectors = columns.map((_, index) => chunk.getColumnVector(index + 1));
-      return Array.from({ length: chunk.rowCount }, (_, row) => {
+      const ends = Array.from({ length: chunk.rowCount }, (_, row) => {
         bytes.mark(open);
         vectors.forEach((vector, index) => {
           if (!isCompacted) bytes.key((columns[index] as ScanColumn).name);
           writeCell(kinds[index] as CellKind, cellValue(vector, row));
         });
-        return bytes.mark(close).take();
+        return bytes.mark(close).length;
       });
+      const all = bytes.take();
+      return ends.map((end, row) => all.subarray(ends[row - 1] ?? 0, end));
     },
     batch: (id, rows, isFirst) => {
       if (isFirst) bytes.raw(start);

@@ -3,6 +3,7 @@
 const ASCII_LENGTHS = { short: 0x40, medium: 0x60, long: 0xe0, mediumFrom: 33 };
 const UNICODE_LENGTHS = { short: 0x80, medium: 0xa0, long: 0xe4, mediumFrom: 34 };
 const END_OF_STRING = 0xfc;
+const BITS = new DataView(new ArrayBuffer(8));
 
 export const SMILE_TYPE = 'application/x-jackson-smile';
 /** The head of every document. */
@@ -13,6 +14,10 @@ export const SMILE = { arrayStart: 0xf8, arrayEnd: 0xf9, objectStart: 0xfa, obje
 export class SmileBytes {
   #bytes = Buffer.allocUnsafe(65_536);
   #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
 
   take(): Buffer {
     const taken = Buffer.from(this.#bytes.subarray(0, this.#length));
@@ -60,23 +65,33 @@ export class SmileBytes {
 
   long(value: bigint): this {
     this.#room(11);
-    const zigzag = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
-    if (zigzag < 32n) return this.#byte(0xc0 + Number(zigzag));
-    return this.#byte(BigInt.asIntN(32, value) === value ? 0x24 : 0x25).#variable(zigzag);
+    const number = Number(value);
+    if (Math.abs(number) >= 2 ** 52) {
+      return this.#byte(0x25).#variableBig(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
+    }
+    const zigzag = number < 0 ? -2 * number - 1 : 2 * number;
+    if (zigzag < 32) return this.#byte(0xc0 + zigzag);
+    return this.#byte(zigzag < 2 ** 32 ? 0x24 : 0x25).#variable(zigzag);
   }
 
   double(value: number): this {
     this.#room(11);
-    const bits = new DataView(new ArrayBuffer(8));
-    bits.setFloat64(0, value);
-    return this.#byte(0x29).#sevens(bits.getBigUint64(0), 10);
+    BITS.setFloat64(0, value);
+    const [high, low] = [BITS.getUint32(0), BITS.getUint32(4)];
+    this.#byte(0x29).#byte(high >>> 31);
+    for (let shift = 24; shift > 0; shift -= 7) this.#byte((high >>> shift) & 0x7f);
+    this.#byte(((high & 7) << 4) | (low >>> 28));
+    for (let shift = 21; shift >= 0; shift -= 7) this.#byte((low >>> shift) & 0x7f);
+    return this;
   }
 
   float(value: number): this {
     this.#room(6);
-    const bits = new DataView(new ArrayBuffer(4));
-    bits.setFloat32(0, value);
-    return this.#byte(0x28).#sevens(BigInt(bits.getUint32(0)), 5);
+    BITS.setFloat32(0, value);
+    const bits = BITS.getUint32(0);
+    this.#byte(0x28);
+    for (let shift = 28; shift >= 0; shift -= 7) this.#byte((bits >>> shift) & 0x7f);
+    return this;
   }
 
   #room(count: number): void {
@@ -98,21 +113,23 @@ export class SmileBytes {
   }
 
   /** Seven bits a byte, the last one six, with the highest bit set. */
-  #variable(value: bigint): this {
-    const last = Number(value & 0x3fn) | 0x80;
-    let rest = value >> 6n;
+  #variable(value: number): this {
     let count = 0;
-    for (let left = rest; left > 0n; left >>= 7n) count += 1;
-    for (let at = count - 1; at >= 0; at -= 1) {
-      this.#bytes[this.#length + at] = Number(rest & 0x7fn);
-      rest >>= 7n;
+    for (let left = Math.floor(value / 64); left > 0; left = Math.floor(left / 128)) count += 1;
+    let rest = Math.floor(value / 64);
+    for (let at = this.#length + count - 1; at >= this.#length; at -= 1) {
+      this.#bytes[at] = rest % 128;
+      rest = Math.floor(rest / 128);
     }
     this.#length += count;
-    return this.#byte(last);
+    return this.#byte((value % 64) | 0x80);
   }
 
-  #sevens(value: bigint, count: number): this {
-    for (let at = count - 1; at >= 0; at -= 1) this.#byte(Number((value >> BigInt(7 * at)) & 0x7fn));
+  /** The same for more bits than a number has. */
+  #variableBig(value: bigint): this {
+    const groups = [Number(value & 0x3fn) | 0x80];
+    for (let rest = value >> 6n; rest > 0n; rest >>= 7n) groups.unshift(Number(rest & 0x7fn));
+    for (const group of groups) this.#byte(group);
     return this;
   }
 }

@@ -1,0 +1,116 @@
+/**
+ * One partition of a reader: its position, and what was fetched behind it.
+ *
+ * Invariants
+ * 1. `position` is that of the next record to emit. It moves with emitted records, and over what holds none: control
+ *    batches, aborted transactions, records that compaction has taken away.
+ * 2. What is fetched follows on what is buffered: an answer to any other offset is dropped.
+ * 3. Records below the position, which a batch can begin with, are passed over.
+ */
+import type { ReaderOutput } from '@millrace/core-stream';
+import { AbortedTransactions } from '../protocol/aborted-transactions.js';
+import type { FetchedPartition } from '../protocol/read-apis.js';
+import { readBatches, RecordCursor, type RecordBatch } from '../protocol/record-batch.js';
+import type { KafkaSplit } from './kafka-split.js';
+
+interface BufferedBatch {
+  readonly lastOffset: number;
+  readonly byteLength: number;
+  /** Undefined: nothing in it is to be emitted. */
+  readonly batch: RecordBatch | undefined;
+}
+
+export class FetchedSplit<T> {
+  readonly split: KafkaSplit;
+  position: number;
+  fetchOffset: number;
+  isPaused = false;
+  bufferedBytes = 0;
+  /** Undefined: to be looked up. */
+  leaderId: number | undefined;
+  /** Attempts in a row that brought no answer, and since when. */
+  failures = 0;
+  failingSinceMs: number | undefined;
+  /** What a reader may see ends here; -1 before the first answer. */
+  endOffset = -1;
+  output: ReaderOutput<T> | undefined;
+  #batches: BufferedBatch[] = [];
+  #cursor: RecordCursor | undefined;
+
+  constructor(split: KafkaSplit) {
+    this.split = split;
+    this.position = this.fetchOffset = split.offset;
+  }
+
+  get isFinished(): boolean {
+    const { stoppingOffset } = this.split;
+    return stoppingOffset !== undefined && this.position >= stoppingOffset;
+  }
+
+  get hasBuffered(): boolean {
+    return this.#batches.length > 0;
+  }
+
+  /** How many records are still to come. */
+  get lag(): number | undefined {
+    return this.endOffset < 0 ? undefined : Math.max(0, this.endOffset - this.position);
+  }
+
+  snapshot(): KafkaSplit {
+    return { ...this.split, offset: this.position };
+  }
+
+  /** Takes an answer to a fetch from `offset`. Returns the bytes it keeps. */
+  receive(fetched: FetchedPartition, offset: number, isReadCommitted: boolean): number {
+    if (offset !== this.fetchOffset || this.isPaused) return 0; // invariant 2
+    const { highWatermark, lastStableOffset } = fetched;
+    this.endOffset = isReadCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
+    const aborted = isReadCommitted ? new AbortedTransactions(fetched.aborted) : undefined;
+    let kept = 0;
+    for (const batch of readBatches(fetched.records)) {
+      const { lastOffset, packedRecords } = batch;
+      const isAborted = aborted?.covers(batch) === true; // asked of every batch
+      if (lastOffset < offset) continue;
+      const isEmpty = isAborted || batch.isControl || batch.recordCount === 0;
+      const byteLength = isEmpty ? 0 : packedRecords.length;
+      this.#batches.push({ lastOffset, byteLength, batch: isEmpty ? undefined : batch });
+      this.fetchOffset = lastOffset + 1;
+      kept += byteLength;
+    }
+    this.bufferedBytes += kept;
+    return kept;
+  }
+
+  /** The next record, whose fields the cursor then has; undefined where nothing is buffered, or the end is reached. */
+  next(): RecordCursor | undefined {
+    const end = this.split.stoppingOffset ?? Infinity;
+    for (let first = this.#batches[0]; first !== undefined; first = this.#batches[0]) {
+      if (this.position >= end) return undefined;
+      if (first.batch !== undefined) {
+        const cursor = (this.#cursor ??= new RecordCursor(first.batch));
+        while (cursor.next()) {
+          if (cursor.offset < this.position) continue; // invariant 3
+          if (cursor.offset >= end) {
+            this.position = end;
+            return undefined;
+          }
+          this.position = cursor.offset + 1;
+          return cursor;
+        }
+      }
+      this.#batches.shift();
+      this.#cursor = undefined;
+      this.bufferedBytes -= first.byteLength;
+      this.position = Math.max(this.position, first.lastOffset + 1); // invariant 1
+    }
+    return undefined;
+  }
+
+  /** Forgets what is buffered; it is fetched again from `offset`, the position unless told. */
+  rewind(offset = this.position): void {
+    this.#batches = [];
+    this.#cursor = undefined;
+    this.bufferedBytes = 0;
+    this.position = this.fetchOffset = offset;
+  }
+}

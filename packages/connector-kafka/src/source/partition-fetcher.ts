@@ -1,0 +1,277 @@
+/**
+ * Keeps the buffers of a reader's partitions filled: one loop per leader, each with one request under way, and one loop that
+ * looks up leaders.
+ *
+ * Invariants
+ * 1. A partition is fetched by one loop at a time, that of its leader.
+ * 2. Nothing is fetched for a partition that is paused or has enough buffered, nor for any while `maxBufferedBytes` are: at
+ *    most that, and one answer per leader, are held.
+ * 3. A partition that cannot be fetched is tried again, ever more slowly, for `unavailableTimeoutMs`.
+ */
+import { sleep } from '@millrace/core-stream';
+import { KafkaConnectionError, KafkaError, KafkaOffsetError } from '../errors.js';
+import type { BrokerAddress } from '../protocol/cluster-apis.js';
+import { backOffMs, unavailable, type KafkaClient } from '../protocol/kafka-client.js';
+import { checkCode, isPassing, KafkaCode, remoteError } from '../protocol/kafka-codes.js';
+import { byTopic, fetchRecords } from '../protocol/read-apis.js';
+import type { FetchedSplit } from './fetched-split.js';
+import { splitIdOf } from './kafka-split.js';
+import { OffsetResolver } from './offsets.js';
+import type { SourceMetrics } from './source-metrics.js';
+import type { SourceSettings } from './source-settings.js';
+
+/** How long a leader may wait for records while other partitions of it, left out, may soon have room. */
+const SHORT_WAIT_MS = 20;
+
+export interface PartitionFetcherOptions {
+  readonly client: KafkaClient;
+  readonly settings: SourceSettings;
+  readonly metrics: SourceMetrics;
+  /** Something was buffered, or reading has failed. */
+  readonly onChange: () => void;
+}
+
+export class PartitionFetcher<T> {
+  readonly splits = new Map<string, FetchedSplit<T>>();
+  readonly #options: PartitionFetcherOptions;
+  readonly #loops = new Map<number, Promise<void>>();
+  readonly #waiting: (() => void)[] = [];
+  #routing: Promise<void> | undefined;
+  #turn = 0;
+  failure: { readonly error: unknown } | undefined;
+
+  constructor(options: PartitionFetcherOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#routing = this.#guard(() => this.#route());
+  }
+
+  add(split: FetchedSplit<T>): void {
+    this.splits.set(split.split.splitId, split);
+    this.wake();
+  }
+
+  /** There is room again, or something else to do. */
+  wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Resolves when no loop runs; the client is closed, or the job over, before. */
+  async stopped(): Promise<void> {
+    this.wake();
+    await this.#routing;
+    await Promise.all(this.#loops.values());
+  }
+
+  get #hasStopped(): boolean {
+    return this.failure !== undefined || this.#options.client.context.signal.aborted;
+  }
+
+  async #guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (this.#hasStopped) return;
+      this.failure = { error };
+      this.wake();
+      this.#options.onChange();
+    }
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async #route(): Promise<void> {
+    const { client } = this.#options;
+    const { clock, signal } = client.context;
+    while (!this.#hasStopped) {
+      const homeless = [...this.splits.values()].filter(({ leaderId }) => leaderId === undefined);
+      if (homeless.length === 0) {
+        await this.#changed();
+        continue;
+      }
+      const failures = Math.max(...homeless.map((split) => split.failures));
+      if (failures > 0) await sleep(clock, backOffMs(failures), signal); // invariant 3
+      try {
+        const { brokers, topics } = await client.metadata([
+          ...new Set(homeless.map(({ split }) => split.topic)),
+        ]);
+        const leaders = new Map<string, BrokerAddress | undefined>();
+        for (const { name, partitions } of topics) {
+          for (const { partition, leaderId } of partitions) {
+            leaders.set(
+              splitIdOf({ topic: name, partition }),
+              brokers.find(({ nodeId }) => nodeId === leaderId),
+            );
+          }
+        }
+        for (const split of homeless) this.#settle(split, leaders.get(split.split.splitId), topics);
+      } catch (error) {
+        if (!KafkaError.is(error) || !error.retryable) throw error;
+        for (const split of homeless) this.#fail(split, error);
+      }
+    }
+  }
+
+  #settle(
+    split: FetchedSplit<T>,
+    leader: BrokerAddress | undefined,
+    topics: readonly { readonly name: string; readonly errorCode: number }[],
+  ): void {
+    const { topic, splitId } = split.split;
+    if (leader === undefined) {
+      const code = topics.find(({ name }) => name === topic)?.errorCode ?? KafkaCode.NONE;
+      const problem =
+        code === KafkaCode.NONE
+          ? new KafkaConnectionError(`${splitId} has no leader.`)
+          : remoteError(`Looking up the topic '${topic}'`, code);
+      if (!problem.retryable) throw problem;
+      this.#fail(split, problem);
+      return;
+    }
+    split.leaderId = leader.nodeId;
+    this.wake();
+    if (this.#loops.has(leader.nodeId)) return;
+    const loop = this.#guard(() => this.#fetchFrom(leader)).finally(() => {
+      if (this.#loops.get(leader.nodeId) === loop) this.#loops.delete(leader.nodeId);
+    });
+    this.#loops.set(leader.nodeId, loop);
+  }
+
+  /** The partition has to be looked up again. */
+  #fail(split: FetchedSplit<T>, problem: KafkaError): void {
+    const { client, metrics } = this.#options;
+    const { clock, logger } = client.context;
+    split.leaderId = undefined;
+    split.failures++;
+    split.failingSinceMs ??= clock.now();
+    metrics.retries.inc();
+    const elapsedMs = clock.now() - split.failingSinceMs;
+    if (elapsedMs >= client.unavailableTimeoutMs) {
+      throw unavailable(`Reading ${split.split.splitId}`, elapsedMs, problem);
+    }
+    logger.debug('a partition is looked up again', {
+      partition: split.split.splitId,
+      error: problem.message,
+    });
+    this.wake();
+  }
+
+  async #fetchFrom(leader: BrokerAddress): Promise<void> {
+    while (!this.#hasStopped) {
+      const mine = [...this.splits.values()].filter(({ leaderId }) => leaderId === leader.nodeId);
+      if (mine.length === 0) {
+        this.#loops.delete(leader.nodeId); // at once: the next one found there begins a new loop (invariant 1)
+        return;
+      }
+      const ready = this.#ready(mine);
+      if (ready.length === 0) await this.#changed();
+      else await this.#fetch(leader, ready, ready.length < mine.length);
+    }
+  }
+
+  /** Invariant 2. */
+  #ready(mine: readonly FetchedSplit<T>[]): FetchedSplit<T>[] {
+    const { maxPartitionBytes, maxBufferedBytes } = this.#options.settings.fetch;
+    let buffered = 0;
+    for (const { bufferedBytes } of this.splits.values()) buffered += bufferedBytes;
+    if (buffered >= maxBufferedBytes) return [];
+    return mine.filter(
+      (split) => !split.isPaused && !split.isFinished && split.bufferedBytes < maxPartitionBytes,
+    );
+  }
+
+  async #fetch(leader: BrokerAddress, ready: readonly FetchedSplit<T>[], isPartial: boolean): Promise<void> {
+    const { client, settings, metrics, onChange } = this.#options;
+    const { maxWaitMs, minBytes, maxBytes, maxPartitionBytes } = settings.fetch;
+    // The first ones are served first: none of them is always the last.
+    const turn = this.#turn++ % ready.length;
+    const asked = [...ready.slice(turn), ...ready.slice(0, turn)].map((split) => ({
+      topic: split.split.topic,
+      partition: split.split.partition,
+      offset: split.fetchOffset,
+      maxBytes: maxPartitionBytes,
+      split,
+    }));
+    try {
+      const response = await client.request(
+        leader,
+        fetchRecords,
+        {
+          maxWaitMs: isPartial ? Math.min(maxWaitMs, SHORT_WAIT_MS) : maxWaitMs,
+          minBytes,
+          maxBytes,
+          isReadCommitted: settings.isReadCommitted,
+          topics: byTopic(asked).map(([name, partitions]) => ({ name, partitions })),
+        },
+        'fetch',
+      );
+      checkCode('Fetch', response.errorCode);
+      metrics.fetches.inc();
+      const byId = new Map(asked.map((entry) => [entry.split.split.splitId, entry]));
+      for (const fetched of response.partitions) {
+        const entry = byId.get(splitIdOf(fetched));
+        if (entry === undefined || !this.splits.has(splitIdOf(fetched))) continue;
+        if (fetched.errorCode !== KafkaCode.NONE) {
+          await this.#refused(entry.split, fetched.errorCode);
+          continue;
+        }
+        entry.split.failures = 0;
+        entry.split.failingSinceMs = undefined;
+        metrics.bytesIn.inc(entry.split.receive(fetched, entry.offset, settings.isReadCommitted));
+      }
+      onChange();
+    } catch (error) {
+      if (this.#hasStopped || !KafkaError.is(error) || !error.retryable) throw error;
+      // The others are looked up again, too: the broker may have another address by now.
+      for (const split of this.splits.values())
+        if (split.leaderId === leader.nodeId) split.leaderId = undefined;
+      for (const { split } of asked) this.#fail(split, error);
+    }
+  }
+
+  async #refused(split: FetchedSplit<T>, code: number): Promise<void> {
+    const { client, settings } = this.#options;
+    const { splitId } = split.split;
+    if (code !== KafkaCode.OFFSET_OUT_OF_RANGE) {
+      const problem = remoteError(`Fetching ${splitId}`, code);
+      if (!isPassing(code)) throw problem;
+      this.#fail(split, problem);
+      return;
+    }
+    const { onOffsetOutOfRange } = settings;
+    const leader = (await client.metadata([split.split.topic])).brokers.find(
+      ({ nodeId }) => nodeId === split.leaderId,
+    );
+    const resolver = new OffsetResolver(client, settings.isReadCommitted);
+    const { topic, partition } = split.split;
+    const find = async (at: 'earliest' | 'latest') =>
+      (await resolver.resolve('startingOffsets', [{ topic, partition, leader }], at)).get(splitId)!;
+    if (onOffsetOutOfRange === 'fail') {
+      const { fetchOffset: offset } = split;
+      const [first, end] = [await find('earliest'), await find('latest')];
+      if (offset >= first && offset <= end) {
+        this.#fail(split, remoteError(`Fetching ${splitId}`, KafkaCode.LEADER_NOT_AVAILABLE));
+        return;
+      }
+      throw new KafkaOffsetError(
+        `${splitId} is to be read from offset ${offset}, but holds ${first} to ${end - 1}: ` +
+          (offset < first
+            ? 'retention has removed records before they were read. '
+            : 'the log was cut off, or the topic was made anew. ') +
+          "Start where the records are, or set 'onOffsetOutOfRange' to 'earliest' or 'latest' to go on with what there is.",
+        { details: { topic, partition, offset, first, end } },
+      );
+    }
+    const offset = await find(onOffsetOutOfRange);
+    client.context.logger.warn('an offset is out of range: records are passed over or read again', {
+      partition: splitId,
+      from: split.fetchOffset,
+      to: offset,
+    });
+    split.rewind(offset);
+  }
+}

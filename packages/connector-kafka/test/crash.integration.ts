@@ -1,0 +1,79 @@
+/**
+ * A job KafkaSource → map → KafkaSink in a process of its own, killed by `SIGKILL` again and again, also at another
+ * parallelism. Java's consumer counts. `MILLRACE_KAFKA_KILLS` sets how often.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KafkaBroker, requireRealServers } from '@millrace/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { consumeCommitted, expectCopied } from './support/java-consumer.js';
+import { createTopic, sendNumbers } from './support/kafka.js';
+import { runUntilKilled, type Kill } from './support/killed-process.js';
+import { transpilePackages, type TranspiledPackages } from './support/transpiled-packages.js';
+
+const KILLS = Number(process.env['MILLRACE_KAFKA_KILLS'] ?? 20);
+const RECORDS = 20_000;
+const KEYS = 17;
+const program = join(import.meta.dirname, 'support/copying-job.mjs');
+
+/** What is short would hardly be hit by chance. */
+const aims = [
+  'recovering',
+  'flushing',
+  'preparing',
+  'manifest',
+  'committing',
+  'committed',
+  'started',
+] as const;
+
+function killOf(nth: number): Kill {
+  const line = aims[nth % aims.length]!;
+  const isOnce = line === 'recovering' || line === 'started';
+  return {
+    line,
+    nth: isOnce ? 1 : 1 + Math.floor(Math.random() * 6),
+    afterMs: line === 'started' ? Math.random() * 400 : Math.random() * 6,
+  };
+}
+
+describe.skipIf(!requireRealServers())('a job that is killed', () => {
+  let kafka: KafkaBroker;
+  let built: TranspiledPackages;
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'kafka-crash-'));
+    [kafka, built] = await Promise.all([KafkaBroker.start(), transpilePackages()]);
+  });
+  afterAll(async () => {
+    await kafka?.stop();
+    await built?.remove();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it('copies every record once, in the order of its key', { timeout: 600_000 }, async () => {
+    const { bootstrapServers } = kafka;
+    await createTopic(bootstrapServers, 'from', 4);
+    await createTopic(bootstrapServers, 'to', 3);
+    await sendNumbers(bootstrapServers, 'from', RECORDS, KEYS);
+    const { coreUrl, kafkaUrl } = built;
+    let kills = 0;
+    for (let hasFinished = false; !hasFinished;) {
+      const kill = kills < KILLS ? killOf(kills) : undefined;
+      const options = {
+        coreUrl,
+        kafkaUrl,
+        bootstrapServers,
+        from: 'from',
+        to: 'to',
+        checkpoints: join(directory, 'checkpoints'),
+        parallelism: 1 + (kills % 3),
+      };
+      hasFinished = await runUntilKilled(program, options, kill);
+      if (!hasFinished) kills++;
+    }
+    expectCopied(await consumeCommitted(kafka, 'to'), RECORDS, KEYS);
+    expect(kills).toBeGreaterThan(KILLS / 2);
+  });
+});

@@ -1,0 +1,142 @@
+/** What `read_committed` sees of transactions that are committed, aborted and open, on a real broker. */
+import { KafkaBroker, requireRealServers } from '@millrace/testkit';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { KafkaSink, KafkaSource, textDeserializer } from '../src/index.js';
+import type { KafkaWriter } from '../src/sink/kafka-writer.js';
+import { contextOf, createTopic, readAll } from './support/kafka.js';
+
+describe.skipIf(!requireRealServers())('isolation', () => {
+  let kafka: KafkaBroker;
+  beforeAll(
+    async () =>
+      void (kafka = await KafkaBroker.start({
+        properties: { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200' },
+      })),
+  );
+  afterAll(() => kafka?.stop());
+
+  const sinkTo = (topic: string, prefix = topic, transactionTimeoutMs = 60_000) =>
+    new KafkaSink<string>({
+      bootstrapServers: kafka.bootstrapServers,
+      deliveryGuarantee: 'exactly-once',
+      transactionalIdPrefix: prefix,
+      transactionTimeoutMs,
+      serializer: (value) => ({ topic, key: 'k', value }),
+    });
+  const open = async (sink: KafkaSink<string>) =>
+    (await sink.createWriter(contextOf())) as KafkaWriter<string>;
+  const write = async (writer: KafkaWriter<string>, ...values: string[]) => {
+    for (const value of values) writer.write(value, { timestamp: 1, currentWatermark: 0 });
+    await writer.flush();
+  };
+  const commit = async (sink: KafkaSink<string>, writer: KafkaWriter<string>) => {
+    const requests = writer
+      .prepareCommit()
+      .map((committable) => ({ checkpointId: 1, subtaskIndex: 0, committable }));
+    const committer = sink.createCommitter!(contextOf());
+    await committer.commit(requests);
+    await committer.commit(requests); // saying it twice is fine
+    await committer.close?.();
+  };
+  const read = (topic: string, isolationLevel: 'read_committed' | 'read_uncommitted') =>
+    readAll<string>(
+      new KafkaSource({
+        bootstrapServers: kafka.bootstrapServers,
+        topics: topic,
+        deserializer: textDeserializer(),
+        stoppingOffsets: 'latest',
+        isolationLevel,
+      }) as never,
+    );
+
+  it('shows what is committed, and neither aborted records nor control records', async () => {
+    await createTopic(kafka.bootstrapServers, 'mixed');
+    const sink = sinkTo('mixed');
+    const [one, two, three] = [await open(sink), await open(sink), await open(sink)];
+    await write(one, 'a1');
+    await write(two, 'b1');
+    await write(three, 'c1');
+    await write(two, 'b2');
+    await write(one, 'a2');
+    await two.close(); // aborts
+    await write(one, 'a3');
+    await commit(sink, one);
+    await write(one, 'a4');
+    await commit(sink, one);
+    await commit(sink, three);
+    expect(await read('mixed', 'read_committed')).toEqual(['a1', 'c1', 'a2', 'a3', 'a4']);
+    expect(await read('mixed', 'read_uncommitted')).toEqual(['a1', 'b1', 'c1', 'b2', 'a2', 'a3', 'a4']);
+    await one.close();
+    await three.close();
+  });
+
+  it('ends before the first open transaction; a new run aborts it, and readers go on', async () => {
+    await createTopic(kafka.bootstrapServers, 'open');
+    const sink = sinkTo('open');
+    const [one, two] = [await open(sink), await open(sink)];
+    await write(one, 'a1');
+    await commit(sink, one);
+    await write(two, 'left open');
+    await write(one, 'a2');
+    await commit(sink, one);
+    expect(await read('open', 'read_committed')).toEqual(['a1']);
+    const other = sinkTo('open', 'open-1').createCommitter!(contextOf());
+    await other.recover!([], []); // another prefix, though it begins alike
+    expect(await read('open', 'read_committed')).toEqual(['a1']);
+    const next = sink.createCommitter!(contextOf());
+    await next.recover!([], []);
+    expect(await read('open', 'read_committed')).toEqual(['a1', 'a2']);
+    // Its writer has been fenced.
+    await expect(write(two, 'too late')).rejects.toMatchObject({ code: 'KAFKA_FENCED' });
+    for (const closing of [other, next, one, two]) await closing.close?.();
+  });
+
+  it('says that rows are lost where the broker has aborted what a checkpoint names', async () => {
+    await createTopic(kafka.bootstrapServers, 'lost');
+    const sink = sinkTo('lost');
+    const one = await open(sink);
+    await write(one, 'a1');
+    const [committable] = one.prepareCommit();
+    const next = sink.createCommitter!(contextOf());
+    await next.recover!([], []); // as by a job that does not know of the checkpoint
+    await expect(
+      next.commit([{ checkpointId: 7, subtaskIndex: 0, committable: committable! }]),
+    ).rejects.toMatchObject({ code: 'KAFKA_TRANSACTION_LOST', retryable: false });
+    await next.close?.();
+    await one.close();
+  });
+
+  it('says so, too, where a transaction was open for longer than its time-out', async () => {
+    await createTopic(kafka.bootstrapServers, 'timed-out');
+    const sink = sinkTo('timed-out', 'timed-out', 1_000);
+    const [one, two] = [await open(sink), await open(sink)];
+    await write(one, 'a1');
+    await write(two, 'b1');
+    const [committable] = one.prepareCommit();
+    const lasting = sinkTo('timed-out', 'lasting');
+    const three = await open(lasting);
+    await write(three, 'c1');
+    await commit(lasting, three);
+    // What is open holds readers back until the broker has aborted it.
+    await vi.waitFor(async () => expect(await read('timed-out', 'read_committed')).toEqual(['c1']), {
+      timeout: 30_000,
+      interval: 200,
+    });
+    const next = sink.createCommitter!(contextOf());
+    const request = { checkpointId: 7, subtaskIndex: 0, committable: committable! };
+    await expect(next.commit([request])).rejects.toThrow(
+      /checkpoint 7 cannot be committed: it is now CompleteAbort/,
+    );
+    await expect(write(two, 'too late')).rejects.toMatchObject({ code: 'KAFKA_FENCED' });
+    for (const closing of [next, one, two, three]) await closing.close?.();
+  });
+
+  it('demands a time-out that the broker allows', async () => {
+    await createTopic(kafka.bootstrapServers, 'too-long');
+    const writer = await open(sinkTo('too-long', 'too-long', 3_600_000));
+    await expect(write(writer, 'a')).rejects.toThrow(
+      /'transactionTimeoutMs' is 3600000, more than the brokers allow/,
+    );
+    await writer.close();
+  });
+});

@@ -1,0 +1,192 @@
+/** Sources and sinks on a real broker, without failures. */
+import {
+  StreamExecutionEnvironment,
+  WatermarkStrategy,
+  type JobClient,
+  type Source,
+} from '@millrace/core-stream';
+import { CollectingSink, MemoryCheckpointStorage } from '@millrace/core-stream/testing';
+import { KafkaBroker, requireRealServers } from '@millrace/testkit';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import {
+  jsonDeserializer,
+  jsonSerializer,
+  KafkaSink,
+  KafkaSource,
+  rawDeserializer,
+  textDeserializer,
+  type KafkaOutput,
+  type KafkaSinkOptions,
+  type KafkaSourceOptions,
+} from '../src/index.js';
+import { consumeCommitted } from './support/java-consumer.js';
+import { addPartitions, createTopic, readAll, sendNumbers } from './support/kafka.js';
+
+describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
+  let kafka: KafkaBroker;
+  let bootstrapServers: string;
+  beforeAll(async () => {
+    kafka = await KafkaBroker.start();
+    ({ bootstrapServers } = kafka);
+  });
+  afterAll(() => kafka?.stop());
+
+  const send = async (
+    outputs: readonly KafkaOutput[],
+    options: Partial<KafkaSinkOptions<KafkaOutput>> = {},
+  ) => {
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 1 });
+    env
+      .fromCollection([...outputs])
+      .sinkTo(new KafkaSink<KafkaOutput>({ bootstrapServers, serializer: (output) => output, ...options }));
+    await env.execute('send');
+  };
+  const sourceOf = <T>(options: Omit<KafkaSourceOptions<T>, 'bootstrapServers'>) =>
+    new KafkaSource<T>({ bootstrapServers, ...options }) as unknown as Source<T, never, never>;
+  const read = <T>(options: Omit<KafkaSourceOptions<T>, 'bootstrapServers'>, parallelism = 1) =>
+    readAll(sourceOf<T>({ stoppingOffsets: 'latest', ...options }), parallelism);
+  const readTexts = (topics: string, options: Partial<KafkaSourceOptions<string>> = {}) =>
+    read<string>({ topics, deserializer: textDeserializer(), ...options });
+
+  const stop = async (client: JobClient) => {
+    client.cancel();
+    await expect(client.result).rejects.toMatchObject({ name: 'JobCancelledError' });
+  };
+
+  it('keep key, value, headers, timestamp and partition, also where they are absent', async () => {
+    await createTopic(bootstrapServers, 'shapes', 2);
+    await send([
+      { topic: 'shapes', partition: 0, key: 'k', value: 'v', timestamp: 1_234, headers: { a: 'x', b: null } },
+      { topic: 'shapes', partition: 0, key: null, value: null, timestamp: 1_235 },
+      { topic: 'shapes', partition: 0, key: '', value: new Uint8Array(), timestamp: 1_236 },
+    ]);
+    const records = await read({ topics: 'shapes', deserializer: rawDeserializer() }, 2);
+    const at = { topic: 'shapes', partition: 0 };
+    const empty = Buffer.alloc(0);
+    const headers = [
+      { key: 'a', value: Buffer.from('x') },
+      { key: 'b', value: null },
+    ];
+    expect(records).toEqual([
+      { ...at, offset: 0, timestamp: 1_234, key: Buffer.from('k'), value: Buffer.from('v'), headers },
+      { ...at, offset: 1, timestamp: 1_235, key: null, value: null, headers: [] },
+      { ...at, offset: 2, timestamp: 1_236, key: empty, value: empty, headers: [] },
+    ]);
+  });
+
+  it('understand Java, and Java them, about compression', async () => {
+    const topic = 'compressed';
+    await createTopic(bootstrapServers, topic, 3);
+    const outputs: KafkaOutput[] = [];
+    for (const compression of ['none', 'gzip', 'snappy', 'lz4'] as const) {
+      const some = Array.from({ length: 200 }, (_, n) => ({
+        topic,
+        key: `k${n % 7}`,
+        value: `${compression}-${n}`,
+      }));
+      await send(some, { compression, maxBatchBytes: 2_000 });
+      outputs.push(...some);
+    }
+    const values = outputs.map(({ value }) => value).toSorted();
+    const judged = await consumeCommitted(kafka, topic);
+    expect(judged.map(({ value }) => value).toSorted()).toEqual(values);
+    expect((await readTexts(topic)).toSorted()).toEqual(values);
+  });
+
+  it('read and write JSON; what the schema does not take fails, or goes on as told', async () => {
+    const order = z.object({ id: z.string(), amount: z.number() });
+    const topic = 'json';
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 1 });
+    env
+      .fromCollection([{ id: 'a', amount: 1 }, { id: 'b' }, { id: 'c', amount: 3 }])
+      .sinkTo(
+        new KafkaSink({ bootstrapServers, serializer: jsonSerializer({ topic, key: ({ id }) => id }) }),
+      );
+    await env.execute('send');
+    const deserializer = jsonDeserializer(order);
+    await expect(read({ topics: topic, deserializer })).rejects.toThrow(
+      /offset 1 of json-0 cannot be deserialized/,
+    );
+    const rejected: number[] = [];
+    const records = await read({
+      topics: topic,
+      deserializer,
+      onInvalidRecord: ({ record }) => {
+        rejected.push(record.offset);
+        return undefined;
+      },
+    });
+    expect(records).toEqual([
+      { id: 'a', amount: 1 },
+      { id: 'c', amount: 3 },
+    ]);
+    expect(rejected).toEqual([1]);
+  });
+
+  it('begin and end where timestamps, offsets and groups say', async () => {
+    const topic = 'bounds';
+    await createTopic(bootstrapServers, topic, 1);
+    await send(
+      Array.from({ length: 10 }, (_, n) => ({ topic, value: String(n), timestamp: 1_000 + n * 10 })),
+    );
+    const within = { startingOffsets: { timestamp: 1_025 }, stoppingOffsets: { timestamp: new Date(1_060) } };
+    expect(await readTexts(topic, within)).toEqual(['3', '4', '5']);
+    expect(await readTexts(topic, { startingOffsets: { timestamp: 9_999 } })).toEqual([]);
+    const exact = { startingOffsets: { offsets: { 'bounds-0': 8 } } };
+    expect(await readTexts(topic, exact)).toEqual(['8', '9']);
+    const committed = { startingOffsets: { committedBy: 'nobody' } };
+    await expect(readTexts(topic, committed)).rejects.toThrow(/'startingOffsets' has no offset for bounds-0/);
+    const beyond = {
+      startingOffsets: { offsets: { 'bounds-0': 50 } },
+      stoppingOffsets: { offsets: { 'bounds-0': 99 } },
+    };
+    await expect(readTexts(topic, beyond)).rejects.toThrow(/from offset 50, but holds 0 to 9/);
+  });
+
+  it('find partitions and topics that come later, and tell a group how far checkpoints are', async () => {
+    await createTopic(bootstrapServers, 'found-a', 1);
+    const sink = new CollectingSink<string>();
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 2 });
+    env.enableCheckpointing({ intervalMs: 50, storage: new MemoryCheckpointStorage() });
+    const source = sourceOf<string>({
+      topics: /^found-/g,
+      startingOffsets: 'latest',
+      deserializer: textDeserializer(),
+      partitionDiscoveryIntervalMs: 100,
+      groupId: 'watchers',
+    });
+    env.fromSource(source, WatermarkStrategy.noWatermarks<string>(), 'kafka').sinkTo(sink);
+    const client: JobClient = env.executeAsync('discovery');
+    const until = (...values: string[]) =>
+      vi.waitFor(() => expect(sink.values.toSorted()).toEqual(values), { timeout: 30_000, interval: 50 });
+    await vi.waitFor(
+      async () => {
+        await send([{ topic: 'found-a', value: 'a', partition: 0 }]);
+        expect(sink.values.length).toBeGreaterThan(0); // the source has begun, at the end
+      },
+      { timeout: 30_000, interval: 100 },
+    );
+    const before = sink.values.length;
+    await addPartitions(bootstrapServers, 'found-a', 2);
+    await send([{ topic: 'found-a', value: 'b', partition: 1 }]);
+    await createTopic(bootstrapServers, 'found-b', 1);
+    await send([{ topic: 'found-b', value: 'c' }]);
+    await vi.waitFor(() => expect(sink.values.slice(before).toSorted().slice(-2)).toEqual(['b', 'c']), {
+      timeout: 30_000,
+      interval: 50,
+    });
+    await until(...sink.values.toSorted());
+    const left = () =>
+      readTexts('found-a', { startingOffsets: { committedBy: 'watchers', fallback: 'earliest' } });
+    await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 200 });
+    await stop(client);
+  });
+
+  it('read many partitions in parallel, each once', async () => {
+    await createTopic(bootstrapServers, 'many', 13);
+    await sendNumbers(bootstrapServers, 'many', 3_000, 100);
+    const values = await read({ topics: 'many', deserializer: textDeserializer() }, 4);
+    expect(values.map(Number).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 3_000 }, (_, n) => n));
+  });
+});

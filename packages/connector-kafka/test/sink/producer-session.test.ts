@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { isTransactionOf, ProducerSession, transactionalIdOf } from '../../src/sink/producer-session.js';
+import type { Transactions } from '../../src/sink/transactions.js';
+
+const fake = (ids: (string | null)[]) =>
+  ({
+    init: (id: string | null) => {
+      ids.push(id);
+      return Promise.resolve({ producerId: ids.length, producerEpoch: 0 });
+    },
+    addPartitions: () => Promise.resolve(),
+  }) as unknown as Transactions;
+
+const sessionWith = (ids: (string | null)[], prefix?: string) =>
+  new ProducerSession({
+    transactions: fake(ids),
+    transactionalIdPrefix: prefix,
+    transactionTimeoutMs: 1_000,
+    subtaskIndex: 2,
+  });
+
+describe('ProducerSession', () => {
+  it('never uses a transactional id twice, and none where nothing is written (invariants 1 and 2)', async () => {
+    const ids: (string | null)[] = [];
+    const session = sessionWith(ids, 'p');
+    expect(session.endTransaction()).toBeUndefined();
+    for (let i = 0; i < 3; i++) {
+      await session.begin();
+      await session.begin();
+      expect(session.endTransaction()).toMatchObject({ transactionalId: ids[i], producerId: i + 1 });
+    }
+    expect(new Set(ids).size).toBe(3);
+    expect(ids.every((id) => isTransactionOf('p', id!))).toBe(true);
+  });
+
+  it('counts sequences by partition and transaction, and goes on after the largest as Java does', async () => {
+    const session = sessionWith([], 'p');
+    await session.begin();
+    expect([session.nextSequence('a-0', 2), session.nextSequence('a-0', 3)]).toEqual([0, 2]);
+    expect(session.nextSequence('a-1', 2 ** 31 - 1)).toBe(0);
+    expect([session.nextSequence('a-1', 2), session.nextSequence('a-1', 1)]).toEqual([2 ** 31 - 1, 1]);
+    session.endTransaction();
+    await session.begin();
+    expect(session.nextSequence('a-0', 1)).toBe(0);
+  });
+
+  it('has one producer id and no transaction where delivery is at least once', async () => {
+    const ids: (string | null)[] = [];
+    const session = sessionWith(ids);
+    await session.begin();
+    expect(session.endTransaction()).toBeUndefined();
+    await session.begin();
+    expect(ids).toEqual([null]);
+  });
+});
+
+describe('isTransactionOf', () => {
+  it('tells prefixes apart that begin alike', () => {
+    const id = transactionalIdOf('orders-1', 0, '0123456789ab', 5);
+    expect(isTransactionOf('orders-1', id)).toBe(true);
+    expect(isTransactionOf('orders', id)).toBe(false);
+    expect(isTransactionOf('orders', transactionalIdOf('orders-eu', 0, '0123456789ab', 5))).toBe(false);
+    expect(isTransactionOf('orders', 'orders-0')).toBe(false);
+  });
+});

@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readBatches, RecordBatchBuilder } from '../../src/protocol/record-batch.js';
+import { FetchedSplit } from '../../src/source/fetched-split.js';
+
+/** A log of batches with gaps, as compaction leaves them; every record says its offset. */
+function logOf(sizes: readonly { readonly records: number; readonly gap: number }[]) {
+  const batches: Buffer[] = [];
+  const offsets: number[] = [];
+  let next = 0;
+  for (const { records, gap } of sizes) {
+    const builder = new RecordBatchBuilder();
+    for (let i = 0; i < records; i++) {
+      offsets.push(next + i);
+      builder.append({ key: null, value: Buffer.from(String(next + i)), headers: [], timestamp: 0 });
+    }
+    const batch = builder.build({
+      producerId: -1,
+      producerEpoch: -1,
+      baseSequence: -1,
+      isTransactional: false,
+      compression: 'none',
+    });
+    batch.writeBigInt64BE(BigInt(next)); // the checksum does not cover it
+    batches.push(batch);
+    next += records + gap;
+  }
+  return { batches, offsets, end: next };
+}
+
+const sizes = fc.array(fc.record({ records: fc.integer({ min: 1, max: 5 }), gap: fc.nat(3) }), {
+  maxLength: 8,
+});
+const settings = { topic: 't', partition: 0, splitId: 't-0' };
+
+function fetchedFrom(batches: readonly Buffer[], offset: number, count: number) {
+  const from = batches.findIndex((batch) => readBatches(batch)[0]!.lastOffset >= offset);
+  const records = from < 0 ? Buffer.alloc(0) : Buffer.concat(batches.slice(from, from + count));
+  return { ...settings, errorCode: 0, highWatermark: 0, lastStableOffset: -1, aborted: [], records };
+}
+
+describe('FetchedSplit', () => {
+  it('emits every record once, wherever it is stopped, restored, paused or given another answer (invariants 1 to 3)', () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('fetch' as const), count: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({ kind: fc.constant('stale' as const), offset: fc.nat(30) }),
+      fc.record({ kind: fc.constant('emit' as const), count: fc.nat(6) }),
+      fc.record({ kind: fc.constantFrom('restore' as const, 'rewind' as const) }),
+    );
+    fc.assert(
+      fc.property(sizes, fc.array(step, { maxLength: 30 }), fc.option(fc.nat(25)), (shape, steps, stop) => {
+        const { batches, offsets, end } = logOf(shape);
+        const stopping = stop === null ? {} : { stoppingOffset: stop };
+        let split = new FetchedSplit<string>({ ...settings, offset: 0, ...stopping });
+        const emitted: number[] = [];
+        const emit = (count: number) => {
+          for (let i = 0; i < count; i++) {
+            const cursor = split.next();
+            if (cursor === undefined) return;
+            expect(cursor.value?.toString()).toBe(String(cursor.offset));
+            emitted.push(cursor.offset);
+          }
+        };
+        for (const action of [...steps, { kind: 'fetch' as const, count: 100 }]) {
+          if (action.kind === 'fetch') {
+            const { fetchOffset } = split;
+            split.receive(fetchedFrom(batches, fetchOffset, action.count), fetchOffset, true);
+          } else if (action.kind === 'stale') {
+            if (action.offset !== split.fetchOffset)
+              split.receive(fetchedFrom(batches, action.offset, 3), action.offset, true);
+          } else if (action.kind === 'emit') emit(action.count);
+          else if (action.kind === 'rewind') split.rewind();
+          else split = new FetchedSplit<string>(split.snapshot());
+        }
+        emit(1_000);
+        const limit = stop ?? Infinity;
+        expect(emitted).toEqual(offsets.filter((offset) => offset < limit));
+        const lastOffset = offsets.at(-1) ?? -1;
+        if (stop !== null && stop <= lastOffset + 1) expect(split.isFinished).toBe(true);
+        expect(split.position).toBeLessThanOrEqual(Math.max(end, 0));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
