@@ -5,17 +5,17 @@ export type { DeserializeRecord, KafkaDeserializer, KafkaRecord } from './source
 export type { KafkaEnumeratorState } from './source/kafka-enumerator.js';
 export type { KafkaSplit } from './source/kafka-split.js';
 export type { OffsetsByPartition, StartingOffsets, StoppingOffsets } from './source/offsets.js';
-export type { InvalidKafkaRecord, OnInvalidRecord } from './source/record-decoder.js';
+export type { InvalidKafkaRecord, OnInvalidRecord, RejectedKafkaRecord } from './source/record-decoder.js';
 export { KafkaSink } from './sink/kafka-sink.js';
 export type { DeliveryGuarantee, KafkaSinkOptions } from './sink/kafka-sink.js';
 export { jsonSerializer, rawSerializer } from './sink/kafka-serializers.js';
 export type {
   KafkaOutput,
   KafkaSerializer,
-  PrepareContext,
   SerializeRecord,
   SerializerOptions,
 } from './sink/kafka-serializers.js';
+export type { PrepareContext } from './prepare-context.js';
 export type { KafkaCommittable } from './sink/kafka-writer.js';
 export type { KafkaCompression } from './protocol/compression.js';
 export type { KafkaConnectionOptions } from './protocol/connection-options.js';

@@ -13,7 +13,8 @@ import { runUntilKilled, type Kill } from './support/killed-process.js';
 import { transpilePackages, type TranspiledPackages } from './support/transpiled-packages.js';
 
 const KILLS = Number(process.env['MILLRACE_KAFKA_KILLS'] ?? 20);
-const RECORDS = 20_000;
+/** Enough that a job lives through as many kills. */
+const RECORDS = 2_000 * KILLS;
 const KEYS = 17;
 const program = join(import.meta.dirname, 'support/copying-job.mjs');
 
@@ -68,7 +69,7 @@ describe.skipIf(!requireRealServers())('a job that is killed', () => {
         from: 'from',
         to: 'to',
         checkpoints: join(directory, 'checkpoints'),
-        parallelism: 1 + (kills % 3),
+        parallelism: 1 + (Math.floor(kills / 2) % 3),
       };
       hasFinished = await runUntilKilled(program, options, kill);
       if (!hasFinished) kills++;

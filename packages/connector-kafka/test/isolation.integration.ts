@@ -91,6 +91,22 @@ describe.skipIf(!requireRealServers())('isolation', () => {
     for (const closing of [other, next, one, two]) await closing.close?.();
   });
 
+  it('aborts nothing that the restored checkpoint names', async () => {
+    await createTopic(kafka.bootstrapServers, 'named');
+    const sink = sinkTo('named');
+    const [one, two] = [await open(sink), await open(sink)];
+    await write(one, 'prepared');
+    await write(two, 'not prepared');
+    const pending = one
+      .prepareCommit()
+      .map((committable) => ({ checkpointId: 7, subtaskIndex: 0, committable }));
+    const next = sink.createCommitter!(contextOf());
+    await next.recover!(pending, []);
+    await next.commit(pending);
+    expect(await read('named', 'read_committed')).toEqual(['prepared']);
+    for (const closing of [next, one, two]) await closing.close?.();
+  });
+
   it('says that rows are lost where the broker has aborted what a checkpoint names', async () => {
     await createTopic(kafka.bootstrapServers, 'lost');
     const sink = sinkTo('lost');

@@ -1,5 +1,6 @@
 /** Sources and sinks on a real broker, without failures. */
 import {
+  OutputTag,
   StreamExecutionEnvironment,
   WatermarkStrategy,
   type JobClient,
@@ -19,6 +20,7 @@ import {
   type KafkaOutput,
   type KafkaSinkOptions,
   type KafkaSourceOptions,
+  type RejectedKafkaRecord,
 } from '../src/index.js';
 import { consumeCommitted } from './support/java-consumer.js';
 import { addPartitions, createTopic, readAll, sendNumbers } from './support/kafka.js';
@@ -122,6 +124,29 @@ describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
       { id: 'c', amount: 3 },
     ]);
     expect(rejected).toEqual([1]);
+    const tag = new OutputTag<RejectedKafkaRecord>('rejected');
+    const env2 = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 1 });
+    const letters = new CollectingSink<RejectedKafkaRecord>();
+    const main = new CollectingSink<{ id: string }>();
+    const stream = env2.fromSource(
+      new KafkaSource({
+        bootstrapServers,
+        topics: topic,
+        deserializer,
+        stoppingOffsets: 'latest',
+        onInvalidRecord: tag,
+      }),
+      WatermarkStrategy.noWatermarks(),
+      'orders',
+    );
+    stream.sinkTo(main);
+    stream.getSideOutput(tag).sinkTo(letters);
+    await env2.execute('dead letters');
+    expect(main.values.map(({ id }) => id)).toEqual(['a', 'c']);
+    expect(letters.values).toMatchObject([
+      { topic, partition: 0, offset: 1, reason: expect.stringMatching(/amount/) },
+    ]);
+    expect(Buffer.from(letters.values[0]!.value!).toString()).toBe('{"id":"b"}');
   });
 
   it('begin and end where timestamps, offsets and groups say', async () => {

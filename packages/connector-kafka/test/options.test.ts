@@ -26,6 +26,7 @@ describe('options of KafkaSource', () => {
     [{ stoppingOffsets: 'earliest' as 'latest' }, /'stoppingOffsets' is 'earliest'/],
     [{ isolationLevel: 'dirty' as 'read_committed' }, /'isolationLevel' is 'dirty'; it must be one of/],
     [{ partitionDiscoveryIntervalMs: 0 }, /'partitionDiscoveryIntervalMs' is 0/],
+    [{ fetchMaxWaitMs: 5_000, requestTimeoutMs: 5_000 }, /'fetchMaxWaitMs' is 5000, but after 5000 ms/],
     [{ maxBufferedBytes: 1.5 }, /'maxBufferedBytes' is 1.5/],
   ])('refuse %j', (options, message) => {
     expect(source(options)).toThrow(message);

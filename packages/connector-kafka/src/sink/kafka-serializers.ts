@@ -1,4 +1,5 @@
 import { KafkaRecordError } from '../errors.js';
+import type { PrepareContext } from '../prepare-context.js';
 
 /** What is written to Kafka of a record. */
 export interface KafkaOutput {
@@ -16,14 +17,6 @@ export interface KafkaOutput {
 
 /** Called once per record. What it throws fails the job. */
 export type SerializeRecord<T> = (value: T, timestamp: number | undefined) => KafkaOutput;
-
-/** What `prepare` of serializers and deserializers is given. */
-export interface PrepareContext {
-  readonly subtaskIndex: number;
-  readonly parallelism: number;
-  /** Aborted when the job ends. */
-  readonly signal: AbortSignal;
-}
 
 /**
  * Makes Kafka records: a function, or what makes one per subtask before the first record. That is where a schema registry is

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
+import type { PrepareContext } from '../prepare-context.js';
 import type { KafkaHeader } from '../protocol/record-batch.js';
-import type { PrepareContext } from '../sink/kafka-serializers.js';
 
 /** A record as it is in Kafka. `key`, `value` and headers are views of what was fetched: copy what is kept for long. */
 export interface KafkaRecord {

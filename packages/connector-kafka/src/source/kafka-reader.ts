@@ -142,7 +142,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
     try {
       const deserialize =
         typeof deserializer === 'function' ? deserializer : await deserializer.prepare(this.#context);
-      this.#decoder = new RecordDecoder(deserialize, onInvalidRecord);
+      this.#decoder = new RecordDecoder(deserialize, onInvalidRecord, this.#context.metrics);
       this.#fetcher.start();
     } catch (error) {
       this.#failure = { error };

@@ -1,5 +1,6 @@
 import type {
   Boundedness,
+  OutputTag,
   Source,
   SourceReader,
   SourceReaderContext,
@@ -17,7 +18,7 @@ import { KafkaEnumerator, type KafkaEnumeratorState } from './kafka-enumerator.j
 import { KafkaReader } from './kafka-reader.js';
 import type { KafkaSplit } from './kafka-split.js';
 import { checkOffsets, type StartingOffsets, type StoppingOffsets } from './offsets.js';
-import type { OnInvalidRecord } from './record-decoder.js';
+import { sideOutputsOf, type OnInvalidRecord } from './record-decoder.js';
 import type { SourceSettings } from './source-settings.js';
 
 /** Options of {@link KafkaSource}. */
@@ -40,7 +41,7 @@ export interface KafkaSourceOptions<T> extends KafkaConnectionOptions {
   readonly groupId?: string;
   /** When the offset to go on from is not in the log: stop, or go on with what there is. Default `fail`. */
   readonly onOffsetOutOfRange?: 'fail' | 'earliest' | 'latest';
-  /** Default `fail`. */
+  /** What becomes of a record that the deserializer throws at. Default `fail`. */
   readonly onInvalidRecord?: OnInvalidRecord<T>;
   /** How long a broker waits for records before it answers that there are none. Default 500. */
   readonly fetchMaxWaitMs?: number;
@@ -68,6 +69,7 @@ export interface KafkaSourceOptions<T> extends KafkaConnectionOptions {
  */
 export class KafkaSource<T> implements Source<T, KafkaSplit, KafkaEnumeratorState> {
   readonly boundedness: Boundedness;
+  readonly sideOutputs: readonly OutputTag<unknown>[];
   readonly #settings: SourceSettings;
   readonly #deserializer: KafkaDeserializer<T>;
   readonly #onInvalidRecord: OnInvalidRecord<T>;
@@ -77,10 +79,17 @@ export class KafkaSource<T> implements Source<T, KafkaSplit, KafkaEnumeratorStat
     const { startingOffsets = 'earliest', stoppingOffsets, isolationLevel = 'read_committed' } = options;
     checkOffsets('startingOffsets', startingOffsets);
     if (stoppingOffsets !== undefined) checkOffsets('stoppingOffsets', stoppingOffsets);
+    const { fetchMaxWaitMs = 500, requestTimeoutMs = 30_000 } = options;
+    if (fetchMaxWaitMs >= requestTimeoutMs) {
+      throw new KafkaConfigError(
+        `'fetchMaxWaitMs' is ${fetchMaxWaitMs}, but after ${requestTimeoutMs} ms ('requestTimeoutMs') a connection is given up; it must be less.`,
+      );
+    }
     const intervalMs = options.partitionDiscoveryIntervalMs ?? 300_000;
     this.boundedness = stoppingOffsets === undefined ? 'unbounded' : 'bounded';
     this.#deserializer = options.deserializer;
     this.#onInvalidRecord = options.onInvalidRecord ?? 'fail';
+    this.sideOutputs = sideOutputsOf(this.#onInvalidRecord);
     this.#settings = {
       connection: options,
       topics: topicsOf(options.topics),
@@ -97,7 +106,7 @@ export class KafkaSource<T> implements Source<T, KafkaSplit, KafkaEnumeratorStat
         'latest',
       ]),
       fetch: {
-        maxWaitMs: positiveInteger('fetchMaxWaitMs', options.fetchMaxWaitMs ?? 500),
+        maxWaitMs: positiveInteger('fetchMaxWaitMs', fetchMaxWaitMs),
         minBytes: positiveInteger('fetchMinBytes', options.fetchMinBytes ?? 1),
         maxBytes: positiveInteger('fetchMaxBytes', options.fetchMaxBytes ?? 16 * 1024 * 1024),
         maxPartitionBytes: positiveInteger(

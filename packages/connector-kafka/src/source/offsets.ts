@@ -1,9 +1,8 @@
-import { KafkaConfigError, KafkaOffsetError } from '../errors.js';
+import { KafkaConfigError, KafkaConnectionError, KafkaOffsetError } from '../errors.js';
 import type { BrokerAddress } from '../protocol/cluster-apis.js';
 import type { KafkaClient } from '../protocol/kafka-client.js';
 import { checkCode } from '../protocol/kafka-codes.js';
 import { EARLIEST, LATEST, listOffsets, offsetFetch } from '../protocol/read-apis.js';
-import { KafkaConnectionError } from '../errors.js';
 import { splitIdOf, type TopicPartition } from './kafka-split.js';
 
 /** By `topic-partition`, such as `orders-3`. */

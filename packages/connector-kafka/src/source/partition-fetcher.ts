@@ -9,14 +9,14 @@
  * 3. A partition that cannot be fetched is tried again, ever more slowly, for `unavailableTimeoutMs`.
  */
 import { sleep } from '@millrace/core-stream';
-import { KafkaConnectionError, KafkaError, KafkaOffsetError } from '../errors.js';
+import { KafkaConnectionError, KafkaError } from '../errors.js';
 import type { BrokerAddress } from '../protocol/cluster-apis.js';
 import { backOffMs, unavailable, type KafkaClient } from '../protocol/kafka-client.js';
 import { checkCode, isPassing, KafkaCode, remoteError } from '../protocol/kafka-codes.js';
 import { byTopic, fetchRecords } from '../protocol/read-apis.js';
 import type { FetchedSplit } from './fetched-split.js';
 import { splitIdOf } from './kafka-split.js';
-import { OffsetResolver } from './offsets.js';
+import { offsetInRange } from './offset-out-of-range.js';
 import type { SourceMetrics } from './source-metrics.js';
 import type { SourceSettings } from './source-settings.js';
 
@@ -73,11 +73,15 @@ export class PartitionFetcher<T> {
     try {
       await work();
     } catch (error) {
-      if (this.#hasStopped) return;
-      this.failure = { error };
-      this.wake();
-      this.#options.onChange();
+      this.#stopWith(error);
     }
+  }
+
+  #stopWith(error: unknown): void {
+    if (this.#hasStopped) return;
+    this.failure = { error };
+    this.wake();
+    this.#options.onChange();
   }
 
   #changed(): Promise<void> {
@@ -151,7 +155,7 @@ export class PartitionFetcher<T> {
     metrics.retries.inc();
     const elapsedMs = clock.now() - split.failingSinceMs;
     if (elapsedMs >= client.unavailableTimeoutMs) {
-      throw unavailable(`Reading ${split.split.splitId}`, elapsedMs, problem);
+      this.#stopWith(unavailable(`Reading ${split.split.splitId}`, elapsedMs, problem));
     }
     logger.debug('a partition is looked up again', {
       partition: split.split.splitId,
@@ -242,36 +246,9 @@ export class PartitionFetcher<T> {
       this.#fail(split, problem);
       return;
     }
-    const { onOffsetOutOfRange } = settings;
-    const leader = (await client.metadata([split.split.topic])).brokers.find(
-      ({ nodeId }) => nodeId === split.leaderId,
-    );
-    const resolver = new OffsetResolver(client, settings.isReadCommitted);
-    const { topic, partition } = split.split;
-    const find = async (at: 'earliest' | 'latest') =>
-      (await resolver.resolve('startingOffsets', [{ topic, partition, leader }], at)).get(splitId)!;
-    if (onOffsetOutOfRange === 'fail') {
-      const { fetchOffset: offset } = split;
-      const [first, end] = [await find('earliest'), await find('latest')];
-      if (offset >= first && offset <= end) {
-        this.#fail(split, remoteError(`Fetching ${splitId}`, KafkaCode.LEADER_NOT_AVAILABLE));
-        return;
-      }
-      throw new KafkaOffsetError(
-        `${splitId} is to be read from offset ${offset}, but holds ${first} to ${end - 1}: ` +
-          (offset < first
-            ? 'retention has removed records before they were read. '
-            : 'the log was cut off, or the topic was made anew. ') +
-          "Start where the records are, or set 'onOffsetOutOfRange' to 'earliest' or 'latest' to go on with what there is.",
-        { details: { topic, partition, offset, first, end } },
-      );
-    }
-    const offset = await find(onOffsetOutOfRange);
-    client.context.logger.warn('an offset is out of range: records are passed over or read again', {
-      partition: splitId,
-      from: split.fetchOffset,
-      to: offset,
-    });
-    split.rewind(offset);
+    const offset = await offsetInRange(split, settings, client);
+    if (offset === undefined)
+      this.#fail(split, remoteError(`Fetching ${splitId}`, KafkaCode.LEADER_NOT_AVAILABLE));
+    else split.rewind(offset);
   }
 }

@@ -113,4 +113,17 @@ describe('AbortedTransactions', () => {
       { numRuns: 300 },
     );
   });
+
+  it('ends an aborted transaction at its abort marker and at no other, as Java does', () => {
+    const { batches } = logOf([
+      { kind: 'write', producer: 1, records: 1 },
+      { kind: 'end', producer: 1, isCommit: true },
+      { kind: 'write', producer: 1, records: 1 },
+      { kind: 'end', producer: 1, isCommit: false },
+      { kind: 'write', producer: 1, records: 1 },
+      { kind: 'end', producer: 1, isCommit: true },
+    ]);
+    const filter = new AbortedTransactions([{ producerId: 1, firstOffset: 0 }]);
+    expect(batches.map((batch) => filter.covers(batch))).toEqual([true, false, true, false, false, false]);
+  });
 });

@@ -62,8 +62,14 @@ describe.skipIf(!requireRealServers())('KafkaReader', () => {
         },
         forSplit: () => this,
         releaseSplit: () => undefined,
+        sideOutput: () => undefined,
+        advanceTo: () => undefined,
       };
     }
+
+    sideOutput(): void {}
+
+    advanceTo(): void {}
 
     releaseSplit(splitId: string): void {
       this.events.push(`release ${splitId}`);
@@ -156,6 +162,18 @@ describe.skipIf(!requireRealServers())('KafkaReader', () => {
     const lenient = open([split(1, 10_000)], { onOffsetOutOfRange: 'earliest' });
     await poll(lenient, output, () => output.bySplit.get('numbers-1')!.length > 0);
     await lenient.close?.();
+  });
+
+  it('fails when Kafka was away for too long, and says what it has tried', async () => {
+    const reader = open(three, { bootstrapServers: '127.0.0.1:1', unavailableTimeoutMs: 200 });
+    await expect(poll(reader, new Emitted(), () => false)).rejects.toMatchObject({
+      code: 'KAFKA_CONNECTION',
+      retryable: true,
+      message: expect.stringMatching(
+        /^Reading numbers-\d has not succeeded for \d+ ms, last because: Connecting to 127.0.0.1:1 failed: .*ECONNREFUSED/,
+      ),
+    });
+    await reader.close?.();
   });
 
   it('ends its close at once while the broker cannot be reached', async () => {

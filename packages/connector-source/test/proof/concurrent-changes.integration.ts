@@ -132,7 +132,7 @@ describe.skipIf(!requireRealServers())('a read while a real Druid changes', () =
     await druid.datasources.markUnused('changed_dropped', { interval: '2024-01-01/2024-01-03' });
     await until(async () => (await segmentsOf('changed_dropped')).length === 2);
     await paused.expectSegmentGone(reads, before);
-    await paused.expectWholeDays(sqlReads, before, await snapshotOf('changed_dropped')); // SQL cannot tell that there was more
+    await paused.expectSome(sqlReads, before); // segments go one by one, also from under a statement
     await druid.datasources.markUsed('changed_dropped', { interval: days });
     await until(async () => (await snapshotOf('changed_dropped')).length === before.length);
     expect(await segmentsOf('changed_dropped')).toEqual(segments);

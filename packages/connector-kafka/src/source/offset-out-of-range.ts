@@ -1,0 +1,40 @@
+import { KafkaOffsetError } from '../errors.js';
+import type { KafkaClient } from '../protocol/kafka-client.js';
+import type { FetchedSplit } from './fetched-split.js';
+import { OffsetResolver } from './offsets.js';
+import type { SourceSettings } from './source-settings.js';
+
+/**
+ * Where a partition goes on whose leader says that the log does not have its offset; `undefined` where it does, by now.
+ * @throws KafkaOffsetError unless `onOffsetOutOfRange` says where to go on
+ */
+export async function offsetInRange(
+  { split, fetchOffset, leaderId }: FetchedSplit<never>,
+  { onOffsetOutOfRange, isReadCommitted }: SourceSettings,
+  client: KafkaClient,
+): Promise<number | undefined> {
+  const { topic, partition, splitId } = split;
+  const { brokers } = await client.metadata([topic]);
+  const found = [{ topic, partition, leader: brokers.find(({ nodeId }) => nodeId === leaderId) }];
+  const resolver = new OffsetResolver(client, isReadCommitted);
+  const first = (await resolver.resolve('startingOffsets', found, 'earliest')).get(splitId)!;
+  const end = (await resolver.resolve('startingOffsets', found, 'latest')).get(splitId)!;
+  if (fetchOffset >= first && fetchOffset <= end) return undefined;
+  if (onOffsetOutOfRange === 'fail') {
+    throw new KafkaOffsetError(
+      `${splitId} is to be read from offset ${fetchOffset}, but ${first === end ? 'is empty' : `holds ${first} to ${end - 1}`}: ` +
+        (fetchOffset < first
+          ? 'retention has removed records before they were read. '
+          : 'the log was cut off, or the topic was made anew. ') +
+        "Start where the records are, or set 'onOffsetOutOfRange' to 'earliest' or 'latest' to go on with what there is.",
+      { details: { topic, partition, offset: fetchOffset, first, end } },
+    );
+  }
+  const offset = onOffsetOutOfRange === 'earliest' ? first : end;
+  client.context.logger.warn('an offset is out of range: records are passed over or read again', {
+    partition: splitId,
+    from: fetchOffset,
+    to: offset,
+  });
+  return offset;
+}
