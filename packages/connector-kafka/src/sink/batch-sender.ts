@@ -19,6 +19,9 @@ import type { ProducerSession } from './producer-session.js';
 import type { SinkMetrics } from './sink-metrics.js';
 import { sizeOf, TopicBuffer } from './topic-buffer.js';
 
+/** As Java's `metadata.max.age.ms`. */
+const METADATA_MAX_AGE_MS = 300_000;
+
 export interface BatchSenderOptions {
   readonly client: KafkaClient;
   readonly session: ProducerSession;
@@ -158,12 +161,13 @@ export class BatchSender {
     return problems.find((problem) => problem !== undefined);
   }
 
-  /** Finds partitions and leaders that are not known. */
+  /** Finds partitions and leaders that are not known, or for so long that there may be more. */
   async #route(): Promise<void> {
+    const now = this.#options.client.context.clock.now();
     const names = [...this.#topics.values()]
       .filter(
         (topic) =>
-          (!topic.isEmpty && !topic.isRouted) ||
+          (!topic.isEmpty && now - topic.routedAtMs >= METADATA_MAX_AGE_MS) ||
           this.#unacknowledged.some(
             (batch) => batch.topic === topic.name && !this.#leaders.has(keyOf(batch)),
           ),
@@ -177,7 +181,7 @@ export class BatchSender {
       for (const { partition, leaderId } of partitions) {
         if (leaderId >= 0) this.#leaders.set(`${name}-${partition}`, leaderId);
       }
-      this.#topics.get(name)?.route(partitions.length);
+      this.#topics.get(name)?.route(partitions.length, now);
     }
   }
 

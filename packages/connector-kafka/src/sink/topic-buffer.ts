@@ -15,6 +15,7 @@ const STICKY_BYTES = 65_536;
  */
 export class TopicBuffer {
   readonly name: string;
+  routedAtMs = -Infinity;
   readonly #maxBatchBytes: number;
   readonly #partitions = new Map<number, RecordBatchBuilder[]>();
   #partitionCount = 0;
@@ -36,7 +37,8 @@ export class TopicBuffer {
   }
 
   /** Records that come from now on know so many partitions. */
-  route(partitionCount: number): void {
+  route(partitionCount: number, nowMs = 0): void {
+    this.routedAtMs = nowMs;
     this.#partitionCount = partitionCount;
     const waiting = this.#unrouted;
     this.#unrouted = [];

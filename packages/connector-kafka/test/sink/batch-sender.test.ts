@@ -1,0 +1,194 @@
+import { silentLogger } from '@millrace/core-stream';
+import { ManualClock, TestMetrics, turn, until } from '@millrace/core-stream/testing';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { KafkaConnectionError } from '../../src/index.js';
+import type { KafkaClient } from '../../src/protocol/kafka-client.js';
+import { readBatches, RecordCursor } from '../../src/protocol/record-batch.js';
+import type { ProduceRequest } from '../../src/protocol/write-apis.js';
+import { BatchSender } from '../../src/sink/batch-sender.js';
+import { ProducerSession } from '../../src/sink/producer-session.js';
+import { createSinkMetrics } from '../../src/sink/sink-metrics.js';
+import type { Transactions } from '../../src/sink/transactions.js';
+
+const NOT_LEADER = 6;
+const DUPLICATE_SEQUENCE = 46;
+const TOO_LARGE = 10;
+
+/** What a broker does with a request: an error code for each batch, or no answer. */
+type Behaviour = (request: ProduceRequest) => number | 'silence';
+
+describe('BatchSender', () => {
+  let clock: ManualClock;
+  let behaviour: Behaviour;
+  let partitionCount: number;
+  let requests: ProduceRequest[];
+  let added: string[];
+  let sender: BatchSender;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    behaviour = () => 0;
+    partitionCount = 2;
+    requests = [];
+    added = [];
+    const client = {
+      unavailableTimeoutMs: 10_000,
+      context: { clock, logger: silentLogger, signal: new AbortController().signal },
+      metadata: (topics: readonly string[]) =>
+        Promise.resolve({
+          brokers: [{ nodeId: 1, host: 'a', port: 1 }],
+          topics: topics.map((name) => ({
+            name,
+            errorCode: 0,
+            isInternal: false,
+            partitions: Array.from({ length: partitionCount }, (_, partition) => ({
+              errorCode: 0,
+              partition,
+              leaderId: 1,
+            })),
+          })),
+        }),
+      request: (_broker: unknown, _api: unknown, request: ProduceRequest) => {
+        requests.push(request);
+        const code = behaviour(request);
+        if (code === 'silence') return Promise.reject(new KafkaConnectionError('the answer was lost'));
+        return Promise.resolve(
+          request.batches.map(({ topic, partition }) => ({
+            topic,
+            partition,
+            errorCode: code,
+            errorMessage: null,
+          })),
+        );
+      },
+    } as unknown as KafkaClient;
+    const transactions = {
+      init: () => Promise.resolve({ producerId: 5, producerEpoch: 0 }),
+      addPartitions: (_: unknown, partitions: readonly { topic: string; partition: number }[]) => {
+        added.push(...partitions.map(({ topic, partition }) => `${topic}-${partition}`));
+        return Promise.resolve();
+      },
+    } as unknown as Transactions;
+    const session = new ProducerSession({
+      transactions,
+      transactionalIdPrefix: 'p',
+      transactionTimeoutMs: 1_000,
+      subtaskIndex: 0,
+    });
+    sender = new BatchSender({
+      client,
+      session,
+      metrics: createSinkMetrics(new TestMetrics().group),
+      compression: 'none',
+      maxBatchBytes: 200,
+      maxRequestBytes: 1_000_000,
+      maxBufferedBytes: 1_000,
+      requestTimeoutMs: 1_000,
+    });
+  });
+
+  const add = (value: string, partition?: number) =>
+    sender.add('t', { key: null, value: Buffer.from(value), headers: [], timestamp: 0, partition });
+  const flushed = async () => {
+    let isOver = false;
+    const flushing = sender.flush().finally(() => (isOver = true));
+    flushing.catch(() => undefined);
+    await until(
+      () => isOver,
+      () => clock.advance(50),
+    );
+    await flushing;
+  };
+  const valuesOf = (records: Uint8Array) => {
+    const cursor = new RecordCursor(readBatches(Buffer.from(records))[0]!);
+    const values: string[] = [];
+    while (cursor.next()) values.push(String(cursor.value));
+    return values;
+  };
+
+  it('repeats a batch with the same bytes until it is acknowledged (invariant 1)', async () => {
+    const answers = ['silence', NOT_LEADER, 'silence', DUPLICATE_SEQUENCE] as const;
+    behaviour = () => answers[requests.length - 1]!;
+    add('a', 0);
+    await flushed();
+    expect(requests).toHaveLength(4);
+    for (const { batches } of requests) expect(batches).toEqual(requests[0]!.batches);
+  });
+
+  it('has one batch of a partition under way at a time, in order (invariant 2)', async () => {
+    behaviour = () => (requests.length % 3 === 0 ? 'silence' : 0);
+    for (let n = 0; n < 100; n++) add(`value-${n}`, n % 2);
+    await flushed();
+    const acknowledged: string[] = [];
+    requests.forEach(({ batches }, index) => {
+      const partitions = batches.map(({ partition }) => partition);
+      expect(new Set(partitions).size).toBe(partitions.length);
+      if ((index + 1) % 3 === 0) return;
+      for (const { partition, records } of batches)
+        if (partition === 0) acknowledged.push(...valuesOf(records));
+    });
+    expect(acknowledged).toEqual(Array.from({ length: 50 }, (_, n) => `value-${n * 2}`));
+  });
+
+  it('adds partitions to the transaction before anything goes there, each once (invariant 3)', async () => {
+    behaviour = ({ batches }) => {
+      expect(batches.every(({ topic, partition }) => added.includes(`${topic}-${partition}`))).toBe(true);
+      return 0;
+    };
+    add('a', 1);
+    await flushed();
+    add('b', 1);
+    add('c', 0);
+    await flushed();
+    expect(added).toEqual(['t-1', 't-0']);
+  });
+
+  it('stops the input while too much is held, until there is room (invariant 4)', async () => {
+    behaviour = () => 'silence';
+    add('a', 0);
+    expect(sender.push()).toBeUndefined();
+    for (let n = 0; n < 50; n++) add(`value-${n}`, 0);
+    let hasRoom = false;
+    const waiting = sender.push()!.then(() => (hasRoom = true));
+    for (let turns = 0; turns < 20; turns++) await turn();
+    expect(hasRoom).toBe(false);
+    behaviour = () => 0;
+    await until(
+      () => hasRoom,
+      () => clock.advance(50),
+    );
+    await waiting;
+  });
+
+  it('fails when nothing can be sent for too long, and stays failed', async () => {
+    behaviour = () => 'silence';
+    add('a', 0);
+    await expect(flushed()).rejects.toThrow(
+      /Writing to Kafka has not succeeded for \d+ ms, last because: the answer/,
+    );
+    await expect(sender.push()).rejects.toMatchObject({ code: 'KAFKA_CONNECTION' });
+    await expect(sender.flush()).rejects.toMatchObject({ code: 'KAFKA_CONNECTION' });
+  });
+
+  it('does not repeat what a broker refuses for good', async () => {
+    behaviour = () => TOO_LARGE;
+    add('a', 0);
+    await expect(flushed()).rejects.toMatchObject({
+      code: 'KAFKA_RECORD',
+      details: { topic: 't', partition: 0 },
+    });
+    expect(requests).toHaveLength(1);
+  });
+
+  it('finds partitions that were added', async () => {
+    add('a');
+    await flushed();
+    partitionCount = 5;
+    clock.advance(300_000);
+    add('b');
+    await flushed();
+    add('c', 4);
+    await flushed();
+    expect(requests.at(-1)!.batches.map(({ partition }) => partition)).toEqual([4]);
+  });
+});
