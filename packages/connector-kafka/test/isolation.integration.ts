@@ -2,6 +2,8 @@
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { KafkaSink, KafkaSource, textDeserializer } from '../src/index.js';
+import { KafkaClient } from '../src/protocol/kafka-client.js';
+import { Transactions } from '../src/sink/transactions.js';
 import type { KafkaWriter } from '../src/sink/kafka-writer.js';
 import { contextOf, createTopic, readAll } from './support/kafka.js';
 
@@ -48,6 +50,30 @@ describe.skipIf(!requireRealServers())('isolation', () => {
         isolationLevel,
       }) as never,
     );
+
+  it('leaves nothing that a request still under way could open anew when a writer is closed', async () => {
+    await createTopic(kafka.bootstrapServers, 'closed');
+    const writer = await open(sinkTo('closed'));
+    await write(writer, 'a');
+    const [transaction] = writer.prepareCommit();
+    const other = await open(sinkTo('closed'));
+    await write(other, 'b');
+    const client = new KafkaClient({ bootstrapServers: kafka.bootstrapServers }, contextOf());
+    const transactions = new Transactions(client);
+    const left = (await transactions.listOpen()).find(
+      ({ transactionalId }) =>
+        transactionalId.startsWith('closed-') && transactionalId !== transaction!.transactionalId,
+    )!;
+    await other.close();
+    await writer.close(); // what is prepared stays as it is
+    const late = { ...left, producerEpoch: 0 };
+    await expect(transactions.addPartitions(late, [{ topic: 'closed', partition: 0 }])).rejects.toMatchObject(
+      { code: 'KAFKA_FENCED' },
+    );
+    expect(await transactions.commit(transaction!)).toBe(0);
+    client.close();
+    expect(await read('closed', 'read_committed')).toEqual(['a']);
+  });
 
   it('shows what is committed, and neither aborted records nor control records', async () => {
     await createTopic(kafka.bootstrapServers, 'mixed');

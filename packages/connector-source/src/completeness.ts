@@ -10,7 +10,7 @@
  *   taken from a Historical only: while just a real-time task serves it, reading waits, because that task may hold the
  *   same rows unmerged and in another order.
  * Invariant 2 (counted): the number of rows to come is known before the first row is emitted. Without filter and
- *   interval cut it is what the servers said when it was pinned (`segment-row-counts.ts`). Otherwise one `timeseries`
+ *   interval cut, and unless newer segments have replaced part of it, it is what the servers said when it was pinned (`segment-row-counts.ts`). Otherwise one `timeseries`
  *   query pinned to the segment returns the rows of the whole segment and the matching ones together: the second number
  *   is believed only if the first equals what was pinned, since one answer cannot have seen the segment and not seen it.
  * Invariant 3 (0 pinned rows mean unknown): then the total of such a count stands in for it, if it is above 0. Druid

@@ -199,7 +199,7 @@ function rangeOf(
 /** Epoch milliseconds; NaN for text that is no time. */
 export function epochMs(moment: Moment): number {
   // ISO text without a zone would be local time to JavaScript; Druid means UTC.
-  const hasTimeButNoZone = typeof moment === 'string' && /T[\d:.]+$/.test(moment);
+  const hasTimeButNoZone = typeof moment === 'string' && /[T ][\d:.]+$/.test(moment);
   return new Date(hasTimeButNoZone ? `${moment}Z` : moment).getTime();
 }
 

@@ -28,16 +28,28 @@ export interface DruidSplit extends SourceSplit {
   readonly expectedRows: number | null;
   /** Whether the segment has more such rows, which a limit leaves out. */
   readonly isCut?: boolean;
+  /** Stretches whose rows newer segments have replaced, in Druid's notation: they are not read. */
+  readonly replacedIn?: readonly string[];
   /** Rows taken from the segment so far, in the segment's own order: reading goes on with this one. */
   readonly position: number;
   /** Fingerprint of filter and interval: a position means nothing under others. */
   readonly query: string;
 }
 
+// Segments are compared with one another, and many have the same interval.
+const knownRanges = new Map<string, TimeRange>();
+const maxKnownRanges = 100_000;
+
 /** Epoch milliseconds of both ends. Druid's eternity, which JavaScript cannot parse, becomes infinite. */
 export function timeRangeOf(interval: string): TimeRange {
-  const [start = '', end = ''] = interval.split('/');
-  return { startMs: parseOr(start, -Infinity), endMs: parseOr(end, Infinity) };
+  let range = knownRanges.get(interval);
+  if (range === undefined) {
+    const [start = '', end = ''] = interval.split('/');
+    range = { startMs: parseOr(start, -Infinity), endMs: parseOr(end, Infinity) };
+    if (knownRanges.size === maxKnownRanges) knownRanges.clear();
+    knownRanges.set(interval, range);
+  }
+  return range;
 }
 
 function parseOr(text: string, otherwise: number): number {

@@ -6,6 +6,7 @@ import type { DruidFilter } from './filters.js';
 import { endOf, scanFailure } from './scan-failure.js';
 import {
   descriptorOf,
+  filterOf,
   isSelective,
   waitBeforeRetry,
   type QuestionTools,
@@ -84,7 +85,8 @@ async function countRows(
   settings: ScanSettings,
   tools: QuestionTools,
 ): Promise<{ readonly total: number; readonly matching: number }> {
-  const { filter, range, virtualColumns } = settings;
+  const { range, virtualColumns } = settings;
+  const filter = filterOf(split, settings);
   const fields: DruidFilter[] = [
     ...(range === undefined
       ? []

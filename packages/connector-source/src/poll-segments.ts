@@ -13,9 +13,10 @@
  * Invariant 4: anything else that replaces remembered segments is a conflict, settled by `onReplaced`; never a guess.
  * Invariant 5: nothing is decided about a segment before it is on a Historical and its row count is known, nor before that
  *   is so of what it was appended to, and of what it has compacted unread.
+ * Invariant 6: of a segment that newer ones have replaced in part, only the rest is read; they are no conflict.
  */
 import { compareDescriptors, splitsByTime, type DruidSplit } from './druid-split.js';
-import { isInScope, splitOf, type SplitScope } from './pin-segments.js';
+import { findReplaced, isInScope, splitOf, type SplitScope } from './pin-segments.js';
 import type { PublishedSegment } from './published-segment.js';
 import {
   isBeside,
@@ -64,16 +65,26 @@ export function planPoll(
   settings: PollSettings,
 ): PollPlan {
   const memory = new Map(seen.map((segment) => [segment.id, segment]));
+  // What comes together does not replace one another: it would not be visible (invariant 6).
+  let earlier = seen.filter((segment) => !segment.isReplaced);
+  const replacedIn = findReplaced(listing);
   const fresh = listing.filter((segment) => !memory.has(segment.id) && isInScope(segment, settings));
   const visible = fresh
     .filter((segment) => !segment.isOvershadowed)
     .sort((a, b) => compareDescriptors(a.descriptor, b.descriptor));
+  const remember = (segment: PublishedSegment, isReplaced = false): void => {
+    const { id, rows, size } = segment;
+    const { interval, version } = segment.descriptor;
+    const gaps = replacedIn(segment);
+    const more = gaps && { replacedIn: gaps };
+    memory.set(id, { id, interval, version, rows, size, isReplaced, missingSinceMs: null, ...more });
+  };
   const toRead: PublishedSegment[] = [];
   const compacted: string[] = [];
   const conflicts: ReplacementConflict[] = [];
   const settle = (conflict: ReplacementConflict, segments: readonly PublishedSegment[]): void => {
     conflicts.push(conflict);
-    for (const segment of segments) remember(memory, segment);
+    for (const segment of segments) remember(segment);
     if (settings.onReplaced === 'read') toRead.push(...segments);
   };
 
@@ -87,15 +98,16 @@ export function planPoll(
   const handled = new Set<PublishedSegment[]>();
   for (const unit of units) {
     if (handled.has(unit)) continue;
-    const { segments, replaced, members } = joinOverlapping(unit, units, memory);
+    const { segments, replaced, members } = joinOverlapping(unit, units, earlier);
     for (const member of members) handled.add(member);
-    const copies = visible.filter((candidate) => isCopyOfAny(candidate, segments, replaced));
+    const copies =
+      replaced.length === 0 ? [] : visible.filter((candidate) => isCopyOfAny(candidate, segments, replaced));
     if (!isWhole(members) || ![...segments, ...copies].every(isReadable)) {
       wait(segments); // invariant 5
       continue;
     }
     if (replaced.length === 0) {
-      for (const segment of segments) remember(memory, segment);
+      for (const segment of segments) remember(segment);
       toRead.push(...segments);
       continue;
     }
@@ -111,11 +123,12 @@ export function planPoll(
     const rowsThere = newRows + sumRows(copies);
     const added = [unread, []].find((more) => rowsThere === readRows + sumRows(more));
     for (const old of replaced) memory.set(old.id, { ...old, isReplaced: true });
+    earlier = earlier.filter((old) => !replaced.includes(old));
     if (isCompaction && added !== undefined) {
       const passedOver = [...segments, ...copies]; // invariant 3
-      for (const segment of passedOver) remember(memory, segment);
+      for (const segment of passedOver) remember(segment);
       compacted.push(...passedOver.map((segment) => segment.id));
-      for (const segment of added) remember(memory, segment, true);
+      for (const segment of added) remember(segment, true);
       toRead.push(...added);
     } else {
       settle({ reason: 'replaced', ...describe(segments), newRows, readRows }, segments); // invariant 4
@@ -125,28 +138,22 @@ export function planPoll(
     if (segment.group !== undefined || memory.has(segment.id)) continue;
     // Whether it is a copy is not known before what it was appended to is decided about.
     if (!isReadable(segment) || undecided.some((unit) => isBeside(segment, unit))) waiting++;
-    else if ([...memory.values()].some((old) => !old.isReplaced && isCopyOf(segment, old))) {
+    else if (earlier.some((old) => isCopyOf(segment, old))) {
       settle({ reason: 'copy', ...describe([segment]), newRows: segment.rows, readRows: segment.rows }, [
         segment,
       ]);
     } else {
-      remember(memory, segment); // invariant 2
+      remember(segment); // invariant 2
       toRead.push(segment);
     }
   }
   return {
-    splits: splitsByTime(toRead.map((segment) => splitOf(segment, settings))),
+    splits: splitsByTime(toRead.map((segment) => splitOf(segment, settings, replacedIn(segment)))),
     seen: prune([...memory.values()], new Set(listing.map((segment) => segment.id)), settings),
     compacted,
     conflicts,
     waiting,
   };
-}
-
-function remember(memory: Map<string, SeenSegment>, segment: PublishedSegment, isReplaced = false): void {
-  const { id, rows, size } = segment;
-  const { interval, version } = segment.descriptor;
-  memory.set(id, { id, interval, version, rows, size, isReplaced, missingSinceMs: null });
 }
 
 /** Invariant 1. */

@@ -24,6 +24,8 @@ export interface PublishedSegment {
   /** Druid recorded that a compaction wrote it; a compaction may also leave no such record. */
   readonly isCompacted: boolean;
   readonly group: ReplaceGroup | undefined;
+  /** It holds no rows; it only replaces those of older versions. */
+  readonly isTombstone: boolean;
 }
 
 /** Derives availability from the flags of `sys.segments`; `is_realtime` is set while no Historical serves it. */

@@ -68,7 +68,10 @@ export function createRowDecoder<Row>(options: {
   const check = shape.kind === 'schema' ? schemaCheck(shape.schema) : undefined;
   const reject = (fault: unknown, row: unknown, segmentId: string, position: number): undefined => {
     const error = recordError(fault, segmentId, position);
-    onInvalidRow({ segmentId, position, row: fault instanceof SchemaFault ? fault.row : row, error });
+    const isSchemaFault = fault instanceof SchemaFault;
+    // A schema that fails itself, as one with promises does, says nothing about the row.
+    if (!isSchemaFault && !(fault instanceof ColumnFault)) throw error;
+    onInvalidRow({ segmentId, position, row: isSchemaFault ? fault.row : row, error });
   };
   return {
     recordColumns: recordColumnsOf(readings, int64),

@@ -9,7 +9,7 @@ import type {
 import { backOffMs, type CompletenessPolicy, type SegmentAvailability } from './completeness.js';
 import { contains, timeRangeOf, type DruidSplit, type TimeRange } from './druid-split.js';
 import type { DataServers } from './data-servers.js';
-import type { DruidFilter } from './filters.js';
+import { and, not, type DruidFilter } from './filters.js';
 import type { ReadPath } from './segment-route.js';
 
 /** What every split of a source is read with. */
@@ -46,7 +46,7 @@ export type QuestionTools = Pick<ScanTools, 'druid' | 'clock' | 'logger' | 'sign
 /** What a reader counts. */
 export interface ScanMetrics {
   readonly bytesIn: Counter;
-  /** Scans that data servers answered, and the Broker; more than one a segment if a scan fails. */
+  /** Scans that data servers, and the Broker, were asked for; more than one a segment if a scan fails. */
   readonly directScans: Counter;
   readonly brokerScans: Counter;
   /** Scans that ended before the segment was complete. */
@@ -59,17 +59,26 @@ export function createScanMetrics(metrics: MetricGroup): ScanMetrics {
   const counter = (name: string, description: string) => metrics.counter(name, { description });
   return {
     bytesIn: counter('numBytesIn', 'Bytes of scan results read.'),
-    directScans: counter('numDirectScans', 'Scans answered by data servers.'),
-    brokerScans: counter('numBrokerScans', 'Scans answered by the Broker.'),
+    directScans: counter('numDirectScans', 'Scans that data servers were asked for.'),
+    brokerScans: counter('numBrokerScans', 'Scans that the Broker was asked for.'),
     incompleteScans: counter('numIncompleteScans', 'Scans that ended before the segment was complete.'),
     segmentsRead: counter('numSegmentsRead', 'Segments read completely.'),
   };
 }
 
+/** Which rows of the split are wanted, apart from the interval; undefined: all. */
+export function filterOf({ replacedIn }: DruidSplit, { filter }: ScanSettings): DruidFilter | undefined {
+  if (replacedIn === undefined) return filter;
+  const notReplaced = not({ type: 'interval', dimension: '__time', intervals: replacedIn });
+  return filter === undefined ? notReplaced : and(filter, notReplaced);
+}
+
 /** Whether the read yields only part of the segment's rows. */
-export function isSelective(split: DruidSplit, { filter, range }: ScanSettings): boolean {
+export function isSelective(split: DruidSplit, settings: ScanSettings): boolean {
+  const { range } = settings;
   return (
-    filter !== undefined || (range !== undefined && !contains(range, timeRangeOf(split.segment.interval)))
+    filterOf(split, settings) !== undefined ||
+    (range !== undefined && !contains(range, timeRangeOf(split.segment.interval)))
   );
 }
 

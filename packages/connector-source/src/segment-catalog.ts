@@ -24,16 +24,15 @@ const listSql = `SELECT segment_id, "start", "end", version, partition_num, "siz
   is_realtime, is_overshadowed, shard_spec, CASE WHEN last_compaction_state IS NULL THEN 0 ELSE 1 END AS is_compacted
 FROM sys.segments WHERE datasource = ? AND is_published = 1`;
 
-/** Every published segment of a datasource, overshadowed ones included; tombstones left out, as they hold no rows. */
+/** Every published segment of a datasource, overshadowed ones and tombstones included. */
 export async function listPublishedSegments(
   druid: DruidClient,
   dataSource: string,
   signal: AbortSignal,
 ): Promise<PublishedSegment[]> {
   const rows = await druid.sql.query(listSql, { parameters: [dataSource], schema: segmentRow, signal });
-  return rows.flatMap((row) => {
-    const partition = partitionOf(row.shard_spec);
-    if (partition.isTombstone) return [];
+  return rows.map((row) => {
+    const { group, isTombstone } = partitionOf(row.shard_spec);
     return {
       id: row.segment_id,
       descriptor: {
@@ -46,7 +45,8 @@ export async function listPublishedSegments(
       availability: judgeAvailability(true, row.is_available, row.is_realtime),
       isOvershadowed: row.is_overshadowed,
       isCompacted: row.is_compacted,
-      group: partition.group,
+      group,
+      isTombstone,
     };
   });
 }

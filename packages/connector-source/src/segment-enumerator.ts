@@ -8,6 +8,8 @@
  *   remembered from the turn in which it became a split.
  * Invariant 3: bounded, splits are handed out in order of time, so that no reader is ahead of the others by more than
  *   one segment's interval, and a watermark that lags by that much makes no row late.
+ * Invariant 4: unbounded, once the columns have been checked nothing is polled for while segments wait for a reader that
+ *   has room.
  */
 import type { Counter, SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
 import { checkColumns, type ColumnReading } from './druid-columns.js';
@@ -83,6 +85,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   private listedAtMs: number | undefined;
   private readonly failedListings: Counter;
   private pollDelayMs = shortestPollMs;
+  private isPollDue = false;
 
   constructor(options: SegmentEnumeratorOptions, restored: DruidEnumeratorState | undefined) {
     if (restored !== undefined) requireSameQuery(restored.query, options.query);
@@ -111,6 +114,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   handleSplitRequest(subtaskIndex: number): void {
     this.waitingReaders.add(subtaskIndex);
     this.serve();
+    this.pollOn();
   }
 
   addSplitsBack(splits: readonly DruidSplit[]): void {
@@ -140,6 +144,15 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
       else return;
       this.waitingReaders.delete(reader);
     }
+  }
+
+  /** The next poll, once nothing is left to hand out (invariant 4). */
+  private pollOn(): void {
+    const { unbounded } = this.options;
+    if (unbounded === undefined || !this.isPollDue) return;
+    if (this.hasCheckedColumns && this.pending.length > 0) return;
+    this.isPollDue = false;
+    this.schedulePoll(this.pollDelayMs, unbounded);
   }
 
   private async list(signal: AbortSignal): Promise<Listing> {
@@ -194,7 +207,8 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
       (signal) => this.list(signal),
       (listing) => {
         this.poll(listing, unbounded);
-        this.schedulePoll(this.pollDelayMs, unbounded);
+        this.isPollDue = true;
+        this.pollOn();
       },
       { delayMs },
     );
@@ -228,7 +242,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     this.seen = plan.seen;
     this.waitingSegments = plan.waiting;
     this.found = foundMore(this.found, plan.splits.map(rowsOf));
-    this.pending.push(...plan.splits); // invariant 2
+    this.pending = [...this.pending, ...plan.splits]; // invariant 2
     if (plan.splits.length > 0) this.pollDelayMs = Math.min(shortestPollMs, unbounded.pollIntervalMs);
     this.serve();
   }

@@ -13,6 +13,8 @@ export interface SeenSegment {
   readonly isReplaced: boolean;
   /** When it was first missing from a listing; null while published. */
   readonly missingSinceMs: number | null;
+  /** Stretches that were left out, because they had been replaced before it was read. */
+  readonly replacedIn?: readonly string[];
 }
 
 /** Nothing is known for sure about a segment before a Historical serves it. */
@@ -37,26 +39,26 @@ export function replaceUnits(visible: readonly PublishedSegment[]): PublishedSeg
 export function joinOverlapping(
   start: PublishedSegment[],
   units: readonly PublishedSegment[][],
-  memory: ReadonlyMap<string, SeenSegment>,
+  read: readonly SeenSegment[],
 ): { segments: PublishedSegment[]; replaced: SeenSegment[]; members: Set<PublishedSegment[]> } {
   const members = new Set([start]);
   const replaced = new Set<SeenSegment>();
-  for (let grown = true; grown;) {
-    grown = false;
-    for (const old of memory.values()) {
-      if (old.isReplaced || replaced.has(old)) continue;
-      if (![...members].some((unit) => replaces((unit[0] as PublishedSegment).descriptor, old))) continue;
+  for (;;) {
+    let grown = false;
+    for (const old of read) {
+      if (replaced.has(old)) continue;
+      if (![...members].some((unit) => replacesRead((unit[0] as PublishedSegment).descriptor, old))) continue;
       replaced.add(old);
       grown = true;
     }
+    if (!grown) break;
     for (const unit of units) {
       if (
         members.has(unit) ||
-        ![...replaced].some((old) => replaces((unit[0] as PublishedSegment).descriptor, old))
+        ![...replaced].some((old) => replacesRead((unit[0] as PublishedSegment).descriptor, old))
       )
         continue;
       members.add(unit);
-      grown = true;
     }
   }
   return { segments: [...members].flat(), replaced: [...replaced], members };
@@ -68,6 +70,13 @@ type Sized = Placed & Pick<SeenSegment, 'rows' | 'size'>;
 
 function replaces(newer: Placed, old: Placed): boolean {
   return newer.version > old.version && overlaps(timeRangeOf(newer.interval), timeRangeOf(old.interval));
+}
+
+/** Whether it replaces what was read of the other one. */
+function replacesRead(newer: Placed, old: SeenSegment): boolean {
+  if (!replaces(newer, old)) return false;
+  const range = timeRangeOf(newer.interval);
+  return !(old.replacedIn ?? []).some((stretch) => contains(timeRangeOf(stretch), range));
 }
 
 function sized({ descriptor, rows, size }: PublishedSegment): Sized {

@@ -57,7 +57,8 @@ export class SegmentRoute {
     if (outcome === 'delivered') this.#round = []; // invariant 1: the server may have broken off because of a slow reader
     if (url === undefined) this.#missing.clear();
     else if (outcome === 'delivered') dataServers?.worked(url);
-    else if (outcome === 'missing') this.#missing.add(url);
+    else if (outcome === 'missing')
+      this.#missing.add(url); // invariant 2
     else dataServers?.avoid(url, cause);
   }
 

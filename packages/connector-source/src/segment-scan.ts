@@ -8,7 +8,7 @@ import { isAway, judgeScan, type ScanEnd, type SegmentAvailability } from './com
 import { cutInterval, type DruidSplit } from './druid-split.js';
 import { DruidSourceReadError } from './errors.js';
 import { endOf, rethrowUnreadableValue, scanFailure } from './scan-failure.js';
-import { descriptorOf, waitBeforeRetry, type ScanSettings, type ScanTools } from './scan-tools.js';
+import { descriptorOf, filterOf, waitBeforeRetry, type ScanSettings, type ScanTools } from './scan-tools.js';
 import { lookUpAvailability } from './segment-catalog.js';
 import { SegmentRoute, type Hop } from './segment-route.js';
 
@@ -89,7 +89,8 @@ export async function* scanSplit(
 }
 
 function openScan(hop: Hop, split: DruidSplit, offset: number, settings: ScanSettings, tools: ScanTools) {
-  const { dataSource, columns, virtualColumns, filter, batchSize, int64, format, queryContext } = settings;
+  const { dataSource, columns, virtualColumns, batchSize, int64, format, queryContext } = settings;
+  const filter = filterOf(split, settings);
   const { native } = hop.druid;
   const { records } = tools;
   const query = {

@@ -43,7 +43,7 @@ export function checkVirtualColumns(
     );
   }
   for (const [name, sqlType] of types) {
-    const reading = readings[name];
+    const reading = Object.hasOwn(readings, name) ? readings[name] : undefined;
     if (reading === undefined || sqlType === undefined || isReadableAs(reading, sqlType)) continue;
     throw invalid(`columns.${name}`, `is '${reading}', but the virtual column of that name is ${sqlType}`);
   }

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { DruidSource, equals, type DruidSourceMode, type RejectedRow } from '../src/index.js';
+import { epochMs } from '../src/druid-source-options.js';
 import { FakeDruid, type FakeRow } from './support/fake-druid.js';
 import { TestJob, type TestCheckpoint } from './support/test-job.js';
 
@@ -96,6 +97,17 @@ describe('bounded reading', () => {
     const run = start(sourceOf());
     await run.run();
     expect(idsOf(run.rows())).toEqual(upTo(5));
+  });
+
+  it('reads of a segment that newer ones replaced in part only the rest', async () => {
+    const twoDays = { start: '2024-01-01T00:00:00.000Z', end: '2024-01-04T00:00:00.000Z', version: '2023' };
+    druid.addSegment(1, rowsOf(1, 5), twoDays);
+    druid.addSegment(1, [...rowsOf(2, 3), ...rowsOf(3, 4)], { ...twoDays, partition: 1 });
+    druid.addSegment(2, rowsOf(2, 6), { shardSpec: { type: 'numbered', partitionNum: 0, partitions: 1 } });
+    druid.addSegment(3, [], { shardSpec: { type: 'tombstone', partitionNum: 0, partitions: 1 } });
+    const run = start(sourceOf());
+    await run.run();
+    expect(idsOf(run.rows())).toEqual([...upTo(5), 12, 13, 14, 15, 16, 17]);
   });
 
   it('asks Druid for the declared columns, the filter and the cut of the interval only', async () => {
@@ -447,6 +459,23 @@ describe('rows', () => {
     expect(rejected[0]?.row).toEqual({ page: null, added: 0, score: 0 });
   });
 
+  it('sets no row aside because of a schema that fails itself', async () => {
+    druid.addSegment(1, rowsOf(1, 10));
+    const added = z.number().refine((n) => Promise.resolve(n >= 0));
+    const run = start(
+      new DruidSource({
+        druid: client,
+        dataSource: 'edits',
+        schema: z.object({ added }),
+        onInvalidRow: () => undefined,
+      }),
+    );
+    await expect(run.run()).rejects.toMatchObject({
+      code: 'DRUID_SOURCE_RECORD',
+      message: expect.stringContaining('Promise') as string,
+    });
+  });
+
   it('stops at the first misfit by default', async () => {
     druid.addSegment(1, rowsOf(1, 10));
     const schema = z.object({ page: z.string() });
@@ -486,6 +515,20 @@ describe('errors at the start', () => {
   ])('refuses %s', (_name, extra, message) => {
     expect(() => new DruidSource({ druid: client, dataSource: 'edits', columns, ...extra })).toThrow(message);
   });
+
+  it.each(['2024-01-01T12:00', '2024-01-01 12:00', '2024-01-01T12:00:00.000Z'])(
+    'takes %s for a moment in UTC wherever it runs',
+    (text) => {
+      const before = process.env['TZ'];
+      try {
+        process.env['TZ'] = 'America/New_York';
+        expect(epochMs(text)).toBe(Date.UTC(2024, 0, 1, 12));
+      } finally {
+        if (before === undefined) delete process.env['TZ'];
+        else process.env['TZ'] = before;
+      }
+    },
+  );
 
   it('refuses a timestamp that is not __time', () => {
     expect(

@@ -22,6 +22,7 @@ interface Shorthand {
   readonly compacted?: boolean;
   readonly hidden?: boolean;
   readonly state?: PublishedSegment['availability'];
+  readonly tombstone?: boolean;
 }
 
 /** `v1`, partition 0, 10 rows, appended, on 2024-01-01, unless told otherwise. */
@@ -41,6 +42,7 @@ function segment(s: Shorthand = {}): PublishedSegment {
     isOvershadowed: s.hidden ?? false,
     isCompacted: s.compacted ?? false,
     group: s.core === undefined ? undefined : { size: s.core },
+    isTombstone: s.tombstone ?? false,
   };
 }
 
@@ -62,6 +64,39 @@ describe('planPoll', () => {
     const second = next(first.seen, [a, b]);
     expect(idsOf(second)).toEqual([b.id]);
     expect(idsOf(next(second.seen, [a, b]))).toEqual([]);
+  });
+
+  it('reads the rest of a segment that was replaced in part, and what replaced it (invariant 6)', () => {
+    const month = segment({ day: '2024-01-01T00:00:00.000Z/2024-02-01T00:00:00.000Z', core: 1, rows: 31 });
+    const day = segment({ version: 'v2', core: 1 });
+    const deleted = '2024-01-02T00:00:00.000Z/2024-01-03T00:00:00.000Z';
+    const tombstone = segment({ day: deleted, version: 'v2', tombstone: true, rows: 0 });
+    const waiting = { ...day, availability: 'unavailable' as const };
+    const first = next([], [month, waiting, tombstone]);
+    expect(first.splits).toMatchObject([
+      { splitId: month.id, replacedIn: [day.descriptor.interval, deleted] },
+    ]);
+    const second = next(first.seen, [month, day, tombstone]);
+    expect(second.conflicts).toEqual([]);
+    expect(idsOf(second)).toEqual([day.id]);
+    expect(second.splits[0]).not.toHaveProperty('replacedIn');
+    const compacted = segment({ version: 'v3', core: 1, compacted: true });
+    const third = next(second.seen, [month, hidden(day), tombstone, compacted]);
+    expect(third).toMatchObject({ splits: [], conflicts: [], compacted: [compacted.id] });
+  });
+
+  it('does not leave rows out for a version that is not whole', () => {
+    const month = segment({ day: '2024-01-01T00:00:00.000Z/2024-02-01T00:00:00.000Z', rows: 31 });
+    const half = segment({ version: 'v2', core: 2 });
+    expect(next([], [month, half]).splits[0]).not.toHaveProperty('replacedIn');
+  });
+
+  it('compares no segment with those that come with it', () => {
+    const hour = (i: number) => new Date(Date.UTC(2020, 0, 1, i)).toISOString();
+    const listing = Array.from({ length: 20_000 }, (_, i) =>
+      segment({ day: `${hour(i)}/${hour(i + 1)}`, version: hour(i + 1), ...(i % 2 === 0 && { core: 1 }) }),
+    );
+    expect(next([], listing).splits).toHaveLength(20_000);
   });
 
   it.each([

@@ -83,6 +83,14 @@ describe('virtual columns', () => {
     expect(run.rows()).toEqual(upTo(40).map((id) => ({ id, doubled: id * 2 })));
   });
 
+  it('may have any name', () => {
+    const virtualColumns = [virtualColumn.expression('constructor', '1', 'LONG')];
+    const columns = { __time: 'timestamp' } as const;
+    expect(
+      () => new DruidSource({ druid: client, dataSource: 'edits', columns, virtualColumns }),
+    ).not.toThrow();
+  });
+
   it('are read by a schema', async () => {
     const schema = z.object({ id: z.number(), doubled: z.number() });
     const run = start(

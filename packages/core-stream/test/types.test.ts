@@ -13,8 +13,10 @@ import {
   type KeyedStream,
   type ListState,
   type MapState,
+  type ReaderOutput,
   type SingleOutputStreamOperator,
   type Sink,
+  type Source,
   type ValueState,
 } from '../src/index.js';
 import { ScriptedSource } from './support/scripted-source.js';
@@ -123,6 +125,22 @@ describe('types', () => {
     never(() => windowed.sideOutputLateData(new OutputTag<View>('late')));
     // @ts-expect-error a reduce gives back what it takes
     never(() => windowed.reduce((a) => a.at));
+  });
+
+  it('of side outputs of sources come from their tags', () => {
+    const page = new OutputTag<View>('page');
+    const _read = (output: ReaderOutput<Click>, view: View, click: Click): void => {
+      output.forSplit('a').collect(click, 1);
+      output.forSplit('a').advanceTo(1);
+      output.sideOutput(page, view, 1);
+      // @ts-expect-error the records are clicks
+      output.collect(view);
+      // @ts-expect-error the side output is of views
+      output.sideOutput(page, click);
+      // @ts-expect-error a time is a number
+      output.advanceTo(new Date());
+    };
+    expectTypeOf([page]).toExtend<NonNullable<Source<Click>['sideOutputs']>>();
   });
 
   it('refuse what does not fit', () => {

@@ -147,6 +147,8 @@ export class SmileReader {
       case 0x24:
       case 0x25:
         return this.integer();
+      case 0x26:
+        return this.bigInteger();
       case 0x28:
         return this.float();
       case 0x29:
@@ -155,7 +157,7 @@ export class SmileReader {
       case 0xe4:
         return this.longText();
       case 0xe8:
-        return this.packedBytes();
+        return this.packedBytes().toString('base64');
       case 0xfd: {
         const start = this.skip(this.length());
         return this.bytes.toString('base64', start, this.at);
@@ -245,11 +247,20 @@ export class SmileReader {
       value = (value << 7n) | BigInt(byte);
     }
     value = (value << 6n) | BigInt(byte & 0x3f);
-    const signed = BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n));
-    const number = Number(signed);
+    return this.exact(BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n)));
+  }
+
+  /** Of any length, as nested data may hold: two's complement. */
+  private bigInteger(): number | bigint {
+    const bytes = this.packedBytes();
+    return this.exact(BigInt.asIntN(8 * bytes.length, BigInt(`0x0${bytes.toString('hex')}`)));
+  }
+
+  private exact(value: bigint): number | bigint {
+    const number = Number(value);
     if (Number.isSafeInteger(number)) return number;
     this.hasBigInt = true;
-    return signed;
+    return value;
   }
 
   private length(): number {
@@ -268,10 +279,10 @@ export class SmileReader {
   }
 
   /** Bytes in groups of seven bits; the last group has those that are left. */
-  private packedBytes(): string {
+  private packedBytes(): Buffer {
     const length = this.length();
     let at = this.skip(Math.ceil((length * 8) / 7));
-    if (this.isOverrun) return '';
+    if (this.isOverrun) return Buffer.alloc(0);
     const unpacked = Buffer.allocUnsafe(length);
     let bits = 0;
     let bitCount = 0;
@@ -285,7 +296,7 @@ export class SmileReader {
       bitCount -= 8;
       unpacked[i] = bits >> bitCount;
     }
-    return unpacked.toString('base64');
+    return unpacked;
   }
 
   private newName(name: string): string {

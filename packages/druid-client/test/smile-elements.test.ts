@@ -27,6 +27,7 @@ const cell: fc.Arbitrary<unknown> = fc.oneof(
     false,
   ),
   int64,
+  fc.bigInt({ min: -(2n ** 90n), max: 2n ** 90n }),
   fc.float().map((value) => new Float32Array([value])),
   fc.uint8Array({ maxLength: 20 }),
   fc.array(text, { maxLength: 4 }),

@@ -83,8 +83,17 @@ function variable(value: bigint): number[] {
 
 function integer(value: bigint): number[] {
   const zigzag = value < 0n ? -value * 2n - 1n : value * 2n;
+  if (BigInt.asIntN(64, value) !== value) return [0x26, ...bytes(twosComplement(value)).slice(1)];
   if (value >= -16n && value < 16n) return [0xc0 + Number(zigzag)];
   return [BigInt.asIntN(32, value) === value ? 0x24 : 0x25, ...variable(zigzag)];
+}
+
+/** As Java's BigInteger writes itself. */
+function twosComplement(value: bigint): Uint8Array {
+  let size = 1;
+  while (BigInt.asIntN(8 * size, value) !== value) size++;
+  const hex = BigInt.asUintN(8 * size, value).toString(16);
+  return Buffer.from(hex.padStart(2 * size, '0'), 'hex');
 }
 
 /** The bits of `value`, seven a byte, the last byte at the right. */

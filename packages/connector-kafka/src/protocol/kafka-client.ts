@@ -134,7 +134,8 @@ export class KafkaClient {
         return await attempt();
       } catch (error) {
         signal.throwIfAborted();
-        if (!KafkaError.is(error) || !error.retryable || this.#isClosed) throw error;
+        if (!KafkaError.is(error) || !error.retryable || error.code === 'KAFKA_FENCED' || this.#isClosed)
+          throw error;
         const elapsedMs = clock.now() - startMs;
         if (elapsedMs >= this.unavailableTimeoutMs) throw unavailable(what, elapsedMs, error); // invariant 2
         const delayMs = backOffMs(attempts);

@@ -37,6 +37,14 @@ export function isPassing(code: number): boolean {
   return passing.has(name) || protocolErrors[name]?.canRetry === true;
 }
 
+/** Codes that the same request will get again, though a restarted job, with a producer id of its own, need not. */
+const goneByRestart = new Set([
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+  'TRANSACTION_ABORTABLE',
+  'UNKNOWN_SERVER_ERROR',
+]);
+
 /** `what` says what was refused, such as "Fetch of orders-3". */
 export function remoteError(what: string, code: number, nextStep = ''): KafkaRemoteError {
   const kafkaError = kafkaErrorName(code);
@@ -45,7 +53,7 @@ export function remoteError(what: string, code: number, nextStep = ''): KafkaRem
     `${what} was refused: ${kafkaError}. ${nextStep === '' ? says : nextStep}`.trim(),
     {
       kafkaError,
-      retryable: isPassing(code),
+      retryable: isPassing(code) || goneByRestart.has(kafkaError),
     },
   );
 }

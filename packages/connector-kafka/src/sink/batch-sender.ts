@@ -211,22 +211,23 @@ export class BatchSender {
       const { topic, partition } = batches[0]!;
       return new KafkaConnectionError(`${topic}-${partition} has no leader.`);
     }
+    let results: ProducedPartition[];
     try {
       metrics.requests.inc();
       const { transactionalId } = session.identity;
-      const results = await client.request(broker, produce, {
+      results = await client.request(broker, produce, {
         transactionalId,
         timeoutMs: requestTimeoutMs,
         batches,
       });
-      const byKey = new Map(results.map((result) => [keyOf(result), result]));
-      const problems = batches.map((batch) => this.#settle(batch, byKey.get(keyOf(batch))));
-      return problems.find((problem) => problem !== undefined);
     } catch (error) {
-      if (!KafkaError.is(error) || !error.retryable || error.code === 'KAFKA_FENCED') throw error;
+      if (!KafkaError.is(error) || !error.retryable) throw error;
       for (const batch of batches) this.#leaders.delete(keyOf(batch));
       return error;
     }
+    const byKey = new Map(results.map((result) => [keyOf(result), result]));
+    const problems = batches.map((batch) => this.#settle(batch, byKey.get(keyOf(batch))));
+    return problems.find((problem) => problem !== undefined);
   }
 
   #settle(batch: SentBatch, result: ProducedPartition | undefined): KafkaError | undefined {

@@ -42,6 +42,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
     );
     for (const { transactionalId } of left) {
       await this.#transactions.init(transactionalId, this.#transactionTimeoutMs); // invariant 2
+      this.#transactions.forget(transactionalId);
       this.#context.logger.info('a transaction of an earlier run was aborted', { transactionalId });
     }
   }
@@ -56,7 +57,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
 
   async #commit({ committable, checkpointId }: CommitRequest<KafkaCommittable>): Promise<void> {
     const { transactionalId } = committable;
-    const code = await this.#transactions.end(committable, true); // invariant 1
+    const code = await this.#transactions.commit(committable); // invariant 1
     if (code === KafkaCode.NONE) return;
     if (!isFencing(code)) throw remoteError(`Committing '${transactionalId}'`, code);
     const found = await this.#transactions.describe(transactionalId);
@@ -72,7 +73,10 @@ function lost(
   checkpointId: number,
   state: string | undefined,
 ): KafkaTransactionLostError {
-  const now = state === undefined ? 'the broker does not know it any more' : `it is now ${state}`;
+  const now =
+    state === undefined
+      ? "the broker does not know it any more (it forgets transactions, committed ones too, after 'transactional.id.expiration.ms')"
+      : `it is now ${state}`;
   return new KafkaTransactionLostError(
     `The transaction '${transactionalId}' of checkpoint ${checkpointId} cannot be committed: ${now}. ` +
       'The broker aborts a transaction that is open for too long, or another job with the same prefix has taken it over: the records of this checkpoint are lost. ' +

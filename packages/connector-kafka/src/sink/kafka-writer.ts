@@ -1,4 +1,5 @@
 import type { SinkWriteContext, SinkWriter, SinkWriterContext } from '@millrace/core-stream';
+import { KafkaRecordError } from '../errors.js';
 import { KafkaClient } from '../protocol/kafka-client.js';
 import type { KafkaHeader } from '../protocol/record-batch.js';
 import type { TransactionIdentity } from '../protocol/write-apis.js';
@@ -27,6 +28,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
   readonly #sender: BatchSender;
   readonly #serialize: SerializeRecord<T>;
   readonly #context: SinkWriterContext;
+  readonly #transactionTimeoutMs: number;
   readonly #stop = new AbortController();
 
   constructor(settings: SinkSettings, serialize: SerializeRecord<T>, context: SinkWriterContext) {
@@ -35,6 +37,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
     const signal = AbortSignal.any([context.signal, this.#stop.signal]);
     this.#context = context;
     this.#serialize = serialize;
+    this.#transactionTimeoutMs = transactionTimeoutMs;
     this.#client = new KafkaClient(connection, { clock, logger, signal });
     this.#transactions = new Transactions(this.#client);
     this.#session = new ProducerSession({
@@ -57,7 +60,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
       key: bytesOf(output.key),
       value: bytesOf(output.value),
       headers: headersOf(output.headers),
-      timestamp: output.timestamp ?? context.timestamp ?? this.#context.clock.now(),
+      timestamp: wholeMs(output.timestamp ?? context.timestamp ?? this.#context.clock.now()),
       partition: output.partition,
     });
   }
@@ -79,15 +82,15 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
     this.#stop.abort();
     const isSending = this.#sender.stopped();
     const open = this.#session.transaction;
-    if (open !== undefined) await this.#abort(open);
+    if (open !== undefined) await this.#abort(open.transactionalId);
     this.#client.close();
     await isSending;
   }
 
   /** So that readers need not wait for the time-out. It is tried once: the next run, or the time-out, does it otherwise. */
-  async #abort(transaction: TransactionIdentity): Promise<void> {
+  async #abort(transactionalId: string): Promise<void> {
     try {
-      await this.#transactions.endOnce(transaction, false);
+      await this.#transactions.abortOnce(transactionalId, this.#transactionTimeoutMs);
     } catch (error) {
       const said = error instanceof Error ? error.message : String(error);
       this.#context.logger.debug('an open transaction was not aborted', { error: said });
@@ -97,6 +100,17 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
 
 function bytesOf(value: string | Uint8Array | null | undefined): Uint8Array | null {
   return typeof value === 'string' ? Buffer.from(value) : (value ?? null);
+}
+
+/** Kafka's times are whole milliseconds. */
+function wholeMs(timestamp: number): number {
+  const whole = Math.floor(timestamp);
+  if (Number.isSafeInteger(whole)) return whole;
+  throw new KafkaRecordError(
+    `A record has the timestamp ${timestamp}; Kafka takes epoch milliseconds. ` +
+      "Mend the timestamp assigner, or the serializer's timestamp.",
+    { details: { timestamp } },
+  );
 }
 
 function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>> | undefined) {

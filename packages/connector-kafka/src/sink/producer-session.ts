@@ -83,7 +83,9 @@ export class ProducerSession {
   /** The transaction with everything written so far; the next record begins another. */
   endTransaction(): TransactionIdentity | undefined {
     const { transaction } = this;
-    if (transaction !== undefined) this.#identity = undefined;
+    if (transaction === undefined) return undefined;
+    this.#identity = undefined;
+    this.#options.transactions.forget(transaction.transactionalId); // the committer ends it
     return transaction;
   }
 

@@ -47,7 +47,8 @@ export class TopicBuffer {
 
   add(record: OutputRecord): void {
     if (!this.isRouted) {
-      this.#unrouted.push(record);
+      // Copied, as batches do it: a serializer may use its bytes again.
+      this.#unrouted.push({ ...record, key: copyOf(record.key), value: copyOf(record.value) });
       return;
     }
     const partition = this.#partitionOf(record);
@@ -96,6 +97,10 @@ export class TopicBuffer {
     this.#stickyBytes = 0;
     this.#sticky++;
   }
+}
+
+function copyOf(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes === null ? null : Buffer.from(bytes);
 }
 
 /** About what it takes in a batch. */

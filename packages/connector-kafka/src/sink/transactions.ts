@@ -26,13 +26,12 @@ export class Transactions {
    * @throws KafkaConfigError where the broker does not allow the time-out
    */
   async init(transactionalId: string | null, transactionTimeoutMs: number): Promise<ProducerIdentity> {
-    const request = { transactionalId, transactionTimeoutMs };
     const what = transactionalId === null ? 'Getting a producer id' : `Beginning '${transactionalId}'`;
     return this.#client.retrying(what, async () => {
-      const { errorCode, producerId, producerEpoch } =
-        transactionalId === null
-          ? await this.#client.toAnyBroker(initProducerId, request)
-          : await this.#client.toCoordinator('transaction', transactionalId, initProducerId, request);
+      const { errorCode, producerId, producerEpoch } = await this.#init(
+        transactionalId,
+        transactionTimeoutMs,
+      );
       if (errorCode === KafkaCode.INVALID_TRANSACTION_TIMEOUT) {
         throw new KafkaConfigError(
           `'transactionTimeoutMs' is ${transactionTimeoutMs}, more than the brokers allow. ` +
@@ -43,6 +42,16 @@ export class Transactions {
       this.#check(what, errorCode, transactionalId);
       return { producerId, producerEpoch };
     });
+  }
+
+  /**
+   * Aborts what is open under an id, in one attempt. Not by `EndTxn`: a request of its writer that is still under way would
+   * begin a transaction under the same id and epoch that nobody ends.
+   */
+  async abortOnce(transactionalId: string, transactionTimeoutMs: number): Promise<void> {
+    const { errorCode } = await this.#init(transactionalId, transactionTimeoutMs);
+    if (errorCode === KafkaCode.CONCURRENT_TRANSACTIONS) return; // it is about to be aborted
+    this.#check(`Aborting '${transactionalId}'`, errorCode, transactionalId);
   }
 
   /** Before the first record of a transaction goes to a partition. @throws KafkaFencedError */
@@ -67,22 +76,23 @@ export class Transactions {
   }
 
   /** Resolves with the code of what does not pass, such as that the transaction is not the one that is open. */
-  end(transaction: TransactionIdentity, isCommit: boolean): Promise<number> {
+  commit(transaction: TransactionIdentity): Promise<number> {
     const { transactionalId } = transaction;
-    const what = `${isCommit ? 'Committing' : 'Aborting'} '${transactionalId}'`;
-    return this.#client.retrying(what, () => this.endOnce(transaction, isCommit));
+    const what = `Committing '${transactionalId}'`;
+    return this.#client.retrying(what, async () => {
+      const { errorCode } = await this.#client.toCoordinator('transaction', transactionalId, endTxn, {
+        ...transaction,
+        isCommit: true,
+      });
+      if (isPassing(errorCode)) this.#check(what, errorCode, transactionalId);
+      this.forget(transactionalId);
+      return errorCode;
+    });
   }
 
-  /** One attempt. */
-  async endOnce(transaction: TransactionIdentity, isCommit: boolean): Promise<number> {
-    const { transactionalId } = transaction;
-    const { errorCode } = await this.#client.toCoordinator('transaction', transactionalId, endTxn, {
-      ...transaction,
-      isCommit,
-    });
-    if (isPassing(errorCode)) this.#check(`Ending '${transactionalId}'`, errorCode, transactionalId);
+  /** Nothing more will be asked about a transaction. */
+  forget(transactionalId: string): void {
     this.#client.forgetCoordinator('transaction', transactionalId);
-    return errorCode;
   }
 
   /** Undefined: the broker does not know it (any more). */
@@ -110,10 +120,17 @@ export class Transactions {
     });
   }
 
+  #init(transactionalId: string | null, transactionTimeoutMs: number) {
+    const request = { transactionalId, transactionTimeoutMs };
+    return transactionalId === null
+      ? this.#client.toAnyBroker(initProducerId, request)
+      : this.#client.toCoordinator('transaction', transactionalId, initProducerId, request);
+  }
+
   #check(what: string, errorCode: number, transactionalId: string | null): void {
     if (errorCode === KafkaCode.NONE) return;
     // Another broker may coordinate it by now.
-    if (transactionalId !== null) this.#client.forgetCoordinator('transaction', transactionalId);
+    if (transactionalId !== null) this.forget(transactionalId);
     throw remoteError(what, errorCode);
   }
 }

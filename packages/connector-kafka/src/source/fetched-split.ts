@@ -85,13 +85,16 @@ export class FetchedSplit<T> {
   next(): RecordCursor | undefined {
     const end = this.split.stoppingOffset ?? Infinity;
     for (let first = this.#batches[0]; first !== undefined; first = this.#batches[0]) {
-      if (this.position >= end) return undefined;
+      if (this.position >= end) {
+        this.rewind(); // its metric holds it for longer
+        return undefined;
+      }
       if (first.batch !== undefined) {
         const cursor = (this.#cursor ??= new RecordCursor(first.batch));
         while (cursor.next()) {
           if (cursor.offset < this.position) continue; // invariant 3
           if (cursor.offset >= end) {
-            this.position = end;
+            this.rewind(end);
             return undefined;
           }
           this.position = cursor.offset + 1;
@@ -104,6 +107,13 @@ export class FetchedSplit<T> {
       this.position = Math.max(this.position, first.lastOffset + 1); // invariant 1
     }
     return undefined;
+  }
+
+  /** Goes on at `offset`, where the log does: after what is buffered, or at once where the log was cut off before it. */
+  skipTo(offset: number): void {
+    if (offset < this.fetchOffset) return this.rewind(offset);
+    this.#batches.push({ lastOffset: offset - 1, byteLength: 0, batch: undefined });
+    this.fetchOffset = offset;
   }
 
   /** Forgets what is buffered; it is fetched again from `offset`, the position unless told. */

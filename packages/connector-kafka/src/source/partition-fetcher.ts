@@ -37,7 +37,6 @@ export class PartitionFetcher<T> {
   readonly #loops = new Map<number, Promise<void>>();
   readonly #waiting: (() => void)[] = [];
   #routing: Promise<void> | undefined;
-  #turn = 0;
   failure: { readonly error: unknown } | undefined;
 
   constructor(options: PartitionFetcherOptions) {
@@ -165,6 +164,7 @@ export class PartitionFetcher<T> {
   }
 
   async #fetchFrom(leader: BrokerAddress): Promise<void> {
+    let turn = 0;
     while (!this.#hasStopped) {
       const mine = [...this.splits.values()].filter(({ leaderId }) => leaderId === leader.nodeId);
       if (mine.length === 0) {
@@ -173,7 +173,12 @@ export class PartitionFetcher<T> {
       }
       const ready = this.#ready(mine);
       if (ready.length === 0) await this.#changed();
-      else await this.#fetch(leader, ready, ready.length < mine.length);
+      else {
+        // The first ones are served first: none of them is always the last.
+        const first = turn++ % ready.length;
+        const inTurn = [...ready.slice(first), ...ready.slice(0, first)];
+        await this.#fetch(leader, inTurn, ready.length < mine.length);
+      }
     }
   }
 
@@ -182,18 +187,18 @@ export class PartitionFetcher<T> {
     const { maxPartitionBytes, maxBufferedBytes } = this.#options.settings.fetch;
     let buffered = 0;
     for (const { bufferedBytes } of this.splits.values()) buffered += bufferedBytes;
-    if (buffered >= maxBufferedBytes) return [];
-    return mine.filter(
-      (split) => !split.isPaused && !split.isFinished && split.bufferedBytes < maxPartitionBytes,
-    );
+    return mine.filter((split) => {
+      const hasRoom = buffered < maxBufferedBytes && split.bufferedBytes < maxPartitionBytes;
+      if (hasRoom && !split.isPaused && !split.isFinished) return true;
+      split.failingSinceMs = undefined; // it does not fail while it is not asked
+      return false;
+    });
   }
 
   async #fetch(leader: BrokerAddress, ready: readonly FetchedSplit<T>[], isPartial: boolean): Promise<void> {
     const { client, settings, metrics, onChange } = this.#options;
     const { maxWaitMs, minBytes, maxBytes, maxPartitionBytes } = settings.fetch;
-    // The first ones are served first: none of them is always the last.
-    const turn = this.#turn++ % ready.length;
-    const asked = [...ready.slice(turn), ...ready.slice(0, turn)].map((split) => ({
+    const asked = ready.map((split) => ({
       topic: split.split.topic,
       partition: split.split.partition,
       offset: split.fetchOffset,
@@ -220,7 +225,7 @@ export class PartitionFetcher<T> {
         const entry = byId.get(splitIdOf(fetched));
         if (entry === undefined || !this.splits.has(splitIdOf(fetched))) continue;
         if (fetched.errorCode !== KafkaCode.NONE) {
-          await this.#refused(entry.split, fetched.errorCode);
+          await this.#refused(entry.split, entry.offset, fetched.errorCode);
           continue;
         }
         entry.split.failures = 0;
@@ -237,7 +242,7 @@ export class PartitionFetcher<T> {
     }
   }
 
-  async #refused(split: FetchedSplit<T>, code: number): Promise<void> {
+  async #refused(split: FetchedSplit<T>, asked: number, code: number): Promise<void> {
     const { client, settings } = this.#options;
     const { splitId } = split.split;
     if (code !== KafkaCode.OFFSET_OUT_OF_RANGE) {
@@ -246,9 +251,10 @@ export class PartitionFetcher<T> {
       this.#fail(split, problem);
       return;
     }
+    if (split.fetchOffset !== asked) return; // paused meanwhile: it is fetched from elsewhere
     const offset = await offsetInRange(split, settings, client);
     if (offset === undefined)
       this.#fail(split, remoteError(`Fetching ${splitId}`, KafkaCode.LEADER_NOT_AVAILABLE));
-    else split.rewind(offset);
+    else if (split.fetchOffset === asked) split.skipTo(offset);
   }
 }

@@ -13,6 +13,7 @@ import type { Transactions } from '../../src/sink/transactions.js';
 const NOT_LEADER = 6;
 const DUPLICATE_SEQUENCE = 46;
 const TOO_LARGE = 10;
+const OUT_OF_ORDER_SEQUENCE = 45;
 
 /** What a broker does with a request: an error code for each batch, or no answer. */
 type Behaviour = (request: ProduceRequest) => number | 'silence';
@@ -176,6 +177,16 @@ describe('BatchSender', () => {
     await expect(flushed()).rejects.toMatchObject({
       code: 'KAFKA_RECORD',
       details: { topic: 't', partition: 0 },
+    });
+    expect(requests).toHaveLength(1);
+  });
+
+  it('leaves it to a restart of the job where brokers have lost what they had acknowledged', async () => {
+    behaviour = () => OUT_OF_ORDER_SEQUENCE;
+    add('a', 0);
+    await expect(flushed()).rejects.toMatchObject({
+      kafkaError: 'OUT_OF_ORDER_SEQUENCE_NUMBER',
+      retryable: true,
     });
     expect(requests).toHaveLength(1);
   });

@@ -2,18 +2,20 @@ import { describe, expect, it } from 'vitest';
 import { isTransactionOf, ProducerSession, transactionalIdOf } from '../../src/sink/producer-session.js';
 import type { Transactions } from '../../src/sink/transactions.js';
 
-const fake = (ids: (string | null)[]) =>
+const fake = (ids: (string | null)[], remembered: Set<string | null>) =>
   ({
     init: (id: string | null) => {
       ids.push(id);
+      remembered.add(id);
       return Promise.resolve({ producerId: ids.length, producerEpoch: 0 });
     },
     addPartitions: () => Promise.resolve(),
+    forget: (id: string) => remembered.delete(id),
   }) as unknown as Transactions;
 
-const sessionWith = (ids: (string | null)[], prefix?: string) =>
+const sessionWith = (ids: (string | null)[], prefix?: string, remembered = new Set<string | null>()) =>
   new ProducerSession({
-    transactions: fake(ids),
+    transactions: fake(ids, remembered),
     transactionalIdPrefix: prefix,
     transactionTimeoutMs: 1_000,
     subtaskIndex: 2,
@@ -42,6 +44,16 @@ describe('ProducerSession', () => {
     session.endTransaction();
     await session.begin();
     expect(session.nextSequence('a-0', 1)).toBe(0);
+  });
+
+  it('remembers nothing of transactions that are over', async () => {
+    const remembered = new Set<string | null>();
+    const session = sessionWith([], 'p', remembered);
+    for (let i = 0; i < 3; i++) {
+      await session.begin();
+      session.endTransaction();
+    }
+    expect(remembered.size).toBe(0);
   });
 
   it('has one producer id and no transaction where delivery is at least once', async () => {

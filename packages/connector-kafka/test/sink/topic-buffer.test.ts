@@ -66,4 +66,25 @@ describe('TopicBuffer', () => {
     const record = { key: null, value: null, headers: [], timestamp: 0, partition: 2 };
     expect(() => buffer.add(record)).toThrow(/partition 2 of 't', which has 0 to 1/);
   });
+
+  it('has copied what waits for its partitions: serializers may use their bytes again', () => {
+    const buffer = new TopicBuffer('t', 150);
+    const bytes = Buffer.from('a');
+    for (const text of ['a', 'b']) {
+      bytes.write(text);
+      buffer.add({ key: bytes, value: bytes, headers: [], timestamp: 0, partition: 0 });
+    }
+    buffer.route(1);
+    const batch = buffer.take(0).build({
+      producerId: 1,
+      producerEpoch: 0,
+      baseSequence: 0,
+      isTransactional: false,
+      compression: 'none',
+    });
+    const cursor = new RecordCursor(readBatches(batch)[0]!);
+    const values: string[] = [];
+    while (cursor.next()) values.push(`${String(cursor.key)}${String(cursor.value)}`);
+    expect(values).toEqual(['aa', 'bb']);
+  });
 });

@@ -85,4 +85,31 @@ describe('FetchedSplit', () => {
       { numRuns: 300 },
     );
   });
+
+  it.each([2, 3, 4])('holds nothing any more when it is finished, at offset %i', (stoppingOffset) => {
+    const { batches } = logOf([
+      { records: 3, gap: 0 },
+      { records: 3, gap: 0 },
+    ]);
+    const split = new FetchedSplit<string>({ ...settings, offset: 0, stoppingOffset });
+    split.receive(fetchedFrom(batches, 0, 2), 0, true);
+    while (split.next() !== undefined);
+    expect(split).toMatchObject({ isFinished: true, hasBuffered: false, bufferedBytes: 0 });
+  });
+
+  it('emits what it has before it goes on where the log does', () => {
+    const { batches } = logOf([{ records: 3, gap: 0 }]);
+    const split = new FetchedSplit<string>({ ...settings, offset: 0, stoppingOffset: 90 });
+    split.receive(fetchedFrom(batches, 0, 1), 0, true);
+    split.skipTo(90);
+    expect(split.fetchOffset).toBe(90);
+    for (const offset of [0, 1, 2]) {
+      expect(split.next()?.offset).toBe(offset);
+      expect(split.snapshot().offset).toBe(offset + 1);
+    }
+    expect(split.next()).toBeUndefined();
+    expect([split.position, split.isFinished]).toEqual([90, true]);
+    split.skipTo(5);
+    expect([split.position, split.fetchOffset]).toEqual([5, 5]); // the log was cut off
+  });
 });

@@ -116,6 +116,7 @@ export class LookupReader<Row> {
     const id = keys.idOf(this.#keyAliases.map((alias) => raw[alias]));
     const rows = found.get(id);
     if (rows === undefined) throw this.#unasked(id);
+    if (match === 'version' && raw[versionAlias] === null) throw this.#untimed(id);
     const validFrom = match === 'version' ? Number(raw[versionAlias]) : 0;
     const end = raw[validToAlias] ?? null;
     rows.push({ row: this.#rowOf(raw, id), validFrom, validTo: end === null ? null : Number(end) });
@@ -160,6 +161,15 @@ export class LookupReader<Row> {
     return new DruidSourceRecordError(
       `A lookup found more than ${maxRowsPerKey} row${maxRowsPerKey === 1 ? '' : 's'} for key ${shown(id)}. ${remedy}`,
       { details: { key: shown(id), maxRowsPerKey } },
+    );
+  }
+
+  /** With declared columns the client has refused it already. */
+  #untimed(id: string): DruidSourceRecordError {
+    const { versionColumn } = this.#reading.version!;
+    return new DruidSourceRecordError(
+      `A lookup found a row for key ${shown(id)} that does not say from when it is valid (${versionColumn} is null; '${versionAlias}' in the query). Leave such rows out in 'from', or give them a time.`,
+      { details: { key: shown(id), column: versionColumn } },
     );
   }
 

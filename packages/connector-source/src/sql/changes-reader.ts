@@ -18,7 +18,7 @@ import type { OpenClient } from '../split-reader.js';
 import { applyChange, changesTo, knownRows, type KnownRows, type RowChange } from './row-changes.js';
 import { fetchAll, type SqlTools } from './sql-fetch.js';
 import { SqlRows, type SqlCall, type SqlRowSettings } from './sql-rows.js';
-import { requireSameStatement, type SqlSplit } from './sql-split.js';
+import { requireSameStatement, type HeldRow, type SqlSplit } from './sql-split.js';
 
 export interface ChangesReaderOptions {
   readonly context: SourceReaderContext;
@@ -101,13 +101,12 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
     const end = Math.min(this.changes.length, this.next + maxRecords);
     while (this.next < end) {
       const change = this.changes[this.next] as RowChange;
-      const { kind } = change;
-      const record = this.recordOf(change, output);
+      const emitted = this.emittedFor(change, output);
       applyChange(this.known, change); // invariant 1
       this.next++;
-      if (record === undefined) continue;
-      (kind === 'upsert' ? this.upserts : this.deletes).inc();
-      output.collect({ kind, row: record }, this.askedMs);
+      if (emitted === undefined) continue;
+      (emitted.kind === 'upsert' ? this.upserts : this.deletes).inc();
+      output.collect(emitted, this.askedMs);
     }
     if (this.next < this.changes.length) return 'more';
     if (this.unchangedMs !== undefined) output.advanceTo(this.unchangedMs);
@@ -137,9 +136,22 @@ export class ChangesReader<Row> implements SourceReader<SqlChange<Row>, SqlSplit
     await this.polling;
   }
 
-  /** Undefined for a row that was set aside, and when such a row goes. */
-  private recordOf({ kind, row }: RowChange, output: ReaderOutput<SqlChange<Row>>): Row | undefined {
-    if (kind === 'delete' && !this.rows.fits(row)) return undefined;
+  /** A row that is set aside counts as none: what the stream was told of its key is deleted, and nothing when it goes. */
+  private emittedFor(
+    { kind, key, row }: RowChange,
+    output: ReaderOutput<SqlChange<Row>>,
+  ): SqlChange<Row> | undefined {
+    if (kind === 'upsert') {
+      const record = this.recordOf(row, output);
+      if (record !== undefined) return { kind, row: record };
+    }
+    const before = this.known.get(key)?.row;
+    if (before === undefined || !this.rows.fits(before)) return undefined;
+    const record = this.recordOf(before, output);
+    return record === undefined ? undefined : { kind: 'delete', row: record };
+  }
+
+  private recordOf(row: HeldRow, output: ReaderOutput<SqlChange<Row>>): Row | undefined {
     const copy = { ...row }; // whoever gets it may change it
     return this.rows.toRecord(copy, 'statement', this.next, output) as Row | undefined;
   }

@@ -42,7 +42,7 @@ export type DruidSqlChangesSourceOptions<
     readonly pollIntervalMs: number;
     /** The longest wait; it doubles with each poll that finds none. Default ten times `pollIntervalMs`. */
     readonly maxPollIntervalMs?: number;
-    /** What to do with a row that the schema refuses. Default `fail`. One that was set aside is no change, nor is its end. */
+    /** What to do with a row that the schema refuses. Default `fail`. One that is set aside counts as none: a row that it replaces is deleted. */
     readonly onInvalidRow?: OnInvalidSqlRow;
     /** Rows of a result at most; all of them are in memory and in each checkpoint. Default 50,000. */
     readonly maxKeys?: number;

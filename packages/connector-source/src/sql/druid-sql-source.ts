@@ -21,7 +21,7 @@ import { clientOpener } from '../druid-source.js';
 import type { TimeRange } from '../druid-split.js';
 import { sideOutputsOf } from '../invalid-rows.js';
 import { SplitReader, type OpenClient } from '../split-reader.js';
-import type { RangePlan } from './range-plan.js';
+import { startedPlan, type RangePlan } from './range-plan.js';
 import { SqlEnumerator } from './sql-enumerator.js';
 import {
   invalid,
@@ -48,7 +48,7 @@ export type SqlOfRange = (range: SqlTimeRange) => SqlFragment;
 
 /** Follows the time: ranges are queried once they are old enough. All in milliseconds. */
 export interface SqlIncremental {
-  /** Where to begin. Default: at the time of the first start, less the lateness. */
+  /** Where to begin. Default: at the time of the source's first start in this process, less the lateness. */
   readonly start?: Moment;
   /** How long after its `__time` a row may become queryable. Rows that take longer are missed. */
   readonly latenessMs: number;
@@ -136,7 +136,7 @@ export class DruidSqlSource<
   readonly boundedness: Boundedness;
   readonly sideOutputs: readonly OutputTag<unknown>[];
   private readonly openClient: OpenClient;
-  private readonly plan: RangePlan;
+  private plan: RangePlan;
   private readonly idlePause: IdlePause | undefined;
   private readonly callFor: (split: SqlSplit) => SqlCall;
   private readonly rows: SqlRowSettings;
@@ -165,6 +165,8 @@ export class DruidSqlSource<
     context: SplitEnumeratorContext<SqlSplit>,
     restored?: SqlEnumeratorState,
   ): SplitEnumerator<SqlSplit, SqlEnumeratorState> {
+    // A job that fails before its first checkpoint reads again what it read, and skips nothing.
+    this.plan = startedPlan(this.plan, context.clock.now());
     const { plan, query } = this;
     return new SqlEnumerator({ context, plan, query }, restored);
   }

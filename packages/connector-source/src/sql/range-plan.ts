@@ -34,6 +34,11 @@ export function firstPosition(plan: RangePlan, nowMs: number): number {
   return floorTo(plan.startMs ?? nowMs - plan.latenessMs, plan.alignMs);
 }
 
+/** The plan of a source that has been started: whenever it starts again, it begins where it did at first. */
+export function startedPlan(plan: RangePlan, nowMs: number): RangePlan {
+  return plan.kind === 'incremental' ? { ...plan, startMs: firstPosition(plan, nowMs) } : plan;
+}
+
 /** What to do now, given that everything before `position` was handed out. */
 export function nextStep(plan: RangePlan, position: number, nowMs: number): NextStep {
   switch (plan.kind) {

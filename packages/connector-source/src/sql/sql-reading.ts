@@ -52,6 +52,7 @@ const advice =
 export class SqlReading<Row> implements SplitReading<Row, SqlSplit, OpenRange, SqlBatch> {
   private readonly options: SqlReadingOptions;
   private readonly rows: SqlRows;
+  private hasWarned = false;
   private lastPauseMs = 0;
   private readUpToMs: number | undefined;
 
@@ -94,11 +95,15 @@ export class SqlReading<Row> implements SplitReading<Row, SqlSplit, OpenRange, S
   }
 
   emit(open: OpenRange, batch: SqlBatch, from: number, count: number, output: ReaderOutput<Row>): void {
-    const { splitId } = open.split;
+    const { splitId, range } = open.split;
     for (let i = 0; i < count; i++) {
-      const row = batch.rows[from + i] as HeldRow;
+      const held = batch.rows[from + i] as HeldRow;
+      const row = batch.before === undefined ? held : { ...held }; // whoever gets it may change it before it is in a digest
       const record = this.rows.toRecord(row, splitId, open.position + i, output) as Row | undefined;
-      if (record !== undefined) output.collect(record, this.rows.timeOf(row));
+      const time = this.rows.timeOf(held);
+      if (range !== null && time !== undefined && time < range.startMs && !this.hasWarned)
+        this.warnOf(range.startMs - time, splitId);
+      if (record !== undefined) output.collect(record, time);
     }
     open.last = { batch, taken: from + count };
   }
@@ -122,6 +127,16 @@ export class SqlReading<Row> implements SplitReading<Row, SqlSplit, OpenRange, S
     const { minMs, maxMs } = idlePause;
     this.lastPauseMs = rows > 0 ? 0 : Math.min(maxMs, Math.max(minMs, this.lastPauseMs * 2));
     return this.lastPauseMs;
+  }
+
+  /** Event time may have come to the range's start before: such a row is late then. */
+  private warnOf(beforeRangeMs: number, split: string): void {
+    this.hasWarned = true;
+    const { column } = this.options.rows.time;
+    this.options.context.logger.warn(
+      'Druid SQL rows lie before the range that they were read for; let the watermark lag by at least as much',
+      { column, split, beforeRangeMs },
+    );
   }
 
   /** All rows are here, so order is free: then a watermark need not lag by the length of a range. */

@@ -168,7 +168,8 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
   private hold({ result }: StatementStatus): void {
     const { context, query } = this.options;
     const { queryId } = this;
-    const pages = result?.pages ?? [];
+    const { pages = [], numTotalRows: rows } = result ?? {};
+    if (pages.length === 0 && rows === undefined) throw unlistedError(queryId);
     this.pending = pages
       .filter(({ numRows }) => numRows !== 0)
       .map(({ id, numRows }): StatementSplit => ({
@@ -180,7 +181,6 @@ export class StatementEnumerator implements SplitEnumerator<StatementSplit, Stat
         position: 0,
       }));
     this.found = foundMore({ splits: 0, rows: 0 }, this.pending.map(rowsOf));
-    const rows = result?.numTotalRows;
     context.logger.info('Druid statement has its result', { queryId, pages: pages.length, rows });
     this.serve();
   }
@@ -211,6 +211,15 @@ function failedError({ queryId, errorDetails }: StatementStatus): DruidSourceRea
       `${typeof said === 'string' ? said : 'it does not say why'}. Its report is that of the task of the same id. ` +
       `To run it again, start without this checkpoint.`,
     { details: { queryId, code: typeof code === 'string' ? code : undefined }, retryable: false },
+  );
+}
+
+/** Of an empty result Druid says that it has no rows. It says nothing where counters are missing in the task's report. */
+function unlistedError(queryId: string): DruidSourceReadError {
+  return new DruidSourceReadError(
+    `The statement '${queryId}' has its result, but Druid does not say which pages it has: its task's report is incomplete. ` +
+      `To run the statement again, start without this checkpoint.`,
+    { details: { queryId }, retryable: false },
   );
 }
 

@@ -234,6 +234,26 @@ describe('DruidLookup in a job', () => {
     ]);
   });
 
+  it.each(['columns', 'schema'] as const)(
+    'fails where a row does not say from when it is valid (%s)',
+    async (shape) => {
+      const lookup = new DruidLookup({
+        druid,
+        from: sql`SELECT 'x' AS k, city, CASE WHEN id = 4 THEN TIMESTAMP_TO_MILLIS(__time) END AS since FROM airports WHERE iata = 'TWO'`,
+        key: { k: 'string' },
+        ...(shape === 'columns'
+          ? { columns: { city: 'string' } as const }
+          : { schema: z.object({ city: z.string().nullable() }) as never }),
+        match: 'version',
+        versionColumn: 'since',
+      });
+      const join = lookup.leftJoin({ key: (_: { at: number }) => ({ k: 'x' }), join: () => 1 });
+      const failure = await failureOf(run([{ at: day(9) }], join, { timestamp: ({ at }) => at }));
+      expect(failure).toBeInstanceOf(DruidSourceRecordError);
+      expect(failure.message).toContain('valid from');
+    },
+  );
+
   it('fails where a key has several rows and one is expected, or two versions of one moment', async () => {
     const records = [{ origin: 'DUP' }];
     const join = { key: (flight: { origin: string }) => ({ iata: flight.origin }), join: () => 1 };
@@ -328,6 +348,18 @@ describe('DruidLookup in one subtask', () => {
     clock.advance(900);
     await now('SFO');
     expect(count('queries')).toBe(3);
+    await close();
+  });
+
+  it('counts what makes room in the cache, and what waits or runs', async () => {
+    const { now, call, clock, count, close } = await subtask(cityOf({ cache: { maxRows: 1 } }));
+    await now('SFO', 'HEL');
+    expect([count('cachedRows'), count('evictions')]).toEqual([1, 1]);
+    const asked = call('SFO');
+    expect([count('waitingKeys'), count('runningQueries')]).toEqual([1, 0]);
+    clock.advance(5);
+    expect([count('waitingKeys'), count('runningQueries')]).toEqual([0, 1]);
+    await asked;
     await close();
   });
 

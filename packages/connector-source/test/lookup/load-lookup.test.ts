@@ -187,6 +187,11 @@ it('refuses a lookup that is not there, and one that is too large', async () => 
   const rowsTooMany = subtask({ maxEntries: 1, via: 'sql' });
   expect((await failureOf(rowsTooMany.open())).message).toContain("Raise 'maxEntries'");
   await rowsTooMany.close();
+  for (const via of ['auto', 'sql'] as const) {
+    const justFits = subtask({ maxEntries: 2, via });
+    await justFits.open();
+    await justFits.close();
+  }
   definition = undefined;
   const missing = subtask();
   const failure = await failureOf(missing.open());

@@ -2,6 +2,7 @@ import { DruidClient } from '@millrace/druid-client';
 import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid, type SharedDruid } from '../../../../tooling/shared-druid.js';
+import { edits, upTo } from '../support/edits.js';
 import { exportRows, hashOf } from '../support/independent-export.js';
 import { append, compactDay, overwrite, runTask } from '../support/ingest.js';
 import type { Program } from '../support/killed-process.js';
@@ -18,19 +19,6 @@ import { ReadingJob } from '../support/reading-job.js';
 
 const days = '2024-01-01/2024-01-04';
 const editIngestion = { dimensions: ['page', { type: 'long', name: 'added' }], maxRowsPerSegment: 250 };
-
-/** Rows of three days, numbered through, each with a time of its own. */
-const edits = (first: number, count: number): string[] =>
-  Array.from({ length: count }, (_, i) => {
-    const id = first + i;
-    return JSON.stringify({
-      t: Date.UTC(2024, 0, 1 + (id % 3)) + id * 20_000,
-      page: `p${id % 7}`,
-      added: id,
-    });
-  });
-
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 50));

@@ -5,6 +5,7 @@
 import { DruidClient } from '@millrace/druid-client';
 import { EmbeddedDruid } from '@millrace/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { edits, upTo } from '../support/edits.js';
 import { append } from '../support/ingest.js';
 import type { Program } from '../support/killed-process.js';
 import { Random } from '../support/random.js';
@@ -17,19 +18,6 @@ const dimensions = ['page', { type: 'long', name: 'added' }];
 let embedded: EmbeddedDruid;
 let druid: DruidClient;
 let program: Program;
-
-/** Rows of three days, numbered through, each with a time of its own. */
-const edits = (first: number, count: number): string[] =>
-  Array.from({ length: count }, (_, i) => {
-    const id = first + i;
-    return JSON.stringify({
-      t: Date.UTC(2024, 0, 1 + (id % 3)) + id * 20_000,
-      page: `p${id % 7}`,
-      added: id,
-    });
-  });
-
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 describe.each(seeds)('a job whose process is killed (seed %i)', (seed) => {
   let job: ReadingJob;

@@ -12,6 +12,7 @@ import {
   equals,
   type ReadPath,
 } from '../../src/index.js';
+import { upTo } from '../support/edits.js';
 import { FakeDruid, type FakeRow, type FakeSegment, type Fault } from '../support/fake-druid.js';
 import { FakeSql, type FakeAnswer } from '../support/fake-sql.js';
 import { FakeStatements } from '../support/fake-statements.js';
@@ -42,7 +43,6 @@ function forSeeds(test: (random: Random) => Promise<void>): () => Promise<void> 
   };
 }
 
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const sorted = (numbers: readonly (number | null)[]): number[] =>
   numbers.map((n) => n ?? -1).sort((a, b) => a - b);
 

@@ -77,6 +77,11 @@ it('emits all rows, then those that are new, changed or gone, with the time of a
     true,
   );
   expect(others.at(-1)).toBeGreaterThan(first as number);
+  const sums = ['numUpserts', 'numDeletes', 'knownRows'].map((name) =>
+    job.metrics.reduce((sum, { registry }) => sum + (registry.value(`operator_${name}`) ?? NaN), 0),
+  );
+  expect(sums).toEqual([5, 1, 3]);
+  expect([job.poll(0, 1), job.poll(1, 1)].sort()).toEqual(['end', 'wait']); // one polls; the other does not hold event time back
 });
 
 it('says the same whatever is killed when, and at whatever parallelism (invariant 1)', async () => {
@@ -179,6 +184,34 @@ it('fails when there are more rows than it may keep, rows of one key, or rows th
   await expect(start({}, strict).run()).rejects.toThrow(
     /Row 0 of 'statement' does not fit the schema: added/,
   );
+});
+
+it('deletes a row whose new values do not fit, so that what the stream was told never outlives it', async () => {
+  const aside: unknown[] = [];
+  const upToFive = new DruidSqlChangesSource({
+    ...{ druid: client, query: base.query, pollIntervalMs: 10, key: ['page'] as const },
+    schema: z.object({ page: z.string(), added: z.number().max(5) }),
+    onInvalidRow: ({ row }) => void aside.push(row['added']),
+  });
+  totals = { a: 1 };
+  let job = start({}, upToFive);
+  await polls(job, 1);
+  totals = { a: 9, b: 8 };
+  await polls(job, 2);
+  const restored = job.checkpoint();
+  const changes = [...job.emitted];
+  await job.stop();
+  job = start({ restored }, upToFive);
+  await polls(job, 1);
+  totals = { b: 2 };
+  await polls(job, 2);
+  const told = [...changes, ...job.emitted].map(({ row: { kind, row } }) => [kind, row.page, row.added]);
+  expect(told).toEqual([
+    ['upsert', 'a', 1],
+    ['delete', 'a', 1],
+    ['upsert', 'b', 2],
+  ]);
+  expect(aside).toEqual([9, 8]);
 });
 
 it('refuses options that cannot work, and a checkpoint of another key', async () => {

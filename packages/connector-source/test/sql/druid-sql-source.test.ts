@@ -332,6 +332,18 @@ describe('a statement of ranges', () => {
     expect(idsOf([...first.rows(), ...second.rows()])).toEqual([...upTo(20), ...changed]);
   });
 
+  it('goes on although whoever got the rows has changed them (total)', async () => {
+    addEdits(240);
+    const first = start(whole('total'));
+    await first.run(() => first.emitted.length >= 15, 5);
+    for (const row of first.rows()) row.page = 'changed downstream';
+    const restored = first.checkpoint();
+    await first.stop();
+    const second = start(whole('total'), { restored });
+    await second.run();
+    expect(idsOf([...first.rows(), ...second.rows()])).toEqual(upTo(240));
+  });
+
   it('refuses to go on when the rows before the position are others (total)', async () => {
     addEdits(240);
     const first = start(whole('total'));
@@ -387,6 +399,22 @@ describe('following the time', () => {
       expect(idsOf(rows)).toEqual(upTo(400));
     },
   );
+
+  it('begins where its first start would have, when it starts again without a checkpoint', async () => {
+    const source = new DruidSqlSource({
+      druid: client,
+      query: ofRange,
+      columns,
+      incremental: { latenessMs: 60_000, pollIntervalMs: 10_000 },
+    });
+    for (const at of [dayMs, dayMs + hourMs]) {
+      const before = druid.queries.length;
+      const job = start(source, { clock: clockAt(at) });
+      await job.run(() => druid.queries.length > before);
+      await job.stop();
+      expect(druid.queries[before]?.parameters[0]).toBe(dayMs - 60_000);
+    }
+  });
 
   it('catches up in ranges of the longest length, then polls with pauses that grow while there is nothing', async () => {
     const clock = clockAt(dayMs + 5 * hourMs);

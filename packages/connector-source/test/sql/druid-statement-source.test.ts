@@ -219,6 +219,14 @@ describe('failures', () => {
     expect(failure.message).toContain('could not be submitted');
   });
 
+  it('does not take a result whose pages Druid cannot tell for an empty one', async () => {
+    druid.pages = pagesOf(2);
+    druid.hasPageList = false;
+    const failure = await failureOf(start(sourceOf()));
+    expect(failure).toMatchObject({ code: 'DRUID_SOURCE_READ', retryable: false });
+    expect(failure.message).toContain('does not say which pages');
+  });
+
   it('gives up on a page that always breaks off, after the rows that came', async () => {
     druid.pages = pagesOf(6);
     druid.breakAfter = () => 3;

@@ -1,4 +1,4 @@
-import { StreamExecutionEnvironment, WatermarkStrategy } from '@millrace/core-stream';
+import { silentLogger, StreamExecutionEnvironment, WatermarkStrategy } from '@millrace/core-stream';
 import { DruidClient, sql } from '@millrace/druid-client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
@@ -68,6 +68,23 @@ it('does not move for rows without a time', async () => {
   await job.stop();
   expect(job.emitted).toHaveLength(1);
   expect(job.advanced).toEqual([]);
+});
+
+it('says once that times lie before their ranges, and by how much', async () => {
+  druid.answer = () => ({ rows: [[new Date(dayMs).toISOString(), 1]] }); // in the first range, not in the others
+  const warnings: unknown[] = [];
+  const logger = {
+    ...silentLogger,
+    warn: (message: string, fields: unknown) => void warnings.push(message, fields),
+  };
+  const job = new TestJob<unknown, SqlSplit, SqlEnumeratorState>(byHours('any'), { logger });
+  await job.run();
+  await job.stop();
+  expect(job.emitted).toHaveLength(6);
+  expect(warnings).toEqual([
+    expect.stringContaining('let the watermark lag'),
+    { column: '__time', split: '2024-01-01T01:00:00.000Z/2024-01-01T02:00:00.000Z', beforeRangeMs: hourMs },
+  ]);
 });
 
 it('lets a timer go off in an empty stretch, before the next row', async () => {

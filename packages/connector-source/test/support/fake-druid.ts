@@ -56,6 +56,7 @@ interface FakeFilter {
   readonly matchValue?: unknown;
   readonly intervals?: readonly string[];
   readonly fields?: readonly FakeFilter[];
+  readonly field?: FakeFilter;
 }
 
 /** How one native query should go wrong. */
@@ -75,6 +76,8 @@ export class FakeDruid {
   readonly queries: Query[] = [];
   /** Called before each scan or count is answered; may return a fault. */
   onQuery: ((query: Query) => Fault | undefined) | undefined;
+  /** Called when the published segments are listed. */
+  onListing: (() => void) | undefined;
   /** Called with the segments that rows are asked for by `segmentMetadata`. */
   onSegmentMetadata: ((pinned: readonly Pinned[]) => void) | undefined;
   rowsSent = 0;
@@ -202,6 +205,7 @@ export class FakeDruid {
       : query.includes('shard_spec')
         ? listColumns
         : ['num_rows', 'is_published', 'is_available', 'is_realtime'];
+    if (names === listColumns) this.onListing?.();
     const rows: unknown[][] = [];
     if (parameters[0] === this.dataSource) {
       if (query.includes('INFORMATION_SCHEMA')) {
@@ -366,6 +370,7 @@ function isInside(row: FakeRow, interval: string): boolean {
 function accepts(filter: FakeFilter, row: FakeRow): boolean {
   if (filter.type === 'and') return (filter.fields ?? []).every((field) => accepts(field, row));
   if (filter.type === 'interval') return (filter.intervals ?? []).some((interval) => isInside(row, interval));
+  if (filter.type === 'not') return !accepts(filter.field as FakeFilter, row);
   if (filter.type === 'equals') return row[filter.column ?? ''] === filter.matchValue;
   throw new Error(`The fake has no filter '${filter.type}'`);
 }

@@ -18,6 +18,8 @@ export class FakeStatements {
   state: 'ACCEPTED' | 'RUNNING' | 'SUCCESS' | 'FAILED' = 'SUCCESS';
   /** The lines of each page. */
   pages: readonly (readonly object[])[] = [];
+  /** Whether a result says which pages it has; Druid does not where counters are missing in the task's report. */
+  hasPageList = true;
   /** How many lines of a page are sent before the connection breaks; undefined: all of them. */
   breakAfter: (page: number) => number | undefined = () => undefined;
   /** Waited for before a page is sent. */
@@ -99,10 +101,12 @@ export class FakeStatements {
       durationMs: 1,
       ...(state === 'SUCCESS' && {
         result: {
-          numTotalRows: counts.reduce((sum, count) => sum + count, 0),
-          totalSizeInBytes: 1,
           dataSource: '__query_select',
-          pages: counts.map((numRows, page) => ({ id: page, numRows, sizeInBytes: 1 })),
+          ...(this.hasPageList && {
+            numTotalRows: counts.reduce((sum, count) => sum + count, 0),
+            totalSizeInBytes: 1,
+            pages: counts.map((numRows, page) => ({ id: page, numRows, sizeInBytes: 1 })),
+          }),
         },
       }),
       ...(state === 'FAILED' && {

@@ -4,6 +4,8 @@ import type { DruidClient } from '@millrace/druid-client';
 export interface IngestOptions {
   readonly dimensions: readonly unknown[];
   readonly maxRowsPerSegment?: number;
+  /** Default: a day. */
+  readonly segmentGranularity?: string;
   /** Druid's expressions, by the column they make. */
   readonly transforms?: Readonly<Record<string, string>>;
 }
@@ -22,7 +24,7 @@ export async function append(
   }
 }
 
-/** Puts rows in the place of the days that they lie in. */
+/** Puts rows in the place of the days (or what granularity there is) that they lie in. */
 export async function overwrite(
   druid: DruidClient,
   dataSource: string,
@@ -37,7 +39,13 @@ function ingestion(
   rows: readonly string[],
   options: IngestOptions & { readonly appendToExisting: boolean },
 ) {
-  const { dimensions, maxRowsPerSegment = 5_000_000, transforms = {}, appendToExisting } = options;
+  const {
+    dimensions,
+    maxRowsPerSegment = 5_000_000,
+    transforms = {},
+    segmentGranularity = 'DAY',
+    appendToExisting,
+  } = options;
   return {
     type: 'index_parallel',
     spec: {
@@ -45,7 +53,7 @@ function ingestion(
         dataSource,
         timestampSpec: { column: 't', format: 'auto' },
         dimensionsSpec: { dimensions },
-        granularitySpec: { segmentGranularity: 'DAY', queryGranularity: 'NONE', rollup: false },
+        granularitySpec: { segmentGranularity, queryGranularity: 'NONE', rollup: false },
         transformSpec: {
           transforms: Object.entries(transforms).map(([name, expression]) => ({
             type: 'expression',

@@ -1,6 +1,7 @@
 import {
   silentLogger,
   type Clock,
+  type Logger,
   type PollStatus,
   type ReaderOutput,
   type Source,
@@ -74,6 +75,7 @@ export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = 
       readonly parallelism?: number;
       readonly restored?: TestCheckpoint<SplitT, EnumStateT>;
       readonly clock?: Clock;
+      readonly logger?: Logger;
     } = {},
   ) {
     const { parallelism = 1, restored } = options;
@@ -82,7 +84,7 @@ export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = 
       parallelism,
       operatorUid: 'druid',
       clock: this.clock,
-      logger: silentLogger,
+      logger: options.logger ?? silentLogger,
       signal: this.stopping.signal,
     };
     this.enumerator = source.createEnumerator(

@@ -240,6 +240,7 @@ export class SourceTask extends Task implements CheckpointableSourceTask {
   addSplits(splits: readonly SourceSplit[]): void {
     this.post(() => {
       this.#hasSplits = true;
+      this.#source.tracker.onSplitsAdded();
       this.#reading(() => this.#source.reader.addSplits(splits));
       this.#stopWaiting();
     });

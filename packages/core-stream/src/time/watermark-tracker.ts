@@ -4,7 +4,8 @@
  * Invariants
  * 1. The watermark is the minimum over the splits that are not idle, and never goes back.
  * 2. A split without records for its idle time-out is idle until its next record; when all splits are idle, so is the
- *    subtask, and its watermark does not advance. A reader without any split becomes idle in the same way.
+ *    subtask, and its watermark does not advance. A reader without any split becomes idle in the same way, until it is
+ *    given one.
  * 3. A record counts for the watermark after it was emitted: it is never late because of itself.
  * 4. Time in which a split could not emit (no room downstream, a blocking sink, paused to be aligned) is not idle time.
  */
@@ -221,6 +222,13 @@ export class WatermarkTracker {
       if (this.#isIdle) this.#update();
     }
     return split;
+  }
+
+  /** The reader was given splits. It is no longer idle, though it has not begun with them: what they hold must not be late. */
+  onSplitsAdded(): void {
+    if (this.#splits.size > 0) return;
+    this.#emptyMs = this.#lastTickAt - this.#clock.now();
+    if (this.#isIdle) this.#update(); // invariant 2
   }
 
   removeSplit(splitId: string): void {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { StreamExecutionEnvironment, TumblingEventTimeWindows, WatermarkStrategy } from '../../src/index.js';
+import {
+  StreamExecutionEnvironment,
+  TumblingEventTimeWindows,
+  WatermarkStrategy,
+  type Source,
+  type SourceSplit,
+} from '../../src/index.js';
 import { CollectingSink } from '../support/collecting-sink.js';
 import { createGate, drive, quiet, until } from '../support/conditions.js';
 import { environment, numbers, refuseUnhandledRejections } from '../support/environment.js';
@@ -152,5 +158,67 @@ describe('an idle subtask', () => {
     );
     expect(Math.min(...seen)).toBe(99);
     await stop(second);
+  });
+});
+
+describe('a reader that was idle for want of splits', () => {
+  it('holds event time back from when it is given one, so that nothing of it is late', async () => {
+    const { clock, env } = environment({ parallelism: 2, autoWatermarkIntervalMs: 10 });
+    const waiting: { add: (split: SourceSplit) => void; outputs: number[]; wake: () => void }[] = [];
+    const seen: [value: number, watermark: number][] = [];
+    /** Reader `i` emits what is put into `waiting[i].outputs`, as timestamps. */
+    const source: Source<number> = {
+      boundedness: 'unbounded',
+      createEnumerator: (context) => ({
+        start: () => undefined,
+        handleSplitRequest: (i) => (waiting[i]!.add = (split) => context.assignSplit(split, i)),
+        addSplitsBack: () => undefined,
+        snapshotState: () => undefined,
+      }),
+      createReader: ({ subtaskIndex, requestSplit }) => {
+        const own = { add: () => undefined, outputs: [] as number[], wake: (): void => undefined };
+        waiting[subtaskIndex] = own;
+        return {
+          start: requestSplit,
+          pollNext: (output) => {
+            for (const timestamp of own.outputs.splice(0)) output.forSplit('s').collect(timestamp, timestamp);
+            return 'wait';
+          },
+          isAvailable: () => new Promise<void>((resolve) => (own.wake = resolve)),
+          addSplits: () => undefined,
+          notifyNoMoreSplits: () => undefined,
+          snapshotState: () => [],
+        };
+      },
+    };
+    env
+      .fromSource(source, strategy, 'In')
+      .keyBy(() => 0)
+      .process<number>(() => ({
+        processElement: (value, context) => void seen.push([value, context.currentWatermark]),
+      }))
+      .sinkTo(new CollectingSink());
+    const job = env.executeAsync('splits come late');
+    const emit = async (reader: number, timestamp: number) => {
+      const count = seen.length;
+      waiting[reader]!.outputs.push(timestamp);
+      waiting[reader]!.wake();
+      await until(() => seen.length > count);
+    };
+    await quiet();
+    waiting[0]!.add({ splitId: 's' });
+    await emit(0, 1);
+    for (let passed = 0; passed < 200; passed += 10) {
+      clock.advance(10);
+      await quiet(3);
+    }
+    waiting[1]!.add({ splitId: 's' });
+    await quiet();
+    await emit(0, 1000);
+    await emit(0, 2000); // after the watermark that the record before it led to
+    await emit(1, 500);
+    expect(seen.at(-1)).toEqual([500, 0]);
+    job.cancel();
+    await expect(job.result).rejects.toThrow();
   });
 });

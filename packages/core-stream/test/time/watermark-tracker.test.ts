@@ -145,6 +145,28 @@ describe('watermark tracker', () => {
     expect(log).toEqual([true, false]);
   });
 
+  it('invariant 2: a reader that was idle for want of splits is not so once it is given one, and has its time again', () => {
+    const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
+    tracker.onPeriodicEmit();
+    clock.advance(1000);
+    tracker.onPeriodicEmit();
+    clock.advance(500);
+    tracker.onSplitsAdded();
+    expect(log).toEqual([true, false]);
+    clock.advance(999);
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([true, false]);
+    clock.advance(1);
+    tracker.onPeriodicEmit();
+    expect(log).toEqual([true, false, true]);
+    const split = tracker.addSplit('a');
+    tracker.onPeriodicEmit();
+    clock.advance(1000);
+    tracker.onPeriodicEmit();
+    tracker.onSplitsAdded(); // of another split: the one that is there decides
+    expect([split.isIdle, ...log]).toEqual([true, true, false, true, false, true]);
+  });
+
   it('invariant 4: counts no time in which nothing could be emitted', () => {
     const { clock, log, tracker } = track(onAdvance.withIdleness(1000));
     tracker.addSplit('a');

@@ -233,7 +233,14 @@ function requireSum(
   pages: readonly StatementPage[],
   numTotalRows: number | undefined,
 ): void {
-  if (numTotalRows === undefined) return;
+  if (numTotalRows === undefined) {
+    if (pages.length > 0) return;
+    // Of an empty result Druid says that it has no rows; it says nothing where counters are missing in the task's report.
+    throw new DruidDecodeError({
+      message: `The statement '${queryId}' has a result, but Druid does not say which pages it has. Run it again.`,
+      details: { operation: 'statement results', value: 'null' },
+    });
+  }
   const counts = pages.map(({ numRows }) => numRows);
   if (counts.includes(undefined)) return;
   const sum = counts.reduce((total: number, count) => total + (count ?? 0), 0);

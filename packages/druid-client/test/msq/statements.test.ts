@@ -208,6 +208,15 @@ describe('statements.results', () => {
     });
   });
 
+  it('refuses a result whose pages Druid cannot tell, which is not an empty one', async () => {
+    const unlisted = { result: { dataSource: '__query_select', numTotalRows: null, pages: null } };
+    const unknown = await pages(status('SUCCESS', unlisted));
+    const error = await failure(collect(unknown.client().statements.results('query-s')));
+    expect((error as Error).message).toContain('does not say which pages');
+    const empty = await pages(success());
+    expect(await collect(empty.client().statements.results('query-s'))).toEqual([]);
+  });
+
   it('refuses pages that do not add up, and rows of another shape', async () => {
     const wrongSum = { ...result(1), result: { ...result(1).result, numTotalRows: 5 } };
     const first = await pages(status('SUCCESS', wrongSum), `${line(1)}\n`);

@@ -1,0 +1,115 @@
+import { silentLogger } from '@millrace/core-stream';
+import { ManualClock, TestMetrics, until } from '@millrace/core-stream/testing';
+import { describe, expect, it } from 'vitest';
+import type { BrokerAddress } from '../../src/protocol/cluster-apis.js';
+import type { KafkaClient } from '../../src/protocol/kafka-client.js';
+import type { FetchRequest } from '../../src/protocol/read-apis.js';
+import { FetchedSplit } from '../../src/source/fetched-split.js';
+import { PartitionFetcher } from '../../src/source/partition-fetcher.js';
+import { createSourceMetrics } from '../../src/source/source-metrics.js';
+import type { SourceSettings } from '../../src/source/source-settings.js';
+
+const NOT_LEADER = 6;
+const MAX_BUFFERED_BYTES = 1_000;
+const TWO_MINUTES = 120_000;
+
+/** Partitions 0 and 2 are led by broker 0, 1 and 3 by broker 1. `answer`: an error code for every partition asked for. */
+function open(partitions: number, answer: (broker: number, asked: number[]) => number | Promise<number>) {
+  const clock = new ManualClock();
+  const stop = new AbortController();
+  const client = {
+    unavailableTimeoutMs: TWO_MINUTES,
+    context: { clock, logger: silentLogger, signal: stop.signal },
+    metadata: () =>
+      Promise.resolve({
+        brokers: [0, 1].map((nodeId) => ({ nodeId, host: 'a', port: nodeId })),
+        topics: [
+          {
+            name: 't',
+            errorCode: 0,
+            partitions: Array.from({ length: partitions }, (_, partition) => ({
+              partition,
+              leaderId: partition % 2,
+            })),
+          },
+        ],
+      }),
+    request: async ({ nodeId }: BrokerAddress, _api: unknown, { topics }: FetchRequest) => {
+      const asked = topics[0]!.partitions.map(({ partition }) => partition);
+      const errorCode = await answer(nodeId, asked);
+      const empty = { highWatermark: 0, lastStableOffset: 0, aborted: [], records: Buffer.alloc(0) };
+      return {
+        errorCode: 0,
+        partitions: asked.map((partition) => ({ ...empty, topic: 't', partition, errorCode })),
+      };
+    },
+  } as unknown as KafkaClient;
+  const settings = {
+    isReadCommitted: true,
+    fetch: {
+      maxWaitMs: 1,
+      minBytes: 1,
+      maxBytes: 1_000,
+      maxPartitionBytes: 1_000,
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
+    },
+  } as SourceSettings;
+  const metrics = createSourceMetrics(new TestMetrics().group);
+  const fetcher = new PartitionFetcher<string>({ client, settings, metrics, onChange: () => undefined });
+  const splits = Array.from(
+    { length: partitions },
+    (_, partition) =>
+      new FetchedSplit<string>({ splitId: `t-${partition}`, topic: 't', partition, offset: 0 }),
+  );
+  for (const split of splits) fetcher.add(split);
+  fetcher.start();
+  const close = async () => {
+    stop.abort();
+    await fetcher.stopped();
+  };
+  return { clock, fetcher, splits, close };
+}
+
+describe('PartitionFetcher', () => {
+  it('serves each partition of a leader first in turn, whatever other leaders are asked', async () => {
+    const firsts = [new Set<number>(), new Set<number>()];
+    let count = 0;
+    const { close } = open(4, async (broker, asked) => {
+      firsts[broker]!.add(asked[0]!);
+      if (++count > 20) await new Promise<void>((resolve) => setImmediate(resolve));
+      return 0;
+    });
+    await until(() => count > 20);
+    await close();
+    expect(firsts).toEqual([new Set([0, 2]), new Set([1, 3])]);
+  });
+
+  it('does not take the time in which it had no room for an outage (invariant 3)', async () => {
+    let count = 0;
+    let isHeld = false;
+    const { clock, fetcher, splits, close } = open(1, async () => {
+      count++;
+      if (count === 1) {
+        splits[0]!.bufferedBytes = MAX_BUFFERED_BYTES; // the job stands still
+        return NOT_LEADER;
+      }
+      if (count === 2) return NOT_LEADER;
+      isHeld = true;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      return 0;
+    });
+    await until(
+      () => count === 1 && splits[0]!.leaderId !== undefined && splits[0]!.failures === 1,
+      () => clock.advance(50),
+    );
+    for (let i = 0; i < 3; i++) clock.advance(TWO_MINUTES);
+    splits[0]!.bufferedBytes = 0;
+    fetcher.wake();
+    await until(
+      () => isHeld || fetcher.failure !== undefined,
+      () => clock.advance(50),
+    );
+    expect(fetcher.failure).toBeUndefined();
+    await close();
+  });
+});
