@@ -13,7 +13,7 @@ import { runUntilKilled } from './support/killed-process.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 import { transpilePackages, type TranspiledPackages } from './support/transpiled-packages.js';
 
-const RECORDS = 20_000;
+const RECORDS = 10_000;
 const KEYS = 11;
 
 const program = join(import.meta.dirname, 'support/copying-job.mjs');
@@ -66,7 +66,7 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
       timer = setTimeout(
         () => {
           proxy.cut();
-          if (++cuts < 100) cutAgain();
+          if (++cuts < 40) cutAgain();
         },
         10 + Math.random() * 150,
       );
@@ -76,7 +76,7 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
     });
     clearTimeout(timer);
     expect(cuts).toBeGreaterThan(5);
-    expectCopied(await consumeCommitted(kafka, 'cut-to', bootstrapServers), RECORDS, KEYS);
+    expectCopied(await consumeCommitted(kafka, 'cut-to', bootstrapServers, 'all'), RECORDS, KEYS);
   });
 
   it('is waited for: the job does not fail, and every record comes once', { timeout: 600_000 }, async () => {
@@ -98,12 +98,12 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
     await runUntilKilled(program, options, undefined, (line) => {
       // At a barrier, in a commit, and in between.
       if (line === 'committed') commits++;
-      const isDue = [3, 8, 14][kills] === commits;
+      const isDue = commits >= ([2, 5, 9][kills] ?? Infinity);
       const aim = ['committing', 'preparing', 'manifest'][kills];
       if (isDue && line === aim) restarting = restarting.then(restart);
     });
     await restarting;
     expect(kills).toBe(3);
-    expectCopied(await consumeCommitted(kafka, 'to', bootstrapServers), RECORDS, KEYS);
+    expectCopied(await consumeCommitted(kafka, 'to', bootstrapServers, 'all'), RECORDS, KEYS);
   });
 });

@@ -11,18 +11,22 @@ export interface ConsumedRecord {
   readonly value: string;
 }
 
-/** What Java's consumer sees with `read_committed`, in its order. Runs with the jars that the broker runs with. */
+/**
+ * What Java's consumer sees with `read_committed`, in its order: up to the first open transaction, or with `all` when there is
+ * none any more. Runs with the jars that the broker runs with.
+ */
 export async function consumeCommitted(
   kafka: KafkaBroker,
   topic: string,
   bootstrapServers = kafka.bootstrapServers,
+  until?: 'all',
 ): Promise<ConsumedRecord[]> {
   const brokerArgs = (await readFile(`/proc/${kafka.pid}/cmdline`, 'utf8')).split('\0');
   const classPath = brokerArgs[brokerArgs.indexOf('-cp') + 1]!;
   const program = join(import.meta.dirname, 'ReadCommitted.java');
   const { stdout } = await promisify(execFile)(
     'java',
-    ['-Xmx256m', '-cp', classPath, program, bootstrapServers, topic],
+    ['-Xmx256m', '-cp', classPath, program, bootstrapServers, topic, ...(until === undefined ? [] : [until])],
     { maxBuffer: 1 << 28, timeout: 120_000 },
   );
   return stdout

@@ -165,14 +165,15 @@ export function describeNative(
 
     it('reads exact segments', async () => {
       const [segment] = await client.sql.system.segments({ datasource: name });
-      const { start: from, end, version, partition_num: part, num_rows: rows } = segment ?? {};
+      const { start: from, end, version, partition_num: part } = segment ?? {};
       const segments = [{ itvl: `${from}/${end}`, ver: String(version), part: Number(part) }];
       const [row] = await client.native.timeseries({
         ...base,
         intervals: { type: 'segments', segments },
         aggregations: [aggregation.count('rows')],
       });
-      expect(row?.result.rows).toBe(rows);
+      // Not `num_rows`: it is 0 until the Broker has asked the segment's server.
+      expect(row?.result.rows).toBe(Date.parse(String(from)) === day(1) ? 3 : 2);
     });
 
     it('knows the time boundary', async () => {
