@@ -74,7 +74,7 @@ describe.skipIf(!requireRealServers())('a job that is killed', () => {
       hasFinished = await runUntilKilled(program, options, kill);
       if (!hasFinished) kills++;
     }
-    expectCopied(await consumeCommitted(kafka, 'to'), RECORDS, KEYS);
+    expectCopied(await consumeCommitted(kafka, 'to', kafka.bootstrapServers, 'all'), RECORDS, KEYS);
     expect(kills).toBeGreaterThan(KILLS / 2);
   });
 });
