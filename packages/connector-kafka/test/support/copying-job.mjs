@@ -4,10 +4,10 @@
  */
 import { writeSync } from 'node:fs';
 
-const { coreUrl, kafkaUrl, bootstrapServers, from, to, checkpoints, parallelism, unavailableTimeoutMs } =
-  JSON.parse(process.argv[2]);
-const { FileCheckpointStorage, RestartStrategies, StreamExecutionEnvironment, WatermarkStrategy } =
-  await import(coreUrl);
+const { coreUrl, kafkaUrl, bootstrapServers, from, to, checkpoints, parallelism } = JSON.parse(
+  process.argv[2],
+);
+const { FileCheckpointStorage, StreamExecutionEnvironment, WatermarkStrategy } = await import(coreUrl);
 const { KafkaSink, KafkaSource, rawDeserializer } = await import(kafkaUrl);
 
 const say = (line) => void writeSync(1, `${line}\n`);
@@ -56,13 +56,10 @@ function telling(sink) {
 
 const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
 env.enableCheckpointing({ intervalMs: 20, storage: new TellingStorage(checkpoints) });
-if (unavailableTimeoutMs !== undefined)
-  env.setRestartStrategy(RestartStrategies.fixedDelay({ attempts: 20, delayMs: 200 }));
-const common = { bootstrapServers, ...(unavailableTimeoutMs && { unavailableTimeoutMs }) };
 env
   .fromSource(
     new KafkaSource({
-      ...common,
+      bootstrapServers,
       topics: from,
       deserializer: rawDeserializer(),
       stoppingOffsets: 'latest',
@@ -77,7 +74,7 @@ env
   .sinkTo(
     telling(
       new KafkaSink({
-        ...common,
+        bootstrapServers,
         deliveryGuarantee: 'exactly-once',
         transactionalIdPrefix: to,
         serializer: (record) => record,
