@@ -7,18 +7,18 @@ import type {
   SinkContext,
   SinkWriterContext,
 } from '@millrace/core-stream';
-import type { CommitRunEnvironment } from './commit-run.js';
-import type { SpoolCommittable } from './committable.js';
-import { checkDatasource } from './datasource-check.js';
-import { DruidCommitter } from './druid-committer.js';
-import { dataSchemaOf, type DataSchema } from './ingestion-spec.js';
-import { PublishedRows } from './published-rows.js';
-import { RowEncoder } from './row-encoder.js';
+import type { CommitRunEnvironment } from './commit/commit-run.js';
+import type { SpoolCommittable } from './commit/committable.js';
+import { checkDatasource } from './druid/datasource-check.js';
+import { DruidCommitter } from './commit/druid-committer.js';
+import { dataSchemaOf, type DataSchema } from './commit/ingestion-spec.js';
+import { PublishedRows } from './commit/published-rows.js';
+import { RowEncoder } from './schema/row-encoder.js';
 import { resolveSinkOptions, type DruidSinkOptions, type ResolvedSinkOptions } from './sink-options.js';
-import { SpoolDirectory } from './spool-directory.js';
-import { SpoolLedger } from './spool-ledger.js';
-import { SpoolServer } from './spool-server.js';
-import { SpoolWriter } from './spool-writer.js';
+import { SpoolDirectory } from './spool/spool-directory.js';
+import { SpoolLedger } from './spool/spool-ledger.js';
+import { SpoolServer } from './spool/spool-server.js';
+import { SpoolWriter } from './spool/spool-writer.js';
 
 /** Characters per chunk that goes to disk. */
 const CHUNK_SIZE = 256 * 1024;

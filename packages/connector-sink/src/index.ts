@@ -1,14 +1,14 @@
 export { DruidSink } from './druid-sink.js';
 export type { DruidSinkOptions } from './sink-options.js';
-export { druidSchema } from './druid-schema.js';
-export type { DimensionColumn, DruidSchema, DruidSchemaInput, MetricColumn } from './druid-schema.js';
-export type { ColumnTypes, DimensionType, DimensionTypeOf, MetricSpec } from './column-types.js';
-export type { Granularity, TimeRange } from './time-chunks.js';
-export type { SpoolCommittable } from './committable.js';
-export type { DataSchema } from './ingestion-spec.js';
-export type { InvalidRecord } from './spool-writer.js';
-export type { RejectedValue } from './row-encoder.js';
-export type { CommitDone, CommitTimings } from './commit-event.js';
+export { druidSchema } from './schema/druid-schema.js';
+export type { DimensionColumn, DruidSchema, DruidSchemaInput, MetricColumn } from './schema/druid-schema.js';
+export type { ColumnTypes, DimensionType, DimensionTypeOf, MetricSpec } from './schema/column-types.js';
+export type { Granularity, TimeRange } from './schema/time-chunks.js';
+export type { SpoolCommittable } from './commit/committable.js';
+export type { DataSchema } from './commit/ingestion-spec.js';
+export type { InvalidRecord } from './spool/spool-writer.js';
+export type { RejectedValue } from './schema/row-encoder.js';
+export type { CommitDone, CommitTimings } from './commit/commit-event.js';
 export {
   DruidSinkCheckpointError,
   DruidSinkConfigError,

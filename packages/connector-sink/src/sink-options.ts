@@ -1,8 +1,8 @@
 import type { DruidClient, DruidClientOptions } from '@millrace/druid-client';
-import type { CommitDone } from './commit-event.js';
-import type { DruidSchema } from './druid-schema.js';
+import type { CommitDone } from './commit/commit-event.js';
+import type { DruidSchema } from './schema/druid-schema.js';
 import { DruidSinkConfigError } from './errors.js';
-import type { InvalidRecord } from './spool-writer.js';
+import type { InvalidRecord } from './spool/spool-writer.js';
 
 /** Options of {@link DruidSink}. */
 export interface DruidSinkOptions<T> {

@@ -6,7 +6,7 @@ import {
   type CommitEvent,
   type CommitRules,
   type CommitState,
-} from '../src/commit-protocol.js';
+} from '../src/commit/commit-protocol.js';
 import { DruidSinkInvariantError } from '../src/errors.js';
 import { runScenario } from './support/druid-model.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import type { CheckDimensions, CheckTimestamp } from '../src/column-types.js';
+import type { CheckDimensions, CheckTimestamp } from '../src/schema/column-types.js';
 import { druidSchema, type DimensionTypeOf, type DruidSchema } from '../src/index.js';
 
 interface Flight {

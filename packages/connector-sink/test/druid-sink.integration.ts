@@ -5,7 +5,7 @@ import { DruidClient } from '@millrace/druid-client';
 import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid } from '../../../tooling/shared-druid.js';
-import { appendTask, attemptId, taskBaseId } from '../src/ingestion-spec.js';
+import { appendTask, attemptId, taskBaseId } from '../src/commit/ingestion-spec.js';
 import { druidSchema, DruidSink, type CommitDone, type DruidSinkOptions } from '../src/index.js';
 import {
   FIRST_DAY,

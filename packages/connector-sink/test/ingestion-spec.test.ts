@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { SpoolCommittable } from '../src/committable.js';
+import type { SpoolCommittable } from '../src/commit/committable.js';
 import { druidSchema } from '../src/index.js';
-import { appendTask, attemptId, dataSchemaOf, taskBaseId, timeRangeOf } from '../src/ingestion-spec.js';
-import { readRowStats, rowStatsMismatch } from '../src/row-stats.js';
+import {
+  appendTask,
+  attemptId,
+  dataSchemaOf,
+  taskBaseId,
+  timeRangeOf,
+} from '../src/commit/ingestion-spec.js';
+import { readRowStats, rowStatsMismatch } from '../src/commit/row-stats.js';
 import { FIRST_DAY } from './support/sink-harness.js';
 
 const DAY = 86_400_000;

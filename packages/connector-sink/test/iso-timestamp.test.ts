@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseIsoTimestamp } from '../src/iso-timestamp.js';
+import { parseIsoTimestamp } from '../src/schema/iso-timestamp.js';
 
 describe('parseIsoTimestamp', () => {
   it('reads back every time of the years 0 to 9999 as Date prints it', () => {

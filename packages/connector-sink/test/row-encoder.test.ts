@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { druidSchema } from '../src/druid-schema.js';
-import { RowEncoder, type EncodedRow } from '../src/row-encoder.js';
+import { druidSchema } from '../src/schema/druid-schema.js';
+import { RowEncoder, type EncodedRow } from '../src/schema/row-encoder.js';
 
 interface Reading {
   at: number | string | Date;

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { parseRange, SpoolServer } from '../src/spool-server.js';
+import { parseRange, SpoolServer } from '../src/spool/spool-server.js';
 import { temporaryDirectory } from './support/sink-harness.js';
 
 const content = '0123456789'.repeat(100_000);

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { dataSchemaOf } from '../src/ingestion-spec.js';
-import { RowEncoder } from '../src/row-encoder.js';
-import { safeName, SpoolDirectory } from '../src/spool-directory.js';
-import { SpoolFile } from '../src/spool-file.js';
-import { SpoolLedger } from '../src/spool-ledger.js';
-import { SpoolWriter, type SpoolWriterOptions } from '../src/spool-writer.js';
+import { dataSchemaOf } from '../src/commit/ingestion-spec.js';
+import { RowEncoder } from '../src/schema/row-encoder.js';
+import { safeName, SpoolDirectory } from '../src/spool/spool-directory.js';
+import { SpoolFile } from '../src/spool/spool-file.js';
+import { SpoolLedger } from '../src/spool/spool-ledger.js';
+import { SpoolWriter, type SpoolWriterOptions } from '../src/spool/spool-writer.js';
 import { FIRST_DAY, flights, flightSchema, temporaryDirectory, type Flight } from './support/sink-harness.js';
 
 async function newWriter(options: Partial<SpoolWriterOptions<Flight>> = {}) {

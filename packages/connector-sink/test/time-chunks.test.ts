@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chunkOf, isCoarser, TimeChunks, type Granularity } from '../src/time-chunks.js';
+import { chunkOf, isCoarser, TimeChunks, type Granularity } from '../src/schema/time-chunks.js';
 
 const iso = (text: string) => Date.parse(text);
 const granularities: Granularity[] = [

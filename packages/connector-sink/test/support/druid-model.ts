@@ -4,7 +4,7 @@ import {
   type CommitEvent,
   type CommitRules,
   type CommitState,
-} from '../../src/commit-protocol.js';
+} from '../../src/commit/commit-protocol.js';
 
 /** Decides what happens next: a number from 0 to `options - 1`, where 0 is always the harmless course. */
 export type Choose = (options: number) => number;

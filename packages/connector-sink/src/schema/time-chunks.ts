@@ -1,5 +1,5 @@
 import type { SimpleGranularity } from '@millrace/druid-client';
-import { DruidSinkConfigError } from './errors.js';
+import { DruidSinkConfigError } from '../errors.js';
 
 /** How Druid cuts time: the length of a segment's interval, or what `__time` is rounded down to. All in UTC. */
 export type Granularity = Exclude<SimpleGranularity, 'none'>;

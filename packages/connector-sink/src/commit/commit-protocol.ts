@@ -15,7 +15,7 @@
  *
  * Attempt ids are a function of the committable, so two processes that commit the same file at the same time act as one.
  */
-import { DruidSinkInvariantError } from './errors.js';
+import { DruidSinkInvariantError } from '../errors.js';
 
 export interface CommitRules {
   /** Whether rows carry a commit id that can be counted. */

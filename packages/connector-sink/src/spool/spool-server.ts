@@ -14,7 +14,7 @@ import { createReadStream } from 'node:fs';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP, type AddressInfo } from 'node:net';
-import { DruidSinkConfigError } from './errors.js';
+import { DruidSinkConfigError } from '../errors.js';
 
 export interface SpoolServerOptions {
   /** The host name or address that Druid reaches this process under. */

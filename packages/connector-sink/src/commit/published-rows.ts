@@ -1,8 +1,8 @@
 import { DruidRemoteError, DruidTimeoutError, type DruidClient } from '@millrace/druid-client';
 import { sleep } from '@millrace/core-stream';
 import type { SpoolCommittable } from './committable.js';
-import { callDruid, type Patience } from './druid-calls.js';
-import { DruidSinkInvariantError, DruidSinkTimeoutError } from './errors.js';
+import { callDruid, type Patience } from '../druid/druid-calls.js';
+import { DruidSinkInvariantError, DruidSinkTimeoutError } from '../errors.js';
 import { formatInterval, timeRangeOf } from './ingestion-spec.js';
 
 /** How many of a committable's rows Druid has. `all` with roll-up and without a count metric means: some. */

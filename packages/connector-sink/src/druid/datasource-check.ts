@@ -1,7 +1,7 @@
 import type { DruidClient } from '@millrace/druid-client';
 import { callDruid, type Patience } from './druid-calls.js';
-import { DruidSinkConfigError } from './errors.js';
-import type { DataSchema } from './ingestion-spec.js';
+import { DruidSinkConfigError } from '../errors.js';
+import type { DataSchema } from '../commit/ingestion-spec.js';
 
 /** A column that exists with another type than the schema has. */
 export interface ColumnConflict {

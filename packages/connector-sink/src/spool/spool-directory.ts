@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { SpoolCommittable } from './committable.js';
-import { DruidSinkCheckpointError, DruidSinkSpoolError } from './errors.js';
+import type { SpoolCommittable } from '../commit/committable.js';
+import { DruidSinkCheckpointError, DruidSinkSpoolError } from '../errors.js';
 
 /** A file name that any file system takes, the same for the same text and different for different texts. */
 export function safeName(text: string): string {

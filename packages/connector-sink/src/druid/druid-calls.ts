@@ -1,6 +1,6 @@
 import { DruidError, DruidRemoteError } from '@millrace/druid-client';
 import { sleep, type Clock } from '@millrace/core-stream';
-import { DruidSinkConnectionError } from './errors.js';
+import { DruidSinkConnectionError } from '../errors.js';
 
 /** What waiting for Druid needs: time, patience and a way out. */
 export interface Patience {

@@ -1,5 +1,5 @@
 import type { DataSchema } from './ingestion-spec.js';
-import type { TimeRange } from './time-chunks.js';
+import type { TimeRange } from '../schema/time-chunks.js';
 
 /**
  * One finished spool file: what a checkpoint stores, and all that is needed to commit it, by this program or a later

@@ -14,13 +14,13 @@ import {
   type CommitState,
 } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
-import { callDruid, isOutage, isRefusal, type Patience } from './druid-calls.js';
+import { callDruid, isOutage, isRefusal, type Patience } from '../druid/druid-calls.js';
 import { appendTask, attemptId } from './ingestion-spec.js';
 import type { PublishedRows } from './published-rows.js';
 import { readRowStats, rowStatsMismatch } from './row-stats.js';
-import type { SpoolDirectory } from './spool-directory.js';
-import type { SpoolServer } from './spool-server.js';
-import { TaskInput } from './task-input.js';
+import type { SpoolDirectory } from '../spool/spool-directory.js';
+import type { SpoolServer } from '../spool/spool-server.js';
+import { TaskInput } from '../spool/task-input.js';
 
 /** What all runs of one committer share. */
 export interface CommitRunEnvironment extends Patience {

@@ -10,14 +10,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { SinkWriter } from '@millrace/core-stream';
-import type { SpoolCommittable } from './committable.js';
-import type { DataSchema } from './ingestion-spec.js';
-import { DruidSinkRecordError } from './errors.js';
-import type { EncodedRow, RejectedValue, RowEncoder } from './row-encoder.js';
+import type { SpoolCommittable } from '../commit/committable.js';
+import type { DataSchema } from '../commit/ingestion-spec.js';
+import { DruidSinkRecordError } from '../errors.js';
+import type { EncodedRow, RejectedValue, RowEncoder } from '../schema/row-encoder.js';
 import type { SpoolDirectory } from './spool-directory.js';
 import { SpoolFile } from './spool-file.js';
 import type { SpoolLedger } from './spool-ledger.js';
-import { TimeChunks, type Granularity } from './time-chunks.js';
+import { TimeChunks, type Granularity } from '../schema/time-chunks.js';
 
 /** A record that is no row, as {@link DruidSinkOptions.onInvalidRecord} gets it. */
 export interface InvalidRecord<T> extends RejectedValue {

@@ -10,7 +10,7 @@ import type { CommitDone } from './commit-event.js';
 import { CommitRun, type CommitRunEnvironment } from './commit-run.js';
 import type { SpoolCommittable } from './committable.js';
 import { taskBaseId } from './ingestion-spec.js';
-import type { SpoolLedger } from './spool-ledger.js';
+import type { SpoolLedger } from '../spool/spool-ledger.js';
 
 export interface DruidCommitterOptions {
   readonly context: CommitterContext;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { TaskSpec } from '@millrace/druid-client';
 import type { SpoolCommittable } from './committable.js';
-import type { MetricSpec } from './column-types.js';
-import type { DruidSchema } from './druid-schema.js';
-import { TIME_COLUMN } from './row-encoder.js';
-import { chunkOf, type Granularity, type TimeRange } from './time-chunks.js';
+import type { MetricSpec } from '../schema/column-types.js';
+import type { DruidSchema } from '../schema/druid-schema.js';
+import { TIME_COLUMN } from '../schema/row-encoder.js';
+import { chunkOf, type Granularity, type TimeRange } from '../schema/time-chunks.js';
 
 interface DimensionSpec {
   readonly type: 'string' | 'long' | 'double' | 'float';

@@ -7,7 +7,7 @@ import type {
   DimensionType,
   MetricSpec,
 } from './column-types.js';
-import { DruidSinkConfigError } from './errors.js';
+import { DruidSinkConfigError } from '../errors.js';
 import { isCoarser, requireGranularity, type Granularity } from './time-chunks.js';
 
 /** A dimension: the record's field of the same name becomes the column. */

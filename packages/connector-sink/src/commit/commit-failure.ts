@@ -1,6 +1,6 @@
 import type { CommitFailure } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
-import { DruidSinkCheckpointError, DruidSinkTaskError, type DruidSinkError } from './errors.js';
+import { DruidSinkCheckpointError, DruidSinkTaskError, type DruidSinkError } from '../errors.js';
 
 export interface CommitFailureFacts {
   readonly taskId: string;

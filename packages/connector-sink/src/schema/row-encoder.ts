@@ -14,7 +14,7 @@ import {
   type Rejection,
 } from './column-encoders.js';
 import type { DruidSchema } from './druid-schema.js';
-import { DruidSinkConfigError } from './errors.js';
+import { DruidSinkConfigError } from '../errors.js';
 
 /** The column that Druid reads its time from. Epoch milliseconds. */
 export const TIME_COLUMN = '__time';

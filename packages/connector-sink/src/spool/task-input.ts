@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import type { SpoolCommittable } from './committable.js';
-import type { SpoolInput } from './ingestion-spec.js';
+import type { SpoolCommittable } from '../commit/committable.js';
+import type { SpoolInput } from '../commit/ingestion-spec.js';
 import type { SpoolDirectory } from './spool-directory.js';
 import type { SpoolServer } from './spool-server.js';
 
