@@ -6,8 +6,9 @@
  * Invariant 2: a split leaves the state only after its end marker, which the loop writes once `fetch` has ended; its
  *   output is released then, so that a finished split never holds event time back.
  * Invariant 3: rows read before a failure are emitted before the failure is raised.
- * Invariant 4: a split is asked for when none is left to fetch, so a reader is at most one ahead of what it emits; while
- *   the buffer is full nothing is fetched.
+ * Invariant 4: a split is asked for when none is left to fetch, or when the last one nears its end; its first rows are on
+ *   their way then, and no more than those: a reader is at most one ahead of what it fetches. While the buffer is full
+ *   nothing is fetched.
  * Invariant 5: once closed nothing waits: fetching ends, and `close` with it.
  */
 import {
@@ -58,6 +59,18 @@ export interface SplitReading<
   close?(): void;
 }
 
+/** A fetch whose first batch is on its way. */
+interface Fetch<Open, Batch> {
+  readonly open: Open;
+  readonly batches: AsyncIterator<Batch>;
+  readonly first: Promise<IteratorResult<Batch>>;
+  /** The split's position up to which rows were fetched. */
+  position: number;
+}
+
+// What a scan yields while the next one is asked for and opened: about 15 ms.
+const rowsNearEnd = 100_000;
+
 export interface SplitReaderOptions<
   Row,
   SplitT extends SourceSplit,
@@ -88,6 +101,7 @@ export class SplitReader<
   private wakeFetcher: (() => void) | undefined;
   private failure: { readonly error: unknown } | undefined;
   private fetching: Promise<void> | undefined;
+  private ahead: Fetch<Open, Batch> | undefined;
 
   constructor(options: SplitReaderOptions<Row, SplitT, Open, Batch>) {
     this.options = options;
@@ -191,16 +205,18 @@ export class SplitReader<
   private async fetchSplits(): Promise<void> {
     const { context, openClient } = this.options;
     const { clock, logger } = context;
-    const signal = AbortSignal.any([this.stop.signal, context.signal]);
+    const end = new AbortController();
+    const signal = AbortSignal.any([this.stop.signal, context.signal, end.signal]);
     let client: ReturnType<OpenClient> | undefined;
     let pauseMs = 0;
     try {
       client = openClient();
       const tools = { druid: client.druid, clock, logger, signal };
       while (!signal.aborted) {
-        const open = this.queue.shift();
-        if (open !== undefined) {
-          const rows = await this.fetch(open, tools);
+        const next = this.ahead ?? this.begin(tools);
+        this.ahead = undefined;
+        if (next !== undefined) {
+          const rows = await this.fetch(next, tools);
           pauseMs = this.reading.pauseMs?.(rows) ?? 0;
         } else if (this.noMoreSplits) {
           return;
@@ -214,23 +230,51 @@ export class SplitReader<
     } catch (error) {
       if (!signal.aborted) this.failure = { error };
     } finally {
+      end.abort();
+      await this.ahead?.batches.return?.();
       this.reading.close?.();
       client?.release();
       this.buffer.notify();
     }
   }
 
+  /** Begins to fetch the first split in the queue, if there is one. */
+  private begin(tools: QuestionTools): Fetch<Open, Batch> | undefined {
+    const open = this.queue.shift();
+    if (open === undefined) return undefined;
+    const batches = this.reading.fetch(open, tools)[Symbol.asyncIterator]();
+    const first = batches.next();
+    first.catch(() => undefined); // raised where it is waited for, after the split before
+    return { open, batches, first, position: open.position };
+  }
+
   /** Returns how many rows there were. */
-  private async fetch(open: Open, tools: QuestionTools): Promise<number> {
-    let rows = 0;
-    for await (const batch of this.reading.fetch(open, tools)) {
-      if (batch.length === 0) continue;
-      rows += batch.length;
-      await this.buffer.put(open, batch);
-      tools.signal.throwIfAborted();
+  private async fetch(fetch: Fetch<Open, Batch>, tools: QuestionTools): Promise<number> {
+    const { open, batches, first, position: start } = fetch;
+    try {
+      for (let next = await first; next.done !== true; next = await batches.next()) {
+        const batch = next.value;
+        if (batch.length === 0) continue;
+        fetch.position += batch.length;
+        await this.buffer.put(open, batch);
+        tools.signal.throwIfAborted();
+        if (this.isNearEnd(fetch)) this.lookAhead(tools);
+      }
+    } finally {
+      await batches.return?.();
     }
     await this.buffer.put(open, undefined); // invariant 2
-    return rows;
+    return fetch.position - start;
+  }
+
+  private isNearEnd({ open, position }: Fetch<Open, Batch>): boolean {
+    const left = this.reading.rowsLeft?.(open);
+    return left !== undefined && left - (position - open.position) <= rowsNearEnd;
+  }
+
+  private lookAhead(tools: QuestionTools): void {
+    this.ahead ??= this.begin(tools);
+    if (this.ahead === undefined && !this.noMoreSplits) this.request(); // invariant 4
   }
 
   /** Asks for a split once, then waits until one comes or none will. */
@@ -240,9 +284,13 @@ export class SplitReader<
         this.wakeFetcher = undefined;
         resolve();
       };
-      if (this.hasRequested) return;
-      this.hasRequested = true;
-      this.options.context.requestSplit();
+      this.request();
     });
+  }
+
+  private request(): void {
+    if (this.hasRequested) return;
+    this.hasRequested = true;
+    this.options.context.requestSplit();
   }
 }

@@ -22,9 +22,11 @@ class NumberReading implements SplitReading<number, Numbers, OpenSplit<Numbers>,
   readonly fetched: number[] = [];
   isClosed = false;
   private readonly ending: 'end' | 'fail' | 'hold';
+  private readonly tells: boolean;
 
-  constructor(ending: 'end' | 'fail' | 'hold' = 'end') {
+  constructor(ending: 'end' | 'fail' | 'hold' = 'end', tells = false) {
     this.ending = ending;
+    this.tells = tells;
   }
 
   open(splits: readonly Numbers[]): OpenSplit<Numbers>[] {
@@ -58,6 +60,11 @@ class NumberReading implements SplitReading<number, Numbers, OpenSplit<Numbers>,
 
   snapshot({ split, position }: OpenSplit<Numbers>): Numbers {
     return { ...split, position };
+  }
+
+  /** Only a reading that tells has the next split opened ahead. */
+  rowsLeft({ split, position }: OpenSplit<Numbers>): number | undefined {
+    return this.tells ? split.batches.flat().length - position : undefined;
   }
 
   close(): void {
@@ -104,13 +111,19 @@ it('emits every row once under any sizes of batches, buffer and polls, stopped a
       fc.integer({ min: 1, max: 8 }),
       fc.integer({ min: 1, max: 6 }),
       fc.nat({ max: 30 }),
-      async (contents, maxBufferedRows, pollSize, stopAfter) => {
+      fc.boolean(),
+      async (contents, maxBufferedRows, pollSize, stopAfter, tells) => {
         const splits = contents.map((of, i): Numbers => ({ splitId: `s${i}`, position: 0, batches: of }));
         const expected = contents.flat(2);
         const emitted: number[] = [];
         let restored: readonly Numbers[] = splits;
         for (const limit of [stopAfter, Infinity]) {
-          const { reader, output } = readerOf(new NumberReading(), maxBufferedRows, { count: 0 }, emitted);
+          const { reader, output } = readerOf(
+            new NumberReading('end', tells),
+            maxBufferedRows,
+            { count: 0 },
+            emitted,
+          );
           reader.addSplits(restored);
           reader.notifyNoMoreSplits();
           reader.start();
@@ -138,6 +151,29 @@ it('fetches no more than the buffer holds and one batch while nobody polls, and 
   for (let i = 0; i < 20; i++) await turn();
   expect(reading.fetched).toHaveLength(6);
   expect(requests.count).toBe(1);
+  await reader.close();
+});
+
+it('opens the next split near the end of the last one, and fetches its first rows only (invariant 4)', async () => {
+  const reading = new NumberReading('hold', true);
+  const { reader, output, emitted } = readerOf(reading, 100);
+  const batches = [[1], [2], [3]];
+  reader.addSplits(['a', 'b', 'c'].map((splitId) => ({ splitId, position: 0, batches })));
+  reader.start();
+  for (let i = 0; i < 20; i++) await turn();
+  expect(reading.fetched.sort()).toEqual([1, 1, 2, 3]); // all of 'a', whose end is held up, and the first of 'b'
+  reader.pollNext(output, 100);
+  expect(emitted).toEqual([1, 2, 3]);
+  await reader.close();
+});
+
+it('asks for the next split near the end of the last one (invariant 4)', async () => {
+  const { reader, requests } = readerOf(new NumberReading('hold', true), 100);
+  reader.start();
+  expect(requests.count).toBe(1);
+  reader.addSplits([{ splitId: 'a', position: 0, batches: [[1], [2]] }]);
+  for (let i = 0; i < 10; i++) await turn();
+  expect(requests.count).toBe(2);
   await reader.close();
 });
 
