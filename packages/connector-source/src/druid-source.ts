@@ -89,10 +89,11 @@ export class DruidSource<
       onInvalidRow,
       prepareDecoder: async (tools, onInvalid) => {
         const { int64, virtualColumns } = settings;
-        if (shape.kind === 'columns') return createRowDecoder({ shape, int64, onInvalidRow: onInvalid });
+        const invalid = { isSetAside: onInvalidRow !== 'fail', onInvalidRow: onInvalid };
+        if (shape.kind === 'columns') return createRowDecoder({ shape, int64, ...invalid });
         const sqlTypes = await awaitColumnTypes(this.physicalReadings(), settings, tools);
         for (const [column, sqlType] of virtualTypes(virtualColumns)) sqlTypes.set(column, sqlType ?? '');
-        return createRowDecoder({ shape, sqlTypes, int64, onInvalidRow: onInvalid });
+        return createRowDecoder({ shape, sqlTypes, int64, ...invalid });
       },
     });
     return new SplitReader({ context, openClient, maxBufferedRows, reading });

@@ -59,15 +59,16 @@ export function createRowDecoder<Row>(options: {
   readonly shape: RowShape;
   readonly sqlTypes?: ReadonlyMap<string, string>;
   readonly int64: Int64Mode;
-  /** May throw the error that it is given. */
+  /** Whether `onInvalidRow` is there to take rows; else it throws the error that it is given. */
+  readonly isSetAside: boolean;
   readonly onInvalidRow: (rejected: RejectedRow) => void;
 }): RowDecoder<Row> {
-  const { shape, int64, onInvalidRow } = options;
+  const { shape, int64, isSetAside, onInvalidRow } = options;
   const readings = readingsOf(shape, options.sqlTypes);
   const map = compileRowMapper(Object.entries(readings), int64);
   const check = shape.kind === 'schema' ? schemaCheck(shape.schema) : undefined;
   const reject = (fault: unknown, row: unknown, segmentId: string, position: number): undefined => {
-    const error = recordError(fault, segmentId, position);
+    const error = recordError(fault, segmentId, position, isSetAside);
     const isSchemaFault = fault instanceof SchemaFault;
     // A schema that fails itself, as one with promises does, says nothing about the row.
     if (!isSchemaFault && !(fault instanceof ColumnFault)) throw error;
@@ -136,11 +137,16 @@ function schemaCheck(schema: z.ZodObject): (row: unknown) => unknown {
   };
 }
 
-function recordError(fault: unknown, segmentId: string, position: number): DruidSourceRecordError {
+function recordError(
+  fault: unknown,
+  segmentId: string,
+  position: number,
+  isSetAside: boolean,
+): DruidSourceRecordError {
   const column = fault instanceof ColumnFault ? fault.column : undefined;
   return new DruidSourceRecordError(
     `Row ${position} of segment '${segmentId}' does not fit: ${fault instanceof Error ? fault.message : String(fault)}. ` +
-      `Correct 'columns' (or the schema), or pass 'onInvalidRow' to set such rows aside.`,
+      `Correct 'columns' (or the schema)${isSetAside ? '' : ", or pass 'onInvalidRow' to set such rows aside"}.`,
     { details: { segment: segmentId, position, column }, cause: fault },
   );
 }
