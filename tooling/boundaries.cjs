@@ -13,7 +13,8 @@ const allowed = {
   'core-stream': [],
   'druid-client': [],
   'connector-kafka': ['core-stream'],
-  'connector-sink': ['core-stream', 'druid-client'],
+  // Kafka in one entry point alone, see below.
+  'connector-sink': ['core-stream', 'druid-client', 'connector-kafka'],
   'connector-source': ['core-stream', 'druid-client'],
   // The tests of the others use it, the client's too: it knows none of them.
   testkit: [],
@@ -57,7 +58,7 @@ module.exports = {
         path: '^packages/([^/]+)/',
         pathNot: [
           '^packages/$2/',
-          '^packages/[^/]+/(src|dist)/((contract|opentelemetry|prometheus|testing)/)?index\\.(ts|d\\.ts|js)$',
+          '^packages/[^/]+/(src|dist)/((contract|kafka|opentelemetry|prometheus|testing)/)?index\\.(ts|d\\.ts|js)$',
         ],
       },
     },
@@ -81,6 +82,18 @@ module.exports = {
       from: { path: `^packages/${name}/src/` },
       to: { path: ours(packages.filter((other) => other !== name && !allowed[name].includes(other))) },
     })),
+    {
+      name: 'sink-needs-no-kafka',
+      comment: 'The Kafka connector is an optional peer of connector-sink, for its entry point ./kafka.',
+      severity: 'error',
+      from: {
+        path: '^packages/connector-sink/src/',
+        pathNot: '^packages/connector-sink/src/kafka/(index|kafka-transport)\\.ts$',
+      },
+      to: {
+        path: '^packages/connector-kafka/|^packages/connector-sink/src/kafka/(index|kafka-transport)\\.ts$',
+      },
+    },
     {
       name: 'core-has-no-dependencies',
       comment: 'core-stream installs nothing.',

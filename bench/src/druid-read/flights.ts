@@ -64,13 +64,13 @@ export async function writeFlights(file: string, count: number): Promise<void> {
   await finished(out);
 }
 
-/** A task that loads the NDJSON files of `folder`, replacing what is there. */
-export function loadTask(folder: string) {
+/** A task that loads the NDJSON files of `folder` into `dataSource`, replacing what is there. */
+export function loadTask(folder: string, dataSource: string = TABLE) {
   return {
     type: 'index_parallel',
     spec: {
       dataSchema: {
-        dataSource: TABLE,
+        dataSource,
         timestampSpec: { column: 'time', format: 'millis' },
         dimensionsSpec: {
           dimensions: [

@@ -16,7 +16,9 @@ export type {
   SerializerOptions,
 } from './sink/kafka-serializers.js';
 export type { PrepareContext } from './prepare-context.js';
-export type { KafkaCommittable } from './sink/kafka-writer.js';
+export type { KafkaCommittable } from './sink/producer-session.js';
+export { ensureKafkaTopic } from './topic/ensure-kafka-topic.js';
+export type { EnsureKafkaTopicOptions } from './topic/ensure-kafka-topic.js';
 export type { KafkaCompression } from './protocol/compression.js';
 export type { KafkaConnectionOptions } from './protocol/connection-options.js';
 export type { KafkaHeader } from './protocol/record-batch.js';

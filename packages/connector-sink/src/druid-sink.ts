@@ -1,138 +1,57 @@
-import { join } from 'node:path';
-import { DruidClient, type DruidClientOptions } from '@millrace/druid-client';
-import type {
-  Committer,
-  CommitterContext,
-  Sink,
-  SinkContext,
-  SinkWriterContext,
-} from '@millrace/core-stream';
-import type { CommitRunEnvironment } from './commit/commit-run.js';
-import type { SpoolCommittable } from './commit/committable.js';
-import { checkDatasource } from './druid/datasource-check.js';
-import { DruidCommitter } from './commit/druid-committer.js';
-import { dataSchemaOf, type DataSchema } from './commit/ingestion-spec.js';
-import { PublishedRows } from './commit/published-rows.js';
-import { RowEncoder } from './schema/row-encoder.js';
-import { resolveSinkOptions, type DruidSinkOptions, type ResolvedSinkOptions } from './sink-options.js';
-import { SpoolDirectory } from './spool/spool-directory.js';
-import { SpoolLedger } from './spool/spool-ledger.js';
-import { SpoolServer } from './spool/spool-server.js';
-import { SpoolWriter } from './spool/spool-writer.js';
+import type { Committer, CommitterContext, Sink, SinkWriter, SinkWriterContext } from '@millrace/core-stream';
+import { AppendMode } from './append-mode.js';
+import { KafkaMode } from './kafka/kafka-mode.js';
+import type { KafkaModeOptions } from './kafka/kafka-options.js';
+import { ReplaceMode } from './replace/replace-mode.js';
+import type { ReplaceSinkOptions } from './replace/replace-options.js';
+import { preAggregation } from './rollup/pre-aggregation.js';
+import type { DruidSinkOptions } from './sink-options.js';
 
-/** Characters per chunk that goes to disk. */
-const CHUNK_SIZE = 256 * 1024;
-
-/** How often one attempt is posted when Druid neither takes it nor knows it. */
-const MAX_POSTS = 10;
+/** How rows get into Druid: the sink that {@link DruidSink} hands everything on to. */
+export type DruidSinkMode<T> = Sink<T> & Required<Pick<Sink<T>, 'createCommitter'>>;
 
 /**
- * Writes records into a Druid datasource exactly once, without Kafka.
+ * Writes records into a Druid datasource exactly once.
  *
- * Rows go to local files; once a checkpoint is durable, each of its files becomes one append task, which reads the file
- * from this process over HTTP. See the README for the guarantee and its limits.
+ * Mode `append` (the default): rows go to local files; once a checkpoint is durable, each of its files becomes one append
+ * task, which reads the file from this process over HTTP. Mode `replace`: whole chunks of time are overwritten once event
+ * time has passed them. Mode `kafka`: rows go to a topic in transactions, and a supervisor of Druid's reads them. See the README for the guarantees and their limits.
  *
  * @example
  * const sink = new DruidSink({ druid: { url: 'http://localhost:8888' }, schema: flights, spoolDirectory: '/var/lib/job/spool' });
  * @throws DruidSinkConfigError (`DRUID_SINK_CONFIG`)
  */
-export class DruidSink<T> implements Sink<T, SpoolCommittable, never> {
-  readonly #options: ResolvedSinkOptions<T>;
-  readonly #encoder: RowEncoder<T>;
-  readonly #dataSchema: DataSchema;
-  readonly #ledger: SpoolLedger;
+export class DruidSink<T> implements Sink<T> {
+  /** There where one writer has to have all records of a chunk of time. */
+  readonly partitionKey?: (value: T) => unknown;
+  readonly #mode: DruidSinkMode<T>;
+  /** Stands before each of the mode's writers. */
+  readonly #wrap: (writer: SinkWriter<T>) => SinkWriter<T>;
 
-  constructor(options: DruidSinkOptions<T>) {
-    this.#options = resolveSinkOptions(options);
-    this.#encoder = new RowEncoder(this.#options.schema);
-    this.#dataSchema = dataSchemaOf(this.#options.schema, this.#options.commitIdColumn);
-    this.#ledger = new SpoolLedger(this.#options.maxSpoolBytes);
+  constructor(options: DruidSinkOptions<T> | ReplaceSinkOptions<T> | KafkaModeOptions<T>) {
+    const rollup = preAggregation<T, typeof options>(options);
+    this.#wrap = rollup?.wrap ?? ((writer) => writer);
+    const mode = modeOf(rollup?.options ?? options);
+    if (mode.partitionKey !== undefined) this.partitionKey = mode.partitionKey.bind(mode);
+    this.#mode = mode;
   }
 
-  async createWriter(context: SinkWriterContext): Promise<SpoolWriter<T>> {
-    const options = this.#options;
-    const directory = this.#directory(context);
-    await directory.prepare();
-    return new SpoolWriter<T>({
-      encoder: this.#encoder,
-      dataSchema: this.#dataSchema,
-      segmentGranularity: options.schema.segmentGranularity,
-      commitIdColumn: options.commitIdColumn,
-      directory,
-      ledger: this.#ledger,
-      subtaskIndex: context.subtaskIndex,
-      chunkSize: CHUNK_SIZE,
-      maxFileBytes: options.maxSpoolFileBytes,
-      maxBufferedBytes: options.maxBufferedBytes,
-      onInvalidRecord: options.onInvalidRecord,
-    });
+  async createWriter(context: SinkWriterContext, restored: readonly unknown[]): Promise<SinkWriter<T>> {
+    return this.#wrap(await this.#mode.createWriter(context, restored));
   }
 
   /**
-   * Checks Druid and the datasource before a record is read, and begins to listen for Druid.
+   * Checks Druid and the datasource before a record is read.
    * @throws DruidSinkConfigError, DruidSinkConnectionError, DruidSinkSpoolError
    */
-  async createCommitter(context: CommitterContext): Promise<Committer<SpoolCommittable>> {
-    const options = this.#options;
-    const patience = {
-      clock: context.clock,
-      signal: context.signal,
-      unavailableTimeoutMs: options.unavailableTimeoutMs,
-    };
-    const directory = this.#directory(context);
-    await directory.prepare();
-    const druid = isClient(options.druid) ? options.druid : new DruidClient(options.druid);
-    const release = () => {
-      if (druid !== options.druid) druid.close();
-    };
-    try {
-      await checkDatasource(druid, this.#dataSchema, patience);
-      const server = await SpoolServer.start({
-        advertisedHost: options.advertisedHost,
-        port: options.port,
-        identityFile: join(directory.path, 'server.json'),
-      });
-      const environment: CommitRunEnvironment = {
-        ...patience,
-        druid,
-        logger: context.logger,
-        directory,
-        server,
-        publishedRows: new PublishedRows({
-          ...patience,
-          druid,
-          pollIntervalMs: options.taskPollIntervalMs,
-          queryableTimeoutMs: options.queryableTimeoutMs,
-        }),
-        rules: {
-          untilQueryable: options.waitUntil === 'queryable',
-          maxAttempts: options.maxAttempts,
-          maxPosts: MAX_POSTS,
-        },
-        taskPollIntervalMs: options.taskPollIntervalMs,
-        inlineMaxBytes: options.inlineMaxBytes,
-        taskContext: options.taskContext,
-        tuningConfig: options.tuningConfig,
-      };
-      return new DruidCommitter({
-        context,
-        environment,
-        ledger: this.#ledger,
-        maxConcurrentTasks: options.maxConcurrentTasks,
-        onCommit: options.onCommit,
-        onClose: release,
-      });
-    } catch (error) {
-      release();
-      throw error;
-    }
-  }
-
-  #directory({ operatorUid, jobId }: SinkContext): SpoolDirectory {
-    return new SpoolDirectory(this.#options.spoolDirectory, { operatorUid, jobId });
+  createCommitter(context: CommitterContext): Committer<unknown> | Promise<Committer<unknown>> {
+    return this.#mode.createCommitter(context);
   }
 }
 
-function isClient(druid: DruidClient | DruidClientOptions): druid is DruidClient {
-  return 'sql' in druid && 'tasks' in druid;
+function modeOf<T>(
+  options: DruidSinkOptions<T> | ReplaceSinkOptions<T> | KafkaModeOptions<T>,
+): DruidSinkMode<T> {
+  if (options.mode === 'kafka') return new KafkaMode(options);
+  return options.mode === 'replace' ? new ReplaceMode(options) : new AppendMode(options);
 }

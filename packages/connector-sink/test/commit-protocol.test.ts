@@ -10,25 +10,44 @@ import {
 import { DruidSinkInvariantError } from '../src/errors.js';
 import { runScenario } from './support/druid-model.js';
 
-const rules: CommitRules = { canCount: true, untilQueryable: true, maxAttempts: 3, maxPosts: 4 };
+const rules: CommitRules = {
+  canCount: true,
+  untilQueryable: true,
+  toleratesRejected: false,
+  maxAttempts: 3,
+  maxPosts: 4,
+};
+
+/** `rejected`: no rows were counted, because Druid cannot read one of them. */
+type EventName = CommitEvent['type'] | 'rejected';
 
 /** Phases passed through, from the beginning. */
 function trace(
   options: { rules?: Partial<CommitRules>; inherited?: boolean },
-  ...events: CommitEvent['type'][]
+  ...events: EventName[]
 ): string[] {
   let state: CommitState = beginCommit(
     { ...rules, ...options.rules },
     { inherited: options.inherited ?? false },
   );
-  const name = () => `${state.phase}${'failure' in state ? ` ${state.failure}` : ''} a${state.attempt}`;
+  const name = () => {
+    const more =
+      'failure' in state ? ` ${state.failure}` : 'tolerant' in state && state.tolerant ? ' tolerant' : '';
+    return `${state.phase}${more} a${state.attempt}`;
+  };
   const names = [name()];
   for (const type of events) {
-    const event = type === 'status-running' ? { type, reachable: !options.inherited } : { type };
-    state = nextCommitState(state, event);
+    state = nextCommitState(state, eventOf(type, !options.inherited));
     names.push(name());
   }
   return names;
+}
+
+function eventOf(name: EventName, reachable: boolean): CommitEvent {
+  if (name === 'status-running') return { type: name, reachable };
+  if (name === 'rejected') return { type: 'counted-none', rejected: true };
+  if (name === 'counted-none' || name === 'counted-other') return { type: name, rejected: false };
+  return { type: name };
 }
 
 describe('the commit protocol', () => {
@@ -120,7 +139,19 @@ describe('the commit protocol', () => {
     ).toEqual(['resolving a1', 'stopping a1', 'running a1', 'running a1', 'counting a1']);
   });
 
-  it('calls an event that cannot happen an invariant violation (invariant 6)', () => {
+  it('leaves rows out only after a task has failed by one of them, and never twice (invariant 6)', () => {
+    const failed: EventName[] = ['submit-accepted', 'status-failed', 'rejected'];
+    const tolerant = { rules: { toleratesRejected: true } };
+    expect(trace({}, ...failed).at(-1)).toBe('failed rows-rejected a1');
+    expect(trace(tolerant, ...failed).at(-1)).toBe('submitting tolerant a2');
+    expect(trace(tolerant, 'submit-accepted', 'status-failed', 'counted-none').at(-1)).toBe('submitting a2');
+    expect(trace(tolerant, ...failed, 'submit-accepted', 'status-success').at(-1)).toBe(
+      'checking tolerant a2',
+    );
+    expect(trace(tolerant, ...failed, ...failed).at(-1)).toBe('failed rows-rejected a2');
+  });
+
+  it('calls an event that cannot happen an invariant violation (invariant 7)', () => {
     expect(() => trace({}, 'rows-queryable')).toThrow(DruidSinkInvariantError);
     expect(() => nextCommitState({ phase: 'committed', attempt: 1 }, { type: 'status-success' })).toThrow(
       /phase 'committed'/,
@@ -156,6 +187,15 @@ describe('the commit protocol against a Druid that loses answers and processes t
         throw new Error(`${last.phase}, published ${published} times`);
     });
     expect(runs).toBeGreaterThan(5_000);
+  });
+
+  it('publishes exactly once in every course of seven choices where Druid cannot read a row (invariant 6)', () => {
+    const tolerant = { ...rules, toleratesRejected: true };
+    exhaust(7, (choose) => {
+      const { last, published } = runScenario(tolerant, choose, { hasBadRow: true });
+      if (last.phase !== 'committed' || published !== 1)
+        throw new Error(`${last.phase}, published ${published} times`);
+    });
   });
 
   it('publishes exactly once in long random courses', () => {

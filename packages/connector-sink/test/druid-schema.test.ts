@@ -1,6 +1,11 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import type { CheckDimensions, CheckTimestamp } from '../src/schema/column-types.js';
-import { druidSchema, type DimensionTypeOf, type DruidSchema } from '../src/index.js';
+import type {
+  CheckDimensions,
+  CheckTimestamp,
+  CheckUnit,
+  DimensionTypeOf,
+} from '../src/schema/column-types.js';
+import { druidSchema, type DruidSchema } from '../src/schema/druid-schema.js';
 
 interface Flight {
   date: number;
@@ -15,6 +20,20 @@ interface Flight {
   cancelled: boolean;
   nested: { a: number };
   maybeDate: number | null;
+  nanos: bigint;
+  words: (string | null)[];
+  counts: (number | bigint)[];
+  values: readonly number[] | null;
+  items?: { sku: string; n: number | null; bag: unknown }[];
+  free: Readonly<Record<string, unknown>>;
+  tree: Tree;
+  mixed: (string | number)[];
+  dates: { at: Date };
+}
+
+interface Tree {
+  name: string;
+  children: Tree[];
 }
 
 const flight = druidSchema<Flight>();
@@ -33,6 +52,13 @@ describe('druidSchema, when compiled', () => {
         id: 'long',
         tags: 'string[]',
         iso: 'string',
+        words: 'array<string>',
+        counts: 'array<long>',
+        values: 'array<double>',
+        items: 'json',
+        free: 'json',
+        tree: 'json',
+        nested: 'json',
       },
       metrics: {
         flights: { type: 'count' },
@@ -45,6 +71,11 @@ describe('druidSchema, when compiled', () => {
     expectTypeOf<DimensionTypeOf<number | undefined>>().toEqualTypeOf<'long' | 'double' | 'float'>();
     expectTypeOf<DimensionTypeOf<bigint>>().toEqualTypeOf<'long'>();
     expectTypeOf<DimensionTypeOf<boolean>>().toEqualTypeOf<never>();
+    expectTypeOf<DimensionTypeOf<string[]>>().toEqualTypeOf<'string[]' | 'array<string>'>();
+    expectTypeOf<DimensionTypeOf<number[]>>().toEqualTypeOf<'array<long>' | 'array<double>'>();
+    expectTypeOf<DimensionTypeOf<(number | null)[]>>().toEqualTypeOf<'array<long>' | 'array<double>'>();
+    expectTypeOf<DimensionTypeOf<{ a: Date }>>().toEqualTypeOf<never>();
+    expectTypeOf<DimensionTypeOf<Map<string, string>>>().toEqualTypeOf<never>();
   });
 
   it('makes texts of what is wrong, so that the compiler prints them', () => {
@@ -60,6 +91,29 @@ describe('druidSchema, when compiled', () => {
     expectTypeOf<
       CheckTimestamp<Flight, 'cancelled'>
     >().toEqualTypeOf<"'cancelled' holds boolean: a timestamp is a number (epoch ms), a Date or an ISO string">();
+  });
+
+  it('takes timestamps of every unit that the field can hold', () => {
+    const schema = flight({
+      ...rest,
+      timestamp: { field: 'nanos', unit: 'nanos', truncate: true },
+      dimensions: {},
+    });
+    expect(schema).toMatchObject({
+      timestampField: 'nanos',
+      timestampFormat: { unit: 'nanos', truncate: true },
+    });
+    flight({ ...rest, timestamp: { field: 'date', unit: 'seconds' }, dimensions: {} });
+    flight({ ...rest, timestamp: { field: 'iso', unit: 'iso' }, dimensions: {} });
+    expectTypeOf<
+      CheckUnit<Flight, 'iso', 'nanos'>
+    >().toEqualTypeOf<"'iso' holds string: unit 'nanos' needs number or bigint">();
+    // @ts-expect-error '"'date' holds number: unit 'iso' needs string"'
+    flight({ ...rest, timestamp: { field: 'date', unit: 'iso' }, dimensions: {} });
+    // @ts-expect-error a timestamp is never missing
+    flight({ ...rest, timestamp: { field: 'maybeDate', unit: 'millis' }, dimensions: {} });
+    // @ts-expect-error '"'when' is not a field of the record"'
+    flight({ ...rest, timestamp: { field: 'when', unit: 'millis' }, dimensions: {} });
   });
 
   it('takes numbers, dates and texts as timestamps', () => {
@@ -83,6 +137,14 @@ describe('druidSchema, when compiled', () => {
     flight({ ...rest, timestamp: 'date', dimensions: { cancelled: 'long' } });
     // @ts-expect-error no column holds an object
     flight({ ...rest, timestamp: 'date', dimensions: { nested: 'string' } });
+    // @ts-expect-error elements of several types have no column of their own
+    flight({ ...rest, timestamp: 'date', dimensions: { mixed: 'json' } });
+    // @ts-expect-error JSON has no dates
+    flight({ ...rest, timestamp: 'date', dimensions: { dates: 'json' } });
+    // @ts-expect-error nulls need an array column
+    flight({ ...rest, timestamp: 'date', dimensions: { words: 'string[]' } });
+    // @ts-expect-error a bigint is not exact in a double
+    flight({ ...rest, timestamp: 'date', dimensions: { counts: 'array<double>' } });
     // @ts-expect-error not a type of Druid's
     flight({ ...rest, timestamp: 'date', dimensions: { origin: 'text' } });
     // @ts-expect-error '"'when' is not a field of the record"'
@@ -105,6 +167,13 @@ describe('druidSchema, when compiled', () => {
       // @ts-expect-error a metric's field must exist
       metrics: { s: { type: 'longSum', field: 'dely' } },
     });
+    flight({
+      ...rest,
+      timestamp: 'date',
+      dimensions: {},
+      // @ts-expect-error a sketch reads text or numbers
+      metrics: { s: { type: 'thetaSketch', field: 'nested' } },
+    });
     // @ts-expect-error not an aggregator
     flight({ ...rest, timestamp: 'date', dimensions: {}, metrics: { s: { type: 'sum', field: 'delay' } } });
   });
@@ -125,6 +194,7 @@ describe('druidSchema, when called', () => {
     [{ dataSource: 'a/b' }, 'Option \'dataSource\' is "a/b"'],
     [{ dataSource: '' }, 'Option \'dataSource\' is ""'],
     [{ dataSource: '.a' }, "leading '.'"],
+    [{ timestamp: { field: 'date', unit: 'ms' } }, "Option 'timestamp.unit' is 'ms'. Use one of: seconds,"],
     [{ segmentGranularity: 'daily' }, "Option 'segmentGranularity' is 'daily'. Use one of: second,"],
     [
       { queryGranularity: 'month' },

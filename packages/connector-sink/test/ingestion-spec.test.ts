@@ -95,6 +95,7 @@ describe('the ingestion task', () => {
           maxNumConcurrentSubTasks: 1,
           maxRowsInMemory: 10,
           maxParseExceptions: 0,
+          maxSavedParseExceptions: 1,
           logParseExceptions: true,
         },
       },
@@ -139,6 +140,9 @@ describe('row counts of a report', () => {
   it('must be the rows of the file, all of them without fault', () => {
     expect(rowStatsMismatch(stats, 3)).toBeUndefined();
     expect(rowStatsMismatch({ ...stats, processed: 2 }, 3)).toContain('processed 2 rows');
+    expect(rowStatsMismatch({ ...stats, processed: 2, unparseable: 1 }, 3, 1)).toBeUndefined();
+    expect(rowStatsMismatch({ ...stats, processed: 2, unparseable: 0 }, 3, 1)).toBeDefined();
+    expect(rowStatsMismatch({ ...stats, unparseable: 1 }, 3, 1)).toBeDefined();
     for (const fault of ['processedWithError', 'thrownAway', 'unparseable']) {
       expect(rowStatsMismatch({ ...stats, [fault]: 1 }, 3)).toBeDefined();
     }

@@ -1,41 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, readdir } from 'node:fs/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { dataSchemaOf } from '../src/commit/ingestion-spec.js';
-import { RowEncoder } from '../src/schema/row-encoder.js';
-import { safeName, SpoolDirectory } from '../src/spool/spool-directory.js';
 import { SpoolFile } from '../src/spool/spool-file.js';
-import { SpoolLedger } from '../src/spool/spool-ledger.js';
-import { SpoolWriter, type SpoolWriterOptions } from '../src/spool/spool-writer.js';
-import { FIRST_DAY, flights, flightSchema, temporaryDirectory, type Flight } from './support/sink-harness.js';
-
-async function newWriter(options: Partial<SpoolWriterOptions<Flight>> = {}) {
-  const directory = new SpoolDirectory(await temporaryDirectory(), { operatorUid: 'sink', jobId: 'job' });
-  await directory.prepare();
-  const schema = flightSchema('flights');
-  const ledger = options.ledger ?? new SpoolLedger(1e9);
-  let ids = 0;
-  const writer = new SpoolWriter<Flight>({
-    encoder: new RowEncoder(schema),
-    dataSchema: dataSchemaOf(schema, '__commit_id'),
-    segmentGranularity: 'day',
-    commitIdColumn: '__commit_id',
-    directory,
-    ledger,
-    subtaskIndex: 0,
-    chunkSize: 1_000,
-    maxFileBytes: 1e9,
-    maxBufferedBytes: 1e9,
-    onInvalidRecord: 'fail',
-    createId: () => `id-${ids++}`,
-    ...options,
-  });
-  return { writer, directory, ledger };
-}
-
-const bytesOnDisk = async (directory: SpoolDirectory) =>
-  [...(await directory.list()).values()].reduce((sum, bytes) => sum + bytes, 0);
+import { FIRST_DAY, flights } from './support/sink-harness.js';
+import { bytesOnDisk, newWriter } from './support/spool-writers.js';
 
 describe('SpoolWriter', () => {
   it('returns a committable that tells all about its file', async () => {
@@ -176,52 +144,5 @@ describe('SpoolWriter', () => {
     writer.write(flights(1)[0]!);
     await expect(writer.prepareCommit()).rejects.toThrow(/EEXIST/);
     expect((await readdir(directory.path)).length).toBe(1);
-  });
-});
-
-describe('SpoolLedger', () => {
-  it('makes writers wait only while a commit can free space (invariant 1)', async () => {
-    const ledger = new SpoolLedger(100);
-    ledger.add(150);
-    expect(ledger.backPressure()).toBeUndefined();
-    ledger.commitBegins();
-    const wait = ledger.backPressure();
-    let isOver = false;
-    void wait?.then(() => {
-      isOver = true;
-    });
-    ledger.remove(20);
-    await Promise.resolve();
-    expect(isOver).toBe(false);
-    ledger.remove(40);
-    await wait;
-    expect(ledger.backPressure()).toBeUndefined();
-  });
-
-  it('lets writers go on when the commit ends, whatever it freed', async () => {
-    const ledger = new SpoolLedger(100);
-    ledger.add(150);
-    ledger.commitBegins();
-    const wait = ledger.backPressure();
-    ledger.commitEnds();
-    await wait;
-  });
-});
-
-describe('SpoolDirectory', () => {
-  it('gives every operator and job a directory of its own, whatever their names', () => {
-    const names = ['a/b', 'a%2Fb', '..', '.', 'a b', 'A', 'ä', 'x'.repeat(300), `${'x'.repeat(299)}y`];
-    const safe = names.map(safeName);
-    expect(new Set(safe).size).toBe(names.length);
-    for (const name of safe) expect(name).toMatch(/^[A-Za-z0-9%_-]{1,120}$/);
-  });
-
-  it('says that it cannot be made', async () => {
-    const root = await temporaryDirectory();
-    const blocked = join(root, 'file');
-    await writeFile(blocked, '');
-    await expect(
-      new SpoolDirectory(blocked, { operatorUid: 'sink', jobId: 'job' }).prepare(),
-    ).rejects.toThrow(/spool directory '.*' cannot be made: (ENOTDIR|EEXIST)/);
   });
 });

@@ -44,6 +44,8 @@ export function parseJson(
       message: `The ${operation} got no JSON from ${response.url}: ${JSON.stringify(text.slice(0, 80))}.${hint}`,
       details: { operation },
       cause,
+      // What began as JSON was cut on its way: the next answer may be whole.
+      retryable: /^\s*[[{"]/.test(text),
     });
   }
 }

@@ -29,6 +29,8 @@ export interface ProducedPartition {
   readonly topic: string;
   readonly partition: number;
   readonly errorCode: number;
+  /** Of the first record; -1 where the broker does not say. */
+  readonly baseOffset: number;
   readonly errorMessage: string | null;
 }
 
@@ -52,8 +54,7 @@ export const produce = kafkaApi<ProduceRequest, ProducedPartition[]>({
       .array(() => {
         const topic = r.compactString() ?? '';
         return r.array(() => {
-          const produced = { topic, partition: r.int32(), errorCode: r.int16() };
-          r.int64(); // base offset
+          const produced = { topic, partition: r.int32(), errorCode: r.int16(), baseOffset: r.int64() };
           r.int64(); // append time
           r.int64(); // log start
           const refused = r.array(() => {

@@ -38,6 +38,7 @@ interface SentBatch {
   readonly topic: string;
   readonly partition: number;
   readonly records: Buffer;
+  readonly recordCount: number;
   readonly heldBytes: number;
 }
 
@@ -197,7 +198,8 @@ export class BatchSender {
         const batch = buffer.take(partition);
         const baseSequence = session.nextSequence(`${topic}-${partition}`, batch.recordCount);
         const records = batch.build({ ...session.identity, baseSequence, compression });
-        this.#unacknowledged.push({ topic, partition, records, heldBytes: batch.heldBytes }); // invariant 1
+        const { recordCount, heldBytes } = batch;
+        this.#unacknowledged.push({ topic, partition, records, recordCount, heldBytes }); // invariant 1
         bytes += records.length;
       }
     }
@@ -238,6 +240,8 @@ export class BatchSender {
       this.#unacknowledged = this.#unacknowledged.filter((other) => other !== batch);
       this.#heldBytes -= batch.heldBytes;
       metrics.bytesOut.inc(batch.records.length);
+      if (result !== undefined && result.baseOffset >= 0)
+        session.reached(key, result.baseOffset + batch.recordCount);
       return undefined;
     }
     this.#leaders.delete(key);

@@ -11,8 +11,7 @@ import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-
 import { KafkaTransactionLostError } from '../errors.js';
 import { KafkaClient } from '../protocol/kafka-client.js';
 import { KafkaCode, remoteError } from '../protocol/kafka-codes.js';
-import type { KafkaCommittable } from './kafka-writer.js';
-import { isTransactionOf } from './producer-session.js';
+import { isTransactionOf, type KafkaCommittable } from './producer-session.js';
 import type { SinkSettings } from './sink-settings.js';
 import { isFencing, Transactions } from './transactions.js';
 

@@ -8,7 +8,8 @@ import {
 } from '../protocol/connection-options.js';
 import { KafkaCommitter } from './kafka-committer.js';
 import type { KafkaSerializer } from './kafka-serializers.js';
-import { KafkaWriter, type KafkaCommittable } from './kafka-writer.js';
+import { KafkaWriter } from './kafka-writer.js';
+import type { KafkaCommittable } from './producer-session.js';
 import type { SinkSettings } from './sink-settings.js';
 
 /** What a reader of the topic sees of a job that was killed and has gone on. */

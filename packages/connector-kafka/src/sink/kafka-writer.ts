@@ -2,16 +2,12 @@ import type { SinkWriteContext, SinkWriter, SinkWriterContext } from '@millrace/
 import { KafkaRecordError } from '../errors.js';
 import { KafkaClient } from '../protocol/kafka-client.js';
 import type { KafkaHeader } from '../protocol/record-batch.js';
-import type { TransactionIdentity } from '../protocol/write-apis.js';
 import { BatchSender } from './batch-sender.js';
 import type { SerializeRecord } from './kafka-serializers.js';
-import { ProducerSession } from './producer-session.js';
+import { ProducerSession, type KafkaCommittable } from './producer-session.js';
 import { createSinkMetrics } from './sink-metrics.js';
 import type { SinkSettings } from './sink-settings.js';
 import { Transactions } from './transactions.js';
-
-/** What a checkpoint commits: plain data with which any process can end the transaction. */
-export type KafkaCommittable = TransactionIdentity;
 
 const NO_HEADERS: readonly KafkaHeader[] = [];
 

@@ -10,6 +10,12 @@ import { randomBytes } from 'node:crypto';
 import type { TransactionIdentity } from '../protocol/write-apis.js';
 import { fenced, isFencing, type Transactions } from './transactions.js';
 
+/** What a checkpoint commits: plain data with which any process can end the transaction. */
+export interface KafkaCommittable extends TransactionIdentity {
+  /** By `topic-partition` the offset after the transaction's last record, as far as the broker has said. */
+  readonly endOffsets?: Readonly<Record<string, number>>;
+}
+
 export interface SessionIdentity {
   readonly transactionalId: string | null;
   readonly producerId: number;
@@ -31,6 +37,7 @@ export class ProducerSession {
   readonly #run = randomBytes(6).toString('hex');
   readonly #sequences = new Map<string, number>();
   readonly #added = new Set<string>();
+  #endOffsets: Record<string, number> = {};
   #transactionCount = 0;
   #identity: SessionIdentity | undefined;
 
@@ -53,6 +60,7 @@ export class ProducerSession {
     const identity = await transactions.init(transactionalId, transactionTimeoutMs);
     this.#sequences.clear();
     this.#added.clear();
+    this.#endOffsets = {};
     this.#identity = { ...identity, transactionalId, isTransactional: transactionalId !== null };
   }
 
@@ -80,13 +88,18 @@ export class ProducerSession {
     if (transactionalId !== null && isFencing(code)) throw fenced(transactionalId, code);
   }
 
+  /** A partition's records are acknowledged up to, and without, this offset. */
+  reached(partition: string, endOffset: number): void {
+    this.#endOffsets[partition] = endOffset;
+  }
+
   /** The transaction with everything written so far; the next record begins another. */
-  endTransaction(): TransactionIdentity | undefined {
+  endTransaction(): KafkaCommittable | undefined {
     const { transaction } = this;
     if (transaction === undefined) return undefined;
     this.#identity = undefined;
     this.#options.transactions.forget(transaction.transactionalId); // the committer ends it
-    return transaction;
+    return { ...transaction, endOffsets: this.#endOffsets };
   }
 
   /** The open one (invariant 2). */

@@ -25,6 +25,7 @@ export function contextOf(subtaskIndex = 0): SinkWriterContext {
     describer: { describe: (value: unknown) => String(value) } as never,
     signal: new AbortController().signal,
     metrics: new TestMetrics().group,
+    ownsKey: () => true,
   };
 }
 

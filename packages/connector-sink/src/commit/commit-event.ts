@@ -17,6 +17,8 @@ export interface CommitDone {
   /** 1 unless earlier attempts failed. */
   readonly attempt: number;
   readonly rows: number;
+  /** Rows among them that Druid could not read, and that are handed on. */
+  readonly rejectedRows: number;
   readonly bytes: number;
   /** Whether this is from a restored checkpoint. */
   readonly isRecovered: boolean;

@@ -1,5 +1,6 @@
 import type { CommitFailure } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
+import { MAX_REJECTED_ROWS } from './rejected-rows.js';
 import { DruidSinkCheckpointError, DruidSinkTaskError, type DruidSinkError } from '../errors.js';
 
 export interface CommitFailureFacts {
@@ -32,6 +33,12 @@ export function commitFailure(failure: CommitFailure, facts: CommitFailureFacts)
         `Druid has not accepted ingestion task '${taskId}' for '${dataSource}', though it was posted several times.${said} ` +
           `Check the Overlord; the job continues from its last checkpoint.`,
         { ...init, retryable: true },
+      );
+    case 'rows-rejected':
+      return new DruidSinkTaskError(
+        `Druid cannot read a row of '${committable.file}' for '${dataSource}' (task '${taskId}'): ${taskError}. Correct it ` +
+          `upstream, or set 'onRejectedRow' or 'deadLetters' to have up to ${MAX_REJECTED_ROWS} such rows of a file left out and handed on.`,
+        init,
       );
     case 'attempts-exhausted':
       return new DruidSinkTaskError(

@@ -11,7 +11,9 @@
  *    are queryable), or from counting all rows.
  * 4. FAILED does not mean unpublished: without a commit id that can be counted, FAILED ends the commit with an error.
  * 5. A count that is neither none nor all ends the commit with an error. Nothing is repaired by guessing.
- * 6. Every (phase, event) has a cell in the table; what cannot happen is an invariant violation, not ignored.
+ * 6. An attempt may leave rows out only after one that may not has failed by a row of the file: a row that arrived damaged
+ *    must never count as a row that Druid cannot read.
+ * 7. Every (phase, event) has a cell in the table; what cannot happen is an invariant violation, not ignored.
  *
  * Attempt ids are a function of the committable, so two processes that commit the same file at the same time act as one.
  */
@@ -22,6 +24,8 @@ export interface CommitRules {
   readonly canCount: boolean;
   /** Whether to wait until the rows can be queried. */
   readonly untilQueryable: boolean;
+  /** Whether rows that Druid cannot read are left out and handed on; else they end the commit. */
+  readonly toleratesRejected: boolean;
   /** How many attempts this process may submit for one file. */
   readonly maxAttempts: number;
   /** How often this process may post one attempt before it gives up. */
@@ -30,7 +34,7 @@ export interface CommitRules {
 
 /** Why a commit ended without success. */
 export type CommitFailure =
-  'refused' | 'not-accepted' | 'unprovable' | 'attempts-exhausted' | 'rows-differ' | 'torn';
+  'refused' | 'not-accepted' | 'unprovable' | 'attempts-exhausted' | 'rows-rejected' | 'rows-differ' | 'torn';
 
 interface Live {
   readonly rules: CommitRules;
@@ -40,6 +44,8 @@ interface Live {
   readonly inherited: boolean;
   /** Attempts that this process has submitted. */
   readonly submitted: number;
+  /** Whether attempts may leave out rows that Druid cannot read. */
+  readonly tolerant: boolean;
 }
 
 export type CommitState =
@@ -80,24 +86,30 @@ export type CommitEvent =
   | { readonly type: 'report-agrees' }
   | { readonly type: 'report-differs' }
   | { readonly type: 'rows-queryable' }
-  | { readonly type: 'counted-none' }
   | { readonly type: 'counted-all' }
-  | { readonly type: 'counted-other' };
+  /** `rejected`: the attempt has failed by a row of the file that Druid cannot read. */
+  | { readonly type: 'counted-none' | 'counted-other'; readonly rejected: boolean };
 
 type EventType = CommitEvent['type'];
 type StateOf<P extends CommitPhase> = Extract<CommitState, { readonly phase: P }>;
-type EventOf<E extends EventType> = Extract<CommitEvent, { readonly type: E }>;
+type EventOf<E extends EventType> = CommitEvent extends infer V
+  ? V extends { readonly type: infer N }
+    ? E extends N
+      ? V
+      : never
+    : never
+  : never;
 type Cell<P extends LivePhase, E extends EventType> =
   ((state: StateOf<P>, event: EventOf<E>) => CommitState) | 'impossible';
 type Table = { readonly [P in LivePhase]: { readonly [E in EventType]: Cell<P, E> } };
 
 /** Where a commit begins. `inherited`: the request was restored, so an earlier process may have begun with it. */
 export function beginCommit(rules: CommitRules, options: { readonly inherited: boolean }): CommitState {
-  const live = { rules, attempt: 1, inherited: options.inherited, submitted: 0 };
+  const live = { rules, attempt: 1, inherited: options.inherited, submitted: 0, tolerant: false };
   return options.inherited ? { ...live, phase: 'resolving', posts: 0, refusal: false } : submit(live, 1);
 }
 
-/** The state after `event`. @throws DruidSinkInvariantError where the event cannot happen in this state (invariant 6) */
+/** The state after `event`. @throws DruidSinkInvariantError where the event cannot happen in this state (invariant 7) */
 export function nextCommitState(state: CommitState, event: CommitEvent): CommitState {
   const cell =
     state.phase === 'committed' || state.phase === 'failed' ? 'impossible' : table[state.phase][event.type];
@@ -105,7 +117,7 @@ export function nextCommitState(state: CommitState, event: CommitEvent): CommitS
     throw new DruidSinkInvariantError(
       `The commit protocol got '${event.type}' in phase '${state.phase}'. Please report this.`,
       {
-        details: { invariant: 6, phase: state.phase, event: event.type },
+        details: { invariant: 7, phase: state.phase, event: event.type },
       },
     );
   }
@@ -117,8 +129,8 @@ function fail(state: Live, failure: CommitFailure): CommitState {
   return { phase: 'failed', attempt: state.attempt, failure };
 }
 
-function live({ rules, attempt, inherited, submitted }: Live): Live {
-  return { rules, attempt, inherited, submitted };
+function live({ rules, attempt, inherited, submitted, tolerant }: Live): Live {
+  return { rules, attempt, inherited, submitted, tolerant };
 }
 
 function submit(state: Live, posts: number): CommitState {
@@ -218,8 +230,17 @@ const table: Table = {
   counting: {
     ...none,
     // Invariant 1: the only way to another attempt. An earlier process may have submitted that one too.
-    'counted-none': (state) => submit({ ...live(state), attempt: state.next, inherited: true }, 1),
+    'counted-none': (state, { rejected }) => {
+      if (rejected && (state.tolerant || !state.rules.toleratesRejected)) return fail(state, 'rows-rejected');
+      const tolerant = state.tolerant || rejected; // invariant 6
+      return submit({ ...live(state), attempt: state.next, inherited: true, tolerant }, 1);
+    },
     'counted-all': (state) => ({ phase: 'committed', attempt: state.attempt }), // invariant 3
-    'counted-other': (state) => fail(state, 'torn'), // invariant 5
+    'counted-other': (state, { rejected }) => {
+      if (!rejected || !state.rules.toleratesRejected) return fail(state, 'torn'); // invariant 5
+      // Perhaps what an earlier process's next attempt has published, which was allowed to leave that row out.
+      const next = { ...live(state), attempt: state.next, inherited: true, tolerant: true };
+      return { ...next, phase: 'resolving', posts: 0, refusal: false };
+    },
   },
 };

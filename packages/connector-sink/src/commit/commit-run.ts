@@ -14,10 +14,13 @@ import {
   type CommitState,
 } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
-import { callDruid, isOutage, isRefusal, type Patience } from '../druid/druid-calls.js';
+import type { CommitMetrics } from './commit-metrics.js';
+import { callDruid, isOutage, isRefusal, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import { appendTask, attemptId } from './ingestion-spec.js';
 import type { PublishedRows } from './published-rows.js';
-import { readRowStats, rowStatsMismatch } from './row-stats.js';
+import { MAX_REJECTED_ROWS, type RejectedRow } from './rejected-rows.js';
+import { examineFailure, examineSuccess } from './task-reports.js';
+import type { TaskSlot, TaskSlots } from './task-slots.js';
 import type { SpoolDirectory } from '../spool/spool-directory.js';
 import type { SpoolServer } from '../spool/spool-server.js';
 import { TaskInput } from '../spool/task-input.js';
@@ -29,7 +32,9 @@ export interface CommitRunEnvironment extends Patience {
   readonly directory: SpoolDirectory;
   readonly server: SpoolServer;
   readonly publishedRows: PublishedRows;
-  readonly rules: Omit<CommitRules, 'canCount'>;
+  readonly slots: TaskSlots;
+  readonly metrics: CommitMetrics;
+  readonly rules: Omit<CommitRules, 'canCount' | 'toleratesRejected'>;
   readonly taskPollIntervalMs: number;
   readonly inlineMaxBytes: number;
   readonly taskContext: Readonly<Record<string, unknown>>;
@@ -40,11 +45,18 @@ export interface CommitRunOptions {
   readonly request: CommitRequest<SpoolCommittable>;
   readonly baseId: string;
   readonly inherited: boolean;
+  readonly toleratesRejected: boolean;
+  /** Aborted when the commit is not wanted any more; one that has a task in Druid goes on. */
+  readonly wanted: AbortSignal;
+  /** Called once, when Druid has a task that the commit waits for; the commit goes on when it resolves. */
+  readonly onAccepted?: () => Promise<void>;
 }
 
 export interface CommitResult {
   readonly taskId: string;
   readonly attempt: number;
+  /** Rows that Druid could not read: they are not in it. */
+  readonly rejected: readonly RejectedRow[];
   readonly timings: CommitTimings;
 }
 
@@ -60,6 +72,12 @@ export class CommitRun {
   readonly #input: TaskInput;
   /** Attempts that this process has posted: their input is its own. */
   readonly #posted = new Set<number>();
+  #slot: TaskSlot | undefined;
+  #isAccepted = false;
+  /** What the attempt in question has left out, or has failed by. */
+  #rejected: readonly RejectedRow[] = [];
+  /** Whether the attempt in question has failed by a row. */
+  #hasRejected = false;
   #lastCause: unknown;
   #lastTaskError: string | undefined;
 
@@ -67,21 +85,23 @@ export class CommitRun {
     this.#env = env;
     this.#options = options;
     this.#committable = options.request.committable;
-    this.#startedMs = env.clock.now();
+    this.#startedMs = monotonicNow(env.clock);
     this.#input = new TaskInput({ ...env, committable: this.#committable });
   }
 
   /** Resolves once the file is in Druid exactly once. @throws DruidSinkError */
   async run(): Promise<CommitResult> {
-    const { clock, rules } = this.#env;
-    const { inherited, baseId } = this.#options;
+    const { rules } = this.#env;
+    const { inherited, toleratesRejected, baseId } = this.#options;
+    const canCount = this.#committable.commitId !== null;
     try {
       // A task of the process before may be reading: serve first, ask then.
       if (inherited) await this.#input.serveInherited();
-      let state = beginCommit({ ...rules, canCount: this.#committable.commitId !== null }, { inherited });
+      let state = beginCommit({ ...rules, canCount, toleratesRejected }, { inherited });
       while (state.phase !== 'committed' && state.phase !== 'failed') {
         this.#env.signal.throwIfAborted();
         state = nextCommitState(state, await this.#step(state));
+        await this.#noteAccepted(state);
       }
       const taskId = attemptId(baseId, state.attempt);
       if (state.phase === 'failed') {
@@ -93,20 +113,30 @@ export class CommitRun {
           cause: this.#lastCause,
         });
       }
-      const nowMs = clock.now();
-      const taskDoneMs = this.#taskDoneMs ?? nowMs;
-      return {
-        taskId,
-        attempt: state.attempt,
-        timings: {
-          submittedMs: (this.#submittedMs ?? this.#startedMs) - this.#startedMs,
-          taskDoneMs: taskDoneMs - this.#startedMs,
-          queryableMs: rules.untilQueryable ? nowMs - this.#startedMs : undefined,
-        },
+      const nowMs = this.#elapsedMs();
+      const timings = {
+        submittedMs: this.#submittedMs ?? 0,
+        taskDoneMs: this.#taskDoneMs ?? nowMs,
+        queryableMs: rules.untilQueryable ? nowMs : undefined,
       };
+      return { taskId, attempt: state.attempt, rejected: this.#rejected, timings };
     } finally {
+      this.#slot?.release();
       this.#input.close();
     }
+  }
+
+  async #noteAccepted(state: CommitState): Promise<void> {
+    const isHeld =
+      state.phase === 'running' ? !state.stopped : ['checking', 'committed'].includes(state.phase);
+    if (!isHeld || this.#isAccepted) return;
+    this.#isAccepted = true;
+    await this.#options.onAccepted?.();
+  }
+
+  /** Milliseconds since the commit began. */
+  #elapsedMs(): number {
+    return Math.round(monotonicNow(this.#env.clock) - this.#startedMs);
   }
 
   async #step(state: Step): Promise<CommitEvent> {
@@ -117,7 +147,7 @@ export class CommitRun {
         return this.#askStatus(state.attempt);
       case 'submitting':
         if (state.submitted > 1 && state.posts === 1) await this.#pause(state.submitted);
-        return this.#submit(state.attempt);
+        return this.#submit(state.attempt, state.tolerant);
       case 'running':
         await sleep(this.#env.clock, this.#env.taskPollIntervalMs, this.#env.signal);
         return this.#askStatus(state.attempt);
@@ -129,9 +159,12 @@ export class CommitRun {
       case 'appearing':
         return this.#awaitQueryable(state.inherited);
       case 'counting': {
-        const found = await this.#env.publishedRows.count(this.#committable, state.stopped);
+        const expected = state.tolerant ? this.#expected() : this.#committable;
+        const found = await this.#env.publishedRows.count(expected, state.stopped);
         this.#log('warn', `A task has ended without success; its rows were counted: ${found}`, state.attempt);
-        return { type: `counted-${found}` };
+        return found === 'all'
+          ? { type: 'counted-all' }
+          : { type: `counted-${found}`, rejected: this.#hasRejected };
       }
     }
   }
@@ -140,37 +173,51 @@ export class CommitRun {
     const { druid, signal, server } = this.#env;
     const id = this.#taskId(attempt);
     const status = await this.#call('a task status', () => druid.tasks.status(id, { signal }));
+    this.#hasRejected = false;
     if (status === undefined) return { type: 'status-unknown' };
     if (status.statusCode === 'RUNNING') {
+      this.#slot ??= this.#env.slots.take();
+      if (status.runnerStatusCode === 'RUNNING') this.#slot.started();
       const reachable = this.#posted.has(attempt) || server.isResumed || this.#input.isInline;
       return { type: 'status-running', reachable };
     }
-    this.#noteEnd(status);
-    return { type: status.statusCode === 'SUCCESS' ? 'status-success' : 'status-failed' };
+    this.#taskDoneMs = this.#elapsedMs();
+    if (status.statusCode === 'SUCCESS') return { type: 'status-success' };
+    await this.#noteFailure(status);
+    return { type: 'status-failed' };
   }
 
-  #noteEnd(status: TaskStatus): void {
-    this.#taskDoneMs = this.#env.clock.now();
-    if (status.statusCode !== 'FAILED') return;
-    this.#lastTaskError = status.errorMsg?.split('\n')[0] ?? 'no reason given';
-    this.#env.logger.warn('An ingestion task failed', { taskId: status.id, reason: this.#lastTaskError });
+  async #noteFailure({ id, errorMsg }: TaskStatus): Promise<void> {
+    const { druid, directory, logger, metrics } = this.#env;
+    metrics.failedTasks.inc();
+    const reports = await this.#call('a task report', () => druid.tasks.reports(id));
+    const { rejected, isByRow } = await examineFailure(reports, this.#committable, directory);
+    this.#rejected = rejected;
+    this.#hasRejected = isByRow;
+    const [row] = rejected;
+    this.#lastTaskError =
+      row === undefined ? (errorMsg?.split('\n')[0] ?? 'no reason given') : `line ${row.line}: ${row.reason}`;
+    logger.warn('An ingestion task failed', { taskId: id, reason: this.#lastTaskError });
   }
 
-  async #submit(attempt: number): Promise<CommitEvent> {
-    const { druid, taskContext, tuningConfig } = this.#env;
+  async #submit(attempt: number, tolerant: boolean): Promise<CommitEvent> {
+    const { druid, metrics, slots, taskContext, tuningConfig } = this.#env;
+    this.#slot ??= await slots.acquire(this.#options.wanted);
+    if (!this.#posted.has(attempt)) metrics.tasks.inc();
     // What an earlier process wrote may have suffered in the crash; what this one wrote it has just synced.
     if (this.#options.inherited && this.#posted.size === 0) await this.#input.verify();
     const input = await this.#input.open();
     const task = appendTask(this.#committable, {
       id: this.#taskId(attempt),
       input,
+      maxRejectedRows: tolerant ? MAX_REJECTED_ROWS : 0,
       taskContext,
       tuningConfig,
     });
     this.#posted.add(attempt);
     try {
       const { alreadyExists } = await druid.tasks.submit(task);
-      this.#submittedMs ??= this.#env.clock.now();
+      this.#submittedMs ??= this.#elapsedMs();
       return { type: alreadyExists ? 'submit-unclear' : 'submit-accepted' };
     } catch (cause) {
       this.#lastCause = cause;
@@ -196,17 +243,27 @@ export class CommitRun {
   }
 
   async #checkRowStats(attempt: number): Promise<CommitEvent> {
-    const { druid } = this.#env;
+    const { druid, directory, publishedRows } = this.#env;
+    const { toleratesRejected } = this.#options;
     const reports = await this.#call('a task report', () => druid.tasks.reports(this.#taskId(attempt)));
-    const stats = readRowStats(reports);
-    if (stats === undefined) {
-      this.#log('warn', 'Druid keeps no report of a task: its row counts are not compared', attempt);
-      return { type: 'report-agrees' };
+    const { verdict, mismatch, rejected } = await examineSuccess(reports, this.#committable, directory);
+    this.#rejected = rejected;
+    const isExpected = rejected.length === 0 || toleratesRejected;
+    if (verdict === 'agrees' && isExpected) return { type: 'report-agrees' };
+    this.#lastTaskError = mismatch ?? (isExpected ? 'Druid keeps no report of it' : 'rows were left out');
+    if (verdict !== 'unknown') return { type: 'report-differs' };
+    // Without a report nobody can tell which rows the task has left out, if it was allowed to.
+    if (toleratesRejected && this.#committable.commitId !== null) {
+      const found = await publishedRows.count(this.#committable, false);
+      return { type: found === 'all' ? 'report-agrees' : 'report-differs' };
     }
-    const mismatch = rowStatsMismatch(stats, this.#committable.rows);
-    if (mismatch === undefined) return { type: 'report-agrees' };
-    this.#lastTaskError = mismatch;
-    return { type: 'report-differs' };
+    this.#log('warn', 'Druid keeps no report of a task: its row counts are not compared', attempt);
+    return { type: 'report-agrees' };
+  }
+
+  /** What is to be found in Druid. */
+  #expected(): SpoolCommittable {
+    return { ...this.#committable, rows: this.#committable.rows - this.#rejected.length };
   }
 
   async #awaitQueryable(inherited: boolean): Promise<CommitEvent> {
@@ -216,8 +273,8 @@ export class CommitRun {
       await publishedRows.untilLoaded(this.#committable);
       return { type: 'rows-queryable' };
     }
-    const found = await publishedRows.untilCounted(this.#committable);
-    return { type: found === 'all' ? 'rows-queryable' : 'counted-other' };
+    const found = await publishedRows.untilCounted(this.#expected());
+    return found === 'all' ? { type: 'rows-queryable' } : { type: 'counted-other', rejected: false };
   }
 
   #taskId(attempt: number): string {

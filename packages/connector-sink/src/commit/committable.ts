@@ -13,6 +13,10 @@ export interface SpoolCommittable {
   readonly fileNumber: number;
   readonly rows: number;
   readonly bytes: number;
+  /** Before compression; not there where it is not compressed. */
+  readonly textBytes?: number;
+  /** A file that this one has begun as a copy of; it goes with it. */
+  readonly copyOf?: string;
   /** Of the file's content, in hexadecimal. */
   readonly sha256: string;
   /** The value of the commit id column in every row; `null` where there is no such column. */

@@ -2,15 +2,10 @@ import { createHash } from 'node:crypto';
 import type { TaskSpec } from '@millrace/druid-client';
 import type { SpoolCommittable } from './committable.js';
 import type { MetricSpec } from '../schema/column-types.js';
+import { dimensionSpecOf, type DimensionSpec } from '../schema/dimension-spec.js';
 import type { DruidSchema } from '../schema/druid-schema.js';
 import { TIME_COLUMN } from '../schema/row-encoder.js';
 import { chunkOf, type Granularity, type TimeRange } from '../schema/time-chunks.js';
-
-interface DimensionSpec {
-  readonly type: 'string' | 'long' | 'double' | 'float';
-  readonly name: string;
-  readonly multiValueHandling?: 'ARRAY';
-}
 
 interface AggregatorSpec {
   readonly type: string;
@@ -34,11 +29,7 @@ export interface DataSchema {
 
 /** Druid's description of the schema's rows, with the commit id column where there is one. */
 export function dataSchemaOf<T>(schema: DruidSchema<T>, commitIdColumn: string | null): DataSchema {
-  const dimensions = schema.dimensions.map(({ name, type }): DimensionSpec => {
-    // Druid's default sorts multi-value columns.
-    if (type === 'string[]') return { type: 'string', name, multiValueHandling: 'ARRAY' };
-    return { type, name };
-  });
+  const dimensions = schema.dimensions.map(dimensionSpecOf);
   if (commitIdColumn !== null) dimensions.push({ type: 'string', name: commitIdColumn });
   return {
     dataSource: schema.dataSource,
@@ -65,6 +56,8 @@ export type SpoolInput =
 export interface TaskSpecOptions {
   readonly id: string;
   readonly input: SpoolInput;
+  /** How many rows that Druid cannot read are left out. Default 0: the first one ends the task. */
+  readonly maxRejectedRows?: number;
   readonly taskContext?: Readonly<Record<string, unknown>>;
   readonly tuningConfig?: Readonly<Record<string, unknown>>;
 }
@@ -72,7 +65,7 @@ export interface TaskSpecOptions {
 /** The task that appends one file to its datasource. */
 export function appendTask(committable: SpoolCommittable, options: TaskSpecOptions): TaskSpec {
   const { dataSchema, chunks } = committable;
-  const { input } = options;
+  const { input, maxRejectedRows = 0 } = options;
   return {
     type: 'index_parallel',
     id: options.id,
@@ -98,8 +91,9 @@ export function appendTask(committable: SpoolCommittable, options: TaskSpecOptio
         ...options.tuningConfig,
         type: 'index_parallel',
         partitionsSpec: { type: 'dynamic' },
-        // A cut connection looks like an unparseable row: any tolerance here would lose rows.
-        maxParseExceptions: 0,
+        // A cut connection looks like an unparseable row: where some are tolerated, the report has to prove each of them.
+        maxParseExceptions: maxRejectedRows,
+        maxSavedParseExceptions: Math.max(1, maxRejectedRows),
         logParseExceptions: true,
       },
     },

@@ -1,7 +1,7 @@
 import { DruidRemoteError, DruidTimeoutError, type DruidClient } from '@millrace/druid-client';
 import { sleep } from '@millrace/core-stream';
 import type { SpoolCommittable } from './committable.js';
-import { callDruid, type Patience } from '../druid/druid-calls.js';
+import { callDruid, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import { DruidSinkInvariantError, DruidSinkTimeoutError } from '../errors.js';
 import { formatInterval, timeRangeOf } from './ingestion-spec.js';
 
@@ -33,7 +33,7 @@ export class PublishedRows {
    */
   async untilCounted(committable: SpoolCommittable): Promise<Exclude<RowsFound, 'none'>> {
     const { clock, signal, queryableTimeoutMs, pollIntervalMs } = this.#options;
-    const startedMs = clock.now();
+    const startedMs = monotonicNow(clock);
     let isFirst = true;
     for (;;) {
       // The first look makes the Coordinator read what was just published; a forced look costs a large cluster much.
@@ -45,7 +45,7 @@ export class PublishedRows {
         if (verdict === 'all') return verdict;
         if (found > committable.rows) return 'other';
       }
-      const waitedMs = clock.now() - startedMs;
+      const waitedMs = Math.round(monotonicNow(clock) - startedMs);
       if (waitedMs >= queryableTimeoutMs) {
         throw new DruidSinkTimeoutError(
           `The rows of '${committable.file}' are published in '${committable.dataSchema.dataSource}', but not queryable ` +

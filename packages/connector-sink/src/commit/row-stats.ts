@@ -22,10 +22,11 @@ export function readRowStats(reports: Readonly<Record<string, unknown>> | undefi
   };
 }
 
-/** What is wrong with `stats` for a file of `rows` rows, as a phrase; `undefined` where nothing is. */
-export function rowStatsMismatch(stats: RowStats, rows: number): string | undefined {
+/** What is wrong with `stats` for a file of `rows` rows, `rejected` of them left out, as a phrase; `undefined` where nothing is. */
+export function rowStatsMismatch(stats: RowStats, rows: number, rejected = 0): string | undefined {
   const { processed, processedWithError, thrownAway, unparseable } = stats;
-  if (processed === rows && processedWithError + thrownAway + unparseable === 0) return undefined;
+  const isWhole = processed + rejected === rows && unparseable === rejected;
+  if (isWhole && processedWithError + thrownAway === 0) return undefined;
   return (
     `Druid processed ${processed} rows, ${processedWithError} with errors, threw ${thrownAway} away and could not ` +
     `parse ${unparseable}`

@@ -1,5 +1,5 @@
 import { DruidError, DruidRemoteError } from '@millrace/druid-client';
-import { sleep, type Clock } from '@millrace/core-stream';
+import { sleep, type Clock, type Logger } from '@millrace/core-stream';
 import { DruidSinkConnectionError } from '../errors.js';
 
 /** What waiting for Druid needs: time, patience and a way out. */
@@ -8,6 +8,15 @@ export interface Patience {
   readonly signal: AbortSignal;
   /** How long an outage of Druid is waited out. */
   readonly unavailableTimeoutMs: number;
+  /** Told when an outage begins and when it is over. */
+  readonly logger?: Logger;
+  /** Called once for each call that Druid does not answer at first. */
+  readonly onOutage?: () => void;
+}
+
+/** Milliseconds for durations: somebody who sets the machine's clock neither ends a wait nor prolongs it. */
+export function monotonicNow(clock: Clock): number {
+  return clock.monotonicNow?.() ?? clock.now();
 }
 
 /** Whether Druid may answer this later: connection errors, time-outs, 429 and 5xx, not what it refuses. */
@@ -26,17 +35,29 @@ export function isRefusal(error: unknown): error is DruidRemoteError {
  * @throws DruidSinkConnectionError (`DRUID_SINK_CONNECTION`) when the time is up or Druid refuses
  */
 export async function callDruid<T>(patience: Patience, what: string, call: () => Promise<T>): Promise<T> {
-  const { clock, signal, unavailableTimeoutMs } = patience;
-  const startedMs = clock.now();
-  for (let delayMs = 500; ; delayMs = Math.min(delayMs * 2, 10_000)) {
+  const { clock, signal, unavailableTimeoutMs, logger } = patience;
+  const startedMs = monotonicNow(clock);
+  for (let tries = 1, delayMs = 500; ; tries++, delayMs = Math.min(delayMs * 2, 10_000)) {
     try {
-      return await call();
+      const answer = await call();
+      if (tries > 1) {
+        logger?.info('Druid answers again', { call: what, waitedMs: monotonicNow(clock) - startedMs });
+      }
+      return answer;
     } catch (cause) {
       signal.throwIfAborted();
       if (!DruidError.is(cause)) throw cause;
-      const waitedMs = clock.now() - startedMs;
+      const waitedMs = monotonicNow(clock) - startedMs;
       if (!isOutage(cause)) throw connectionError(what, cause, waitedMs);
       if (waitedMs >= unavailableTimeoutMs) throw connectionError(what, cause, waitedMs);
+      if (tries === 1) {
+        patience.onOutage?.();
+        logger?.warn('Druid does not answer; the sink waits for it', {
+          call: what,
+          reason: cause.message,
+          unavailableTimeoutMs,
+        });
+      }
       await sleep(clock, delayMs, signal);
     }
   }
@@ -51,7 +72,7 @@ function connectionError(what: string, cause: DruidError, waitedMs: number): Dru
         ? 'Check that Druid runs and is reachable; the job continues from its last checkpoint'
         : 'See the cause';
   return new DruidSinkConnectionError(
-    `Druid did not answer ${what} (tried for ${waitedMs} ms): ${cause.message} ${next}.`,
+    `Druid did not answer ${what} (tried for ${Math.round(waitedMs)} ms): ${cause.message} ${next}.`,
     {
       details: { call: what, waitedMs, status },
       cause,

@@ -1,23 +1,12 @@
 import type { DimensionType } from './column-types.js';
-import { parseIsoTimestamp } from './iso-timestamp.js';
-
-/** Why a value does not fit its column. The column's name is filled in by the caller. */
-export class Rejection {
-  column = '';
-  readonly reason: string;
-
-  constructor(reason: string) {
-    this.reason = reason;
-  }
-}
+import { jsonEncoder } from './encode-json.js';
+import { describe, Rejection } from './rejection.js';
 
 /** Encodes a value that is neither null nor undefined as JSON, or says why it cannot. */
 export type ColumnEncoder = (value: unknown) => string | Rejection;
 
 const LONG_MIN = -(2n ** 63n);
 const LONG_MAX = 2n ** 63n - 1n;
-/** What `Date` can hold, and Druid as well. */
-const MAX_TIME = 8.64e15;
 
 /** Characters that JSON escapes, and surrogates, which need a closer look. */
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
@@ -33,16 +22,22 @@ function encodeString(value: unknown): string | Rejection {
   return JSON.stringify(value);
 }
 
-function encodeStrings(value: unknown): string | Rejection {
-  if (!Array.isArray(value)) return new Rejection(`it is ${describe(value)}, not an array of strings`);
-  let text = '[';
-  for (let index = 0; index < value.length; index++) {
-    const encoded = encodeString(value[index]);
-    if (typeof encoded !== 'string') return new Rejection(`element ${index}: ${encoded.reason}`);
-    text += index === 0 ? encoded : `,${encoded}`;
-  }
-  return `${text}]`;
+/** Arrays of what `element` encodes; elements may be null where `nulls` says so. */
+function arrayEncoder(element: ColumnEncoder, of: string, nulls: boolean): ColumnEncoder {
+  return (value) => {
+    if (!Array.isArray(value)) return new Rejection(`it is ${describe(value)}, not an array of ${of}`);
+    let text = '';
+    for (let index = 0; index < value.length; index++) {
+      const item: unknown = value[index];
+      const encoded = item === null && nulls ? 'null' : element(item);
+      if (typeof encoded !== 'string') return new Rejection(`element ${index}: ${encoded.reason}`);
+      text += index === 0 ? encoded : `,${encoded}`;
+    }
+    return `[${text}]`;
+  };
 }
+
+const encodeStrings = arrayEncoder(encodeString, 'strings', false);
 
 function encodeLong(value: unknown): string | Rejection {
   if (typeof value === 'number') {
@@ -61,7 +56,9 @@ function encodeDouble(value: unknown): string | Rejection {
   if (typeof value !== 'number') return new Rejection(`it is ${describe(value)}, not a number`);
   if (!Number.isFinite(value))
     return new Rejection(`${describe(value)} has no place in JSON; use null for "unknown"`);
-  return Object.is(value, -0) ? '-0.0' : `${value}`;
+  if (Object.is(value, -0)) return '-0.0';
+  // Digits alone are an integer to Druid, which it may not take beyond 64 bits.
+  return Math.abs(value) >= 2 ** 53 && Math.abs(value) < 1e21 ? `${value}.0` : `${value}`;
 }
 
 function encodeFloat(value: unknown): string | Rejection {
@@ -89,34 +86,9 @@ export const columnEncoders: Readonly<Record<EncodedType, ColumnEncoder>> = {
   long: encodeLong,
   double: encodeDouble,
   float: encodeFloat,
+  'array<string>': arrayEncoder(encodeString, 'strings', true),
+  'array<long>': arrayEncoder(encodeLong, 'integers', true),
+  'array<double>': arrayEncoder(encodeDouble, 'numbers', true),
+  json: jsonEncoder({ string: encodeString, long: encodeLong, double: encodeDouble }),
   scalar: encodeScalar,
 };
-
-/** Epoch milliseconds of a number, `Date` or ISO 8601 string. */
-export function encodeTimestamp(value: unknown): number | Rejection {
-  if (typeof value === 'number') return checkTime(value, value);
-  if (typeof value === 'string') {
-    const time = parseIsoTimestamp(value);
-    if (time !== undefined) return time;
-    return new Rejection(
-      `${describe(value)} is not an ISO 8601 time of whole milliseconds, such as 2001-02-03T04:05:06.789Z`,
-    );
-  }
-  if (value instanceof Date) return checkTime(value.getTime(), value);
-  if (value === null || value === undefined) return new Rejection('the timestamp is missing');
-  return new Rejection(`it is ${describe(value)}, not a timestamp`);
-}
-
-function checkTime(time: number, value: unknown): number | Rejection {
-  if (Number.isInteger(time) && Math.abs(time) <= MAX_TIME) return time === 0 ? 0 : time;
-  return new Rejection(`${describe(value)} is not a whole number of epoch milliseconds that a date can hold`);
-}
-
-/** A value for a message: short, and with its type where the text alone would mislead. */
-function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (typeof value === 'bigint') return `${value}n`;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString();
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
-}

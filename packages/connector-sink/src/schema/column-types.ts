@@ -3,8 +3,31 @@
  * compiler then prints: Type '"long"' is not assignable to type '"'origin' holds string: use 'string'"'.
  */
 
-/** Types of dimensions. `string[]` is a multi-value column; its order and duplicates are kept. */
-export type DimensionType = 'string' | 'string[]' | 'long' | 'double' | 'float';
+/**
+ * Types of dimensions. `string[]` is a multi-value column; its order and duplicates are kept. `array<…>` are Druid's array
+ * columns, whose elements may be null. `json` holds objects, and arrays of objects, as they are.
+ */
+export type DimensionType =
+  | 'string'
+  | 'string[]'
+  | 'long'
+  | 'double'
+  | 'float'
+  | 'array<string>'
+  | 'array<long>'
+  | 'array<double>'
+  | 'json';
+
+/** What epoch timestamps count, or `iso` for ISO 8601 texts. */
+export type TimestampUnit = 'seconds' | 'millis' | 'micros' | 'nanos' | 'iso';
+
+/** A timestamp field whose unit is said. */
+export interface TimestampInput<K = string, U = TimestampUnit> {
+  readonly field: K;
+  readonly unit: U;
+  /** Whether digits below a millisecond, which Druid cannot hold, are dropped (towards the past) instead of refused. Default false. */
+  readonly truncate?: boolean;
+}
 
 export type ColumnTypes = Readonly<Record<string, DimensionType>>;
 
@@ -28,6 +51,32 @@ export type Checked<V, Check> = V extends Check ? V : Check;
 type IsAny<V> = 0 extends 1 & V ? true : false;
 type Present<V> = Exclude<V, null | undefined>;
 
+/** `V` where JSON holds all of it; `unknown` parts are left to be checked when they are written. */
+type JsonOf<V> = unknown extends V
+  ? V
+  : V extends string | number | bigint | boolean | null | undefined
+    ? V
+    : V extends (...args: never[]) => unknown
+      ? never
+      : V extends object
+        ? { readonly [K in keyof V]: JsonOf<V[K]> }
+        : never;
+
+/** Types for arrays of `E`. */
+type ArrayTypeOf<E> = [E] extends [string]
+  ? 'string[]' | 'array<string>'
+  : [E] extends [string | null]
+    ? 'array<string>'
+    : [E] extends [number | null]
+      ? 'array<long>' | 'array<double>'
+      : [E] extends [number | bigint | null]
+        ? 'array<long>'
+        : [E] extends [object]
+          ? JsonTypeOf<E>
+          : never;
+
+type JsonTypeOf<V> = V extends JsonOf<V> ? 'json' : never;
+
 /** Which dimension types hold values of type `V`. */
 export type DimensionTypeOf<V> =
   IsAny<V> extends true
@@ -36,13 +85,15 @@ export type DimensionTypeOf<V> =
       ? DimensionType
       : Present<V> extends string
         ? 'string'
-        : Present<V> extends readonly string[]
-          ? 'string[]'
+        : Present<V> extends readonly (infer E)[]
+          ? ArrayTypeOf<E>
           : Present<V> extends number
             ? 'long' | 'double' | 'float'
             : Present<V> extends number | bigint
               ? 'long'
-              : never;
+              : [Present<V>] extends [object]
+                ? JsonTypeOf<Present<V>>
+                : never;
 
 type TypeName<V> = V extends string
   ? 'string'
@@ -56,7 +107,11 @@ type TypeName<V> = V extends string
           ? 'Date'
           : V extends readonly string[]
             ? 'string[]'
-            : 'another type';
+            : V extends readonly unknown[]
+              ? 'an array'
+              : V extends object
+                ? 'an object'
+                : 'another type';
 
 type NotAField<K extends string> = `'${K}' is not a field of the record`;
 
@@ -73,6 +128,19 @@ export type CheckDimensions<T, D> = {
       ? NotAField<K>
       : never;
 };
+
+/** Checks a timestamp field whose unit is said. */
+export type CheckUnit<T, F, U> = F extends keyof T & string
+  ? T[F] extends (U extends 'iso' ? string : number | bigint)
+    ? F
+    : null extends T[F]
+      ? `'${F}' may be null: a timestamp is never missing`
+      : undefined extends T[F]
+        ? `'${F}' may be undefined: a timestamp is never missing`
+        : `'${F}' holds ${TypeName<T[F]>}: unit '${U & string}' needs ${U extends 'iso' ? 'string' : 'number or bigint'}`
+  : F extends string
+    ? NotAField<F>
+    : never;
 
 export type CheckTimestamp<T, K> = K extends keyof T & string
   ? T[K] extends number | string | Date
@@ -95,8 +163,8 @@ type NumericField<T, F> = F extends keyof T & string
     : never;
 
 type SketchField<T, F> = F extends keyof T & string
-  ? [DimensionTypeOf<T[F]>] extends [never]
-    ? Misfit<F, T[F]>
+  ? [Extract<DimensionTypeOf<T[F]>, 'string' | 'string[]' | 'long'>] extends [never]
+    ? `'${F}' holds ${TypeName<Present<T[F]>>}: a sketch reads string, string[], number or bigint`
     : F
   : F extends string
     ? NotAField<F>

@@ -3,10 +3,15 @@ import type {
   Checked,
   CheckMetrics,
   CheckTimestamp,
+  CheckUnit,
   ColumnTypes,
   DimensionType,
   MetricSpec,
+  TimestampInput,
+  TimestampUnit,
 } from './column-types.js';
+import type { EncodeRow, rowEncoding } from './encoded-row.js';
+import type { TimestampFormat } from './encode-timestamp.js';
 import { DruidSinkConfigError } from '../errors.js';
 import { isCoarser, requireGranularity, type Granularity } from './time-chunks.js';
 
@@ -29,19 +34,24 @@ export interface DruidSchema<T> {
   readonly dataSource: string;
   /** The record's field that becomes `__time`. */
   readonly timestampField: string;
+  readonly timestampFormat: TimestampFormat;
   readonly dimensions: readonly DimensionColumn[];
   readonly metrics: readonly MetricColumn[];
   readonly rollup: boolean;
   readonly segmentGranularity: Granularity;
   readonly queryGranularity: Granularity | 'none';
+  readonly [rowEncoding]?: EncodeRow;
   readonly [recordType]?: (record: T) => void;
 }
 
-/** What {@link druidSchema} takes. `D` and `M` are inferred from the object and checked against the record `T`. */
-export interface DruidSchemaInput<T, K, D, M> {
+/** What {@link druidSchema} takes. `K`, `U`, `D` and `M` are inferred from the object and checked against the record `T`. */
+export interface DruidSchemaInput<T, K, U, D, M> {
   readonly dataSource: string;
-  /** A field of the record: epoch milliseconds, a `Date`, or an ISO 8601 string (without a zone it means UTC). */
-  readonly timestamp: Checked<K, CheckTimestamp<T, K>>;
+  /**
+   * A field of the record: epoch milliseconds, a `Date`, or an ISO 8601 string (without a zone it means UTC). Other units are
+   * said: `{ field: 'at', unit: 'nanos' }`.
+   */
+  readonly timestamp: Checked<K, CheckTimestamp<T, K>> | TimestampInput<Checked<K, CheckUnit<T, K, U>>, U>;
   /** Columns by name; each is the record's field of that name. The order is the order of Druid's columns. */
   readonly dimensions: Checked<D, CheckDimensions<T, D>>;
   /** Aggregates that Druid computes while it ingests. */
@@ -70,10 +80,11 @@ export interface DruidSchemaInput<T, K, D, M> {
 export function druidSchema<T extends object>() {
   return <
     const K extends string,
+    const U extends TimestampUnit,
     const D extends ColumnTypes,
     const M extends Readonly<Record<string, MetricSpec>> = Record<never, MetricSpec>,
   >(
-    input: DruidSchemaInput<T, K, D, M>,
+    input: DruidSchemaInput<T, K, U, D, M>,
   ): DruidSchema<T> => {
     const dimensions = Object.entries(input.dimensions as ColumnTypes).map(([name, type]) => ({
       name,
@@ -84,6 +95,10 @@ export function druidSchema<T extends object>() {
     );
     const segmentGranularity = requireGranularity('segmentGranularity', input.segmentGranularity);
     const queryGranularity = input.queryGranularity ?? 'none';
+    const timestamp = input.timestamp as string | TimestampInput;
+    const { field: timestampField, ...timestampFormat } =
+      typeof timestamp === 'string' ? { field: timestamp } : timestamp;
+    requireUnit(timestampFormat);
     requireDataSourceName(input.dataSource);
     requireColumnNames([...dimensions, ...metrics].map(({ name }) => name));
     if (queryGranularity !== 'none') {
@@ -98,7 +113,8 @@ export function druidSchema<T extends object>() {
     }
     return {
       dataSource: input.dataSource,
-      timestampField: input.timestamp,
+      timestampField,
+      timestampFormat,
       dimensions,
       metrics,
       rollup: input.rollup ?? false,
@@ -106,6 +122,15 @@ export function druidSchema<T extends object>() {
       queryGranularity,
     };
   };
+}
+
+function requireUnit({ unit }: TimestampFormat): void {
+  const units = ['seconds', 'millis', 'micros', 'nanos', 'iso'];
+  if (unit === undefined || units.includes(unit)) return;
+  throw new DruidSinkConfigError(
+    `Option 'timestamp.unit' is '${String(unit)}'. Use one of: ${units.join(', ')}.`,
+    { details: { option: 'timestamp.unit', value: String(unit) } },
+  );
 }
 
 function requireDataSourceName(name: string): void {

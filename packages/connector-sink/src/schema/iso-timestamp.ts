@@ -3,7 +3,7 @@ const pattern = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))
 
 /**
  * Epoch milliseconds of an ISO 8601 string, or `undefined` where it is not one that milliseconds hold exactly. Without a
- * zone it means UTC, as in Druid; `Date.parse` would take the machine's zone.
+ * zone it means UTC, as in Druid; `Date.parse` would take the machine's zone. `truncate` drops digits below a millisecond.
  *
  * @example
  * parseIsoTimestamp('2001-02-03')                      // 981158400000
@@ -11,11 +11,11 @@ const pattern = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))
  * parseIsoTimestamp('2001-02-30')                      // undefined
  * parseIsoTimestamp('2001-02-03T04:05:06.7891Z')       // undefined: microseconds would be lost
  */
-export function parseIsoTimestamp(text: string): number | undefined {
+export function parseIsoTimestamp(text: string, truncate = false): number | undefined {
   const match = pattern.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour = '0', minute = '0', second = '0', fraction = '', zone = 'Z'] = match;
-  if (/[1-9]/.test(fraction.slice(3))) return undefined;
+  if (!truncate && /[1-9]/.test(fraction.slice(3))) return undefined;
   const date = new Date(0);
   const days = date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined;

@@ -6,36 +6,17 @@
  * reason, never rounded, truncated or replaced.
  * Invariant 2: the generated function and the closures produce the same rows and the same rejections.
  */
-import {
-  columnEncoders,
-  encodeTimestamp,
-  type ColumnEncoder,
-  type EncodedType,
-  type Rejection,
-} from './column-encoders.js';
+import { columnEncoders, type ColumnEncoder, type EncodedType } from './column-encoders.js';
 import type { DruidSchema } from './druid-schema.js';
+import { rowEncoding, type EncodedRow, type EncodeRow, type RejectedValue } from './encoded-row.js';
+import { timestampEncoder, type EncodeTimestamp } from './encode-timestamp.js';
+import type { Rejection } from './rejection.js';
 import { DruidSinkConfigError } from '../errors.js';
 
 /** The column that Druid reads its time from. Epoch milliseconds. */
 export const TIME_COLUMN = '__time';
 
-/** Filled by {@link RowEncoder.encode}; one object is reused for all rows. */
-export interface EncodedRow {
-  /** One JSON object without its closing brace, so that constant columns can follow. */
-  text: string;
-  /** `__time`, epoch milliseconds. */
-  time: number;
-}
-
-/** Why a record is no row. */
-export interface RejectedValue {
-  /** The record's field. */
-  readonly column: string;
-  /** What is wrong and the value seen, as a phrase. */
-  readonly reason: string;
-}
-
-type EncodeRow = (record: Readonly<Record<string, unknown>>, row: EncodedRow) => Rejection | undefined;
+export type { EncodedRow, RejectedValue } from './encoded-row.js';
 
 interface EncodedField {
   readonly name: string;
@@ -44,9 +25,16 @@ interface EncodedField {
   readonly prefix: string;
 }
 
+interface TimeField {
+  readonly name: string;
+  readonly encode: EncodeTimestamp;
+}
+
 export interface RowEncoderOptions {
   /** Whether to generate code; without it closures are used. Default: where the process allows it. */
   readonly generateCode?: boolean;
+  /** Instead of the schema's own reading of its timestamp. */
+  readonly encodeTime?: EncodeTimestamp;
 }
 
 /** Encodes the records of one schema. */
@@ -55,8 +43,16 @@ export class RowEncoder<T> {
 
   constructor(schema: DruidSchema<T>, options: RowEncoderOptions = {}) {
     const fields = encodedFields(schema);
-    const generated = options.generateCode === false ? undefined : generate(schema.timestampField, fields);
-    this.#encode = generated ?? interpret(schema.timestampField, fields);
+    const time: TimeField = {
+      name: schema.timestampField,
+      encode: options.encodeTime ?? timestampEncoder(schema.timestampFormat),
+    };
+    if (schema[rowEncoding] !== undefined) {
+      this.#encode = schema[rowEncoding];
+      return;
+    }
+    const generated = options.generateCode === false ? undefined : generate(time, fields);
+    this.#encode = generated ?? interpret(time, fields);
   }
 
   /** Encodes `record` into `row`, or says why it cannot be a row. */
@@ -74,9 +70,9 @@ function encodedFields<T>(schema: DruidSchema<T>): EncodedField[] {
     const present = types.get(spec.field);
     if (present === undefined) {
       types.set(spec.field, wanted);
-    } else if (wanted !== 'scalar' && (present === 'string' || present === 'string[]')) {
+    } else if (!fits[wanted].includes(present)) {
       throw new DruidSinkConfigError(
-        `Metric '${name}' (${spec.type}) reads '${spec.field}', which is a ${present} dimension. Use a numeric field.`,
+        `Metric '${name}' (${spec.type}) reads '${spec.field}', which is a ${present} dimension. Use ${wanted === 'scalar' ? 'text or a number' : 'a numeric field'}.`,
         { details: { column: name } },
       );
     }
@@ -84,7 +80,13 @@ function encodedFields<T>(schema: DruidSchema<T>): EncodedField[] {
   return [...types].map(([name, type]) => ({ name, type, prefix: `,${JSON.stringify(name)}:` }));
 }
 
-function fieldTypeOf(metric: string): EncodedType {
+const numbers: readonly EncodedType[] = ['long', 'double', 'float'];
+const scalars: readonly EncodedType[] = ['string', 'string[]', ...numbers, 'scalar'];
+
+/** Which types of a dimension a metric can read. */
+const fits = { long: numbers, double: numbers, float: numbers, scalar: scalars };
+
+function fieldTypeOf(metric: string): keyof typeof fits {
   if (metric.startsWith('long')) return 'long';
   if (metric.startsWith('float')) return 'float';
   return metric === 'thetaSketch' || metric === 'HLLSketchBuild' ? 'scalar' : 'double';
@@ -95,12 +97,12 @@ function reject(column: string, rejection: Rejection): Rejection {
   return rejection;
 }
 
-function interpret(timestampField: string, fields: readonly EncodedField[]): EncodeRow {
+function interpret(time: TimeField, fields: readonly EncodedField[]): EncodeRow {
   const columns = fields.map((field) => ({ ...field, encode: columnEncoders[field.type] }));
   return (record, row) => {
-    const time = encodeTimestamp(record[timestampField]);
-    if (typeof time !== 'number') return reject(timestampField, time);
-    let text = `{"${TIME_COLUMN}":${time}`;
+    const at = time.encode(record[time.name]);
+    if (typeof at !== 'number') return reject(time.name, at);
+    let text = `{"${TIME_COLUMN}":${at}`;
     for (const { name, prefix, encode } of columns) {
       const value = record[name];
       if (value === null || value === undefined) continue;
@@ -109,13 +111,13 @@ function interpret(timestampField: string, fields: readonly EncodedField[]): Enc
       text += prefix + encoded;
     }
     row.text = text;
-    row.time = time;
+    row.time = at;
     return undefined;
   };
 }
 
 /** The generated function: the loop above, unrolled. Names enter it as JSON texts, which are JavaScript literals too. */
-function generate(timestampField: string, fields: readonly EncodedField[]): EncodeRow | undefined {
+function generate(time: TimeField, fields: readonly EncodedField[]): EncodeRow | undefined {
   const types = [...new Set(fields.map(({ type }) => type))];
   const columns = fields.map(({ name, type, prefix }) => {
     const key = JSON.stringify(name);
@@ -130,8 +132,8 @@ function generate(timestampField: string, fields: readonly EncodedField[]): Enco
   const body = `'use strict';
 ${types.map((type, index) => `const encode${index} = encoders[${JSON.stringify(type)}];`).join('\n')}
 return function encodeRow(record, row) {
-  const time = encodeTimestamp(record[${JSON.stringify(timestampField)}]);
-  if (typeof time !== 'number') return reject(${JSON.stringify(timestampField)}, time);
+  const time = encodeTimestamp(record[${JSON.stringify(time.name)}]);
+  if (typeof time !== 'number') return reject(${JSON.stringify(time.name)}, time);
   let text = '{"${TIME_COLUMN}":' + time;
   let v, e;${columns.join('')}
   row.text = text;
@@ -141,7 +143,7 @@ return function encodeRow(record, row) {
   try {
     return new Function('encoders', 'encodeTimestamp', 'reject', body)(
       columnEncoders satisfies Record<EncodedType, ColumnEncoder>,
-      encodeTimestamp,
+      time.encode,
       reject,
     ) as EncodeRow;
   } catch (error) {

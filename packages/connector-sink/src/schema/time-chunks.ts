@@ -90,9 +90,22 @@ export class TimeChunks {
   #last: TimeRange = { start: Infinity, end: -Infinity };
   #min = Infinity;
   #max = -Infinity;
+  /** There are too many chunks to name, or they have no bounds. */
+  readonly #isUnbounded: boolean;
 
-  constructor(granularity: Granularity) {
+  /** @param restored what another one has remembered, to go on from */
+  constructor(
+    granularity: Granularity,
+    restored?: Pick<TimeChunks, 'minTime' | 'maxTime'> & { readonly chunks: readonly TimeRange[] | null },
+  ) {
     this.#granularity = granularity;
+    this.#isUnbounded = granularity === 'all' || restored?.chunks === null;
+    for (const { start, end } of restored?.chunks ?? []) {
+      for (let time = start; time < end; time = this.#last.end) this.add(time);
+    }
+    if (restored === undefined) return;
+    this.#min = restored.minTime;
+    this.#max = restored.maxTime;
   }
 
   add(time: number): void {
@@ -113,7 +126,7 @@ export class TimeChunks {
 
   /** The chunks in order, neighbours merged; `null` where they are too many or have no bounds. */
   ranges(): readonly TimeRange[] | null {
-    if (this.#granularity === 'all' || this.#starts.size > MAX_CHUNKS) return null;
+    if (this.#isUnbounded || this.#starts.size > MAX_CHUNKS) return null;
     const merged: TimeRange[] = [];
     for (const chunk of [...this.#starts.values()].sort((a, b) => a.start - b.start)) {
       const previous = merged.at(-1);

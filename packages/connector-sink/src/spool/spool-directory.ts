@@ -4,6 +4,10 @@ import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { SpoolCommittable } from '../commit/committable.js';
 import { DruidSinkCheckpointError, DruidSinkSpoolError } from '../errors.js';
+import { isSpoolFile } from './spool-encoding.js';
+
+/** What a checkpoint says of a file. */
+type NamedFile = Pick<SpoolCommittable, 'file' | 'rows' | 'bytes' | 'sha256'>;
 
 /** A file name that any file system takes, the same for the same text and different for different texts. */
 export function safeName(text: string): string {
@@ -64,7 +68,7 @@ export class SpoolDirectory {
     try {
       const files = new Map<string, number>();
       for (const entry of await readdir(this.path)) {
-        if (!entry.endsWith('.ndjson')) continue;
+        if (!isSpoolFile(entry)) continue;
         files.set(this.nameOf(entry), (await stat(join(this.path, entry))).size);
       }
       return files;
@@ -89,29 +93,38 @@ export class SpoolDirectory {
   }
 
   /** @throws DruidSinkCheckpointError unless the file is there with the committable's size and content */
-  async verify(committable: SpoolCommittable): Promise<void> {
+  async verify(committable: Pick<SpoolCommittable, 'file' | 'bytes' | 'rows' | 'sha256'>): Promise<void> {
     const path = this.resolve(committable.file);
-    const details = { file: path, expectedBytes: committable.bytes };
-    const next =
-      'Its rows are in no other place. Restore the file, or start from a checkpoint whose files are complete.';
-    let bytes: number;
-    try {
-      ({ size: bytes } = await stat(path));
-    } catch (cause) {
-      throw new DruidSinkCheckpointError(
-        `The spool file '${path}' is named by the checkpoint (${committable.rows} rows, not in Druid yet) but cannot be read. ${next}`,
-        { details, cause },
-      );
-    }
+    const bytes = await stat(path).then(
+      ({ size }) => size,
+      () => undefined,
+    );
     const hash = createHash('sha256');
     if (bytes === committable.bytes)
       for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
     if (bytes === committable.bytes && hash.digest('hex') === committable.sha256) return;
-    throw new DruidSinkCheckpointError(
-      `The spool file '${path}' is not what the checkpoint names: ${bytes} bytes, expected ${committable.bytes} bytes ` +
-        `with SHA-256 ${committable.sha256.slice(0, 12)}…. ${next}`,
-      { details: { ...details, foundBytes: bytes } },
-    );
+    throw await this.refusal(committable);
+  }
+
+  /** The error about a file that is not what a checkpoint names. */
+  async refusal({ file, rows, bytes, sha256 }: NamedFile): Promise<DruidSinkCheckpointError> {
+    const path = this.resolve(file);
+    const details = { file: path, expectedBytes: bytes };
+    const next =
+      'Its rows are in no other place. Restore the file, or start from a checkpoint whose files are complete.';
+    try {
+      const { size } = await stat(path);
+      return new DruidSinkCheckpointError(
+        `The spool file '${path}' is not what the checkpoint names: ${size} bytes, expected ${bytes} bytes ` +
+          `with SHA-256 ${sha256.slice(0, 12)}…. ${next}`,
+        { details: { ...details, foundBytes: size } },
+      );
+    } catch (cause) {
+      return new DruidSinkCheckpointError(
+        `The spool file '${path}' is named by the checkpoint (${rows} rows, not in Druid yet) but cannot be read. ${next}`,
+        { details, cause },
+      );
+    }
   }
 
   /** An error about this directory that says how much space is left and what to do. */
@@ -127,6 +140,8 @@ export class SpoolDirectory {
       EDQUOT: "Raise the quota, or point 'spoolDirectory' elsewhere",
       EACCES: 'Give this process the right to write there',
       EROFS: "Point 'spoolDirectory' to a disk that can be written",
+      ENOENT: 'Something has removed it or a file in it: keep it out of the reach of whatever tidies up',
+      CHANGED: 'Something else writes there: make sure that this job runs only once',
       EMFILE: 'Raise the limit of open files (ulimit -n)',
     };
     return new DruidSinkSpoolError(

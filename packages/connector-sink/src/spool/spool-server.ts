@@ -107,7 +107,9 @@ export class SpoolServer {
   }
 
   #pathOf(name: string): string {
-    return `/${createHmac('sha256', this.#secret).update(name).digest('base64url')}/rows.ndjson`; // invariant 1
+    const secret = createHmac('sha256', this.#secret).update(name).digest('base64url'); // invariant 1
+    // Druid takes from the ending how a file is compressed.
+    return `/${secret}/rows${/\.ndjson.*$/.exec(name)?.[0] ?? '.ndjson'}`;
   }
 }
 

@@ -1,225 +1,259 @@
 /**
- * Writes one subtask's rows to spool files: rows are encoded at once, gathered into chunks, and appended in order while the
- * job goes on. A file ends at a barrier, or earlier when it is large enough.
+ * Writes one subtask's rows to spool files, one open file per datasource: rows are encoded at once, gathered into chunks, and
+ * appended in order while the job goes on. A file ends at a barrier where it is due, or earlier when it is large enough; else
+ * it stays open over the barrier, and the checkpoint says how much of it counts.
  *
  * Invariants:
- * 1. A committable is returned only after its file's content and its directory entry are durable.
- * 2. A file holds rows of one checkpoint only, and every row carries its file's commit id.
+ * 1. What a checkpoint names is durable before it is returned: content, directory entry, and of open files as much as counts.
+ * 2. A file is committed once, as a whole, and every row carries its file's commit id.
  * 3. A failed append fails the job; nothing after it is written.
  * 4. Bytes that are not on disk yet are bounded: past the bound the writer asks the job to wait.
+ * 5. A savepoint, and the end of input, leave no file open.
  */
 import { randomBytes } from 'node:crypto';
-import type { SinkWriter } from '@millrace/core-stream';
+import type { Counter, SinkWriter, SinkWriterContext } from '@millrace/core-stream';
 import type { SpoolCommittable } from '../commit/committable.js';
-import type { DataSchema } from '../commit/ingestion-spec.js';
-import { DruidSinkRecordError } from '../errors.js';
-import type { EncodedRow, RejectedValue, RowEncoder } from '../schema/row-encoder.js';
+import type { EncodedRow, RejectedValue } from '../schema/row-encoder.js';
+import { commitIsDue, type CommitSize } from './commit-size.js';
+import { DiskQueue } from './disk-queue.js';
+import { InvalidRecords, type InvalidRecordPolicy } from './invalid-records.js';
+import { OpenRows, type OpenSpoolFile } from './open-rows.js';
 import type { SpoolDirectory } from './spool-directory.js';
+import { encodingOfFile, type SpoolEncoding } from './spool-encoding.js';
 import { SpoolFile } from './spool-file.js';
 import type { SpoolLedger } from './spool-ledger.js';
-import { TimeChunks, type Granularity } from '../schema/time-chunks.js';
-
-/** A record that is no row, as {@link DruidSinkOptions.onInvalidRecord} gets it. */
-export interface InvalidRecord<T> extends RejectedValue {
-  readonly record: T;
-}
+import type { SpoolTarget, SpoolTargets } from './spool-target.js';
 
 export interface SpoolWriterOptions<T> {
-  readonly encoder: RowEncoder<T>;
-  readonly dataSchema: DataSchema;
-  readonly segmentGranularity: Granularity;
+  readonly targets: SpoolTargets<T>;
   readonly commitIdColumn: string | null;
   readonly directory: SpoolDirectory;
+  readonly encoding: SpoolEncoding;
   readonly ledger: SpoolLedger;
-  readonly subtaskIndex: number;
+  readonly context: Pick<SinkWriterContext, 'subtaskIndex' | 'clock' | 'describer' | 'metrics'>;
   /** Characters per chunk. */
   readonly chunkSize: number;
   readonly maxFileBytes: number;
   readonly maxBufferedBytes: number;
-  readonly onInvalidRecord: 'fail' | ((invalid: InvalidRecord<T>) => void);
+  readonly commitSize: CommitSize;
+  /** `dead-letter` where the targets have a place for them. */
+  readonly onInvalidRecord: InvalidRecordPolicy<T>;
+  /** Sees commits through that are not at their end, of checkpoints up to this one. */
+  readonly endCommits?: (checkpointId: number) => Promise<void>;
   /** 16 characters that no other file has. */
   readonly createId?: () => string;
 }
 
-interface OpenFile {
-  readonly name: string;
-  readonly file: SpoolFile;
-  readonly commitId: string | null;
-  /** Ends every row. */
-  readonly rowEnd: string;
-  readonly chunks: TimeChunks;
-  rows: number;
-  bytes: number;
-}
-
-export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, never> {
+export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpoolFile> {
   readonly #options: SpoolWriterOptions<T>;
   readonly #row: EncodedRow = { text: '', time: 0 };
-  #chunk = '';
-  #current: OpenFile | undefined;
+  readonly #bytesOut: Counter;
+  readonly #invalid: InvalidRecords<T>;
+  readonly #disk: DiskQueue;
+  /** By the target's index. */
+  readonly #open: (OpenRows | undefined)[] = [];
+  /** Characters that are in no chunk yet. */
+  #textSize = 0;
   #fileNumber = 0;
-  #finished: SpoolCommittable[] = [];
-  /** All disk work so far, in order. */
-  #disk: Promise<void> = Promise.resolve();
-  #inFlightBytes = 0;
-  #failure: { readonly error: unknown } | undefined;
-  #drained: (() => void) | undefined;
+  #hasNewFiles = false;
+  #hasEnded = false;
+  #finished: { readonly rows: OpenRows; readonly committable: SpoolCommittable }[] = [];
 
   constructor(options: SpoolWriterOptions<T>) {
     this.#options = options;
+    const { context, directory, maxBufferedBytes, onInvalidRecord } = options;
+    this.#bytesOut = context.metrics.counter('numBytesOut', { description: 'Bytes written to spool files.' });
+    this.#invalid = new InvalidRecords(onInvalidRecord, context);
+    this.#disk = new DiskQueue(directory, maxBufferedBytes);
+  }
+
+  /**
+   * Takes over what a checkpoint had open: one file of each datasource is carried on, the others are committed as they are.
+   * Called once, before anything is written.
+   * @throws DruidSinkCheckpointError where such a file is not what the checkpoint names
+   */
+  async restore(states: readonly OpenSpoolFile[]): Promise<void> {
+    for (const state of states) {
+      const rows = await this.#copy(state);
+      const target = this.#options.targets.all.find((each) => this.#canCarryOn(state, each));
+      if (target === undefined || this.#open[target.index] !== undefined) this.#finish(rows);
+      else this.#open[target.index] = rows;
+    }
   }
 
   write(value: T): void {
-    if (this.#failure !== undefined) throw this.#failure.error; // invariant 3
-    const row = this.#row;
-    const rejected = this.#options.encoder.encode(value, row);
-    if (rejected !== undefined) {
-      this.#reject(value, rejected);
+    this.#disk.throwIfFailed(); // invariant 3
+    const { targets } = this.#options;
+    const target = targets.only ?? targets.of(value);
+    if (typeof target === 'string') {
+      const reason = `its route is '${target}', and there is no such schema`;
+      this.#reject(value, { column: '', reason }, target);
       return;
     }
-    const current = (this.#current ??= this.#open());
-    current.rows += 1;
-    current.chunks.add(row.time);
-    this.#chunk += row.text + current.rowEnd;
-    if (this.#chunk.length >= this.#options.chunkSize) {
-      this.#sealChunk();
-      if (current.bytes >= this.#options.maxFileBytes) this.#endFile();
-    }
+    const rejected = target.encode(value, this.#row);
+    if (rejected === undefined) this.#append(target);
+    else this.#reject(value, rejected, target.dataSchema.dataSource);
   }
 
   backPressure(): Promise<void> | undefined {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.error as Error);
-    if (this.#inFlightBytes > this.#options.maxBufferedBytes) return this.#drain(); // invariant 4
-    return this.#options.ledger.backPressure();
+    return this.#disk.backPressure() ?? this.#options.ledger.backPressure(); // invariant 4
   }
 
-  async flush(): Promise<void> {
-    this.#sealChunk();
-    await this.#settled();
+  async flush(endOfInput = false): Promise<void> {
+    this.#hasEnded ||= endOfInput;
+    for (const rows of this.#openRows()) this.#sealChunk(rows);
+    await this.#disk.settled();
+    if (endOfInput) await this.#options.endCommits?.(Infinity);
   }
 
-  async prepareCommit(): Promise<readonly SpoolCommittable[]> {
-    this.#endFile(); // invariant 2
-    await this.#settled();
-    if (this.#finished.length > 0) {
-      await this.#options.directory.sync().catch(async (cause: unknown) => {
-        throw await this.#options.directory.error('cannot be made durable', cause);
-      }); // invariant 1
+  async prepareCommit(checkpointId = 0, isSavepoint = false): Promise<readonly SpoolCommittable[]> {
+    const { commitSize, context, directory } = this.#options;
+    const endsAll = isSavepoint || this.#hasEnded; // invariant 5
+    const nowMs = context.clock.now();
+    for (const [index, rows] of this.#open.entries()) {
+      if (rows === undefined) continue;
+      this.#sealChunk(rows);
+      const ageMs = nowMs - rows.identity.openedAtMs;
+      if (endsAll || commitIsDue(rows, ageMs, commitSize)) this.#endFile(rows, index);
+      else this.#disk.add(() => rows.sync());
     }
-    const committables = this.#finished;
+    await this.#disk.settled();
+    if (this.#hasNewFiles) {
+      await directory.sync().catch(async (cause: unknown) => {
+        throw await directory.error('cannot be made durable', cause);
+      }); // invariant 1
+      this.#hasNewFiles = false;
+    }
+    for (const rows of this.#openRows()) rows.isNamed = true;
+    const committables = this.#finished.map(({ committable }) => committable);
     this.#finished = [];
+    if (isSavepoint) await this.#options.endCommits?.(checkpointId);
     return committables;
   }
 
-  /** What was written since the last barrier will never be committed: it is deleted. */
-  async close(): Promise<void> {
-    await this.#disk;
-    const current = this.#current;
-    this.#current = undefined;
-    await current?.file.close();
-    const names = [
-      ...this.#finished.map(({ file }) => file),
-      ...(current === undefined ? [] : [current.name]),
-    ];
-    for (const name of names) await this.#options.directory.remove(name);
-    this.#options.ledger.remove(this.#finished.reduce((sum, { bytes }) => sum + bytes, current?.bytes ?? 0));
-    this.#finished = [];
+  snapshotState(): readonly OpenSpoolFile[] {
+    return this.#openRows().map((rows) => rows.state());
   }
 
-  #reject(record: T, rejected: RejectedValue): void {
-    const { onInvalidRecord, dataSchema } = this.#options;
-    if (onInvalidRecord !== 'fail') {
-      onInvalidRecord({ record, column: rejected.column, reason: rejected.reason });
-      return;
+  /** What no checkpoint can name is deleted. */
+  async close(): Promise<void> {
+    await this.#disk.idle();
+    const { directory, ledger } = this.#options;
+    const unnamed = [...this.#openRows(), ...this.#finished.map(({ rows }) => rows)].filter(
+      ({ isNamed }) => !isNamed,
+    );
+    this.#open.length = 0;
+    this.#finished = [];
+    for (const { identity } of unnamed) await directory.remove(identity.file);
+    ledger.remove(unnamed.reduce((sum, { file }) => sum + file.bytes, 0));
+  }
+
+  #openRows(): OpenRows[] {
+    return this.#open.filter((rows) => rows !== undefined);
+  }
+
+  #reject(record: T, rejected: RejectedValue, dataSource: string): void {
+    const letter = this.#invalid.reject(record, rejected, dataSource);
+    const { deadLetters } = this.#options.targets;
+    if (letter === undefined || deadLetters === undefined) return;
+    deadLetters.encode(letter, this.#row);
+    this.#append(deadLetters);
+  }
+
+  /** Adds the row that was encoded last. */
+  #append(target: SpoolTarget): void {
+    const row = this.#row;
+    const rows = this.#open[target.index] ?? this.#begin(target);
+    rows.rows += 1;
+    rows.chunks.add(row.time);
+    const before = rows.text.length;
+    rows.text += row.text + rows.rowEnd;
+    this.#textSize += rows.text.length - before;
+    if (rows.text.length >= this.#options.chunkSize) {
+      this.#sealChunk(rows);
+      if (rows.textBytes >= this.#options.maxFileBytes) this.#endFile(rows, target.index);
+    } else if (this.#textSize >= this.#options.maxBufferedBytes) {
+      for (const each of this.#openRows()) this.#sealChunk(each); // invariant 4
     }
-    throw new DruidSinkRecordError(
-      `A record for datasource '${dataSchema.dataSource}' cannot be written: column '${rejected.column}': ${rejected.reason}. ` +
-        `Correct it upstream, or set 'onInvalidRecord' to collect such records.`,
-      { details: { dataSource: dataSchema.dataSource, column: rejected.column, reason: rejected.reason } },
+  }
+
+  #begin({ index, dataSchema }: SpoolTarget): OpenRows {
+    const { directory, encoding, commitIdColumn, context } = this.#options;
+    const { file, id } = this.#newName(encoding);
+    const rows = new OpenRows(new SpoolFile(directory.resolve(file), encoding), {
+      file,
+      openedAtMs: context.clock.now(),
+      commitId: commitIdColumn === null ? null : id,
+      commitIdColumn,
+      dataSchema,
+    });
+    return (this.#open[index] = rows);
+  }
+
+  #newName({ extension }: SpoolEncoding) {
+    this.#hasNewFiles = true;
+    const { createId, directory, context } = this.#options;
+    const id = createId?.() ?? randomBytes(12).toString('base64url');
+    return { id, file: directory.nameOf(`s${context.subtaskIndex}-${id}${extension}`) };
+  }
+
+  async #copy(state: OpenSpoolFile): Promise<OpenRows> {
+    const { directory, ledger } = this.#options;
+    const encoding = encodingOfFile(state.file, this.#options.encoding);
+    const { file: name } = this.#newName(encoding);
+    const source = directory.resolve(state.file);
+    const file = await SpoolFile.copyOf(source, state, directory.resolve(name), encoding).catch(
+      async (cause: unknown) => {
+        throw await directory.error('cannot be written', cause);
+      },
+    );
+    if (file === undefined) throw await directory.refusal(state);
+    ledger.add(file.bytes);
+    return new OpenRows(file, { ...identityOf(state), file: name }, state);
+  }
+
+  /** Whether the rows that come now are those that the file was begun for. */
+  #canCarryOn({ file, commitIdColumn, dataSchema }: OpenSpoolFile, target: SpoolTarget): boolean {
+    return (
+      JSON.stringify(dataSchema) === JSON.stringify(target.dataSchema) &&
+      commitIdColumn === this.#options.commitIdColumn &&
+      encodingOfFile(file, this.#options.encoding) === this.#options.encoding
     );
   }
 
-  #open(): OpenFile {
-    const { directory, subtaskIndex, commitIdColumn, segmentGranularity } = this.#options;
-    const id = this.#options.createId?.() ?? randomBytes(12).toString('base64url');
-    const name = directory.nameOf(`s${subtaskIndex}-${id}.ndjson`);
-    return {
-      name,
-      file: new SpoolFile(directory.resolve(name)),
-      commitId: commitIdColumn === null ? null : id,
-      rowEnd: commitIdColumn === null ? '}\n' : `,${JSON.stringify(commitIdColumn)}:${JSON.stringify(id)}}\n`,
-      chunks: new TimeChunks(segmentGranularity),
-      rows: 0,
-      bytes: 0,
-    };
+  #sealChunk(rows: OpenRows): void {
+    if (rows.text === '') return;
+    const chunk = Buffer.from(rows.text, 'utf8');
+    this.#textSize -= rows.text.length;
+    rows.text = '';
+    rows.textBytes += chunk.length;
+    this.#disk.add(async () => {
+      this.#count(await rows.file.append(chunk));
+    }, chunk.length);
   }
 
-  #sealChunk(): void {
-    const current = this.#current;
-    if (current === undefined || this.#chunk === '') return;
-    const chunk = Buffer.from(this.#chunk, 'utf8');
-    this.#chunk = '';
-    current.bytes += chunk.length;
-    this.#options.ledger.add(chunk.length);
-    this.#inFlightBytes += chunk.length;
-    this.#enqueue(async () => {
-      await current.file.append(chunk);
-      this.#inFlightBytes -= chunk.length;
-      if (this.#inFlightBytes <= this.#options.maxBufferedBytes / 2) this.#release();
-    });
+  #endFile(rows: OpenRows, index: number): void {
+    this.#sealChunk(rows);
+    this.#open[index] = undefined;
+    this.#finish(rows);
   }
 
-  #endFile(): void {
-    this.#sealChunk();
-    const current = this.#current;
-    if (current === undefined) return;
-    this.#current = undefined;
+  #finish(rows: OpenRows): void {
     const fileNumber = this.#fileNumber++;
-    this.#enqueue(async () => {
-      const sha256 = await current.file.finish();
-      this.#finished.push({
-        version: 1,
-        file: current.name,
-        fileNumber,
-        rows: current.rows,
-        bytes: current.bytes,
-        sha256,
-        commitId: current.commitId,
-        commitIdColumn: current.commitId === null ? null : this.#options.commitIdColumn,
-        minTime: current.chunks.minTime,
-        maxTime: current.chunks.maxTime,
-        chunks: current.chunks.ranges(),
-        dataSchema: this.#options.dataSchema,
-      });
+    this.#disk.add(async () => {
+      const before = rows.file.bytes;
+      const committable = await rows.finish(fileNumber);
+      this.#count(committable.bytes - before);
+      this.#finished.push({ rows, committable });
     });
   }
 
-  #enqueue(work: () => Promise<void>): void {
-    this.#disk = this.#disk.then(async () => {
-      if (this.#failure !== undefined) return;
-      try {
-        await work();
-      } catch (cause) {
-        this.#failure = { error: await this.#options.directory.error('cannot be written', cause) };
-        this.#release();
-      }
-    });
+  #count(bytes: number): void {
+    this.#options.ledger.add(bytes);
+    this.#bytesOut.inc(bytes);
   }
+}
 
-  async #settled(): Promise<void> {
-    await this.#disk;
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  async #drain(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#drained = resolve;
-    });
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  #release(): void {
-    this.#drained?.();
-    this.#drained = undefined;
-  }
+function identityOf({ openedAtMs, commitId, commitIdColumn, dataSchema }: OpenSpoolFile) {
+  return { openedAtMs, commitId, commitIdColumn, dataSchema };
 }

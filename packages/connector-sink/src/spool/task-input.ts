@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { SpoolCommittable } from '../commit/committable.js';
 import type { SpoolInput } from '../commit/ingestion-spec.js';
 import type { SpoolDirectory } from './spool-directory.js';
+import { decodeSpoolFile } from './spool-encoding.js';
 import type { SpoolServer } from './spool-server.js';
 
 export interface TaskInputOptions {
@@ -24,7 +25,7 @@ export class TaskInput {
   /** Whether tasks get the rows with their specification, and need nobody to serve them. */
   get isInline(): boolean {
     const { committable, inlineMaxBytes } = this.#options;
-    return committable.bytes <= inlineMaxBytes;
+    return (committable.textBytes ?? committable.bytes) <= inlineMaxBytes;
   }
 
   /** What to submit a task with. @throws DruidSinkSpoolError */
@@ -57,7 +58,7 @@ export class TaskInput {
     const path = directory.resolve(committable.file);
     if (!this.isInline) return { type: 'http', url: server.publish(committable.file, path) };
     try {
-      return { type: 'inline', data: await readFile(path, 'utf8') };
+      return { type: 'inline', data: await decodeSpoolFile(path, await readFile(path)) };
     } catch (cause) {
       throw await directory.error(`cannot be read (file '${committable.file}')`, cause);
     }

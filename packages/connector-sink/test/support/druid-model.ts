@@ -16,12 +16,18 @@ export class DruidModel {
   readonly tasks = new Map<number, Task>();
   readonly publishedBy: number[] = [];
   readonly #choose: Choose;
+  readonly #hasBadRow: boolean;
+  /** Attempts that leave out rows which cannot be read. */
+  readonly #tolerant = new Set<number>();
+  readonly #rejectedBy = new Set<number>();
 
-  constructor(choose: Choose) {
+  /** `hasBadRow`: the file has a row that Druid cannot read. */
+  constructor(choose: Choose, hasBadRow = false) {
     this.#choose = choose;
+    this.#hasBadRow = hasBadRow;
   }
 
-  submit(attempt: number): CommitEvent {
+  submit(attempt: number, tolerant: boolean): CommitEvent {
     if (this.tasks.has(attempt)) return { type: 'submit-unclear' };
     const before = attempt === 1 ? 'failed' : this.tasks.get(attempt - 1);
     if (before !== 'failed')
@@ -30,6 +36,8 @@ export class DruidModel {
       throw new Error(`Invariant 1: attempt ${attempt} though rows are published`);
     const course = this.#choose(3);
     if (course === 2) return { type: 'submit-unclear' }; // the request was lost
+    if (tolerant && this.#rejectedBy.size === 0) throw new Error('Invariant 6: rows may be left out untried');
+    if (tolerant) this.#tolerant.add(attempt);
     this.tasks.set(attempt, 'running');
     return { type: course === 0 ? 'submit-accepted' : 'submit-unclear' }; // or the answer
   }
@@ -38,6 +46,11 @@ export class DruidModel {
   work(attempt: number): void {
     if (this.tasks.get(attempt) !== 'running') return;
     const course = this.#choose(4);
+    if (course < 3 && this.#hasBadRow && !this.#tolerant.has(attempt)) {
+      this.#rejectedBy.add(attempt);
+      this.#end(attempt, 'failed', false);
+      return;
+    }
     if (course === 0) this.#end(attempt, 'success', true);
     if (course === 1) this.#end(attempt, 'failed', false);
     if (course === 2) this.#end(attempt, 'failed', true); // its last answer was lost: FAILED, yet published
@@ -55,9 +68,13 @@ export class DruidModel {
     return task === 'running' ? { type: 'status-running', reachable } : { type: `status-${task}` };
   }
 
-  count(): CommitEvent {
+  count(attempt: number, tolerant: boolean): CommitEvent {
     const published = this.publishedBy.length;
-    return { type: published === 0 ? 'counted-none' : published === 1 ? 'counted-all' : 'counted-other' };
+    if (published === 0) return { type: 'counted-none', rejected: this.#rejectedBy.has(attempt) };
+    // What was left out is missing in the count.
+    const isWhole = published === 1 && !this.#tolerant.has(this.publishedBy[0]!);
+    if (isWhole || (published === 1 && tolerant)) return { type: 'counted-all' };
+    return { type: 'counted-other', rejected: this.#rejectedBy.has(attempt) };
   }
 
   #end(attempt: number, task: Task, published: boolean): void {
@@ -95,7 +112,7 @@ export class ClientModel {
         return druid.status(state.attempt, this.#posted.has(state.attempt));
       case 'submitting':
         this.#posted.add(state.attempt);
-        return druid.submit(state.attempt);
+        return druid.submit(state.attempt, state.tolerant);
       case 'stopping':
         druid.stop(state.attempt);
         return { type: 'stop-asked' };
@@ -104,7 +121,7 @@ export class ClientModel {
       case 'appearing':
         return { type: 'rows-queryable' };
       case 'counting':
-        return druid.count();
+        return druid.count(state.attempt, state.tolerant);
       default:
         throw new Error(`nothing to do in phase ${state.phase}`);
     }
@@ -118,8 +135,9 @@ export class ClientModel {
 export function runScenario(
   rules: CommitRules,
   choose: Choose,
+  { hasBadRow = false }: { readonly hasBadRow?: boolean } = {},
 ): { readonly last: CommitState; readonly published: number } {
-  const druid = new DruidModel(choose);
+  const druid = new DruidModel(choose, hasBadRow);
   let zombie: ClientModel | undefined;
   let client = new ClientModel(druid, rules, false);
   for (let steps = 0; steps < 400; steps++) {

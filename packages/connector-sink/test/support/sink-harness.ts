@@ -76,6 +76,8 @@ export class SinkJob {
   readonly #options: JobOptions;
   readonly #sink: DruidSink<Flight>;
   readonly #abort = new AbortController();
+  /** Of the committer made last. */
+  metrics = new TestMetrics();
 
   constructor(sink: DruidSink<Flight>, options: JobOptions = {}) {
     this.#sink = sink;
@@ -102,16 +104,23 @@ export class SinkJob {
       metrics: new TestMetrics().group,
       signal: this.#abort.signal,
       subtaskIndex,
+      ownsKey: () => true,
     };
   }
 
   async committer(
     pending: readonly CommitRequest<SpoolCommittable>[] = [],
   ): Promise<Committer<SpoolCommittable>> {
-    const committer = await this.#sink.createCommitter(this.context());
+    this.metrics = new TestMetrics();
+    const context = { ...this.context(), metrics: this.metrics.group };
+    const committer = (await this.#sink.createCommitter(context)) as Committer<SpoolCommittable>;
     onTestFinished(() => committer.close?.());
     await committer.recover?.(pending, []);
     return committer;
+  }
+
+  writer(subtaskIndex = 0) {
+    return this.#sink.createWriter(this.context(subtaskIndex), []);
   }
 
   /** Writes one checkpoint's rows, a list for each subtask, and returns what is to be committed. */
@@ -121,10 +130,13 @@ export class SinkJob {
   ): Promise<CommitRequest<SpoolCommittable>[]> {
     const requests: CommitRequest<SpoolCommittable>[] = [];
     for (const [subtaskIndex, list] of rows.entries()) {
-      const writer = await this.#sink.createWriter(this.context(subtaskIndex));
-      for (const row of list) writer.write(row);
-      await writer.flush();
-      for (const committable of await writer.prepareCommit())
+      const writer = await this.#sink.createWriter(this.context(subtaskIndex), []);
+      for (const row of list) writer.write(row, { timestamp: undefined, currentWatermark: -Infinity });
+      await writer.flush(false);
+      for (const committable of (await writer.prepareCommit?.(
+        checkpointId,
+        false,
+      )) as readonly SpoolCommittable[])
         requests.push({ checkpointId, subtaskIndex, committable });
       await writer.close();
     }

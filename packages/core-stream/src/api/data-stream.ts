@@ -255,10 +255,11 @@ export class DataStream<T> {
           'Give it a createCommitter, or leave the global one out.',
       );
     }
+    const keySelector = sink.partitionKey && ((value: unknown) => sink.partitionKey?.(value as T));
     const node = this.scope.graph.add({
       name: 'Sink',
       spec: { kind: 'sink', sink: sink as unknown as AnySink },
-      inputs: this.#edges(0),
+      inputs: this.#edges(0, keySelector),
     });
     return new DataStreamSink(node);
   }

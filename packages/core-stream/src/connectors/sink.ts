@@ -16,7 +16,16 @@ import type { Logger } from '../runtime/logger.js';
  * @typeParam WriterStateT what a writer stores in a checkpoint besides committables
  */
 export interface Sink<T, CommT = unknown, WriterStateT = unknown> {
-  /** One per subtask. `restored` holds its own states in the restored checkpoint; at another parallelism those of all, in turn. */
+  /**
+   * Divides the records among the writers: those with the same key go to the same writer, as behind `keyBy`. Without it they
+   * come as the program sends them. With it each writer gets the states of all of them back, at any parallelism, and takes
+   * those whose key it owns: `context.ownsKey`. Called for every record: it must always give the same key.
+   */
+  partitionKey?(value: T): unknown;
+  /**
+   * One per subtask. `restored` holds its own states in the restored checkpoint; at another parallelism those of all, in turn.
+   * Those of all writers where there is a `partitionKey`.
+   */
   createWriter(
     context: SinkWriterContext,
     restored: readonly WriterStateT[],
@@ -49,10 +58,15 @@ export interface SinkWriterContext extends SinkContext {
   readonly subtaskIndex: number;
   /** For metrics of the sink's own. By convention `numBytesOut` counts the bytes that it has written, where it knows them. */
   readonly metrics: MetricGroup;
+  /** Whether records with this key come to this writer: for a sink with a `partitionKey`. */
+  ownsKey(key: unknown): boolean;
 }
 
 /** What a committer knows of its job. */
-export type CommitterContext = SinkContext;
+export interface CommitterContext extends SinkContext {
+  /** For metrics of the sink's own that are of the operator, not of a subtask. A global committer is given the same group. */
+  readonly metrics: MetricGroup;
+}
 
 /** About the record being written. One object is reused for all calls. */
 export interface SinkWriteContext {
@@ -68,6 +82,8 @@ export interface SinkWriteContext {
 export interface SinkWriter<T, CommT = unknown, WriterStateT = unknown> {
   /** Takes one record. Synchronous: buffer here, wait in `backPressure` or `flush`. A thrown error fails the job. */
   write(value: T, context: SinkWriteContext): void;
+  /** Event time has come to `watermark`, which only grows; after a restore it may begin again further back. Synchronous. */
+  writeWatermark?(watermark: number): void;
   /** Asked after each batch: a promise makes the subtask stop until it resolves; its rejection fails the job. */
   backPressure?(): Promise<void> | undefined;
   /** At every barrier and at the end of input: everything written so far leaves the writer's buffers. */

@@ -123,8 +123,8 @@ export class JobMetrics {
     });
   }
 
-  /** Where a source's enumerator registers its own: they are of the operator, not of a subtask. */
-  enumeratorGroup({ name, uid }: Omit<OperatorScope, 'subtaskIndex'>): ScopedMetricGroup {
+  /** Where a source's enumerator and a sink's committer register their own: they are of the operator, not of a subtask. */
+  coordinatorGroup({ name, uid }: Omit<OperatorScope, 'subtaskIndex'>): ScopedMetricGroup {
     return this.#group('operator', { operator_name: name, operator_uid: uid });
   }
 

@@ -127,8 +127,10 @@ export class AttemptParts {
     this.#commits = new CommitQueue(sinks);
     for (const node of this.#nodes) {
       if (node.spec.kind !== 'sink') continue;
-      const committer = await createSinkCommitter(node.spec.sink, node.name, this.#sinkContext(node), {
-        describer: this.#options.describer,
+      const { describer, metrics } = this.#options;
+      const context = { ...this.#sinkContext(node), metrics: metrics.coordinatorGroup(node) };
+      const committer = await createSinkCommitter(node.spec.sink, node.name, context, {
+        describer,
         pending: this.pending,
       });
       if (committer === undefined) continue;
@@ -222,7 +224,7 @@ export class AttemptParts {
         parallelism,
         clock,
         logger,
-        metrics: metrics.enumeratorGroup({ name, uid }),
+        metrics: metrics.coordinatorGroup({ name, uid }),
         signal: this.#signal,
         onFailure: (error: unknown) => listener.onFailure(error),
         describer,

@@ -9,7 +9,14 @@
  * 3. What was prepared belongs to the first checkpoint that is durable after it: where one was aborted, to the next one.
  * 4. When the job has ended nothing is recovered, and no commit begun or repeated: what is left is the next run's.
  */
-import type { Committer, CommitRequest, GlobalCommitter, Sink, SinkContext } from '../connectors/sink.js';
+import type {
+  Committer,
+  CommitRequest,
+  CommitterContext,
+  GlobalCommitter,
+  Sink,
+  SinkContext,
+} from '../connectors/sink.js';
 import { CheckpointError } from '../errors.js';
 import { sleep } from '../time/clock.js';
 import { messageOf, type Describer } from './describe-value.js';
@@ -35,7 +42,7 @@ export interface CommitterRuntime {
 export async function createSinkCommitter(
   sink: Sink<never>,
   name: string,
-  context: SinkContext,
+  context: CommitterContext,
   runtime?: CommitterRuntime,
 ): Promise<SinkCommitter | undefined> {
   const at = atOf({ name, runtime });

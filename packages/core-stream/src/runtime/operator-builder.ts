@@ -7,7 +7,7 @@ import { addMetrics, OperatorMetrics } from '../metrics/operator-metrics.js';
 import type { OperatorContext, StreamOperator } from '../operators/operator.js';
 import { typeOf, type PlanNode } from '../plan/execution-plan.js';
 import { decodeState } from '../state/canonical-decoding.js';
-import { keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
+import { keyGroupOf, keyGroupRangeOf, type KeyGroupRange } from '../state/key-groups.js';
 import { shareOf } from '../state/redistribution.js';
 import { SubtaskRows } from '../state/subtask-rows.js';
 import { lowestWatermark, restoredWatermark } from '../time/restored-watermark.js';
@@ -194,10 +194,16 @@ export class OperatorBuilder {
   async #createWriter(sink: AnySink, states: readonly unknown[]): Promise<SinkWriter<unknown>> {
     const { signal, sinkContext } = this.#options;
     const subtaskIndex = this.#subtaskIndex;
-    const { parallelism } = this.#node;
+    const { parallelism, maxParallelism } = this.#node;
     const writers = states.map((state) => (state as readonly unknown[] | undefined) ?? []);
-    const own = shareOf(writers, { subtaskIndex, parallelism });
-    const context = { ...sinkContext(this.#node), subtaskIndex, ...this.#scope };
+    const own =
+      sink.partitionKey === undefined ? shareOf(writers, { subtaskIndex, parallelism }) : writers.flat();
+    const { start, end } = this.#keyGroups;
+    const ownsKey = (key: unknown): boolean => {
+      const group = keyGroupOf(key, maxParallelism);
+      return start <= group && group < end;
+    };
+    const context = { ...sinkContext(this.#node), subtaskIndex, ...this.#scope, ownsKey };
     const writer = await sink.createWriter(context, own);
     if (signal.aborted) await this.#closeLate(writer);
     signal.throwIfAborted();

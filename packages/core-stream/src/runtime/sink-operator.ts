@@ -39,6 +39,7 @@ export class SinkOperator implements StreamOperator, SinkWriteContext {
 
   processWatermark(timestamp: number): void {
     this.currentWatermark = timestamp;
+    this.#writer!.writeWatermark?.(timestamp);
     this.#output.emitWatermark(timestamp); // nobody is behind a sink: it is noted there, as every operator's
   }
 

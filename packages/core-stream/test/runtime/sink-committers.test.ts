@@ -76,6 +76,25 @@ describe('a global committer', () => {
     expect(() => stream.addSink(sink)).toThrow('a createGlobalCommitter and no createCommitter');
   });
 
+  it('registers metrics of its own, of the operator and not of a subtask', async () => {
+    const { env } = environment();
+    env
+      .fromCollection([1])
+      .sinkTo({
+        createWriter,
+        createCommitter: ({ metrics }) => {
+          metrics.counter('numCommits').inc(3);
+          return { commit: noCommit };
+        },
+      })
+      .name('Out')
+      .uid('out');
+    const job = env.executeAsync('metrics');
+    await job.result;
+    const variables = { job_name: 'metrics', operator_name: 'Out', operator_uid: 'out' };
+    expect(job.metrics.value('operator_numCommits', variables)).toBe(3);
+  });
+
   it('closes the committer when it cannot be made', async () => {
     const log: string[] = [];
     const creating = createSinkCommitter(

@@ -1,8 +1,8 @@
 import type {
   Clock,
   CommitRequest,
+  CommitterContext,
   Sink,
-  SinkContext,
   SinkWriter,
   SinkWriterContext,
 } from '../../src/index.js';
@@ -10,9 +10,10 @@ import { JobMetrics } from '../../src/metrics/job-metrics.js';
 import { plainDescriber } from '../../src/runtime/describe-value.js';
 import { silentLogger } from '../../src/runtime/logger.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
+import { TestMetrics } from '../../src/testing/test-metrics.js';
 import type { Random } from './random.js';
 
-export function sinkContext(parts: Partial<SinkContext> = {}): SinkContext {
+export function sinkContext(parts: Partial<CommitterContext> = {}): CommitterContext {
   return {
     jobName: 'job',
     jobId: '0123456789abcdef',
@@ -22,6 +23,7 @@ export function sinkContext(parts: Partial<SinkContext> = {}): SinkContext {
     logger: silentLogger,
     describer: plainDescriber,
     signal: new AbortController().signal,
+    metrics: new TestMetrics().group,
     ...parts,
   };
 }
@@ -32,6 +34,7 @@ export function writerContext(parts: Partial<SinkWriterContext> = {}): SinkWrite
   return {
     ...context,
     subtaskIndex: 0,
+    ownsKey: () => true,
     metrics: metrics.operatorGroup({ name: 'out', uid: 'out', subtaskIndex: 0 }),
     ...parts,
   };
@@ -77,7 +80,7 @@ export class SinkRuns {
     const writers: SinkWriter<number>[] = [];
     for (let subtaskIndex = 0; subtaskIndex < parallelism; subtaskIndex++) {
       const states = shareOf(restored?.states ?? [], subtaskIndex, parallelism);
-      writers.push(await this.#sink.createWriter(writerContext({ ...context, subtaskIndex }), states));
+      writers.push(await this.#sink.createWriter(writerContext({ clock, parallelism, subtaskIndex }), states));
     }
     const commit = async () => {
       for (const id of [...new Set(pending.map((request) => request.checkpointId))].sort((a, b) => a - b)) {

@@ -1,0 +1,126 @@
+/**
+ * The supervisor that reads the sink's topic: made, brought up to date, looked at, and taken down.
+ *
+ * Invariants:
+ * 1. Offsets are never reset, and a supervisor of another stream is never replaced.
+ * 2. What is not known (no answer, no task yet) never counts as read.
+ */
+import {
+  DruidRemoteError,
+  type DruidClient,
+  type KafkaSupervisorSpec,
+  type SupervisorStatus,
+} from '@millrace/druid-client';
+import type { Logger } from '@millrace/core-stream';
+import { callDruid, isRefusal, type Patience } from '../druid/druid-calls.js';
+import { DruidSinkConfigError } from '../errors.js';
+import { requireSameStream } from './supervisor-spec.js';
+
+/** By partition the offset of the next record that some task of Druid's will read. */
+export type ReadOffsets = ReadonlyMap<string, number>;
+
+export class Supervisor {
+  readonly #druid: DruidClient;
+  readonly #patience: Patience;
+  readonly id: string;
+
+  constructor(druid: DruidClient, dataSource: string, patience: Patience) {
+    this.#druid = druid;
+    this.id = dataSource;
+    this.#patience = patience;
+  }
+
+  /**
+   * Creates the supervisor, or updates the one that is there where its specification differs.
+   * @throws DruidSinkConfigError, DruidSinkConnectionError
+   */
+  async ensure(spec: KafkaSupervisorSpec, logger: Logger): Promise<void> {
+    const { signal } = this.#patience;
+    await callDruid(this.#patience, 'the request for its supervisor', async () => {
+      const found = await this.#druid.supervisors.get(this.id, { signal });
+      if (found !== undefined) requireSameStream(found, spec); // invariant 1
+      try {
+        // The same specification again changes nothing: Druid compares.
+        await this.#druid.supervisors.submit(spec, { skipRestartIfUnmodified: true, signal });
+      } catch (cause) {
+        throw refusedSpec(this.id, cause) ?? cause;
+      }
+      logger.info(found === undefined ? 'The supervisor is created' : 'The supervisor is there', {
+        supervisor: this.id,
+        topic: spec.spec.ioConfig.topic ?? '',
+      });
+    });
+  }
+
+  /** One attempt; `undefined`: it was terminated. */
+  status(): Promise<SupervisorStatus | undefined> {
+    return this.#druid.supervisors.status(this.id, { signal: this.#patience.signal });
+  }
+
+  /** Rows with one of these commit ids that Druid could not parse, as far as its running tasks remember. */
+  async rejectedRows(commitIds: readonly string[]): Promise<RejectedByDruid[]> {
+    const { signal } = this.#patience;
+    const errors = await callDruid(this.#patience, 'the parse errors of its supervisor', () =>
+      this.#druid.supervisors.parseErrors(this.id, { signal }),
+    );
+    return (errors ?? []).flatMap(({ input, details }) => {
+      const commitId = commitIds.find((id) => input?.includes(id) === true);
+      if (commitId === undefined) return [];
+      return [{ commitId, text: input ?? '', reason: details?.join('; ') ?? 'no reason given' }];
+    });
+  }
+
+  /** Its tasks publish what they have read. The job may be over: nothing aborts this but the client's own time-outs. */
+  async takeDown(how: 'suspend' | 'terminate'): Promise<void> {
+    if (how === 'terminate') {
+      await this.#druid.supervisors.terminate(this.id);
+      return;
+    }
+    const status = await this.#druid.supervisors.status(this.id);
+    if (status?.suspended === false) await this.#druid.supervisors.suspend(this.id);
+  }
+}
+
+export interface RejectedByDruid {
+  readonly commitId: string;
+  readonly text: string;
+  readonly reason: string;
+}
+
+/** How far Druid has read, by a supervisor's status. */
+export function readOffsets(status: SupervisorStatus | undefined): ReadOffsets {
+  const offsets = new Map<string, number>();
+  for (const list of [status?.['activeTasks'], status?.['publishingTasks']]) {
+    for (const task of Array.isArray(list) ? (list as unknown[]) : []) {
+      // Where a task begins, others have read before it.
+      for (const name of ['startingOffsets', 'currentOffsets']) {
+        for (const [partition, offset] of Object.entries(recordOf(recordOf(task)[name]))) {
+          if (typeof offset !== 'number') continue;
+          offsets.set(partition, Math.max(offset, offsets.get(partition) ?? 0));
+        }
+      }
+    }
+  }
+  return offsets;
+}
+
+/** Whether every partition is read up to its end. */
+export function isRead(read: ReadOffsets, ends: Readonly<Record<string, number>>): boolean {
+  return Object.entries(ends).every(([partition, end]) => (read.get(partition) ?? -1) >= end); // invariant 2
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function refusedSpec(id: string, cause: unknown): DruidSinkConfigError | undefined {
+  if (!isRefusal(cause) || cause.details.status === 401 || cause.details.status === 403) return undefined;
+  const isUnknownType = DruidRemoteError.is(cause) && cause.message.includes("type id 'kafka'");
+  return new DruidSinkConfigError(
+    `Druid refused the supervisor '${id}': ${cause.message} ` +
+      (isUnknownType
+        ? "Load the extension 'druid-kafka-indexing-service' on every server."
+        : "Correct the schema, or what it names of option 'supervisor'."),
+    { details: { supervisor: id }, cause },
+  );
+}

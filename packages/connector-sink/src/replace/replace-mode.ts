@@ -1,0 +1,164 @@
+import { join } from 'node:path';
+import { DruidClient, type DruidClientOptions } from '@millrace/druid-client';
+import type {
+  Committer,
+  CommitterContext,
+  Sink,
+  SinkContext,
+  SinkWriter,
+  SinkWriterContext,
+} from '@millrace/core-stream';
+import { CommitMetrics, type PendingCommits } from '../commit/commit-metrics.js';
+import { dataSchemaOf, type DataSchema } from '../commit/ingestion-spec.js';
+import { TaskSlots } from '../commit/task-slots.js';
+import { checkDatasource } from '../druid/datasource-check.js';
+import { timestampEncoder } from '../schema/encode-timestamp.js';
+import { RowEncoder } from '../schema/row-encoder.js';
+import { chunkOf } from '../schema/time-chunks.js';
+import { SpoolDirectory } from '../spool/spool-directory.js';
+import { SpoolLedger } from '../spool/spool-ledger.js';
+import { SpoolServer } from '../spool/spool-server.js';
+import type { ReplaceCommittable, ReplaceWriterState } from './chunk-committable.js';
+import { ChunkRows } from './chunk-rows.js';
+import { ChunkWriter } from './chunk-writer.js';
+import { ReplaceCommitter } from './replace-committer.js';
+import {
+  resolveReplaceOptions,
+  type ReplaceSinkOptions,
+  type ResolvedReplaceOptions,
+} from './replace-options.js';
+import { requireQueryable } from './replace-task.js';
+import { restoreChunks } from './restored-chunks.js';
+
+/** Spool files that one writer has open at a time. */
+const MAX_OPEN_FILES = 64;
+
+/** How often one attempt is posted when Druid neither takes it nor knows it. */
+const MAX_POSTS = 10;
+
+/** Mode `replace`: whole chunks of time are overwritten, each by the one writer that has all of its records. */
+export class ReplaceMode<T> implements Sink<T, ReplaceCommittable, ReplaceWriterState> {
+  /** The start of the chunk that a record belongs to. */
+  readonly partitionKey: (record: T) => number;
+  readonly #options: ResolvedReplaceOptions<T>;
+  readonly #encoder: RowEncoder<T>;
+  readonly #dataSchema: DataSchema;
+  readonly #ledger: SpoolLedger;
+  readonly #written = new Set<string>();
+
+  constructor(options: ReplaceSinkOptions<T>) {
+    this.#options = resolveReplaceOptions(options);
+    const { schema, via, maxSpoolBytes } = this.#options;
+    this.#encoder = new RowEncoder(schema);
+    this.#dataSchema = dataSchemaOf(schema, null);
+    if (via === 'msq') requireQueryable(this.#dataSchema);
+    this.#ledger = new SpoolLedger(maxSpoolBytes);
+    this.partitionKey = chunkStart(options);
+  }
+
+  async createWriter(
+    context: SinkWriterContext,
+    restored: readonly ReplaceWriterState[],
+  ): Promise<SinkWriter<T, ReplaceCommittable, ReplaceWriterState>> {
+    const options = this.#options;
+    const directory = this.#directory(context);
+    await directory.prepare();
+    const { subtaskIndex, parallelism, metrics } = context;
+    const ownsKey = (key: unknown) => context.ownsKey(key);
+    const chunks = await restoreChunks(restored, { directory, subtaskIndex, parallelism, ownsKey });
+    return new ChunkWriter<T>(
+      {
+        ...options,
+        encoder: this.#encoder,
+        dataSchema: this.#dataSchema,
+        granularity: options.schema.segmentGranularity,
+        directory,
+        ledger: this.#ledger,
+        metrics,
+        subtaskIndex,
+        parallelism,
+        maxFileBytes: options.maxSpoolFileBytes,
+        maxOpenFiles: MAX_OPEN_FILES,
+        written: this.#written,
+      },
+      chunks,
+    );
+  }
+
+  /** @throws DruidSinkConfigError, DruidSinkConnectionError, DruidSinkSpoolError */
+  async createCommitter(
+    context: CommitterContext,
+  ): Promise<Committer<ReplaceCommittable, ReplaceWriterState>> {
+    const options = this.#options;
+    const { maxAttempts, maxConcurrentTasks, queryableTimeoutMs, unavailableTimeoutMs, onCommit } = options;
+    const { clock, signal, logger } = context;
+    let pending = (): PendingCommits => ({ files: 0, bytes: 0, tasks: 0 });
+    const metrics = new CommitMetrics(context.metrics, () => pending());
+    const onOutage = () => {
+      metrics.outages.inc();
+    };
+    const patience = { clock, signal, logger, unavailableTimeoutMs, onOutage };
+    const directory = this.#directory(context);
+    await directory.prepare();
+    const druid = isClient(options.druid) ? options.druid : new DruidClient(options.druid);
+    const onClose = () => {
+      if (druid !== options.druid) druid.close();
+    };
+    try {
+      await checkDatasource(druid, this.#dataSchema, patience, {
+        onConflict: options.schemaConflict,
+        logger,
+      });
+      const identityFile = join(directory.path, 'server.json');
+      const server = await SpoolServer.start({ ...options, identityFile });
+      const pollIntervalMs = options.taskPollIntervalMs;
+      const environment = {
+        ...options,
+        ...patience,
+        druid,
+        directory,
+        server,
+        chunkRows: new ChunkRows({ ...patience, druid, pollIntervalMs, queryableTimeoutMs }),
+        metrics,
+        slots: new TaskSlots({ ...patience, druid, maxConcurrentTasks, pollIntervalMs }),
+        written: this.#written,
+        rules: { untilQueryable: options.waitUntil === 'queryable', maxAttempts, maxPosts: MAX_POSTS },
+      };
+      const committer = new ReplaceCommitter({
+        context,
+        environment,
+        ledger: this.#ledger,
+        written: this.#written,
+        maxConcurrentTasks,
+        onCommit,
+        onClose,
+      });
+      pending = () => committer.pending;
+      return committer;
+    } catch (error) {
+      onClose();
+      throw error;
+    }
+  }
+
+  #directory({ operatorUid, jobId }: SinkContext): SpoolDirectory {
+    return new SpoolDirectory(this.#options.spoolDirectory, { operatorUid, jobId });
+  }
+}
+
+/** Records without a time belong to no chunk; whoever gets them rejects them. */
+function chunkStart<T>({ schema }: ReplaceSinkOptions<T>): (record: T) => number {
+  const { timestampField, segmentGranularity } = schema;
+  const encode = timestampEncoder(schema.timestampFormat);
+  let last = { start: Infinity, end: -Infinity };
+  return (record) => {
+    const time = encode((record as Readonly<Record<string, unknown>>)[timestampField]);
+    if (typeof time !== 'number') return 0;
+    if (time < last.start || time >= last.end) last = chunkOf(segmentGranularity, time);
+    return last.start;
+  };
+}
+
+function isClient(druid: DruidClient | DruidClientOptions): druid is DruidClient {
+  return 'sql' in druid && 'tasks' in druid;
+}

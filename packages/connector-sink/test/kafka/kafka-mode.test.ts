@@ -1,0 +1,218 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { druidSchema, DruidSink, type KafkaModeOptions, type RejectedKafkaRow } from '../../src/index.js';
+import type { KafkaRowsCommittable } from '../../src/kafka/kafka-committable.js';
+import { KafkaMode } from '../../src/kafka/kafka-mode.js';
+import { supervisorSpec } from '../../src/kafka/supervisor-spec.js';
+import { flights, flightSchema, recordingLogger, SinkJob, type Flight } from '../support/sink-harness.js';
+import { FakeDruid, FakeTransport } from './support/fake-kafka.js';
+
+const anyContext = { timestamp: undefined, currentWatermark: -Infinity };
+
+function setUp(options: Partial<KafkaModeOptions<Flight>> = {}, transport = new FakeTransport()) {
+  const druid = new FakeDruid();
+  const sink = new KafkaMode<Flight>({
+    mode: 'kafka',
+    druid: druid.client,
+    schema: flightSchema('flights'),
+    transport,
+    queryableTimeoutMs: 5_000,
+    ...options,
+  });
+  const logger = recordingLogger();
+  const job = new SinkJob(sink as unknown as DruidSink<Flight>, { logger });
+  const committer = async () => {
+    const made = await sink.createCommitter(job.context());
+    onTestFinished(() => made.close());
+    return made;
+  };
+  /** One checkpoint of all three writers. */
+  const checkpoint = async (endOfInput = false) => {
+    const requests: { checkpointId: number; subtaskIndex: number; committable: KafkaRowsCommittable }[] = [];
+    for (const subtaskIndex of [0, 1, 2]) {
+      const writer = await sink.createWriter(job.context(subtaskIndex));
+      for (const flight of flights(2)) writer.write(flight, anyContext);
+      await writer.flush(endOfInput);
+      for (const committable of await writer.prepareCommit(1, false))
+        requests.push({ checkpointId: 1, subtaskIndex, committable });
+    }
+    return JSON.parse(JSON.stringify(requests)) as typeof requests; // a checkpoint stores them as data
+  };
+  const show = (requests: Awaited<ReturnType<typeof checkpoint>>) => {
+    for (const { committable } of requests) druid.counts.set(committable.commitId ?? '', committable.rows);
+  };
+  return { druid, transport, sink, committer, checkpoint, show, logger };
+}
+
+describe('DruidSink in mode kafka', () => {
+  it('makes a supervisor that reads the topic from its beginning, and whole transactions only', async () => {
+    const { druid, committer } = setUp();
+    await committer();
+    expect(druid.submitted).toMatchObject([
+      {
+        type: 'kafka',
+        suspended: false,
+        spec: {
+          ioConfig: {
+            topic: 'flights-topic',
+            useEarliestOffset: true,
+            consumerProperties: { 'bootstrap.servers': 'kafka:9092', 'isolation.level': 'read_committed' },
+            inputFormat: { type: 'json', assumeNewlineDelimited: true },
+          },
+          dataSchema: { dataSource: 'flights' },
+        },
+      },
+    ]);
+  });
+
+  it('does not take over a supervisor that reads something else', async () => {
+    const { druid, committer } = setUp();
+    druid.spec = { type: 'kafka', spec: { ioConfig: { topic: 'other' } } };
+    await expect(committer()).rejects.toThrow(
+      "'flights' has a supervisor already, of type 'kafka' that reads 'other'",
+    );
+    expect(druid.submitted).toEqual([]);
+  });
+
+  it('wants a partition for each writer', async () => {
+    const { committer } = setUp({}, new FakeTransport(100, 2));
+    await expect(committer()).rejects.toThrow('has 2 partitions, but 3 writers need one each');
+  });
+
+  it('commits the transactions before it waits for Druid, and again when it is asked again (invariants 1 and 2)', async () => {
+    const done: number[] = [];
+    const { druid, transport, committer, checkpoint, show } = setUp({
+      onCommit: ({ rows }) => done.push(rows),
+    });
+    const first = await committer();
+    const requests = await checkpoint();
+    druid.status = undefined;
+    await expect(first.commit(requests)).rejects.toMatchObject({ code: 'DRUID_SINK_TIMEOUT' });
+    expect(transport.committed).toEqual(['t1', 't2', 't3']);
+    expect(done).toEqual([]);
+    const second = await committer();
+    await second.recover(requests);
+    show(requests);
+    await second.commit(requests);
+    expect(transport.committed).toHaveLength(6);
+    expect(done).toEqual([2, 2, 2]);
+  });
+
+  it("asks nothing of Druid for a commit with waitUntil: 'submitted'", async () => {
+    const { druid, committer, checkpoint } = setUp({ waitUntil: 'submitted' });
+    const made = await committer();
+    const requests = await checkpoint();
+    druid.calls.length = 0;
+    druid.failure = new Error('away');
+    await made.commit(requests);
+    expect(druid.calls).not.toContain('count');
+  });
+
+  it('takes the supervisor down when the input has ended and all is committed, not before (invariant 3)', async () => {
+    const { druid, committer, checkpoint, show } = setUp({ supervisor: { atEnd: 'suspend' } });
+    const running = await committer();
+    show(await checkpoint());
+    await running.close();
+    const uncommitted = await committer();
+    const requests = await checkpoint(true);
+    await uncommitted.close();
+    expect(druid.calls).not.toContain('suspend');
+    const last = await committer();
+    await last.recover(requests);
+    show(requests);
+    await last.commit(requests);
+    await checkpoint(true).then((more) => {
+      show(more);
+      return last.commit(more);
+    });
+    await last.close();
+    expect(druid.calls).toContain('suspend');
+  });
+
+  it('fails for rows that Druid has rejected, or hands them on', async () => {
+    const handedOn: RejectedKafkaRow[] = [];
+    for (const onRejectedRow of ['fail', (row: RejectedKafkaRow) => handedOn.push(row)] as const) {
+      const { druid, committer, checkpoint, show } = setUp({ onRejectedRow });
+      const made = await committer();
+      const requests = await checkpoint();
+      show(requests);
+      const commitId = requests[0]?.committable.commitId ?? '';
+      druid.counts.set(commitId, 1);
+      druid.parseErrors = [{ input: `{"__commit_id":"${commitId}"}`, details: ['bad'] }];
+      const outcome = made.commit(requests);
+      if (onRejectedRow === 'fail')
+        await expect(outcome).rejects.toMatchObject({
+          code: 'DRUID_SINK_RECORD',
+          details: { rows: 1, reason: 'bad' },
+        });
+      else await outcome;
+    }
+    expect(handedOn).toMatchObject([{ dataSource: 'flights', reason: 'bad' }]);
+  });
+
+  it('says when the supervisor does not read', async () => {
+    const { druid, committer, logger } = setUp({ supervisorPollIntervalMs: 1_000 });
+    druid.status = { detailedState: 'SUSPENDED', healthy: true, suspended: true, aggregateLag: 200_000 };
+    await committer();
+    await expect
+      .poll(() => logger.messages)
+      .toContain('The supervisor does not read; rows wait in the topic');
+  });
+
+  it('lets writers wait while the supervisor is too far behind', async () => {
+    const { druid, committer, sink } = setUp({ maxLagRecords: 10, supervisorPollIntervalMs: 1_000 });
+    druid.status = { ...druid.status, aggregateLag: 11 };
+    await committer();
+    const writer = await sink.createWriter(new SinkJob(sink as unknown as DruidSink<Flight>).context());
+    await expect.poll(() => writer.backPressure()).toBeInstanceOf(Promise);
+    druid.status = { ...druid.status, aggregateLag: 3 };
+    await writer.backPressure();
+    expect(writer.backPressure()).toBeUndefined();
+  });
+
+  it.each([
+    [{ waitUntil: 'queryable', commitIdColumn: false }, /'commitIdColumn'.*cannot be counted/],
+    [{ waitUntil: 'soon' }, /'waitUntil' .* is 'soon': use/],
+    [{ supervisor: { atEnd: 'terminate' }, waitUntil: 'submitted' }, /'supervisor.atEnd'/],
+    [{ supervisor: { ioConfig: { lateMessageRejectionPeriod: 'PT1H' } } }, /drop rows without a word/],
+    [{ supervisor: { taskCount: 0 } }, /'supervisor.taskCount' .* is 0/],
+    [{ maxLagRecords: -1 }, /'maxLagRecords'/],
+    [{ commitIdColumn: 'origin' }, /'commitIdColumn'/],
+  ])('refuses %j', (options, message) => {
+    expect(() => setUp(options as Partial<KafkaModeOptions<Flight>>)).toThrow(message);
+  });
+
+  it('cannot count merged rows without a count metric', () => {
+    const schema = druidSchema<Flight>()({
+      dataSource: 'merged',
+      timestamp: 'date',
+      dimensions: { origin: 'string' },
+      rollup: true,
+      segmentGranularity: 'day',
+    });
+    expect(() => setUp({ schema })).toThrow("merged rows cannot be counted without a 'count' metric");
+  });
+
+  it('leaves what the guarantee rests on to nobody', () => {
+    const tuningConfig = { maxParseExceptions: 0, type: 'other', maxRowsPerSegment: 5 };
+    const ioConfig = { topic: 'other', useEarliestOffset: false, pollTimeout: 50 };
+    const spec = supervisorSpec({ metricsSpec: [] } as never, new FakeTransport(), {
+      taskCount: 1,
+      replicas: 1,
+      taskDuration: 'PT1H',
+      taskContext: {},
+      atEnd: 'keep',
+      tuningConfig,
+      ioConfig,
+    });
+    expect(spec.spec.ioConfig).toMatchObject({
+      topic: 'flights-topic',
+      useEarliestOffset: true,
+      pollTimeout: 50,
+    });
+    expect(spec.spec.tuningConfig).toMatchObject({
+      type: 'kafka',
+      maxParseExceptions: 2_147_483_647,
+      maxRowsPerSegment: 5,
+    });
+  });
+});

@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LagGate } from '../../src/kafka/lag-gate.js';
+import { partitionsOf } from '../../src/kafka/kafka-mode.js';
+import { KafkaRowWriter, type JobProgress } from '../../src/kafka/kafka-row-writer.js';
+import { RowEncoder } from '../../src/schema/row-encoder.js';
+import { FIRST_DAY, flights, flightSchema, type Flight } from '../support/sink-harness.js';
+import { FakeTransport } from './support/fake-kafka.js';
+
+const anyContext = { timestamp: undefined, currentWatermark: -Infinity };
+
+async function setUp(options: { maxRecordBytes?: number; partitions?: number[]; gate?: LagGate } = {}) {
+  const transport = new FakeTransport();
+  const inner = await transport.createWriter();
+  const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0 };
+  const rejected: string[] = [];
+  const writer = new KafkaRowWriter<Flight>({
+    encoder: new RowEncoder(flightSchema('flights')),
+    transport: inner,
+    dataSource: 'flights',
+    segmentGranularity: 'day',
+    commitIdColumn: '__commit_id',
+    countMetric: null,
+    maxRecordBytes: options.maxRecordBytes ?? 100,
+    partitions: options.partitions ?? [0],
+    gate: options.gate ?? new LagGate(10),
+    now: () => 42,
+    onInvalidRecord: ({ reason }) => rejected.push(reason),
+    progress,
+    subtaskIndex: 1,
+  });
+  const barrier = async () => {
+    await writer.flush(false);
+    return writer.prepareCommit(1, false);
+  };
+  return { transport, inner, writer, barrier, progress, rejected };
+}
+
+const rowsOf = (values: readonly Uint8Array[]): Record<string, unknown>[] =>
+  values.flatMap((value) =>
+    Buffer.from(value)
+      .toString()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>),
+  );
+
+describe('KafkaRowWriter', () => {
+  it('writes every row once, in blocks, with one commit id for all between two barriers (invariant 2)', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat(30), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 300 }),
+        async (counts, maxRecordBytes) => {
+          const { transport, writer, barrier, progress } = await setUp({ maxRecordBytes });
+          const seen = new Set<unknown>();
+          let prepared = 0;
+          for (const count of counts) {
+            for (const flight of flights(count)) writer.write(flight, anyContext);
+            const [committable] = await barrier();
+            if (count === 0) {
+              expect(committable).toBeUndefined();
+              continue;
+            }
+            prepared++;
+            const blocks = transport.blocks.get(committable?.transport.transaction) ?? [];
+            const rows = rowsOf(blocks.map(({ value }) => value));
+            expect(rows.map(({ __time }) => __time)).toEqual(flights(count).map(({ date }) => date));
+            expect(new Set(rows.map(({ __commit_id }) => __commit_id))).toEqual(
+              new Set([committable?.commitId]),
+            );
+            expect(committable).toMatchObject({
+              rows: count,
+              bytes: blocks.reduce((sum, { value }) => sum + value.length, 0),
+            });
+            seen.add(committable?.commitId);
+            for (const { value } of blocks.slice(0, -1))
+              expect(value.length).toBeGreaterThanOrEqual(maxRecordBytes);
+          }
+          expect(seen.size).toBe(prepared);
+          expect(progress.unconfirmed).toBe(prepared);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('goes round its own partitions, and stamps blocks with the time of day, not of events', async () => {
+    const { transport, writer, barrier } = await setUp({ partitions: [1, 4], maxRecordBytes: 1 });
+    for (const flight of flights(4)) writer.write(flight, anyContext);
+    const [committable] = await barrier();
+    const blocks = transport.blocks.get(committable?.transport.transaction) ?? [];
+    expect(blocks.map(({ partition }) => partition)).toEqual([1, 4, 1, 4]);
+    expect(new Set(blocks.map(({ timestamp }) => timestamp))).toEqual(new Set([42]));
+  });
+
+  it('names the time chunks that hold the rows, since Druid rounds times down', async () => {
+    const { writer, barrier } = await setUp();
+    writer.write({ date: FIRST_DAY + 5, origin: 'A', delay: 1 }, anyContext);
+    writer.write({ date: FIRST_DAY + 86_400_000, origin: 'A', delay: 1 }, anyContext);
+    const [committable] = await barrier();
+    expect(committable?.interval).toBe('2001-01-01T00:00:00.000Z/2001-01-03T00:00:00.000Z');
+  });
+
+  it('hands invalid records on and writes the others', async () => {
+    const { writer, barrier, rejected } = await setUp();
+    writer.write({ date: Number.NaN, origin: 'A', delay: 1 }, anyContext);
+    writer.write({ date: FIRST_DAY, origin: 'A', delay: 1 }, anyContext);
+    const [committable] = await barrier();
+    expect(committable?.rows).toBe(1);
+    expect(rejected).toEqual([expect.stringContaining('NaN')]);
+  });
+
+  it('waits for the transport and for Druid, until neither is behind', async () => {
+    const gate = new LagGate(10);
+    const { writer, inner } = await setUp({ gate });
+    expect(writer.backPressure()).toBeUndefined();
+    gate.report(11);
+    let release = () => undefined as void;
+    inner.backPressure = () => new Promise((resolve) => (release = resolve));
+    let isOver = false;
+    const waiting = writer.backPressure()?.then(() => (isOver = true));
+    release();
+    await Promise.resolve();
+    expect(isOver).toBe(false);
+    gate.report(10);
+    await waiting;
+    expect(isOver).toBe(true);
+  });
+
+  it('tells the committer that its input has ended', async () => {
+    const { writer, progress } = await setUp();
+    await writer.flush(false);
+    expect([...progress.endedSubtasks]).toEqual([]);
+    await writer.flush(true);
+    expect([...progress.endedSubtasks]).toEqual([1]);
+  });
+});
+
+describe('partitionsOf', () => {
+  it('gives every partition to one writer, and one at least to each (invariant 1)', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 20 }), fc.nat(30), (parallelism, more) => {
+        const count = parallelism + more;
+        const all = Array.from({ length: parallelism }, (_, subtaskIndex) =>
+          partitionsOf({ subtaskIndex, parallelism }, count),
+        );
+        expect(all.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, n) => n));
+        expect(all.every((own) => own.length > 0)).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('LagGate', () => {
+  it('holds writers back only for a lag that is known (invariant 1)', async () => {
+    const gate = new LagGate(10);
+    expect(gate.backPressure()).toBeUndefined();
+    gate.report(10);
+    expect(gate.backPressure()).toBeUndefined();
+    gate.report(11);
+    const waiting = gate.backPressure();
+    gate.report(12);
+    expect(gate.backPressure()).toBe(waiting);
+    gate.report(undefined);
+    await waiting;
+    expect(gate.backPressure()).toBeUndefined();
+    expect(gate.lag).toBeUndefined();
+  });
+});

@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import type { SupervisorStatus } from '@millrace/druid-client';
+import { describe, expect, it } from 'vitest';
+import { RowArrivals } from '../../src/kafka/row-arrivals.js';
+import { isRead, readOffsets, Supervisor } from '../../src/kafka/supervisor.js';
+import { hastyClock } from '../support/sink-harness.js';
+import { committableOf, FakeDruid } from './support/fake-kafka.js';
+
+function setUp() {
+  const druid = new FakeDruid();
+  const patience = { clock: hastyClock(), signal: new AbortController().signal, unavailableTimeoutMs: 1_000 };
+  const supervisor = new Supervisor(druid.client, 'flights', patience);
+  const arrivals = new RowArrivals({
+    ...patience,
+    druid: druid.client,
+    supervisor,
+    pollIntervalMs: 1_000,
+    queryableTimeoutMs: 20_000,
+  });
+  /** What Druid shows from one look to the next. */
+  const step = (changes: readonly (() => void)[]) => {
+    const { clock } = patience;
+    const { schedule } = clock;
+    let next = 0;
+    clock.schedule = (delayMs, callback) => {
+      changes[next++]?.();
+      return schedule(delayMs, callback);
+    };
+  };
+  return { druid, arrivals, step };
+}
+
+const statusOf = (...tasks: object[]) =>
+  ({
+    detailedState: 'RUNNING',
+    healthy: true,
+    suspended: false,
+    activeTasks: tasks,
+  }) as Partial<SupervisorStatus>;
+
+describe('RowArrivals', () => {
+  it('waits until all rows are counted, writer by writer (invariant 1)', async () => {
+    const { druid, arrivals, step } = setUp();
+    step([() => druid.counts.set('a', 3), () => druid.counts.set('b', 1), () => druid.counts.set('b', 2)]);
+    expect(await arrivals.untilCounted([committableOf('a', 3), committableOf('b', 2)])).toEqual([]);
+    expect(druid.calls.filter((call) => call === 'count')).toHaveLength(4);
+  });
+
+  it('is not content with more of one and less of another', async () => {
+    const { druid, arrivals } = setUp();
+    druid.counts = new Map([
+      ['a', 4],
+      ['b', 1],
+    ]);
+    await expect(arrivals.untilCounted([committableOf('a', 3), committableOf('b', 2)])).rejects.toMatchObject(
+      {
+        code: 'DRUID_SINK_CHECKPOINT',
+        message: expect.stringContaining("holds 4 rows with __commit_id = 'a', but 3 were written") as string,
+      },
+    );
+  });
+
+  it('takes rows for rejected when they and those that are there make up all', async () => {
+    const { druid, arrivals, step } = setUp();
+    druid.counts = new Map([['a', 2]]);
+    const bad = { input: '{__time=never, __commit_id=a}', details: ['Timestamp[never] is unparseable!'] };
+    const ofOthers = { input: '{"__commit_id":"x"}', details: [] };
+    step([() => (druid.parseErrors = [ofOthers]), () => (druid.parseErrors = [ofOthers, bad])]);
+    expect(await arrivals.untilCounted([committableOf('a', 3)])).toEqual([
+      { commitId: 'a', text: bad.input, reason: 'Timestamp[never] is unparseable!' },
+    ]);
+  });
+
+  it('gives up in time and says what it has seen (invariant 2)', async () => {
+    const { druid, arrivals } = setUp();
+    druid.counts = new Map([['a', 2]]);
+    druid.status = { ...druid.status, detailedState: 'UNHEALTHY_TASKS', aggregateLag: 7 };
+    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+      retryable: true,
+      message: expect.stringMatching(
+        /not queryable after 20000 ms: the Broker counts 2, .*UNHEALTHY_TASKS, 7 records/,
+      ) as string,
+    });
+  });
+
+  it('waits until tasks have read every partition to its end', async () => {
+    const { druid, arrivals, step } = setUp();
+    druid.status = statusOf({ startingOffsets: { 0: 4 }, currentOffsets: { 0: 10 } });
+    step([
+      () => (druid.status = undefined),
+      () => (druid.status = statusOf({ currentOffsets: { 0: 12 } }, { currentOffsets: { 1: 4 } })),
+      () => (druid.status = statusOf({ startingOffsets: { 0: 12, 1: 5 } })),
+    ]);
+    await arrivals.untilRead([committableOf('a', 3, { 0: 10 }), committableOf('b', 3, { 0: 12, 1: 5 })]);
+    expect(druid.calls.filter((call) => call === 'status')).toHaveLength(4);
+  });
+});
+
+describe('readOffsets', () => {
+  it('knows of each partition what the task that is farthest has read; the unknown is not read (invariant 2)', () => {
+    const offsets = fc.dictionary(fc.constantFrom('0', '1', '2'), fc.oneof(fc.nat(9), fc.constant(null)));
+    const task = fc.record({
+      startingOffsets: offsets,
+      currentOffsets: fc.oneof(offsets, fc.constant(null)),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(task, { maxLength: 4 }),
+        fc.array(task, { maxLength: 2 }),
+        (active, publishing) => {
+          const read = readOffsets({
+            activeTasks: active,
+            publishingTasks: publishing,
+          } as unknown as SupervisorStatus);
+          for (const partition of ['0', '1', '2']) {
+            const known = [...active, ...publishing]
+              .flatMap(({ startingOffsets, currentOffsets }) => [startingOffsets, currentOffsets ?? {}])
+              .flatMap((each) => (typeof each[partition] === 'number' ? [each[partition]] : []));
+            for (let end = 0; end < 11; end++)
+              expect(isRead(read, { [partition]: end })).toBe(known.some((offset) => offset >= end));
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+    expect(isRead(readOffsets(undefined), { 0: 0 })).toBe(false);
+  });
+});

@@ -1,0 +1,70 @@
+import { FaultProxy } from '@millrace/testkit';
+import { expect } from 'vitest';
+import type { Program } from '../../../../tooling/killed-program.js';
+import { killPlan } from './kill-plans.js';
+import { injectFaults } from './random-faults.js';
+import { points, totalsIn, totalsOf, WritingJob, type Point, type WritingJobOptions } from './writing-job.js';
+
+/** A mode, and what its sink is set up with: one of each list, as a run's seed says. */
+export interface ProvenMode {
+  readonly mode: WritingJobOptions['mode'];
+  readonly sink: Readonly<Record<string, readonly unknown[]>>;
+}
+
+export interface KilledRun extends ProvenMode {
+  readonly seed: number;
+  readonly kills: number;
+  readonly maxLifeMs: number;
+  /** How long the job would write if nobody killed it. */
+  readonly writeMs: number;
+  readonly intervalMs: number;
+  readonly records: number;
+  readonly segmentGranularity: 'hour' | 'day';
+  /** Whether the network between job and Druid fails as well. */
+  readonly withFaults: boolean;
+}
+
+/** What was done to the jobs of some runs. */
+export class Deeds {
+  kills = 0;
+  /** Kills at points. */
+  readonly hits = new Map<Point, number>();
+
+  add(job: WritingJob): void {
+    this.kills += job.kills;
+    for (const [point, count] of job.hits) this.hits.set(point, (this.hits.get(point) ?? 0) + count);
+  }
+
+  /** Points that no kill has hit. */
+  missed(): Point[] {
+    return points.filter((point) => !this.hits.has(point));
+  }
+}
+
+/** Runs a job through its kills to its end, and compares what Druid has with what was generated. */
+export async function expectEveryRowOnce(
+  program: Program,
+  druidUrl: string,
+  run: KilledRun,
+  deeds: Deeds,
+): Promise<void> {
+  const { mode, seed, records, writeMs, intervalMs, segmentGranularity } = run;
+  const { lives, sinkOptions } = killPlan(seed, run);
+  const dataSource = `killed_${mode}_${seed}`;
+  const proxy = await FaultProxy.start({ upstream: druidUrl });
+  if (run.withFaults) injectFaults(proxy, seed);
+  const job = await WritingJob.create(program, {
+    ...{ url: proxy.url, dataSource, seed, mode, records, intervalMs, segmentGranularity, sinkOptions },
+    recordsPerSecond: (records / writeMs) * 1_000,
+    stepMs: 86_400_000 / 2_000,
+    lateMs: 3_600_000,
+  });
+  let isFinished = false;
+  for (const life of lives) isFinished ||= await job.live(life);
+  while (!isFinished) isFinished = await job.live({ parallelism: 2 });
+  deeds.add(job);
+  await proxy.stop();
+  expect(await totalsIn(druidUrl, dataSource)).toEqual(totalsOf(seed, records));
+  expect(await job.spoolFiles()).toEqual([]);
+  await job.remove(); // where the test fails, its files stay
+}
