@@ -23,6 +23,8 @@ const project = (folder: string, kind: 'unit' | 'integration', groupOrder: numbe
     fileParallelism: kind === 'unit',
     // Vitest's own default leaves a core free for itself, which of two cores is half.
     ...(kind === 'unit' && { maxWorkers: availableParallelism() }),
+    // A process of its own for each file, and its imports, would cost more time than most of the files take.
+    isolate: kind !== 'unit',
     sequence: { groupOrder },
   },
 });

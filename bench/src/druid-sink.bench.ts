@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { DruidClient, sql } from '@millrace/druid-client';
-import { DruidCluster } from '@millrace/testkit';
+import { DruidCluster, KafkaBroker } from '@millrace/testkit';
 import { expectedSum, loadTask, writeFlights } from './druid-read/flights.js';
 import type { SinkJob } from './druid-sink/sink-job.js';
 import {
@@ -52,6 +52,7 @@ const reports: SinkReport[] = [];
 // Full speed is worth the slower start here.
 const druid = await DruidCluster.start({ jvmArguments: ['-XX:TieredStopAtLevel=4'] });
 const client = new DruidClient({ url: druid.url });
+const kafka = modes.includes('kafka') ? await KafkaBroker.start() : undefined;
 
 /** Throws unless Druid has exactly the rows. */
 async function requireRows(dataSource: string): Promise<void> {
@@ -93,7 +94,14 @@ try {
       const measurements: SinkMeasurement[] = [];
       for (let run = 0; run < runs; run++) {
         const id = `${mode}_${parallelism}_${run}`;
-        const outcome = await write({ mode, parallelism, rows, dataSource: `sink_${id}`, url: druid.url });
+        const outcome = await write({
+          mode,
+          parallelism,
+          rows,
+          dataSource: `sink_${id}`,
+          url: druid.url,
+          bootstrapServers: kafka?.bootstrapServers ?? '',
+        });
         const fileIngestSeconds = await loadByHand(`file_${id}`);
         measurements.push({ outcome, fileIngestSeconds });
       }
@@ -104,6 +112,7 @@ try {
   }
 } finally {
   client.close();
+  await kafka?.stop();
   await druid.stop();
   await rm(folder, { recursive: true, force: true });
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { druidSchema, DruidSink } from '@millrace/connector-sink';
+import { kafkaTransport } from '@millrace/connector-sink/kafka';
 import {
   DataGeneratorSource,
   FileCheckpointStorage,
@@ -21,6 +22,8 @@ export interface SinkJob {
   readonly dataSource: string;
   /** Of the Router. */
   readonly url: string;
+  /** Of Kafka, for the mode that needs it. */
+  readonly bootstrapServers: string;
 }
 
 type Flight = ReturnType<typeof flightRow>;
@@ -45,7 +48,11 @@ export async function runSinkJob(job: SinkJob): Promise<SinkOutcome> {
       secondsToSpooled = secondsNow();
     };
     env
-      .fromSource(flights, WatermarkStrategy.noWatermarks(), 'flights')
+      .fromSource(
+        flights,
+        WatermarkStrategy.forMonotonousTimestamps<Flight>().withTimestampAssigner(({ time }) => time),
+        'flights',
+      )
       .sinkTo(watched(sinkOf(job, folder), spooled))
       .uid('sink');
     await env.execute('write flights');
@@ -60,34 +67,41 @@ export async function runSinkJob(job: SinkJob): Promise<SinkOutcome> {
   }
 }
 
-function sinkOf({ url, dataSource }: SinkJob, folder: string): DruidSink<Flight> {
+function sinkOf({ mode, url, dataSource, bootstrapServers }: SinkJob, folder: string): DruidSink<Flight> {
+  const druid = { url };
+  const spoolDirectory = join(folder, 'spool');
   const schema = druidSchema<Flight>()({
     dataSource,
     timestamp: 'time',
     dimensions: { origin: 'string', destination: 'string', delay: 'long', distance: 'long' },
     segmentGranularity: 'month',
   });
-  return new DruidSink({ druid: { url }, schema, spoolDirectory: join(folder, 'spool') });
+  if (mode !== 'kafka') return new DruidSink({ mode, druid, schema, spoolDirectory });
+  return new DruidSink({
+    mode,
+    druid,
+    schema,
+    transport: kafkaTransport({ bootstrapServers, topic: dataSource }),
+    // Its tasks give their slots back to the next run.
+    supervisor: { ioConfig: { period: 'PT1S', startDelay: 'PT0S' }, atEnd: 'terminate' },
+  });
 }
 
 /** The sink, with a look at each barrier that has something to commit. */
-function watched<T, CommT, StateT>(
-  sink: Sink<T, CommT, StateT>,
-  onPrepared: () => void,
-): Sink<T, CommT, StateT> {
-  return new Proxy(sink, {
-    get(target, name, receiver) {
-      if (name !== 'createWriter') return Reflect.get(target, name, receiver) as unknown;
-      return async (...args: Parameters<typeof sink.createWriter>) => {
-        const writer = await target.createWriter(...args);
-        const prepareCommit = writer.prepareCommit?.bind(writer);
-        writer.prepareCommit = async (...barrier) => {
-          const committables = (await prepareCommit?.(...barrier)) ?? [];
-          if (committables.length > 0) onPrepared();
-          return committables;
-        };
-        return writer;
+function watched(sink: DruidSink<Flight>, onPrepared: () => void): Sink<Flight> {
+  const { partitionKey } = sink;
+  return {
+    ...(partitionKey !== undefined && { partitionKey }),
+    createCommitter: (context) => sink.createCommitter(context),
+    createWriter: async (context, restored) => {
+      const writer = await sink.createWriter(context, restored);
+      const prepareCommit = writer.prepareCommit?.bind(writer);
+      writer.prepareCommit = async (...barrier) => {
+        const committables = (await prepareCommit?.(...barrier)) ?? [];
+        if (committables.length > 0) onPrepared();
+        return committables;
       };
+      return writer;
     },
-  });
+  };
 }

@@ -1,4 +1,4 @@
-export const SINK_MODES = ['append'] as const;
+export const SINK_MODES = ['append', 'replace', 'kafka'] as const;
 export type SinkMode = (typeof SINK_MODES)[number];
 
 /** What a writing process prints: one line of JSON. Seconds count from `execute`. */

@@ -11,6 +11,7 @@ import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import {
+  ensureKafkaTopic,
   jsonDeserializer,
   jsonSerializer,
   KafkaSink,
@@ -23,7 +24,7 @@ import {
   type RejectedKafkaRecord,
 } from '../src/index.js';
 import { consumeCommitted } from './support/java-consumer.js';
-import { addPartitions, createTopic, readAll, sendNumbers } from './support/kafka.js';
+import { addPartitions, contextOf, createTopic, readAll, sendNumbers } from './support/kafka.js';
 
 describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
   let kafka: KafkaBroker;
@@ -206,6 +207,18 @@ describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
       readTexts('found-a', { startingOffsets: { committedBy: 'watchers', fallback: 'earliest' } });
     await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 200 });
     await stop(client);
+  });
+
+  it('make a topic that is missing, and leave one that is there as it is', async () => {
+    const made = { bootstrapServers, topic: 'made', partitions: 3 };
+    expect(await ensureKafkaTopic({ ...made, topicConfig: { 'retention.ms': '1000' } }, contextOf())).toBe(3);
+    expect(await ensureKafkaTopic({ ...made, partitions: 5 }, contextOf())).toBe(3);
+    const wrong = { bootstrapServers, topic: 'wrong', topicConfig: { 'no.such.setting': '1' } };
+    await expect(ensureKafkaTopic(wrong, contextOf())).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /Creating the topic 'wrong' was refused: INVALID_CONFIG. .*no.such.setting/,
+      ) as string,
+    });
   });
 
   it('read many partitions in parallel, each once', async () => {

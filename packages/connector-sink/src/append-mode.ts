@@ -8,7 +8,7 @@ import type {
   SinkWriterContext,
 } from '@millrace/core-stream';
 import { CommitMetrics, type PendingCommits } from './commit/commit-metrics.js';
-import type { CommitRunEnvironment } from './commit/commit-run.js';
+import type { CommitRunEnvironment } from './commit/commit-environment.js';
 import type { SpoolCommittable } from './commit/committable.js';
 import { checkDatasource } from './druid/datasource-check.js';
 import { DruidCommitter } from './commit/druid-committer.js';

@@ -141,7 +141,7 @@ describe('DruidSink and a Druid that is away', () => {
     env.fromAsyncIterable(rows).sinkTo(sink).uid('druid-sink');
     const job = env.executeAsync('away');
     await completed(2);
-    await expect.poll(() => job.snapshot().checkpoints.pendingCommits).toBe(2);
+    await expect.poll(() => job.snapshot().checkpoints.pendingCommits, { timeout: 10_000 }).toBe(2);
     druid.clearFaults();
     end();
     await job.result;

@@ -198,7 +198,11 @@ describe('druidSchema, when called', () => {
     [{ segmentGranularity: 'daily' }, "Option 'segmentGranularity' is 'daily'. Use one of: second,"],
     [
       { queryGranularity: 'month' },
-      "'queryGranularity' is 'month', coarser than 'segmentGranularity' ('day')",
+      "'queryGranularity' is 'month', which is not a part of 'segmentGranularity' ('day')",
+    ],
+    [
+      { queryGranularity: 'week', segmentGranularity: 'month' },
+      "'queryGranularity' is 'week', which is not a part of 'segmentGranularity' ('month')",
     ],
     [{ dimensions: { __time: 'long' } }, "Column '__time' cannot be part of the schema"],
     [

@@ -5,6 +5,7 @@ import type { SpoolCommittable } from '../src/index.js';
 import type { OpenSpoolFile } from '../src/spool/open-rows.js';
 import { SpoolDirectory } from '../src/spool/spool-directory.js';
 import type { SpoolWriter } from '../src/spool/spool-writer.js';
+import { SpoolLedger } from '../src/spool/spool-ledger.js';
 import { decodeSpoolFile, type SpoolCompression } from '../src/spool/spool-encoding.js';
 import { FIRST_DAY, flights, flightSchema, temporaryDirectory, type Flight } from './support/sink-harness.js';
 import { bytesOnDisk, newWriter } from './support/spool-writers.js';
@@ -46,6 +47,18 @@ describe('SpoolWriter with files open over barriers', () => {
     expect(await writer.prepareCommit()).toEqual([]);
     clock.advance(1);
     expect((await writer.prepareCommit()).map(({ rows }) => rows)).toEqual([1]);
+  });
+
+  it('commits what there is when the disk has its share', async () => {
+    const { writer } = await newWriter({ minCommitRows: 100, ledger: new SpoolLedger(50) });
+    writer.write(flights(1)[0]!);
+    await writer.flush();
+    expect((await writer.prepareCommit()).map(({ rows }) => rows)).toEqual([1]);
+  });
+
+  it('refuses states of another mode', async () => {
+    const restored = [{ version: 1, kind: 'watermark' }] as unknown as OpenSpoolFile[];
+    await expect(newWriter({ restored })).rejects.toThrow(/it was in another mode/);
   });
 
   it('does not wait for an age when the clock was set back', async () => {

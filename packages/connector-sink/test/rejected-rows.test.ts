@@ -195,6 +195,31 @@ describe('DruidSink, when Druid cannot read a row', () => {
     ]);
   });
 
+  it('is exact when it crashes after an answer of Druid, whichever it is', async () => {
+    for (const fatal of [4, 8, 12, 16]) {
+      dataSource = `rejected_${sources}_${fatal}`;
+      const letters = `letters_${sources}_${fatal}`;
+      const options = { deadLetters: { dataSource: letters }, waitUntil: 'published' } as const;
+      let answers = 0;
+      const onResponse = () => {
+        answers += 1;
+        if (answers === fatal) dead.crash();
+      };
+      const telling = new DruidClient({ url: druid.url, retry: { maxAttempts: 1 }, hooks: { onResponse } });
+      const dead = new SinkJob(newSink({ ...options, druid: telling }));
+      const committer = await dead.committer();
+      const requests = await dead.checkpoint(1, flights(20));
+      await spoil(requests[0], 7);
+      await spoil(requests[0], 9);
+      await expect(committer.commit(requests)).rejects.toThrow('crashed');
+      await committer.close?.();
+      telling.close();
+      await (await new SinkJob(newSink(options)).committer(requests)).commit(requests);
+      expect(await query(`SELECT COUNT(*) FROM "${dataSource}"`)).toEqual([[18]]);
+      expect(await query(`SELECT COUNT(*) FROM "${letters}"`)).toEqual([[2]]);
+    }
+  });
+
   it('gives up on a file of which Druid cannot read most', async () => {
     const job = new SinkJob(newSink({ onRejectedRow: () => undefined }));
     const committer = await job.committer();

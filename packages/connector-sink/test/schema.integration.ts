@@ -7,6 +7,8 @@ import { dataSchemaOf } from '../src/commit/ingestion-spec.js';
 import { checkDatasource, type DatasourceCheckOptions } from '../src/druid/datasource-check.js';
 import { druidSchema, type DruidSchema } from '../src/schema/druid-schema.js';
 import { RowEncoder } from '../src/schema/row-encoder.js';
+import { DruidSink } from '../src/index.js';
+import { SinkJob, temporaryDirectory, type Flight } from './support/sink-harness.js';
 
 let client: DruidClient;
 
@@ -190,6 +192,81 @@ describe('columns of a real Druid', () => {
     await check(visits, { onConflict: 'warn', logger });
     expect(messages).toEqual([
       'The datasource has other column types than the schema; rows are written all the same',
+    ]);
+  });
+});
+
+describe('rows that are rolled up before they leave the process', () => {
+  interface Visit {
+    at: number;
+    page: string | null;
+    user: string;
+    ms: number | bigint | null;
+    ratio: number | null;
+  }
+  const visitSchema = (dataSource: string) =>
+    druidSchema<Visit>()({
+      dataSource,
+      timestamp: 'at',
+      dimensions: { page: 'string' },
+      metrics: {
+        visits: { type: 'count' },
+        ms_sum: { type: 'longSum', field: 'ms' },
+        ms_min: { type: 'longMin', field: 'ms' },
+        ms_max: { type: 'longMax', field: 'ms' },
+        ratio_sum: { type: 'doubleSum', field: 'ratio' },
+        ratio_min: { type: 'doubleMin', field: 'ratio' },
+        ratio_max: { type: 'doubleMax', field: 'ratio' },
+        float_sum: { type: 'floatSum', field: 'ratio' },
+        users: { type: 'thetaSketch', field: 'user' },
+        users_hll: { type: 'HLLSketchBuild', field: 'user' },
+      },
+      rollup: true,
+      queryGranularity: 'day',
+      segmentGranularity: 'month',
+    });
+
+  it('give what Druid makes of all records by itself', async () => {
+    const records = Array.from({ length: 2_000 }, (_, index): Visit => {
+      const n = (index * 7_919) % 2_003;
+      return {
+        at: Date.UTC(2001, 0, 25) + n * 600_000,
+        page: n % 4 === 0 ? null : `p${n % 4}`,
+        user: `u${n % 97}`,
+        ms: n % 5 === 0 ? null : n % 11 === 0 ? 2n ** 62n + BigInt(n) : n - 1_000,
+        // Sums of eighths are exact in any order, also in 32 bits.
+        ratio: n % 3 === 0 ? null : (n - 500) / 8,
+      };
+    });
+    const committed: number[] = [];
+    const sink = new DruidSink<Visit>({
+      druid: client,
+      schema: visitSchema('schema_visits_summed'),
+      spoolDirectory: await temporaryDirectory(),
+      preAggregate: { maxRows: 200 },
+      onCommit: ({ rows }) => committed.push(rows),
+    });
+    const job = new SinkJob(sink as unknown as DruidSink<Flight>, { clock: systemClock });
+    const committer = await job.committer();
+    const [half, rest] = [records.slice(0, 1_000), records.slice(1_000)] as unknown as [Flight[], Flight[]];
+    await Promise.all([
+      job.checkpoint(1, half, rest).then((requests) => committer.commit(requests)),
+      write(visitSchema('schema_visits_all'), records),
+    ]);
+    const rows = (dataSource: string) =>
+      query(
+        `SELECT TIMESTAMP_TO_MILLIS("__time"), "page", SUM("visits"), SUM("ms_sum"), MIN("ms_min"), MAX("ms_max"), SUM("ratio_sum"),
+           MIN("ratio_min"), MAX("ratio_max"), SUM("float_sum"), APPROX_COUNT_DISTINCT_DS_THETA("users"), APPROX_COUNT_DISTINCT_DS_HLL("users_hll")
+         FROM "${dataSource}" GROUP BY 1, 2 ORDER BY 1, 2`,
+      );
+    const summed = await rows('schema_visits_summed');
+    expect(summed).toEqual(await rows('schema_visits_all'));
+    expect(summed.length).toBeGreaterThan(8);
+    // A user who comes twice does not make another row.
+    const written = committed.reduce((a, b) => a + b, 0);
+    expect(written).toBeLessThan(records.length * 0.8);
+    expect(await query('SELECT SUM("visits"), SUM("__rows") FROM "schema_visits_summed"')).toEqual([
+      [2_000n, BigInt(written)],
     ]);
   });
 });

@@ -16,6 +16,9 @@ import {
   type Flight,
 } from './support/sink-harness.js';
 
+/** How long a machine with much to do may take. */
+const BUSY = { timeout: 15_000 };
+
 describe('open commits', () => {
   it('tell their failure to the next commit (invariant 1)', async () => {
     const open = new OpenCommits();
@@ -97,7 +100,7 @@ describe("DruidSink with waitUntil: 'submitted'", () => {
   const entries = async (ending: string) =>
     (await readdir(join(spoolDirectory, 'druid-sink', 'job-1'))).filter((name) => name.endsWith(ending));
   const settled = (job: SinkJob) =>
-    expect.poll(() => job.metrics.registry.value('operator_pendingFiles')).toBe(0);
+    expect.poll(() => job.metrics.registry.value('operator_pendingFiles'), BUSY).toBe(0);
 
   it('has tasks of several checkpoints in Druid at once, and keeps their files until it knows their end', async () => {
     hideStatuses();
@@ -123,7 +126,7 @@ describe("DruidSink with waitUntil: 'submitted'", () => {
     const committer = await job.committer();
     await committer.commit(await job.checkpoint(1, flights(20), flights(30)));
     const second = committer.commit(await job.checkpoint(2, flights(10)));
-    await expect.poll(() => job.metrics.registry.value('operator_pendingFiles')).toBe(3);
+    await expect.poll(() => job.metrics.registry.value('operator_pendingFiles'), BUSY).toBe(3);
     expect(await tasks()).toHaveLength(2);
     druid.clearFaults();
     await second;
@@ -175,7 +178,7 @@ describe("DruidSink with waitUntil: 'submitted'", () => {
     await spoilRow(spoolDirectory, first[0], 3);
     await committer.commit(first);
     await expect
-      .poll(() => logger.messages)
+      .poll(() => logger.messages, BUSY)
       .toContain('A submitted task has failed for good; the job fails with its next commit');
     const next = await job.checkpoint(2, flights(3));
     await expect(committer.commit(next)).rejects.toThrow('line 3: ');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chunkOf, isCoarser, TimeChunks, type Granularity } from '../src/schema/time-chunks.js';
+import { chunkOf, isWithin, TimeChunks, type Granularity } from '../src/schema/time-chunks.js';
 
 const iso = (text: string) => Date.parse(text);
 const granularities: Granularity[] = [
@@ -67,8 +67,26 @@ describe('TimeChunks', () => {
   });
 });
 
-it('compares granularities by length', () => {
-  expect(isCoarser('month', 'week')).toBe(true);
-  expect(isCoarser('day', 'day')).toBe(false);
-  expect(isCoarser('all', 'year')).toBe(true);
+it('knows which granularities divide which', () => {
+  const all: Granularity[] = [
+    ...granularities,
+    'ten_minute',
+    'fifteen_minute',
+    'thirty_minute',
+    'eight_hour',
+    'all',
+  ];
+  // Naively: the chunk of `a` that a chunk of `b` ends with lies in it, for forty of them.
+  const isDivided = (a: Granularity, b: Granularity) => {
+    for (let count = 0, time = iso('2001-01-01T00:00:00Z'); count < 40; count++) {
+      const whole = chunkOf(b, time);
+      const part = chunkOf(a, whole.end === Infinity ? time : whole.end - 1);
+      if (part.start < whole.start || part.end > whole.end) return false;
+      time = whole.end === Infinity ? time : whole.end;
+    }
+    return true;
+  };
+  for (const a of all) {
+    for (const b of all) expect([a, b, isWithin(a, b)]).toEqual([a, b, isDivided(a, b)]);
+  }
 });

@@ -168,6 +168,16 @@ describe('failures', () => {
     expect((error as Error).message).toContain('Does this URL point to a Druid Router?');
   });
 
+  it('says that a call may be repeated whose answer was cut, and one that got a web page may not', async () => {
+    const answers = ['{"status":{"id":"t"', '[{"a":1}', '"tas', '<html></html>'];
+    const druid = await fakeDruid((_, response, n) => response.writeHead(200).end(answers[n - 1]));
+    const client = druid.client();
+    const errors = [];
+    for (const _ of answers) errors.push(await failure(client.tasks.status('t')));
+    expect(errors.every((error) => DruidDecodeError.is(error))).toBe(true);
+    expect(errors.map((error) => (error as DruidDecodeError).retryable)).toEqual([true, true, true, false]);
+  });
+
   it('repeats a GET after 500 and after a broken connection, and not for ever', async () => {
     const druid = await fakeDruid((_, response, n) => {
       if (n === 1) return response.destroy();

@@ -149,26 +149,42 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
     server.close();
   });
 
-  it('runs side by side with another, each on ports and with data of its own', async () => {
-    const other = await DruidCluster.start();
-    try {
-      const ports = [...Object.values(druid.ports), ...Object.values(other.ports)];
-      expect(new Set(ports).size).toBe(ports.length);
-      const tables = "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = 'inline'";
-      expect(await druidHttp(druid.url).sql(tables)).toEqual([['inline']]);
-      expect(await druidHttp(other.url).sql(tables)).toEqual([]);
-      const added = expect(other.addHistorical()).rejects.toMatchObject({ code: 'aborted' });
-      await other.stop();
-      await added; // invariant 3 of druid-historical.ts
-    } finally {
-      await other.stop();
-    }
-    expect(isProcessAlive(other.pid)).toBe(false);
+  it('runs side by side with that of another process, and leaves no JVM behind when that process is killed (invariant 3)', async () => {
+    const compiled = await compileForPlainNode();
+    const program = join(compiled, 'parent.js');
+    await writeFile(
+      program,
+      `import { DruidCluster } from './druid-cluster/druid-cluster.js';
+       const { url, pid, ports, dataDir } = await DruidCluster.start();
+       process.send({ url, pid, ports, dataDir });
+       setInterval(() => {}, 1000);`,
+    );
+    const parent = fork(program, { execArgv: [] });
+    const other = await new Promise<Pick<DruidCluster, 'url' | 'pid' | 'ports' | 'dataDir'>>(
+      (resolve, reject) => {
+        parent.once('message', (message) => resolve(message as typeof other));
+        parent.once('exit', (code) => reject(new Error(`the parent ended early, with ${code}`)));
+      },
+    );
+    const ports = [...Object.values(druid.ports), ...Object.values(other.ports)];
+    expect(new Set(ports).size).toBe(ports.length);
+    const tables = "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = 'inline'";
+    expect(await druidHttp(druid.url).sql(tables)).toEqual([['inline']]);
+    expect(await druidHttp(other.url).sql(tables)).toEqual([]);
+
+    expect(isProcessAlive(other.pid)).toBe(true);
+    parent.removeAllListeners('exit');
+    parent.kill('SIGKILL');
+    await until(() => !isProcessAlive(other.pid));
     expect(isProcessAlive(druid.pid)).toBe(true);
+    await rm(other.dataDir, { recursive: true, force: true });
+    await rm(compiled, { recursive: true, force: true });
   });
 
   it('stops, more than once, and keeps a folder that the caller named', async () => {
+    const added = expect(druid.addHistorical()).rejects.toMatchObject({ code: 'aborted' });
     await Promise.all([druid.stop(), druid.stop()]);
+    await added; // invariant 3 of druid-historical.ts
     await druid.stop();
     expect(isProcessAlive(druid.pid)).toBe(false);
     expect(existsSync(join(dataDir, 'metadata.db'))).toBe(true);
@@ -188,31 +204,6 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
     expect(String(error)).toContain(druid.logFile);
     expect(String(error)).toMatch(/role broker failed|numThreads/);
     expect(String(error)).toContain('mend `properties`');
-  });
-
-  it('leaves no JVM behind when the process that started it is killed (invariant 3)', async () => {
-    const compiled = await compileForPlainNode();
-    const program = join(compiled, 'parent.js');
-    await writeFile(
-      program,
-      `import { DruidCluster } from './druid-cluster/druid-cluster.js';
-       const druid = await DruidCluster.start();
-       process.send({ pid: druid.pid, dataDir: druid.dataDir });
-       setInterval(() => {}, 1000);`,
-    );
-    const parent = fork(program, { execArgv: [] });
-    const { pid, dataDir: orphaned } = await new Promise<{ pid: number; dataDir: string }>(
-      (resolve, reject) => {
-        parent.once('message', (message) => resolve(message as { pid: number; dataDir: string }));
-        parent.once('exit', (code) => reject(new Error(`the parent ended early, with ${code}`)));
-      },
-    );
-    expect(isProcessAlive(pid)).toBe(true);
-    parent.removeAllListeners('exit');
-    parent.kill('SIGKILL');
-    await until(() => !isProcessAlive(pid));
-    await rm(orphaned, { recursive: true, force: true });
-    await rm(compiled, { recursive: true, force: true });
   });
 });
 

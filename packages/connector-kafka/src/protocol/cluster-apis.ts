@@ -6,11 +6,18 @@ export interface BrokerAddress {
   readonly port: number;
 }
 
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
 export interface PartitionInfo {
   readonly errorCode: number;
   readonly partition: number;
   /** -1: none at the moment. */
   readonly leaderId: number;
+  /** Higher whenever the partition gets, or loses, a leader. */
+  readonly leaderEpoch: number;
 }
 
 export interface TopicInfo {
@@ -51,8 +58,12 @@ export const metadata = kafkaApi<{ topics: readonly string[] | null; mayCreate: 
         name: r.compactString() ?? '',
         isInternal: r.int8() !== 0,
         partitions: r.array(() => {
-          const info = { errorCode: r.int16(), partition: r.int32(), leaderId: r.int32() };
-          r.int32(); // leader epoch
+          const info = {
+            errorCode: r.int16(),
+            partition: r.int32(),
+            leaderId: r.int32(),
+            leaderEpoch: r.int32(),
+          };
           for (let lists = 0; lists < 3; lists++) r.array(() => r.int32(), false); // replicas, in sync, offline
           return info;
         }),

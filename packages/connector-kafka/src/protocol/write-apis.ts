@@ -1,3 +1,4 @@
+import type { TopicPartition } from './cluster-apis.js';
 import { kafkaApi } from './kafka-api.js';
 import { byTopic } from './read-apis.js';
 
@@ -85,7 +86,7 @@ export const initProducerId = kafkaApi<
 });
 
 interface TransactionPartitions extends TransactionIdentity {
-  readonly partitions: readonly { readonly topic: string; readonly partition: number }[];
+  readonly partitions: readonly TopicPartition[];
 }
 
 /** Version 3: later ones are for brokers, and need rights on the cluster. */
@@ -161,6 +162,8 @@ export interface DescribedTransaction extends TransactionIdentity {
   readonly errorCode: number;
   readonly state: string;
   readonly timeoutMs: number;
+  /** None once it is complete. */
+  readonly partitions: readonly TopicPartition[];
 }
 
 export const describeTransactions = kafkaApi<{ transactionalIds: readonly string[] }, DescribedTransaction[]>(
@@ -177,19 +180,15 @@ export const describeTransactions = kafkaApi<{ transactionalIds: readonly string
         const state = r.compactString() ?? '';
         const timeoutMs = r.int32();
         r.int64(); // start
-        const described = {
-          errorCode,
-          transactionalId,
-          state,
-          timeoutMs,
-          producerId: r.int64(),
-          producerEpoch: r.int16(),
-        };
-        r.array(() => {
-          r.compactString();
-          r.array(() => r.int32(), false);
-        });
-        return described;
+        const producerId = r.int64();
+        const producerEpoch = r.int16();
+        const partitions = r
+          .array(() => {
+            const topic = r.compactString() ?? '';
+            return r.array(() => ({ topic, partition: r.int32() }), false);
+          })
+          .flat();
+        return { errorCode, transactionalId, state, timeoutMs, producerId, producerEpoch, partitions };
       });
     },
   },

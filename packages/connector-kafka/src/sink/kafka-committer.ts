@@ -10,10 +10,10 @@
 import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-stream';
 import { KafkaTransactionLostError } from '../errors.js';
 import { KafkaClient } from '../protocol/kafka-client.js';
-import { KafkaCode, remoteError } from '../protocol/kafka-codes.js';
 import { isTransactionOf, type KafkaCommittable } from './producer-session.js';
 import type { SinkSettings } from './sink-settings.js';
-import { isFencing, Transactions } from './transactions.js';
+import { Transactions } from './transactions.js';
+import { abortVisibly, commitVisibly } from './visible-commit.js';
 
 export class KafkaCommitter implements Committer<KafkaCommittable, never> {
   readonly #prefix: string;
@@ -21,6 +21,8 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
   readonly #context: CommitterContext;
   readonly #client: KafkaClient;
   readonly #transactions: Transactions;
+  /** Transactions that an earlier run may have committed. */
+  #restored: ReadonlySet<string> = new Set();
 
   constructor(
     settings: SinkSettings & { readonly transactionalIdPrefix: string },
@@ -34,13 +36,13 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
   }
 
   async recover(pending: readonly CommitRequest<KafkaCommittable>[]): Promise<void> {
-    const named = new Set(pending.map(({ committable }) => committable.transactionalId));
+    const named = (this.#restored = new Set(pending.map(({ committable }) => committable.transactionalId)));
     const open = await this.#transactions.listOpen();
     const left = open.filter(
       ({ transactionalId }) => isTransactionOf(this.#prefix, transactionalId) && !named.has(transactionalId),
     );
     for (const { transactionalId } of left) {
-      await this.#transactions.init(transactionalId, this.#transactionTimeoutMs); // invariant 2
+      await abortVisibly(this.#transactions, transactionalId, this.#transactionTimeoutMs); // invariant 2
       this.#transactions.forget(transactionalId);
       this.#context.logger.info('a transaction of an earlier run was aborted', { transactionalId });
     }
@@ -56,14 +58,10 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
 
   async #commit({ committable, checkpointId }: CommitRequest<KafkaCommittable>): Promise<void> {
     const { transactionalId } = committable;
-    const code = await this.#transactions.commit(committable); // invariant 1
-    if (code === KafkaCode.NONE) return;
-    if (!isFencing(code)) throw remoteError(`Committing '${transactionalId}'`, code);
-    const found = await this.#transactions.describe(transactionalId);
-    const isSame =
-      found?.producerId === committable.producerId && found.producerEpoch === committable.producerEpoch;
-    if (isSame && (found.state === 'CompleteCommit' || found.state === 'PrepareCommit')) return;
-    throw lost(committable, checkpointId, found?.state); // invariant 3
+    const isRepeated = this.#restored.has(transactionalId);
+    const { isCommitted, found } = await commitVisibly(this.#transactions, committable, isRepeated); // invariant 1
+    this.#transactions.forget(transactionalId);
+    if (!isCommitted) throw lost(committable, checkpointId, found?.state); // invariant 3
   }
 }
 

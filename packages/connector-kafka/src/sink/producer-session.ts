@@ -7,6 +7,7 @@
  * 2. A transaction begins with the first record after a barrier; where there is none, there is nothing to commit.
  */
 import { randomBytes } from 'node:crypto';
+import type { TopicPartition } from '../protocol/cluster-apis.js';
 import type { TransactionIdentity } from '../protocol/write-apis.js';
 import { fenced, isFencing, type Transactions } from './transactions.js';
 
@@ -14,6 +15,8 @@ import { fenced, isFencing, type Transactions } from './transactions.js';
 export interface KafkaCommittable extends TransactionIdentity {
   /** By `topic-partition` the offset after the transaction's last record, as far as the broker has said. */
   readonly endOffsets?: Readonly<Record<string, number>>;
+  /** All that the transaction writes to. */
+  readonly partitions?: readonly TopicPartition[];
 }
 
 export interface SessionIdentity {
@@ -36,7 +39,7 @@ export class ProducerSession {
   /** Of this writer alone: runs that know nothing of each other have different ids. */
   readonly #run = randomBytes(6).toString('hex');
   readonly #sequences = new Map<string, number>();
-  readonly #added = new Set<string>();
+  readonly #added = new Map<string, TopicPartition>();
   #endOffsets: Record<string, number> = {};
   #transactionCount = 0;
   #identity: SessionIdentity | undefined;
@@ -71,15 +74,14 @@ export class ProducerSession {
     return sequence;
   }
 
-  async addPartitions(
-    partitions: readonly { readonly topic: string; readonly partition: number }[],
-  ): Promise<void> {
+  async addPartitions(partitions: readonly TopicPartition[]): Promise<void> {
     const { transaction } = this;
     if (transaction === undefined) return;
     const missing = partitions.filter(({ topic, partition }) => !this.#added.has(`${topic}-${partition}`));
     if (missing.length === 0) return;
     await this.#options.transactions.addPartitions(transaction, missing);
-    for (const { topic, partition } of missing) this.#added.add(`${topic}-${partition}`);
+    for (const { topic, partition } of missing)
+      this.#added.set(`${topic}-${partition}`, { topic, partition });
   }
 
   /** @throws KafkaFencedError where the code says that the transaction is another's */
@@ -99,7 +101,7 @@ export class ProducerSession {
     if (transaction === undefined) return undefined;
     this.#identity = undefined;
     this.#options.transactions.forget(transaction.transactionalId); // the committer ends it
-    return { ...transaction, endOffsets: this.#endOffsets };
+    return { ...transaction, endOffsets: this.#endOffsets, partitions: [...this.#added.values()] };
   }
 
   /** The open one (invariant 2). */

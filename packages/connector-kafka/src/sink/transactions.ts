@@ -1,6 +1,8 @@
-import { KafkaConfigError, KafkaFencedError } from '../errors.js';
+import { sleep } from '@millrace/core-stream';
+import { KafkaConfigError, KafkaConnectionError, KafkaFencedError } from '../errors.js';
 import { KafkaCode, isPassing, remoteError } from '../protocol/kafka-codes.js';
-import type { KafkaClient } from '../protocol/kafka-client.js';
+import { metadata, type TopicPartition } from '../protocol/cluster-apis.js';
+import { unavailable, type KafkaClient } from '../protocol/kafka-client.js';
 import {
   addPartitionsToTxn,
   describeTransactions,
@@ -57,7 +59,7 @@ export class Transactions {
   /** Before the first record of a transaction goes to a partition. @throws KafkaFencedError */
   async addPartitions(
     transaction: TransactionIdentity,
-    partitions: readonly { readonly topic: string; readonly partition: number }[],
+    partitions: readonly TopicPartition[],
   ): Promise<void> {
     const { transactionalId } = transaction;
     const what = `Adding partitions to '${transactionalId}'`;
@@ -75,18 +77,62 @@ export class Transactions {
     });
   }
 
-  /** Resolves with the code of what does not pass, such as that the transaction is not the one that is open. */
-  commit(transaction: TransactionIdentity): Promise<number> {
+  /**
+   * Resolves with the code of what does not pass, such as that the transaction is not the one that is open, and with how
+   * often it was asked.
+   */
+  async commit(transaction: TransactionIdentity): Promise<{ errorCode: number; attempts: number }> {
     const { transactionalId } = transaction;
     const what = `Committing '${transactionalId}'`;
+    let attempts = 0;
     return this.#client.retrying(what, async () => {
+      attempts++;
       const { errorCode } = await this.#client.toCoordinator('transaction', transactionalId, endTxn, {
         ...transaction,
         isCommit: true,
       });
       if (isPassing(errorCode)) this.#check(what, errorCode, transactionalId);
-      this.forget(transactionalId);
-      return errorCode;
+      return { errorCode, attempts };
+    });
+  }
+
+  /** Waits while markers are being written. Resolves with what the transaction is then, as `describe` does. */
+  async ended(transactionalId: string): Promise<DescribedTransaction | undefined> {
+    const { context, unavailableTimeoutMs } = this.#client;
+    const startMs = context.clock.now();
+    for (let delayMs = 1; ; delayMs = Math.min(500, delayMs * 2)) {
+      const found = await this.describe(transactionalId);
+      if (found?.state.startsWith('Prepare') !== true) return found;
+      const elapsedMs = context.clock.now() - startMs;
+      if (elapsedMs >= unavailableTimeoutMs) {
+        const cause = new KafkaConnectionError(`The transaction is still ${found.state}.`);
+        throw unavailable(`Writing the markers of '${transactionalId}'`, elapsedMs, cause);
+      }
+      await sleep(context.clock, delayMs, context.signal);
+    }
+  }
+
+  /** By `topic-partition`, as the transaction's coordinator sees them; waits until each has a leader. */
+  async leaderEpochs(
+    transactionalId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<Map<string, number>> {
+    if (partitions.length === 0) return new Map();
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    return this.#client.retrying(`Looking for leaders for '${transactionalId}'`, async () => {
+      const found = await this.#client.toCoordinator('transaction', transactionalId, metadata, {
+        topics,
+        mayCreate: false,
+      });
+      const epochs = new Map<string, number>();
+      for (const { name, partitions: ofTopic } of found.topics) {
+        for (const { partition, leaderId, leaderEpoch } of ofTopic) {
+          if (leaderId >= 0) epochs.set(`${name}-${partition}`, leaderEpoch);
+          else if (partitions.some((wanted) => wanted.topic === name && wanted.partition === partition))
+            throw new KafkaConnectionError(`${name}-${partition} has no leader.`);
+        }
+      }
+      return epochs;
     });
   }
 

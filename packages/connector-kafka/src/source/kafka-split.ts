@@ -1,4 +1,5 @@
 import type { SourceSplit } from '@millrace/core-stream';
+import type { TopicPartition } from '../protocol/cluster-apis.js';
 
 /** A partition and where reading goes on. Plain data. */
 export interface KafkaSplit extends SourceSplit {
@@ -8,11 +9,6 @@ export interface KafkaSplit extends SourceSplit {
   readonly offset: number;
   /** Bounded reading ends before this one. */
   readonly stoppingOffset?: number;
-}
-
-export interface TopicPartition {
-  readonly topic: string;
-  readonly partition: number;
 }
 
 export function splitIdOf({ topic, partition }: TopicPartition): string {

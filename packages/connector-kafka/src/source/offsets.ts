@@ -1,9 +1,9 @@
 import { KafkaConfigError, KafkaConnectionError, KafkaOffsetError } from '../errors.js';
-import type { BrokerAddress } from '../protocol/cluster-apis.js';
+import type { BrokerAddress, TopicPartition } from '../protocol/cluster-apis.js';
 import type { KafkaClient } from '../protocol/kafka-client.js';
 import { checkCode } from '../protocol/kafka-codes.js';
 import { EARLIEST, LATEST, listOffsets, offsetFetch } from '../protocol/read-apis.js';
-import { splitIdOf, type TopicPartition } from './kafka-split.js';
+import { splitIdOf } from './kafka-split.js';
 
 /** By `topic-partition`, such as `orders-3`. */
 export type OffsetsByPartition = Readonly<Record<string, number>>;

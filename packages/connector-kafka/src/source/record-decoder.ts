@@ -2,7 +2,7 @@ import type { Counter, MetricGroup, OutputTag, ReaderOutput } from '@millrace/co
 import { KafkaRecordError } from '../errors.js';
 import type { RecordCursor } from '../protocol/record-batch.js';
 import type { DeserializeRecord, KafkaRecord } from './kafka-deserializers.js';
-import type { TopicPartition } from './kafka-split.js';
+import type { TopicPartition } from '../protocol/cluster-apis.js';
 
 /** A record that the deserializer has thrown at, and what it has thrown. */
 export interface InvalidKafkaRecord {

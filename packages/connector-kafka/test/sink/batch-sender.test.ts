@@ -25,6 +25,9 @@ describe('BatchSender', () => {
   let requests: ProduceRequest[];
   let added: string[];
   let sender: BatchSender;
+  let session: ProducerSession;
+  /** Of the log of every partition, which begins at 100. */
+  let nextOffset: number;
 
   beforeEach(() => {
     clock = new ManualClock();
@@ -32,6 +35,7 @@ describe('BatchSender', () => {
     partitionCount = 2;
     requests = [];
     added = [];
+    nextOffset = 100;
     const client = {
       unavailableTimeoutMs: 10_000,
       context: { clock, logger: silentLogger, signal: new AbortController().signal },
@@ -54,12 +58,11 @@ describe('BatchSender', () => {
         const code = behaviour(request);
         if (code === 'silence') return Promise.reject(new KafkaConnectionError('the answer was lost'));
         return Promise.resolve(
-          request.batches.map(({ topic, partition }) => ({
-            topic,
-            partition,
-            errorCode: code,
-            errorMessage: null,
-          })),
+          request.batches.map(({ topic, partition, records }) => {
+            const baseOffset = code === 0 ? nextOffset : -1;
+            if (code === 0) nextOffset += valuesOf(records).length;
+            return { topic, partition, baseOffset, errorCode: code, errorMessage: null };
+          }),
         );
       },
     } as unknown as KafkaClient;
@@ -69,8 +72,9 @@ describe('BatchSender', () => {
         added.push(...partitions.map(({ topic, partition }) => `${topic}-${partition}`));
         return Promise.resolve();
       },
+      forget: () => undefined,
     } as unknown as Transactions;
-    const session = new ProducerSession({
+    session = new ProducerSession({
       transactions,
       transactionalIdPrefix: 'p',
       transactionTimeoutMs: 1_000,
@@ -106,6 +110,17 @@ describe('BatchSender', () => {
     while (cursor.next()) values.push(String(cursor.value));
     return values;
   };
+
+  it('knows where each partition of the transaction ends', async () => {
+    for (const value of ['a', 'b', 'c']) add(value, 1);
+    await flushed();
+    add('d', 1);
+    await flushed();
+    expect(session.endTransaction()).toMatchObject({ endOffsets: { 't-1': 104 } });
+    add('e', 0);
+    await flushed();
+    expect(session.endTransaction()).toMatchObject({ endOffsets: { 't-0': 105 } });
+  });
 
   it('repeats a batch with the same bytes until it is acknowledged (invariant 1)', async () => {
     const answers = ['silence', NOT_LEADER, 'silence', DUPLICATE_SEQUENCE] as const;

@@ -6,7 +6,7 @@
  * 1. An entry is durable before its commit is confirmed, and goes after its file.
  * 2. A spool file that an entry names is not an orphan.
  */
-import { open, readdir, readFile, rename } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommitRequest } from '@millrace/core-stream';
 import { DruidSinkCheckpointError } from '../errors.js';
@@ -14,6 +14,7 @@ import type { SpoolDirectory } from '../spool/spool-directory.js';
 import type { SpoolCommittable } from './committable.js';
 
 const ENTRY = '.submitted.json';
+const UNFINISHED = `${ENTRY}.new`;
 
 export class CommitJournal {
   readonly #directory: SpoolDirectory;
@@ -24,16 +25,17 @@ export class CommitJournal {
 
   /** @throws DruidSinkSpoolError */
   async add(baseId: string, request: CommitRequest<SpoolCommittable>): Promise<void> {
-    const path = this.#path(baseId);
+    const path = join(this.#directory.path, `${baseId}${ENTRY}`);
+    const unfinished = join(this.#directory.path, `${baseId}${UNFINISHED}`);
     try {
-      const handle = await open(`${path}.new`, 'w');
+      const handle = await open(unfinished, 'w');
       try {
         await handle.writeFile(JSON.stringify(request));
         await handle.sync();
       } finally {
         await handle.close();
       }
-      await rename(`${path}.new`, path);
+      await rename(unfinished, path);
       await this.#directory.sync(); // invariant 1
     } catch (cause) {
       throw await this.#directory.error('cannot be written', cause);
@@ -46,8 +48,13 @@ export class CommitJournal {
 
   /** What earlier processes have left. @throws DruidSinkCheckpointError for an entry that cannot be read */
   async list(): Promise<CommitRequest<SpoolCommittable>[]> {
-    const names = (await readdir(this.#directory.path)).filter((name) => name.endsWith(ENTRY)).sort();
-    return Promise.all(names.map((name) => this.#read(join(this.#directory.path, name))));
+    const { path } = this.#directory;
+    const names = await readdir(path).catch(async (cause: unknown) => {
+      throw await this.#directory.error('cannot be read', cause);
+    });
+    for (const name of names) if (name.endsWith(UNFINISHED)) await rm(join(path, name), { force: true });
+    const entries = names.filter((name) => name.endsWith(ENTRY)).sort();
+    return Promise.all(entries.map((name) => this.#read(join(path, name))));
   }
 
   async #read(path: string): Promise<CommitRequest<SpoolCommittable>> {
@@ -62,9 +69,5 @@ export class CommitJournal {
         { details: { file: path }, cause },
       );
     }
-  }
-
-  #path(baseId: string): string {
-    return join(this.#directory.path, `${baseId}${ENTRY}`);
   }
 }

@@ -88,17 +88,12 @@ export type CommitEvent =
   | { readonly type: 'rows-queryable' }
   | { readonly type: 'counted-all' }
   /** `rejected`: the attempt has failed by a row of the file that Druid cannot read. */
-  | { readonly type: 'counted-none' | 'counted-other'; readonly rejected: boolean };
+  | { readonly type: 'counted-none'; readonly rejected: boolean }
+  | { readonly type: 'counted-other'; readonly rejected: boolean };
 
 type EventType = CommitEvent['type'];
 type StateOf<P extends CommitPhase> = Extract<CommitState, { readonly phase: P }>;
-type EventOf<E extends EventType> = CommitEvent extends infer V
-  ? V extends { readonly type: infer N }
-    ? E extends N
-      ? V
-      : never
-    : never
-  : never;
+type EventOf<E extends EventType> = Extract<CommitEvent, { readonly type: E }>;
 type Cell<P extends LivePhase, E extends EventType> =
   ((state: StateOf<P>, event: EventOf<E>) => CommitState) | 'impossible';
 type Table = { readonly [P in LivePhase]: { readonly [E in EventType]: Cell<P, E> } };

@@ -2,63 +2,18 @@
  * Carries out the commit protocol for one spool file: each phase's step is one call, its outcome the next event. All
  * decisions are in `commit-protocol.ts`.
  */
-import type { DruidClient, TaskStatus } from '@millrace/druid-client';
-import { sleep, type CommitRequest, type Logger } from '@millrace/core-stream';
-import type { CommitTimings } from './commit-event.js';
+import { sleep } from '@millrace/core-stream';
+import type { TaskStatus } from '@millrace/druid-client';
+import { callDruid, isOutage, isRefusal, monotonicNow } from '../druid/druid-calls.js';
+import { TaskInput } from '../spool/task-input.js';
+import type { CommitResult, CommitRunEnvironment, CommitRunOptions } from './commit-environment.js';
 import { commitFailure } from './commit-failure.js';
-import {
-  beginCommit,
-  nextCommitState,
-  type CommitEvent,
-  type CommitRules,
-  type CommitState,
-} from './commit-protocol.js';
+import { beginCommit, nextCommitState, type CommitEvent, type CommitState } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
-import type { CommitMetrics } from './commit-metrics.js';
-import { callDruid, isOutage, isRefusal, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import { appendTask, attemptId } from './ingestion-spec.js';
-import type { PublishedRows } from './published-rows.js';
 import { MAX_REJECTED_ROWS, type RejectedRow } from './rejected-rows.js';
 import { examineFailure, examineSuccess } from './task-reports.js';
-import type { TaskSlot, TaskSlots } from './task-slots.js';
-import type { SpoolDirectory } from '../spool/spool-directory.js';
-import type { SpoolServer } from '../spool/spool-server.js';
-import { TaskInput } from '../spool/task-input.js';
-
-/** What all runs of one committer share. */
-export interface CommitRunEnvironment extends Patience {
-  readonly druid: DruidClient;
-  readonly logger: Logger;
-  readonly directory: SpoolDirectory;
-  readonly server: SpoolServer;
-  readonly publishedRows: PublishedRows;
-  readonly slots: TaskSlots;
-  readonly metrics: CommitMetrics;
-  readonly rules: Omit<CommitRules, 'canCount' | 'toleratesRejected'>;
-  readonly taskPollIntervalMs: number;
-  readonly inlineMaxBytes: number;
-  readonly taskContext: Readonly<Record<string, unknown>>;
-  readonly tuningConfig: Readonly<Record<string, unknown>>;
-}
-
-export interface CommitRunOptions {
-  readonly request: CommitRequest<SpoolCommittable>;
-  readonly baseId: string;
-  readonly inherited: boolean;
-  readonly toleratesRejected: boolean;
-  /** Aborted when the commit is not wanted any more; one that has a task in Druid goes on. */
-  readonly wanted: AbortSignal;
-  /** Called once, when Druid has a task that the commit waits for; the commit goes on when it resolves. */
-  readonly onAccepted?: () => Promise<void>;
-}
-
-export interface CommitResult {
-  readonly taskId: string;
-  readonly attempt: number;
-  /** Rows that Druid could not read: they are not in it. */
-  readonly rejected: readonly RejectedRow[];
-  readonly timings: CommitTimings;
-}
+import type { TaskSlot } from './task-slots.js';
 
 type Step = Exclude<CommitState, { readonly phase: 'committed' | 'failed' }>;
 
@@ -162,9 +117,9 @@ export class CommitRun {
         const expected = state.tolerant ? this.#expected() : this.#committable;
         const found = await this.#env.publishedRows.count(expected, state.stopped);
         this.#log('warn', `A task has ended without success; its rows were counted: ${found}`, state.attempt);
-        return found === 'all'
-          ? { type: 'counted-all' }
-          : { type: `counted-${found}`, rejected: this.#hasRejected };
+        if (found !== 'all') return { type: `counted-${found}`, rejected: this.#hasRejected };
+        if (!state.tolerant) this.#rejected = [];
+        return { type: 'counted-all' };
       }
     }
   }
@@ -188,9 +143,9 @@ export class CommitRun {
   }
 
   async #noteFailure({ id, errorMsg }: TaskStatus): Promise<void> {
-    const { druid, directory, logger, metrics } = this.#env;
+    const { druid, directory, logger, metrics, signal } = this.#env;
     metrics.failedTasks.inc();
-    const reports = await this.#call('a task report', () => druid.tasks.reports(id));
+    const reports = await this.#call('a task report', () => druid.tasks.reports(id, { signal }));
     const { rejected, isByRow } = await examineFailure(reports, this.#committable, directory);
     this.#rejected = rejected;
     this.#hasRejected = isByRow;
@@ -243,9 +198,10 @@ export class CommitRun {
   }
 
   async #checkRowStats(attempt: number): Promise<CommitEvent> {
-    const { druid, directory, publishedRows } = this.#env;
+    const { druid, directory, publishedRows, signal } = this.#env;
     const { toleratesRejected } = this.#options;
-    const reports = await this.#call('a task report', () => druid.tasks.reports(this.#taskId(attempt)));
+    const id = this.#taskId(attempt);
+    const reports = await this.#call('a task report', () => druid.tasks.reports(id, { signal }));
     const { verdict, mismatch, rejected } = await examineSuccess(reports, this.#committable, directory);
     this.#rejected = rejected;
     const isExpected = rejected.length === 0 || toleratesRejected;

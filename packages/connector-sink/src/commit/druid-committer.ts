@@ -9,10 +9,11 @@
  *    the journal names it.
  */
 import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-stream';
+import type { CommitResult, CommitRunEnvironment } from './commit-environment.js';
 import type { CommitDone } from './commit-event.js';
 import { CommitJournal } from './commit-journal.js';
 import type { PendingCommits } from './commit-metrics.js';
-import { CommitRun, type CommitResult, type CommitRunEnvironment } from './commit-run.js';
+import { CommitRun } from './commit-run.js';
 import type { SpoolCommittable } from './committable.js';
 import { taskBaseId } from './ingestion-spec.js';
 import type { OpenCommits } from './open-commits.js';

@@ -8,7 +8,8 @@
  * 2. Nothing is open when a savepoint is written or a job ends well: whoever goes on from there would not know of it.
  */
 export class OpenCommits {
-  readonly #open = new Set<Promise<void>>();
+  /** By commit, what settles after it. */
+  readonly #open = new Map<Promise<void>, Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
   /** Commits of checkpoints up to this one are confirmed when they have ended. */
   #endsUpTo = 0;
@@ -26,21 +27,20 @@ export class OpenCommits {
   }
 
   /** Watches a commit whose task Druid has; `onFailure` is told at once. */
-  watch(commit: Promise<unknown>, onFailure: (error: unknown) => void): void {
-    const watched: Promise<void> = commit.then(
-      () => void this.#open.delete(watched),
-      (error: unknown) => {
-        this.#open.delete(watched);
+  watch(commit: Promise<void>, onFailure: (error: unknown) => void): void {
+    if (this.#open.has(commit)) return;
+    const watched = commit
+      .catch((error: unknown) => {
         this.#failure ??= { error }; // invariant 1
         onFailure(error);
-      },
-    );
-    this.#open.add(watched);
+      })
+      .finally(() => this.#open.delete(commit));
+    this.#open.set(commit, watched);
   }
 
   /** Resolves when none is open, however they have ended. Never rejects. */
   async settle(): Promise<void> {
-    await Promise.all(this.#open);
+    await Promise.all(this.#open.values());
   }
 
   /** Throws what an open commit has failed with (invariant 1). */
@@ -54,7 +54,7 @@ export class OpenCommits {
    */
   async endAll(checkpointId: number): Promise<void> {
     this.#endsUpTo = Math.max(this.#endsUpTo, checkpointId);
-    await Promise.all(this.#open);
+    await this.settle();
     this.throwIfFailed();
   }
 }

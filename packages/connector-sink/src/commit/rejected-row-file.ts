@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Describer } from '@millrace/core-stream';
 import type { EncodedRow } from '../schema/row-encoder.js';
 import { TimeChunks } from '../schema/time-chunks.js';
+import { DruidSinkInvariantError } from '../errors.js';
 import { wellFormed } from '../spool/dead-letters.js';
 import type { SpoolDirectory } from '../spool/spool-directory.js';
 import type { SpoolTarget } from '../spool/spool-target.js';
@@ -39,10 +40,11 @@ export class RejectedRowFile {
     const encoded: EncodedRow = { text: '', time: 0 };
     let text = '';
     for (const { foundAtMs, dataSource, reason, text: row } of rows) {
-      target.encode(
-        wellFormed({ foundAtMs, dataSource, column: '', reason, record: this.#show(row) }),
-        encoded,
-      );
+      const letter = { foundAtMs, dataSource, column: '', reason, record: this.#show(row) };
+      const refusal = target.encode(wellFormed(letter), encoded);
+      if (refusal !== undefined) {
+        throw new DruidSinkInvariantError(`A dead letter is no row: ${refusal.reason}. Please report this.`);
+      }
       chunks.add(encoded.time);
       text += encoded.text + rowEnd;
     }

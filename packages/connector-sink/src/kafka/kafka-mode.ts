@@ -13,7 +13,7 @@ import { RowArrivals } from './row-arrivals.js';
 import { Supervisor } from './supervisor.js';
 import { supervisorSpec } from './supervisor-spec.js';
 
-/** What the committer of one run of the job tells its writers, which are made after it. */
+/** What the committer of one run of the job tells its writers, which are made after it has recovered. */
 interface Run {
   readonly partitionCount: number;
   readonly gate: LagGate;
@@ -55,51 +55,43 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
     });
   }
 
-  /**
-   * Checks the datasource, and sees to it that topic and supervisor are there, before a record is read.
-   * @throws DruidSinkConfigError, DruidSinkConnectionError, and what the transport throws
-   */
-  async createCommitter(context: CommitterContext): Promise<KafkaRowCommitter> {
+  createCommitter(context: CommitterContext): KafkaRowCommitter {
     const options = this.#options;
     const { transport, schema } = options;
     const { clock, signal, logger } = context;
-    const patience = { clock, signal, unavailableTimeoutMs: options.unavailableTimeoutMs };
+    const patience = { clock, signal, logger, unavailableTimeoutMs: options.unavailableTimeoutMs };
     const druid = isClient(options.druid) ? options.druid : new DruidClient(options.druid);
-    const release = () => {
-      if (druid !== options.druid) druid.close();
-    };
-    try {
-      const supervisor = new Supervisor(druid, schema.dataSource, patience);
-      await checkDatasource(druid, this.#dataSchema, patience, {
-        onConflict: options.schemaConflict,
-        logger,
-      });
-      const partitionCount = await transport.prepareTopic(context);
-      requirePartitions(transport.topic, partitionCount, context.parallelism);
-      await supervisor.ensure(supervisorSpec(this.#dataSchema, transport, options.supervisor), logger);
-      const gate = new LagGate(options.maxLagRecords);
-      const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0 };
-      this.#run = { partitionCount, gate, progress };
-      return new KafkaRowCommitter({
-        context,
-        options,
-        transport: transport.createCommitter(context),
+    const supervisor = new Supervisor(druid, schema.dataSource, patience);
+    const gate = new LagGate(options.maxLagRecords);
+    const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0 };
+    return new KafkaRowCommitter({
+      context,
+      options,
+      transport: transport.createCommitter(context),
+      supervisor,
+      arrivals: new RowArrivals({
+        ...patience,
+        druid,
         supervisor,
-        arrivals: new RowArrivals({
-          ...patience,
-          druid,
-          supervisor,
-          pollIntervalMs: options.pollIntervalMs,
-          queryableTimeoutMs: options.queryableTimeoutMs,
-        }),
-        gate,
-        progress,
-        onClose: release,
-      });
-    } catch (error) {
-      release();
-      throw error;
-    }
+        pollIntervalMs: options.pollIntervalMs,
+        queryableTimeoutMs: options.queryableTimeoutMs,
+      }),
+      gate,
+      progress,
+      prepare: async () => {
+        const partitionCount = await transport.prepareTopic(context);
+        requirePartitions(transport.topic, partitionCount, context.parallelism);
+        await checkDatasource(druid, this.#dataSchema, patience, {
+          onConflict: options.schemaConflict,
+          logger,
+        });
+        await supervisor.ensure(supervisorSpec(this.#dataSchema, transport, options.supervisor), logger);
+        this.#run = { partitionCount, gate, progress };
+      },
+      onClose: () => {
+        if (druid !== options.druid) druid.close();
+      },
+    });
   }
 }
 

@@ -2,7 +2,8 @@
  * Commits the transactions of durable checkpoints, waits for Druid as far as is asked for, and watches its supervisor.
  *
  * Invariants:
- * 1. The transaction is committed first, whatever Druid does: it must not wait until the broker gives it up.
+ * 1. Transactions are committed before anything is asked of Druid, all at once after a restore: one that waits for Druid, or
+ *    for the commit before it, may be given up by the broker.
  * 2. A commit can be repeated by any process: transactions as the transport says, rows are only counted.
  * 3. The supervisor is taken down only when the input has ended and nothing is left to commit.
  */
@@ -34,6 +35,8 @@ export interface KafkaRowCommitterOptions {
   readonly arrivals: RowArrivals;
   readonly gate: LagGate;
   readonly progress: JobProgress;
+  /** Checks the datasource, and sees to it that topic and supervisor are there. */
+  readonly prepare: () => Promise<void>;
   /** Called once, at the end of `close`. */
   readonly onClose: () => void;
 }
@@ -41,7 +44,7 @@ export interface KafkaRowCommitterOptions {
 export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never> {
   readonly #options: KafkaRowCommitterOptions;
   readonly #stop = new AbortController();
-  readonly #watching: Promise<void>;
+  #watching: Promise<void> | undefined;
   readonly #rows: Counter;
   readonly #rejectedRows: Counter;
   readonly #submitted: Histogram;
@@ -66,12 +69,17 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
         : metrics.histogram(`${waitUntil}Ms`, {
             description: 'From then until Druid had read the rows, or queries found them.',
           });
-    this.#watching = this.#watch();
   }
 
+  /** @throws DruidSinkConfigError, DruidSinkConnectionError, and what the transport throws */
   async recover(pending: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {
     this.#options.progress.unconfirmed += pending.length;
-    await this.#options.transport.recover?.(pending.map(transportRequest), []);
+    const { transport, prepare } = this.#options;
+    const requests = pending.map(transportRequest);
+    await transport.recover?.(requests, []);
+    await transport.commit(requests); // invariants 1 and 2
+    await prepare();
+    this.#watching = this.#watch();
   }
 
   async commit(requests: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {

@@ -46,15 +46,17 @@ export interface KafkaTransportOptions extends KafkaConnectionOptions {
  * @throws KafkaConfigError
  */
 export function kafkaTransport(options: KafkaTransportOptions): RowTransport {
-  const { topic, bootstrapServers, transactionalIdPrefix = topic } = options;
+  const { topic, bootstrapServers, transactionalIdPrefix = topic, transactionTimeoutMs = 900_000 } = options;
   const sink = new KafkaSink<RowBlock>({
     ...options,
     deliveryGuarantee: 'exactly-once',
     transactionalIdPrefix,
+    transactionTimeoutMs,
     serializer: ({ partition, value, timestamp }) => ({ topic, partition, value, timestamp }),
   });
   return {
     topic,
+    transactionTimeoutMs,
     maxRecordBytes: options.maxRecordBytes ?? 16 * 1024,
     consumerProperties: {
       'bootstrap.servers':

@@ -22,6 +22,8 @@ export interface TransportCommittable {
  */
 export interface RowTransport {
   readonly topic: string;
+  /** How long a transaction may be open until the brokers abort it. */
+  readonly transactionTimeoutMs: number;
   /** A block ends with the row that reaches this many bytes. */
   readonly maxRecordBytes: number;
   /** How Druid's tasks reach the topic: `bootstrap.servers` and what else a Java consumer needs. */

@@ -4,8 +4,7 @@
  * Invariants:
  * 1. Partial rows, rolled up by Druid, are what Druid makes of the records themselves. Rows that Druid would keep apart are
  *    never merged; rows that it would merge may be kept apart.
- * 2. A partial row lies in the segment of its records.
- * 3. A record that is rejected leaves nothing behind.
+ * 2. A record that is rejected leaves nothing behind.
  */
 import type { DruidSchema } from '../schema/druid-schema.js';
 import { timestampEncoder, type EncodeTimestamp } from '../schema/encode-timestamp.js';
@@ -65,7 +64,7 @@ export class PartialRows<T> {
 
   /** Folds a record in; `false` where it is no row. */
   add(record: T): boolean {
-    if (this.#encoder.encode(record, this.#row) !== undefined || !this.#read(record)) return false; // invariant 3
+    if (this.#encoder.encode(record, this.#row) !== undefined || !this.#read(record)) return false; // invariant 2
     const { text, time } = this.#row;
     const group = this.#groups.get(text);
     if (group === undefined) this.#begin(text, time);
@@ -125,27 +124,17 @@ export function foldsOf<T>(schema: DruidSchema<T>): Fold[] {
   return schema.metrics.flatMap(({ name, spec }) => foldOf(name, spec) ?? []);
 }
 
-/**
- * Time as Druid truncates it while it ingests: down to the query granularity, but not below the segment's start. A week that
- * begins in another month has two parts.
- */
+/** Time as Druid truncates it while it ingests. */
 export function truncatedTime<T>(schema: DruidSchema<T>): EncodeTimestamp {
-  const { queryGranularity, segmentGranularity } = schema;
+  const { queryGranularity } = schema;
   const encode = timestampEncoder(schema.timestampFormat);
   if (queryGranularity === 'none') return encode;
-  let start = Infinity;
-  let end = -Infinity;
-  let truncated = 0;
+  let bucket = { start: Infinity, end: -Infinity };
   return (value) => {
     const time = encode(value);
-    if (typeof time !== 'number' || (time >= start && time < end))
-      return typeof time === 'number' ? truncated : time;
-    const query = chunkOf(queryGranularity, time);
-    const segment = chunkOf(segmentGranularity, time);
-    start = Math.max(query.start, segment.start); // invariant 2
-    end = Math.min(query.end, segment.end);
+    if (typeof time !== 'number') return time;
+    if (time < bucket.start || time >= bucket.end) bucket = chunkOf(queryGranularity, time);
     // Without bounds there is one bucket, wherever its time is.
-    truncated = start === -Infinity ? 0 : start;
-    return truncated;
+    return bucket.start === -Infinity ? 0 : bucket.start;
   };
 }

@@ -112,7 +112,7 @@ function partialEncoding<T>(schema: DruidSchema<T>) {
     const rejected = encoder.encode(record as T, row);
     if (rejected !== undefined) return rejected;
     throw new DruidSinkInvariantError('A record that is a row was not rolled up. Please report this.', {
-      details: { invariant: 3 },
+      details: { invariant: 2 },
     });
   };
 }

@@ -13,7 +13,7 @@ import type {
 import type { EncodeRow, rowEncoding } from './encoded-row.js';
 import type { TimestampFormat } from './encode-timestamp.js';
 import { DruidSinkConfigError } from '../errors.js';
-import { isCoarser, requireGranularity, type Granularity } from './time-chunks.js';
+import { isWithin, requireGranularity, type Granularity } from './time-chunks.js';
 
 /** A dimension: the record's field of the same name becomes the column. */
 export interface DimensionColumn {
@@ -103,9 +103,10 @@ export function druidSchema<T extends object>() {
     requireColumnNames([...dimensions, ...metrics].map(({ name }) => name));
     if (queryGranularity !== 'none') {
       requireGranularity('queryGranularity', queryGranularity);
-      if (isCoarser(queryGranularity, segmentGranularity)) {
+      // Druid finds no segment for a row whose truncated time is in another one.
+      if (!isWithin(queryGranularity, segmentGranularity)) {
         throw new DruidSinkConfigError(
-          `Option 'queryGranularity' is '${queryGranularity}', coarser than 'segmentGranularity' ('${segmentGranularity}'). ` +
+          `Option 'queryGranularity' is '${queryGranularity}', which is not a part of 'segmentGranularity' ('${segmentGranularity}'). ` +
             `Choose longer segments or a finer query granularity.`,
           { details: { option: 'queryGranularity', value: queryGranularity } },
         );

@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Nominal lengths, used to compare granularities; exact for the ones that are not calendar-based. */
+/** Nominal for what is based on the calendar, exact for the others. */
 const lengthMs: Readonly<Record<Granularity, number>> = {
   second: 1000,
   minute: MINUTE,
@@ -52,9 +52,14 @@ export function requireGranularity(option: string, value: string): Granularity {
   );
 }
 
-/** Whether chunks of `a` are longer than chunks of `b`. */
-export function isCoarser(a: Granularity, b: Granularity): boolean {
-  return lengthMs[a] > lengthMs[b];
+/**
+ * Whether each chunk of `a` lies in one chunk of `b`. Weeks cross the ends of months, ten minutes those of fifteen.
+ */
+export function isWithin(a: Granularity, b: Granularity): boolean {
+  if (a === b || b === 'all') return true;
+  const [months, ofMonths] = [monthsOf[a], monthsOf[b]];
+  if (ofMonths !== undefined) return months === undefined ? lengthMs[a] <= DAY : ofMonths % months === 0;
+  return lengthMs[b] % lengthMs[a] === 0;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { SpoolCommittable } from '../commit/committable.js';
 import type { DataSchema } from '../commit/ingestion-spec.js';
 import { TimeChunks, type Granularity, type TimeRange } from '../schema/time-chunks.js';
+import { RowChunk, type ChunkPool } from './row-chunk.js';
 import type { SpoolContent, SpoolFile } from './spool-file.js';
 
 /** What a checkpoint holds of a file that is open over it. Plain data. */
@@ -25,7 +26,7 @@ export type OpenRowsIdentity = Pick<
   'file' | 'openedAtMs' | 'commitId' | 'commitIdColumn' | 'dataSchema'
 >;
 
-/** The rows of one spool file while it is open. Those that are text here are not in the file yet. */
+/** The rows of one spool file while it is open. */
 export class OpenRows {
   readonly identity: OpenRowsIdentity;
   readonly file: SpoolFile;
@@ -34,17 +35,19 @@ export class OpenRows {
   readonly rowEnd: string;
   /** The file that this one is a copy of. */
   readonly copyOf: string | undefined;
-  text = '';
+  /** Those that are not on their way to the file yet. */
+  readonly chunk: RowChunk;
   rows = 0;
-  /** Bytes before compression, without those in `text`. */
+  /** Bytes before compression, without those in `chunk`. */
   textBytes = 0;
   /** Whether a checkpoint may name it. */
   isNamed = false;
   #content: SpoolContent | undefined;
 
-  constructor(file: SpoolFile, identity: OpenRowsIdentity, restored?: OpenSpoolFile) {
+  constructor(file: SpoolFile, identity: OpenRowsIdentity, pool: ChunkPool, restored?: OpenSpoolFile) {
     const { commitId, commitIdColumn, dataSchema } = identity;
     this.file = file;
+    this.chunk = new RowChunk(pool);
     this.identity = identity;
     this.rowEnd =
       commitId === null ? '}\n' : `,${JSON.stringify(commitIdColumn)}:${JSON.stringify(commitId)}}\n`;
@@ -85,4 +88,10 @@ export class OpenRows {
     const { minTime, maxTime } = this.chunks;
     return { ...this.identity, rows: this.rows, minTime, maxTime, chunks: this.chunks.ranges() };
   }
+}
+
+/** Whether a writer's state is one of ours: a checkpoint may come from a sink in another mode, or of a later version. */
+export function isOpenSpoolFile(state: unknown): state is OpenSpoolFile {
+  const { version, file, sha256 } = state as Partial<OpenSpoolFile>;
+  return version === 1 && typeof file === 'string' && typeof sha256 === 'string';
 }

@@ -43,19 +43,24 @@ export class SpoolLedger {
     this.#release();
   }
 
+  /** Whether no more should be kept than has to be. */
+  get isFull(): boolean {
+    return this.#bytes >= this.maxBytes;
+  }
+
   /** A promise while the disk's share is full and a commit under way will free some of it. */
   backPressure(): Promise<void> | undefined {
-    if (!this.#isFull()) return undefined;
+    if (!this.#isBlocked()) return undefined;
     this.#waiting ??= withResolvers();
     return this.#waiting.promise;
   }
 
-  #isFull(): boolean {
-    return this.#bytes >= this.maxBytes && this.#commits > 0; // invariant 1
+  #isBlocked(): boolean {
+    return this.isFull && this.#commits > 0; // invariant 1
   }
 
   #release(): void {
-    if (this.#isFull()) return;
+    if (this.#isBlocked()) return;
     this.#waiting?.resolve();
     this.#waiting = undefined;
   }

@@ -9,29 +9,26 @@
  * 3. A failed append fails the job; nothing after it is written.
  * 4. Bytes that are not on disk yet are bounded: past the bound the writer asks the job to wait.
  * 5. A savepoint, and the end of input, leave no file open.
+ * 6. A record becomes a row, a dead letter or a call, or fails the job.
  */
-import { randomBytes } from 'node:crypto';
 import type { Counter, SinkWriter, SinkWriterContext } from '@millrace/core-stream';
 import type { SpoolCommittable } from '../commit/committable.js';
+import { DruidSinkInvariantError } from '../errors.js';
 import type { EncodedRow, RejectedValue } from '../schema/row-encoder.js';
 import { commitIsDue, type CommitSize } from './commit-size.js';
 import { DiskQueue } from './disk-queue.js';
 import { InvalidRecords, type InvalidRecordPolicy } from './invalid-records.js';
-import { OpenRows, type OpenSpoolFile } from './open-rows.js';
-import type { SpoolDirectory } from './spool-directory.js';
-import { encodingOfFile, type SpoolEncoding } from './spool-encoding.js';
-import { SpoolFile } from './spool-file.js';
+import type { OpenRows, OpenSpoolFile } from './open-rows.js';
+import { ChunkPool } from './row-chunk.js';
+import { RowFiles, type RowFilesOptions } from './row-files.js';
 import type { SpoolLedger } from './spool-ledger.js';
 import type { SpoolTarget, SpoolTargets } from './spool-target.js';
 
-export interface SpoolWriterOptions<T> {
+export interface SpoolWriterOptions<T> extends RowFilesOptions {
   readonly targets: SpoolTargets<T>;
-  readonly commitIdColumn: string | null;
-  readonly directory: SpoolDirectory;
-  readonly encoding: SpoolEncoding;
   readonly ledger: SpoolLedger;
   readonly context: Pick<SinkWriterContext, 'subtaskIndex' | 'clock' | 'describer' | 'metrics'>;
-  /** Characters per chunk. */
+  /** Bytes per write to the disk. */
   readonly chunkSize: number;
   readonly maxFileBytes: number;
   readonly maxBufferedBytes: number;
@@ -40,8 +37,6 @@ export interface SpoolWriterOptions<T> {
   readonly onInvalidRecord: InvalidRecordPolicy<T>;
   /** Sees commits through that are not at their end, of checkpoints up to this one. */
   readonly endCommits?: (checkpointId: number) => Promise<void>;
-  /** 16 characters that no other file has. */
-  readonly createId?: () => string;
 }
 
 export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpoolFile> {
@@ -50,9 +45,11 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
   readonly #bytesOut: Counter;
   readonly #invalid: InvalidRecords<T>;
   readonly #disk: DiskQueue;
+  readonly #pool: ChunkPool;
+  readonly #files: RowFiles;
   /** By the target's index. */
   readonly #open: (OpenRows | undefined)[] = [];
-  /** Characters that are in no chunk yet. */
+  /** Characters that are text. */
   #textSize = 0;
   #fileNumber = 0;
   #hasNewFiles = false;
@@ -65,6 +62,8 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
     this.#bytesOut = context.metrics.counter('numBytesOut', { description: 'Bytes written to spool files.' });
     this.#invalid = new InvalidRecords(onInvalidRecord, context);
     this.#disk = new DiskQueue(directory, maxBufferedBytes);
+    this.#pool = new ChunkPool(options.chunkSize);
+    this.#files = new RowFiles(options, this.#pool);
   }
 
   /**
@@ -74,8 +73,12 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
    */
   async restore(states: readonly OpenSpoolFile[]): Promise<void> {
     for (const state of states) {
-      const rows = await this.#copy(state);
-      const target = this.#options.targets.all.find((each) => this.#canCarryOn(state, each));
+      const rows = await this.#files.copyOf(state);
+      this.#hasNewFiles = true;
+      this.#options.ledger.add(rows.file.bytes);
+      const target = this.#options.targets.all.find(({ dataSchema }) =>
+        this.#files.canCarryOn(state, dataSchema),
+      );
       if (target === undefined || this.#open[target.index] !== undefined) this.#finish(rows);
       else this.#open[target.index] = rows;
     }
@@ -107,8 +110,8 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
   }
 
   async prepareCommit(checkpointId = 0, isSavepoint = false): Promise<readonly SpoolCommittable[]> {
-    const { commitSize, context, directory } = this.#options;
-    const endsAll = isSavepoint || this.#hasEnded; // invariant 5
+    const { commitSize, context, directory, ledger } = this.#options;
+    const endsAll = isSavepoint || this.#hasEnded || ledger.isFull; // invariant 5
     const nowMs = context.clock.now();
     for (const [index, rows] of this.#open.entries()) {
       if (rows === undefined) continue;
@@ -154,9 +157,12 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
 
   #reject(record: T, rejected: RejectedValue, dataSource: string): void {
     const letter = this.#invalid.reject(record, rejected, dataSource);
+    if (letter === undefined) return;
     const { deadLetters } = this.#options.targets;
-    if (letter === undefined || deadLetters === undefined) return;
-    deadLetters.encode(letter, this.#row);
+    if (deadLetters === undefined || deadLetters.encode(letter, this.#row) !== undefined) {
+      const message = `A dead letter for datasource '${dataSource}' has no place, or cannot be a row. Please report this.`;
+      throw new DruidSinkInvariantError(message, { details: { invariant: 6, reason: rejected.reason } });
+    }
     this.#append(deadLetters);
   }
 
@@ -166,70 +172,36 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
     const rows = this.#open[target.index] ?? this.#begin(target);
     rows.rows += 1;
     rows.chunks.add(row.time);
-    const before = rows.text.length;
-    rows.text += row.text + rows.rowEnd;
-    this.#textSize += rows.text.length - before;
-    if (rows.text.length >= this.#options.chunkSize) {
+    const { chunk } = rows;
+    const before = chunk.text.length;
+    chunk.text += row.text + rows.rowEnd;
+    const { length } = chunk.text;
+    this.#textSize += length - before;
+    if (length < this.#pool.blockSize && this.#textSize < this.#options.maxBufferedBytes) return;
+    this.#textSize -= length;
+    chunk.encode();
+    if (chunk.isFull) {
       this.#sealChunk(rows);
       if (rows.textBytes >= this.#options.maxFileBytes) this.#endFile(rows, target.index);
-    } else if (this.#textSize >= this.#options.maxBufferedBytes) {
-      for (const each of this.#openRows()) this.#sealChunk(each); // invariant 4
     }
+    if (this.#textSize + this.#pool.lentBytes < this.#options.maxBufferedBytes) return;
+    for (const each of this.#openRows()) this.#sealChunk(each); // invariant 4
   }
 
   #begin({ index, dataSchema }: SpoolTarget): OpenRows {
-    const { directory, encoding, commitIdColumn, context } = this.#options;
-    const { file, id } = this.#newName(encoding);
-    const rows = new OpenRows(new SpoolFile(directory.resolve(file), encoding), {
-      file,
-      openedAtMs: context.clock.now(),
-      commitId: commitIdColumn === null ? null : id,
-      commitIdColumn,
-      dataSchema,
-    });
-    return (this.#open[index] = rows);
-  }
-
-  #newName({ extension }: SpoolEncoding) {
     this.#hasNewFiles = true;
-    const { createId, directory, context } = this.#options;
-    const id = createId?.() ?? randomBytes(12).toString('base64url');
-    return { id, file: directory.nameOf(`s${context.subtaskIndex}-${id}${extension}`) };
-  }
-
-  async #copy(state: OpenSpoolFile): Promise<OpenRows> {
-    const { directory, ledger } = this.#options;
-    const encoding = encodingOfFile(state.file, this.#options.encoding);
-    const { file: name } = this.#newName(encoding);
-    const source = directory.resolve(state.file);
-    const file = await SpoolFile.copyOf(source, state, directory.resolve(name), encoding).catch(
-      async (cause: unknown) => {
-        throw await directory.error('cannot be written', cause);
-      },
-    );
-    if (file === undefined) throw await directory.refusal(state);
-    ledger.add(file.bytes);
-    return new OpenRows(file, { ...identityOf(state), file: name }, state);
-  }
-
-  /** Whether the rows that come now are those that the file was begun for. */
-  #canCarryOn({ file, commitIdColumn, dataSchema }: OpenSpoolFile, target: SpoolTarget): boolean {
-    return (
-      JSON.stringify(dataSchema) === JSON.stringify(target.dataSchema) &&
-      commitIdColumn === this.#options.commitIdColumn &&
-      encodingOfFile(file, this.#options.encoding) === this.#options.encoding
-    );
+    return (this.#open[index] = this.#files.begin(dataSchema));
   }
 
   #sealChunk(rows: OpenRows): void {
-    if (rows.text === '') return;
-    const chunk = Buffer.from(rows.text, 'utf8');
-    this.#textSize -= rows.text.length;
-    rows.text = '';
-    rows.textBytes += chunk.length;
+    if (rows.chunk.isEmpty) return;
+    this.#textSize -= rows.chunk.text.length;
+    const { data, chunk } = rows.chunk.take();
+    rows.textBytes += data.length;
     this.#disk.add(async () => {
-      this.#count(await rows.file.append(chunk));
-    }, chunk.length);
+      this.#count(await rows.file.append(data));
+      this.#pool.free(chunk);
+    }, data.length);
   }
 
   #endFile(rows: OpenRows, index: number): void {
@@ -252,8 +224,4 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
     this.#options.ledger.add(bytes);
     this.#bytesOut.inc(bytes);
   }
-}
-
-function identityOf({ openedAtMs, commitId, commitIdColumn, dataSchema }: OpenSpoolFile) {
-  return { openedAtMs, commitId, commitIdColumn, dataSchema };
 }

@@ -115,7 +115,7 @@ describe('KafkaRowWriter', () => {
     const { writer, inner } = await setUp({ gate });
     expect(writer.backPressure()).toBeUndefined();
     gate.report(11);
-    let release = () => undefined as void;
+    let release: () => void = () => undefined;
     inner.backPressure = () => new Promise((resolve) => (release = resolve));
     let isOver = false;
     const waiting = writer.backPressure()?.then(() => (isOver = true));

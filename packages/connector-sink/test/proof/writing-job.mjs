@@ -62,7 +62,9 @@ const calls = [
   ['count', 'POST', /\/druid\/v2\/sql$/],
 ];
 const callOf = (request) =>
-  calls.find(([, method, path]) => method === request.method && path.test(new URL(request.url).pathname))?.[0];
+  calls.find(
+    ([, method, path]) => method === request.method && path.test(new URL(request.url).pathname),
+  )?.[0];
 
 const druid = new DruidClient({
   url,
@@ -133,6 +135,8 @@ const schema = druidSchema()({
   dimensions: { key: 'string', value: 'long' },
   segmentGranularity,
 });
+// A reader has one split after the other, so that several would be late.
+const splits = mode === 'replace' ? 1 : 4;
 const ofMode = {
   append: () => ({ mode: 'append', spoolDirectory: join(directory, 'spool'), taskPollIntervalMs: 20 }),
   replace: () => ({ mode: 'replace', spoolDirectory: join(directory, 'spool'), taskPollIntervalMs: 20 }),
@@ -142,7 +146,7 @@ const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
 env.enableCheckpointing({ intervalMs, storage: new TellingStorage(join(directory, 'checkpoints')) });
 env
   .fromSource(
-    new DataGeneratorSource(row, records, { splits: 4, recordsPerSecond }),
+    new DataGeneratorSource(row, records, { splits, recordsPerSecond }),
     WatermarkStrategy.forMonotonousTimestamps().withTimestampAssigner(({ time }) => time),
     'rows',
   )

@@ -5,7 +5,7 @@ import { DruidClient } from '@millrace/druid-client';
 import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid } from '../../../../tooling/shared-druid.js';
-import type { DruidSink} from '../../src/index.js';
+import type { DruidSink } from '../../src/index.js';
 import { druidSchema, type ChunkReplaced } from '../../src/index.js';
 import {
   FIRST_DAY,
@@ -17,7 +17,7 @@ import {
 import { DAY, NOTHING_STORED, ReplaceRun, replaceSink, type ReplaceOptions } from './replace-harness.js';
 
 /** Enough that Druid reads for a second or more. */
-const MANY = 300_000;
+const MANY = 200_000;
 
 let client: DruidClient;
 let old: DruidClient;

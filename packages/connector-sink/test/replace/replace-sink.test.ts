@@ -285,6 +285,7 @@ describe("DruidSink in mode 'replace'", () => {
     };
     await expect(execute(2, 2_500)).rejects.toThrow('boom');
     await execute(3, Infinity);
+    await execute(1, Infinity); // there is nothing left to do
     const found = await client.sql.query(
       `SELECT COUNT(*), COUNT(DISTINCT "__time"), SUM("delay") FROM "${dataSource}"`,
       { rowFormat: 'array' },
@@ -309,6 +310,9 @@ describe("DruidSink in mode 'replace'", () => {
       segmentGranularity: 'day',
     });
     expect(make({ via: 'msq', schema: counted })).toThrow('which writes rows as they are');
+    // @ts-expect-error -- the next revision has to wait for its end in any case
+    make({ mode: 'replace', schema, waitUntil: 'submitted' } satisfies Partial<ReplaceOptions>);
+    expect(make({ waitUntil: 'submitted' })).toThrow("use 'queryable' or 'published' in mode 'replace'");
     expect(new DruidSink({ druid: client, schema, spoolDirectory }).partitionKey).toBeUndefined();
   });
 });

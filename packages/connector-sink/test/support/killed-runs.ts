@@ -50,8 +50,8 @@ export async function expectEveryRowOnce(
 ): Promise<void> {
   const { mode, seed, records, writeMs, intervalMs, segmentGranularity } = run;
   const { lives, sinkOptions } = killPlan(seed, run);
-  const dataSource = `killed_${mode}_${seed}`;
-  const proxy = await FaultProxy.start({ upstream: druidUrl });
+  const dataSource = `killed_${mode}_${seed}_${run.kills}`;
+  const proxy = await FaultProxy.start({ upstream: druidUrl, maxLoggedBodyBytes: 0 });
   if (run.withFaults) injectFaults(proxy, seed);
   const job = await WritingJob.create(program, {
     ...{ url: proxy.url, dataSource, seed, mode, records, intervalMs, segmentGranularity, sinkOptions },
@@ -64,6 +64,7 @@ export async function expectEveryRowOnce(
   while (!isFinished) isFinished = await job.live({ parallelism: 2 });
   deeds.add(job);
   await proxy.stop();
+  if (run.withFaults) expect(proxy.requests.filter(({ fault }) => fault).length).toBeGreaterThan(10);
   expect(await totalsIn(druidUrl, dataSource)).toEqual(totalsOf(seed, records));
   expect(await job.spoolFiles()).toEqual([]);
   await job.remove(); // where the test fails, its files stay

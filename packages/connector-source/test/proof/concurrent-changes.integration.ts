@@ -5,7 +5,7 @@ import { sharedDruid, type SharedDruid } from '../../../../tooling/shared-druid.
 import { edits, upTo } from '../support/edits.js';
 import { exportRows, hashOf } from '../support/independent-export.js';
 import { append, compactDay, overwrite, runTask } from '../support/ingest.js';
-import type { Program } from '../support/killed-process.js';
+import type { Program } from '../../../../tooling/killed-program.js';
 import {
   flightColumns,
   flightIngestion,

@@ -7,7 +7,7 @@ import { EmbeddedDruid } from '@millrace/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { edits, upTo } from '../support/edits.js';
 import { append } from '../support/ingest.js';
-import type { Program } from '../support/killed-process.js';
+import type { Program } from '../../../../tooling/killed-program.js';
 import { Random } from '../support/random.js';
 import { ReadingJob, type ReadingJobOptions } from '../support/reading-job.js';
 

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { transpileProgram, type Program } from './killed-process.js';
+import { transpileProgram, type Program } from '../../../../tooling/killed-program.js';
 import type { Random } from './random.js';
 
 export interface ReadingJobOptions {
@@ -26,7 +26,11 @@ export class ReadingJob {
   }
 
   static prepareProgram(): Promise<Program> {
-    return transpileProgram(join(import.meta.dirname, '../proof/reading-job.mjs'));
+    return transpileProgram(join(import.meta.dirname, '../proof/reading-job.mjs'), [
+      'core-stream',
+      'druid-client',
+      'connector-source',
+    ]);
   }
 
   static async create(program: Program, options: ReadingJobOptions): Promise<ReadingJob> {
@@ -38,7 +42,10 @@ export class ReadingJob {
   start(random: Random, maxLines: number | undefined): Promise<boolean> {
     this.starts++;
     const options = { ...this.#options, directory: this.#directory, parallelism: 1 + random.below(3) };
-    return this.#program.run(options, maxLines && 1 + random.below(maxLines));
+    return this.#program.run(
+      options,
+      maxLines === undefined ? {} : { afterLines: 1 + random.below(maxLines) },
+    );
   }
 
   /** The numbers of all rows that the files show, in order. */

@@ -60,7 +60,7 @@ async function run(storage: MemoryCheckpointStorage, parallelism: number): Promi
 }
 
 describe('a sink with a partition key', () => {
-  it('gives each writer all records of its keys, and the states of all writers when it is restored', async () => {
+  it('P11: gives each writer all records of its keys, and the states of all writers when it is restored', async () => {
     const storage = new MemoryCheckpointStorage();
     const first = await run(storage, 2);
     expect(first.flatMap(({ written }) => [...written]).sort()).toEqual([...shops].sort());

@@ -81,7 +81,12 @@ describe('a global committer', () => {
     env
       .fromCollection([1])
       .sinkTo({
-        createWriter,
+        createWriter: () => ({
+          write: () => undefined,
+          flush: () => undefined,
+          prepareCommit: () => [],
+          close: () => undefined,
+        }),
         createCommitter: ({ metrics }) => {
           metrics.counter('numCommits').inc(3);
           return { commit: noCommit };

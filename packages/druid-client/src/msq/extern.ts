@@ -71,7 +71,7 @@ export function extern(table: ExternTable): SqlFragment {
   return ownText(`TABLE(EXTERN(${parts.map((part) => literal(encodeJson(part))).join(', ')}))`);
 }
 
-/** How {@link selectExtern} makes `__time`. */
+/** How {@link selectExtern} makes `__time`; a column of that name, which is a long, is taken as it is. */
 export interface ExternTimestamp {
   readonly column: string;
   /** `iso` (a string column) or epoch milliseconds (a long column). Default `iso`. */
@@ -92,8 +92,9 @@ export function selectExtern(table: ExternTable, timestamp: ExternTimestamp): Sq
   }
   const from = sql.identifier(column);
   const time = format === 'iso' ? sql`TIME_PARSE(${from})` : sql`MILLIS_TO_TIMESTAMP(${from})`;
+  const first = column === '__time' ? from : sql`${time} AS "__time"`;
   const others = names.filter((name) => name !== column).map((name) => sql.identifier(name));
-  return sql`SELECT ${sql.join([sql`${time} AS "__time"`, ...others])} FROM ${extern(table)}`;
+  return sql`SELECT ${sql.join([first, ...others])} FROM ${extern(table)}`;
 }
 
 function inputSourceOf(input: ExternInput, signature: ExternSignature): unknown {

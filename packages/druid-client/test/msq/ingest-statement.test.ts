@@ -109,6 +109,11 @@ describe('extern', () => {
     expect(textOf(selectExtern(table, { column: 'n', format: 'millis' }))).toContain(
       'MILLIS_TO_TIMESTAMP("n")',
     );
+    // Druid reads an external column of that name as a time, which no function has to make of it.
+    const timed = { ...table, signature: { __time: 'long', page: 'string' } } as const;
+    expect(textOf(selectExtern(timed, { column: '__time', format: 'millis' }))).toMatch(
+      /^SELECT "__time", "page" FROM /,
+    );
     expect(() => selectExtern(table, { column: 'time' })).toThrow(DruidConfigError);
   });
 

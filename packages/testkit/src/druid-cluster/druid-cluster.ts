@@ -11,7 +11,7 @@
 import { openDataFolder } from '../java-runtime/data-folder.js';
 import { throwIfAborted } from '../java-runtime/real-server-error.js';
 import { assertJavaPresent } from '../java-runtime/required-tools.js';
-import { launchServer, type LaunchedServer } from '../java-runtime/server-launch.js';
+import type { LaunchedServer } from '../java-runtime/server-launch.js';
 import { progressReporter, type OnStartProgress } from '../java-runtime/start-progress.js';
 import {
   flavourOf,
@@ -20,20 +20,12 @@ import {
   type DruidVersion,
 } from './druid-flavour.js';
 import { DruidHistorical, type DruidHistoricalOptions, type HistoricalCluster } from './druid-historical.js';
-import { installDruid, spawnDruidProcess } from './druid-process.js';
-import {
-  druidPropertiesOf,
-  druidRoles,
-  type ClusterLayout,
-  type DruidProperties,
-  type DruidRole,
-} from './druid-properties.js';
-import { untilDruidIsReady, type StartingDruid } from './druid-readiness.js';
-import { removeUnfinishedMetadata } from './unfinished-metadata.js';
+import { installDruid } from './druid-installation.js';
+import { launchDruid, urlsOf } from './druid-launch.js';
+import { druidRoles, type DruidProperties, type DruidRole } from './druid-properties.js';
 
 const DEFAULT_HEAP_MB = 2048;
 const DEFAULT_WORKER_CAPACITY = 8;
-const DEFAULT_START_TIMEOUT_MS = 180_000;
 
 export interface DruidClusterOptions {
   /** 33.0.0 by default. Of 27.0.0 there are the extensions below, but neither Kafka supervisors nor sketches. */
@@ -103,41 +95,20 @@ export class DruidCluster {
     throwIfAborted(options.signal, 'Starting Druid');
     const installation = await installDruid(flavour, report, options.signal);
     const folder = await openDataFolder(options.dataDir, 'millrace-druid-');
-    const heapMb = options.heapMb ?? DEFAULT_HEAP_MB;
-    const layoutAt = (ports: readonly number[]): ClusterLayout => ({
-      flavour,
-      dataDir: folder.path,
-      ports: clusterPorts(ports),
-      heapMb,
+    const launched = await launchDruid({
+      installation,
+      folder,
+      heapMb: options.heapMb ?? DEFAULT_HEAP_MB,
       workerCapacity: options.workerCapacity ?? DEFAULT_WORKER_CAPACITY,
       extra: extraProperties(options.properties),
-    });
-    const druidAt = ({ ports }: ClusterLayout): StartingDruid => ({ url: urlsOf(ports).router, credentials });
-    const server = await launchServer({
-      ports: druidRoles.length + 2,
-      folder,
+      jvmArguments: options.jvmArguments ?? [],
+      timeoutMs: options.startTimeoutMs,
       report,
-      timeoutMs: options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
       signal: options.signal,
-      nextStep: NEXT_STEP,
-      spawn: async (ports) => {
-        await removeUnfinishedMetadata(folder.path);
-        const layout = layoutAt(ports);
-        return spawnDruidProcess({
-          installation,
-          folder: folder.path,
-          properties: druidPropertiesOf(layout),
-          zookeeperPort: layout.ports.zookeeper,
-          heapMb,
-          jvmArguments: options.jvmArguments ?? [],
-          report,
-        });
-      },
-      untilReady: (ports, onMissing, signal) =>
-        untilDruidIsReady(druidAt(layoutAt(ports)), onMissing, signal),
     });
-    const layout = layoutAt(server.ports);
-    const cluster = new DruidCluster(server, { installation, layout, druid: druidAt(layout), report });
+    const { server, layout } = launched;
+    const druid = { url: urlsOf(layout.ports).router, credentials };
+    const cluster = new DruidCluster(server, { installation, layout, druid, report });
     report({ phase: 'ready', message: `Druid ${version} is ready at ${cluster.url}` });
     return cluster;
   }
@@ -206,22 +177,6 @@ export class DruidCluster {
     return this.stop();
   }
 }
-
-const urlsOf = (ports: Readonly<Record<DruidRole, number>>): Record<DruidRole, string> =>
-  Object.fromEntries(druidRoles.map((role) => [role, `http://127.0.0.1:${ports[role]}`])) as Record<
-    DruidRole,
-    string
-  >;
-
-/** In the order in which ports are handed out. */
-const clusterPorts = (ports: readonly number[]): ClusterLayout['ports'] =>
-  Object.fromEntries(
-    [...druidRoles, 'zookeeper', 'derby'].map((name, index) => [name, ports[index]]),
-  ) as ClusterLayout['ports'];
-
-const NEXT_STEP =
-  'If it is short of time or memory, raise startTimeoutMs or heapMb or stop other programs; if a property is wrong, ' +
-  'mend `properties`; if the data folder is from another version, use a new one.';
 
 /** A flat record counts for all roles. */
 const extraProperties = (given: DruidClusterOptions['properties']): DruidProperties => {

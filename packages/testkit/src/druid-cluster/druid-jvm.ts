@@ -1,13 +1,10 @@
-import { basename, delimiter, join } from 'node:path';
+import { join } from 'node:path';
 
 import { commonJvmArguments } from '../java-runtime/jvm-arguments.js';
-
-/** Jars that each role loads for itself: they hold a server's servlet pipeline, or build upon the ones that do. */
-const ISOLATED = /^(?:druid-|guice-servlet|jersey-guice|calcite-|avatica-)/;
+import { classArguments, type ClassSource } from '../java-runtime/recorded-classes.js';
 
 export interface DruidJvm {
-  readonly jars: readonly string[];
-  readonly launcher: string;
+  readonly classes: ClassSource;
   readonly heapMb: number;
   readonly dataDir: string;
   readonly configuration: string;
@@ -17,26 +14,20 @@ export interface DruidJvm {
 }
 
 /** The command line, but for `java`, of a JVM that holds all roles, or some. */
-export const druidJvmArguments = (jvm: DruidJvm): string[] => {
-  const isolated = jvm.jars.filter((jar) => ISOLATED.test(basename(jar)));
-  const shared = jvm.jars.filter((jar) => !ISOLATED.test(basename(jar)));
-  return [
-    ...commonJvmArguments(jvm.heapMb, jvm.dataDir),
-    `-XX:MaxDirectMemorySize=${Math.max(1024, jvm.heapMb)}m`,
-    '-Duser.timezone=UTC',
-    `-Djava.io.tmpdir=${join(jvm.dataDir, 'tmp')}`,
-    `-Dderby.stream.error.file=${join(jvm.dataDir, 'logs', 'derby.log')}`,
-    '-Djava.util.logging.manager=org.apache.logging.log4j.jul.LogManager', // Jersey would log at INFO
-    `-Dmillrace.isolated=${[join(jvm.launcher, 'role'), ...isolated].join(delimiter)}`,
-    ...moduleAccess,
-    ...jvm.extra,
-    '-cp',
-    [join(jvm.launcher, 'shared'), ...shared].join(delimiter),
-    'dev.millrace.testkit.DruidLauncher',
-    jvm.configuration,
-    ...(jvm.zookeeper ? [jvm.zookeeper.dir, String(jvm.zookeeper.port)] : []),
-  ];
-};
+export const druidJvmArguments = (jvm: DruidJvm): string[] => [
+  ...commonJvmArguments(jvm.heapMb, jvm.dataDir),
+  `-XX:MaxDirectMemorySize=${Math.max(1024, jvm.heapMb)}m`,
+  '-Duser.timezone=UTC',
+  `-Djava.io.tmpdir=${join(jvm.dataDir, 'tmp')}`,
+  `-Dderby.stream.error.file=${join(jvm.dataDir, 'logs', 'derby.log')}`,
+  '-Djava.util.logging.manager=org.apache.logging.log4j.jul.LogManager', // Jersey would log at INFO
+  ...moduleAccess,
+  ...jvm.extra,
+  ...classArguments(jvm.classes),
+  'dev.millrace.testkit.DruidLauncher',
+  jvm.configuration,
+  ...(jvm.zookeeper ? [jvm.zookeeper.dir, String(jvm.zookeeper.port)] : []),
+];
 
 /** What Druid's documentation demands of Java 17. */
 const moduleAccess = [

@@ -2,33 +2,18 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { compileLauncher } from '../java-runtime/compiled-launcher.js';
 import { JavaProcess } from '../java-runtime/java-process.js';
-import { resolveJars } from '../java-runtime/maven-jars.js';
 import { formatProperties } from '../java-runtime/properties-file.js';
+import type { ClassSource } from '../java-runtime/recorded-classes.js';
 import type { ReportProgress } from '../java-runtime/start-progress.js';
-import { jarsOfFlavour, type DruidFlavour } from './druid-flavour.js';
+import type { DruidFlavour } from './druid-flavour.js';
 import { druidJvmArguments } from './druid-jvm.js';
 
 /** What every process of a cluster is started from. */
 export interface DruidInstallation {
   readonly flavour: DruidFlavour;
-  readonly jars: readonly string[];
-  /** Folder of the compiled launcher. */
-  readonly launcher: string;
+  readonly classes: ClassSource;
 }
-
-/** Fetches and compiles what is missing. @throws RealServerError `jars-not-fetched`, `launcher-not-compiled`, `aborted` */
-export const installDruid = async (
-  flavour: DruidFlavour,
-  report: ReportProgress,
-  signal: AbortSignal | undefined,
-): Promise<DruidInstallation> => {
-  const name = `druid-${flavour.version}`;
-  const jars = await resolveJars(name, report, signal);
-  const launcher = await compileLauncher(name, jars, launcherSources, report, signal);
-  return { flavour, jars: jarsOfFlavour(jars.jars, flavour), launcher };
-};
 
 export interface DruidProcessPlan {
   readonly installation: DruidInstallation;
@@ -59,8 +44,7 @@ export const spawnDruidProcess = async (plan: DruidProcessPlan): Promise<JavaPro
     cwd: folder,
     logFile: join(folder, 'logs', 'druid.log'),
     args: druidJvmArguments({
-      jars: installation.jars,
-      launcher: installation.launcher,
+      classes: installation.classes,
       heapMb,
       dataDir: folder,
       configuration,
@@ -71,8 +55,3 @@ export const spawnDruidProcess = async (plan: DruidProcessPlan): Promise<JavaPro
       report({ phase: 'start', message: `${detail} ${name} after ${(uptimeMs / 1000).toFixed(1)} s` }),
   });
 };
-
-const launcherSources = [
-  { output: 'shared', files: ['launcher/ParentWatch.java', 'launcher/DruidLauncher.java'] },
-  { output: 'role', files: ['druid-role/DruidRole.java'] },
-];

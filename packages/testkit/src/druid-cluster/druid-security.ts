@@ -23,8 +23,8 @@ export const securityProperties = (
   'druid.escalator.authorizerName': AUTHORIZER,
   'druid.auth.authorizers': `["${AUTHORIZER}"]`,
   [`druid.auth.authorizer.${AUTHORIZER}.type`]: 'basic',
-  // A change of users reaches every role by a notification; this is how soon where one got lost.
-  'druid.auth.basic.common.pollingPeriod': '1000',
+  // A change of users reaches every role by a notification; this is how soon where one got lost. Every second would keep a third of a core busy.
+  'druid.auth.basic.common.pollingPeriod': '15000',
   'druid.auth.basic.common.maxRandomDelay': '100',
   // Each role asks the Coordinator for the users as it starts, and waits long before it asks again.
   ...((role === 'broker' || role === 'router') && { 'millrace.after': 'coordinator' }),

@@ -86,7 +86,7 @@ export class KafkaBroker {
       nextStep:
         'If a property is wrong, mend `properties`; if the folder is from another version, use a new one.',
       spawn: ([brokerPort = 0, controllerPort = 0]) =>
-        spawnKafka(options, `Kafka ${version}`, [join(launcher, 'shared'), ...jars.jars], folder.path, {
+        spawnKafka(options, `Kafka ${version}`, [launcher, ...jars.jars], folder.path, {
           brokerPort,
           controllerPort,
         }),
@@ -124,9 +124,7 @@ export class KafkaBroker {
   }
 }
 
-const launcherSources = [
-  { output: 'shared', files: ['launcher/ParentWatch.java', 'launcher/KafkaLauncher.java'] },
-];
+const launcherSources = ['launcher/ParentWatch.java', 'launcher/KafkaLauncher.java'];
 
 const spawnKafka = async (
   options: KafkaBrokerOptions,

@@ -7,6 +7,7 @@ import type { RowBlock, RowTransport, TransportCommittable } from '../../../src/
 export class FakeTransport implements RowTransport {
   readonly topic = 'flights-topic';
   readonly consumerProperties = { 'bootstrap.servers': 'kafka:9092' };
+  readonly transactionTimeoutMs = 900_000;
   readonly maxRecordBytes: number;
   readonly committed: unknown[] = [];
   /** By transaction. */
