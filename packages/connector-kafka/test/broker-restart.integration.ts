@@ -5,16 +5,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KafkaSink, type KafkaCommittable } from '../src/index.js';
 import { consumeCommitted, expectCopied } from './support/java-consumer.js';
-import { createTopic, sendNumbers } from './support/kafka.js';
+import { contextOf, createTopic, sendNumbers } from './support/kafka.js';
 import { runUntilKilled } from './support/killed-process.js';
 import { TcpProxy } from './support/tcp-proxy.js';
 import { transpilePackages, type TranspiledPackages } from './support/transpiled-packages.js';
 
-const RECORDS = 10_000;
+const RECORDS = 4_000;
 const KEYS = 11;
+/** That are to be committed when the broker crashes. */
+const TRANSACTIONS = 30;
 
 const program = join(import.meta.dirname, 'support/copying-job.mjs');
 
@@ -27,9 +31,20 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
   const startBroker = async () => {
     kafka = await KafkaBroker.start({
       dataDir: join(directory, 'kafka'),
-      properties: { 'advertised.listeners': `PLAINTEXT://${proxy.address}` },
+      properties: {
+        'advertised.listeners': `PLAINTEXT://${proxy.address}`,
+        // A broker that has crashed may come back when the session of the crashed one is over.
+        'broker.session.timeout.ms': '1500',
+        'broker.heartbeat.interval.ms': '300',
+      },
     });
     proxy.targetPort = kafka.port;
+  };
+  const restartBroker = async () => {
+    proxy.targetPort = undefined;
+    await kafka.kill();
+    await kafka.stop();
+    await startBroker();
   };
 
   beforeAll(async () => {
@@ -88,14 +103,11 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
     let commits = 0;
     let kills = 0;
     let restarting: Promise<void> = Promise.resolve();
-    const restart = async () => {
+    const restart = () => {
       kills++;
-      proxy.targetPort = undefined;
-      await kafka.kill();
-      await kafka.stop();
-      await startBroker();
+      return restartBroker();
     };
-    await runUntilKilled(program, options, undefined, (line) => {
+    const hasFinished = await runUntilKilled(program, options, undefined, (line) => {
       // At a barrier, in a commit, and in between.
       if (line === 'committed') commits++;
       const isDue = commits >= ([2, 5, 9][kills] ?? Infinity);
@@ -103,7 +115,41 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
       if (isDue && line === aim) restarting = restarting.then(restart);
     });
     await restarting;
-    expect(kills).toBe(3);
+    expect([hasFinished, kills]).toEqual([true, 3]);
     expectCopied(await consumeCommitted(kafka, 'to', bootstrapServers, 'all'), RECORDS, KEYS);
+  });
+
+  it('shows what was committed while it crashed', { timeout: 300_000 }, async () => {
+    const bootstrapServers = proxy.address;
+    await createTopic(bootstrapServers, 'crashed', 2);
+    const sink = new KafkaSink<number>({
+      bootstrapServers,
+      deliveryGuarantee: 'exactly-once',
+      transactionalIdPrefix: 'crashed',
+      serializer: (n) => ({ topic: 'crashed', key: 'k', value: String(n), partition: n % 2 }),
+    });
+    const count = 3 * TRANSACTIONS * 2;
+    for (let next = 0; next < count;) {
+      const writer = await sink.createWriter(contextOf());
+      const prepared: KafkaCommittable[] = [];
+      for (let transaction = 0; transaction < TRANSACTIONS; transaction++) {
+        for (let record = 0; record < 2; record++) writer.write(next++, { timestamp: 0 } as never);
+        await writer.flush(false);
+        prepared.push(...(await writer.prepareCommit!(next, false)));
+      }
+      const committer = await sink.createCommitter!(contextOf());
+      const committing = committer.commit(
+        prepared.map((committable, subtaskIndex) => ({ checkpointId: next, subtaskIndex, committable })),
+      );
+      // Some are decided by then, and have no markers yet.
+      const crashed = sleep(Math.random() * 60).then(restartBroker);
+      await Promise.all([committing, crashed]);
+      await writer.close();
+      await committer.close?.();
+    }
+    const seen = await consumeCommitted(kafka, 'crashed', bootstrapServers, 'all');
+    expect(seen.map(({ value }) => Number(value)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: count }, (_, n) => n),
+    );
   });
 });

@@ -84,6 +84,23 @@ describe('a row that Druid could not read', () => {
     ).toBeUndefined();
   });
 
+  it('is not shown by its reason: what a record holds is for the describer to show', async () => {
+    const fields = '{__time=soon}';
+    const found = await proven(
+      { input: lines[0]!, details: `Unable to parse row [${lines[0]!}] (Record: 1, Line: 1)` },
+      {
+        input: fields,
+        details: `Timestamp[soon] is unparseable! Event: ${fields} (Record: 2, Line: 2)`,
+      },
+      { input: lines[2]!, details: `Unable to parse row [${lines[2]!.slice(0, 9)}... (Record: 3, Line: 3)` },
+    );
+    expect(found?.map(({ reason }) => reason)).toEqual([
+      'Unable to parse row […]',
+      'Timestamp[soon] is unparseable! Event: …',
+      'Unable to parse row […',
+    ]);
+  });
+
   it('is found in compressed files, too', async () => {
     path = `${path}.gz`;
     await writeFile(path, gzipSync(lines.map((line) => `${line}\n`).join('')));
@@ -160,12 +177,11 @@ describe('DruidSink, when Druid cannot read a row', () => {
     expect(events).toHaveLength(2);
     expect(await query(`SELECT COUNT(*) FROM "${dataSource}"`)).toEqual([[23]]);
     expect(await tasks()).toEqual([['FAILED'], ['SUCCESS'], ['SUCCESS']]);
-    const { registry } = job.metrics;
-    expect(
-      ['rejectedRows', 'committedRows', 'submittedTasks', 'failedTasks', 'pendingFiles'].map((name) =>
-        registry.value(`operator_${name}`),
-      ),
-    ).toEqual([2, 23, 3, 1, 0]);
+    const metric = (name: string) => job.metrics.registry.value(`operator_${name}`);
+    expect(['committedFiles', 'committedRows', 'rejectedRows'].map(metric)).toEqual([2, 23, 2]);
+    expect(['submittedTasks', 'failedTasks', 'pendingFiles'].map(metric)).toEqual([3, 1, 0]);
+    // Of a histogram: how many commits it has measured.
+    expect(['submittedMs', 'publishedMs', 'queryableMs'].map(metric)).toEqual([2, 2, 2]);
     // A commit that is repeated, by whomever, tells nobody again.
     await committer.commit(requests);
     expect(rejected).toHaveLength(2);

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import {
   DataGeneratorSource,
   FileCheckpointStorage,
@@ -9,6 +10,7 @@ import { DruidClient } from '@millrace/druid-client';
 import { EmbeddedDruid } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DruidSink, type CommitDone, type DruidSinkOptions } from '../src/index.js';
+import { SpoolLedger } from '../src/spool/spool-ledger.js';
 import { SpoolFile } from '../src/spool/spool-file.js';
 import { FIRST_DAY, flightSchema, temporaryDirectory, type Flight } from './support/sink-harness.js';
 
@@ -34,6 +36,11 @@ async function run(
   check: (n: number) => void,
 ) {
   const commits: CommitDone[] = [];
+  const spoolDirectory = await temporaryDirectory();
+  const reset = vi.spyOn(SpoolLedger.prototype, 'reset');
+  onTestFinished(() => {
+    reset.mockRestore();
+  });
   const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 2 });
   env.enableCheckpointing({ intervalMs: 5, storage: new FileCheckpointStorage(await temporaryDirectory()) });
   env.setRestartStrategy(RestartStrategies.fixedDelay({ attempts: 2, delayMs: 1 }));
@@ -51,7 +58,7 @@ async function run(
       new DruidSink<Flight>({
         druid: client,
         schema: flightSchema(dataSource),
-        spoolDirectory: await temporaryDirectory(),
+        spoolDirectory,
         taskPollIntervalMs: 5,
         onCommit: (commit) => commits.push(commit),
         ...options,
@@ -62,6 +69,9 @@ async function run(
   expect(
     await client.sql.query(`SELECT COUNT(*) AS "rows", SUM("delay") AS "sum" FROM "${dataSource}"`),
   ).toEqual([{ rows: ROWS, sum: (ROWS * (ROWS - 1)) / 2 }]);
+  const left = await readdir(spoolDirectory, { recursive: true });
+  expect(left.filter((name) => name.includes('.ndjson'))).toEqual([]);
+  expect(reset.mock.contexts.map((ledger) => (ledger as SpoolLedger).bytes).at(-1)).toBe(0);
   return commits;
 }
 

@@ -134,6 +134,20 @@ describe("DruidSink with waitUntil: 'submitted'", () => {
     expect(await count()).toBe(60);
   });
 
+  it('makes writers wait while the files of confirmed commits fill the disk', async () => {
+    hideStatuses();
+    const job = new SinkJob(newSink({ maxSpoolBytes: 1 }));
+    const committer = await job.committer();
+    const writer = await job.writer();
+    await committer.commit(await job.checkpoint(1, flights(20)));
+    const waiting = writer.backPressure?.();
+    expect(waiting).toBeDefined();
+    druid.clearFaults();
+    await waiting;
+    expect(events).toHaveLength(1);
+    await writer.close();
+  });
+
   /** A process that has a commit confirmed, and dies before it learns of its task's end. */
   async function dieAfterSubmission() {
     hideStatuses();

@@ -67,6 +67,31 @@ describe('TimeChunks', () => {
   });
 });
 
+it('goes on from what other chunks have remembered', () => {
+  const times = fc.array(fc.integer({ min: -10, max: 200 }).map((hours) => hours * 3_600_000 + 5));
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...granularities, 'all' as const),
+      times,
+      times,
+      (granularity, before, after) => {
+        const whole = new TimeChunks(granularity);
+        for (const time of [...before, ...after]) whole.add(time);
+        const first = new TimeChunks(granularity);
+        for (const time of before) first.add(time);
+        const { minTime, maxTime } = first;
+        const second = new TimeChunks(granularity, { minTime, maxTime, chunks: first.ranges() });
+        for (const time of after) second.add(time);
+        expect([second.ranges(), second.minTime, second.maxTime]).toEqual([
+          whole.ranges(),
+          whole.minTime,
+          whole.maxTime,
+        ]);
+      },
+    ),
+  );
+});
+
 it('knows which granularities divide which', () => {
   const all: Granularity[] = [
     ...granularities,

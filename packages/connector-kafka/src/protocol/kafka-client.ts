@@ -9,6 +9,7 @@
  * 2. What is repeated waits longer each time, and stops after `unavailableTimeoutMs` or when the job ends.
  * 3. A broker that did not answer is not remembered: metadata is then asked of any broker, the bootstrap ones included.
  */
+import { setMaxListeners } from 'node:events';
 import { sleep, type Clock, type Logger } from '@millrace/core-stream';
 import { AuthenticationError, Connection } from '@platformatic/kafka';
 import { KafkaConnectionError, KafkaError } from '../errors.js';
@@ -51,6 +52,7 @@ export class KafkaClient {
   constructor(options: KafkaConnectionOptions, context: KafkaClientContext) {
     this.#options = options;
     this.context = context;
+    setMaxListeners(0, context.signal); // as many as there are calls that wait
     this.#bootstrap = bootstrapAddresses(options.bootstrapServers);
     this.unavailableTimeoutMs = options.unavailableTimeoutMs ?? 120_000;
   }

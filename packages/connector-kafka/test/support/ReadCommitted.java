@@ -14,6 +14,7 @@ class ReadCommitted {
     config.put("bootstrap.servers", args[0]);
     config.put("isolation.level", "read_committed");
     config.put("enable.auto.commit", "false");
+    config.put("auto.offset.reset", "none"); // never passes over anything
     config.put("group.id", "judge");
     StringBuilder out = new StringBuilder();
     try (KafkaConsumer<String, String> consumer =

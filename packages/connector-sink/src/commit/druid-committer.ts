@@ -69,7 +69,8 @@ export class DruidCommitter implements Committer<SpoolCommittable, OpenSpoolFile
     open.reset();
     const submitted = await this.#journal.list();
     const committables = [...pending, ...submitted].map(({ committable }) => committable);
-    const named = new Set([...committables, ...writerStates].map(({ file }) => file));
+    const named = new Set(committables.map(({ file }) => file));
+    const carriedOn = new Set(writerStates.map(({ file }) => file));
     let keptBytes = 0;
     let orphans = 0;
     for (const [file, bytes] of await environment.directory.list()) {
@@ -77,6 +78,7 @@ export class DruidCommitter implements Committer<SpoolCommittable, OpenSpoolFile
         keptBytes += bytes;
         continue;
       }
+      if (carriedOn.has(file)) continue; // by a copy, which its writer counts
       await environment.directory.remove(file); // invariant 1
       orphans += 1;
     }
@@ -165,7 +167,8 @@ export class DruidCommitter implements Committer<SpoolCommittable, OpenSpoolFile
     const baseId = this.#baseId(request);
     this.#pending.set(baseId, committable.bytes);
     // A file that is gone was committed before: the runtime repeats a request, and only Druid can tell.
-    const inherited = this.#inherited.has(baseId) || !(await directory.has(committable.file));
+    const isOnDisk = await directory.has(committable.file);
+    const inherited = this.#inherited.has(baseId) || !isOnDisk;
     this.#inherited.add(baseId); // invariant 2, for a request that is repeated by this process
     const result = await this.#run(request, { baseId, inherited, wanted, onAccepted });
     await this.#handOn(request, result.rejected, wanted);
@@ -174,7 +177,7 @@ export class DruidCommitter implements Committer<SpoolCommittable, OpenSpoolFile
     await this.#journal.remove(baseId);
     this.#inherited.delete(baseId);
     this.#pending.delete(baseId);
-    ledger.remove(committable.bytes);
+    if (isOnDisk) ledger.remove(committable.bytes);
     const { taskId, attempt, timings } = result;
     metrics.committed(committable.rows - result.rejected.length, timings);
     onCommit?.({

@@ -16,7 +16,7 @@ export interface RejectedRow {
   readonly line: number;
   /** As it was written: one JSON object. */
   readonly text: string;
-  /** What Druid says. */
+  /** What Druid says, without the row. */
   readonly reason: string;
   /** When Druid met it, in epoch milliseconds. */
   readonly foundAtMs: number;
@@ -88,14 +88,24 @@ function unparseableEvents(reports: Readonly<Record<string, unknown>> | undefine
       const details = member(event, 'details');
       const said = Array.isArray(details) ? details.join('; ') : 'no reason given';
       const line = /\bLine: (\d+)\)$/.exec(said)?.[1];
+      const input = String(member(event, 'input'));
       return {
-        input: String(member(event, 'input')),
-        // What follows is where Druid read it: an address with a secret.
-        reason: said.replace(/\s*\([^()]*\bLine: \d+\)$/, '').slice(0, 500),
+        input,
+        reason: withoutRow(said, input),
         line: line === undefined ? undefined : Number(line),
         foundAtMs: Number(member(event, 'timeOfExceptionMillis') ?? 0),
       };
     });
+}
+
+/** What Druid says, without the row, which is for the job's describer to show, and without the address that it was read from. */
+function withoutRow(said: string, input: string): string {
+  const reason = said.replace(/\s*\([^()]*\bLine: \d+\)$/, '');
+  const begin = input.slice(0, 8);
+  if (begin.length < 8) return reason.replaceAll(`[${input}]`, '[…]').slice(0, 200);
+  const without = reason.replaceAll(input, '…');
+  const rest = without.indexOf(begin);
+  return (rest < 0 ? without : `${without.slice(0, rest)}…`).slice(0, 200);
 }
 
 function member(value: unknown, name: string): unknown {

@@ -50,6 +50,9 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
       gate: run.gate,
       now: () => context.clock.now(),
       onInvalidRecord,
+      invalidRecords: context.metrics.counter('numInvalidRecords', {
+        description: 'Records that their columns cannot hold.',
+      }),
       progress: run.progress,
       subtaskIndex: context.subtaskIndex,
     });

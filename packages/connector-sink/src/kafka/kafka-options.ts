@@ -101,6 +101,16 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
       `'queryable'`,
       "merged rows cannot be counted without a 'count' metric; add one, or wait until 'published'",
     );
+  const unavailableTimeoutMs = positive('unavailableTimeoutMs', options.unavailableTimeoutMs ?? 120_000);
+  const queryableTimeoutMs = positive('queryableTimeoutMs', options.queryableTimeoutMs ?? 300_000);
+  const longestMs = queryableTimeoutMs + unavailableTimeoutMs;
+  if (waitUntil !== 'submitted' && longestMs >= transport.transactionTimeoutMs)
+    reject(
+      'queryableTimeoutMs',
+      queryableTimeoutMs,
+      `with 'unavailableTimeoutMs' a commit may take ${longestMs} ms, and the transaction behind it is aborted after ` +
+        `${transport.transactionTimeoutMs} ms; lower it, or raise the transport's 'transactionTimeoutMs'`,
+    );
   return {
     schema,
     schemaConflict: resolveSchemaConflict(options),
@@ -115,8 +125,8 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
     onRejectedRow: options.onRejectedRow ?? ('fail' as const),
     pollIntervalMs: positive('pollIntervalMs', options.pollIntervalMs ?? 100),
     supervisorPollIntervalMs: positive('supervisorPollIntervalMs', options.supervisorPollIntervalMs ?? 5_000),
-    unavailableTimeoutMs: positive('unavailableTimeoutMs', options.unavailableTimeoutMs ?? 120_000),
-    queryableTimeoutMs: positive('queryableTimeoutMs', options.queryableTimeoutMs ?? 300_000),
+    unavailableTimeoutMs,
+    queryableTimeoutMs,
     onCommit: options.onCommit,
   };
 }

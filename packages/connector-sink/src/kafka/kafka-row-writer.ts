@@ -7,7 +7,7 @@
  * 2. All rows between two barriers carry one commit id that no other rows have.
  */
 import { randomBytes } from 'node:crypto';
-import type { SinkWriteContext, SinkWriter } from '@millrace/core-stream';
+import type { Counter, SinkWriteContext, SinkWriter } from '@millrace/core-stream';
 import { formatInterval } from '../commit/ingestion-spec.js';
 import { DruidSinkRecordError } from '../errors.js';
 import type { EncodedRow, RejectedValue, RowEncoder } from '../schema/row-encoder.js';
@@ -41,6 +41,7 @@ export interface KafkaRowWriterOptions<T> {
   readonly gate: LagGate;
   readonly now: () => number;
   readonly onInvalidRecord: 'fail' | ((invalid: InvalidRecord<T>) => void);
+  readonly invalidRecords: Pick<Counter, 'inc'>;
   readonly progress: JobProgress;
   readonly subtaskIndex: number;
 }
@@ -146,6 +147,7 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
   #reject(record: T, rejected: RejectedValue): void {
     const { onInvalidRecord, dataSource } = this.#options;
     const { column, reason } = rejected;
+    this.#options.invalidRecords.inc();
     if (onInvalidRecord !== 'fail') {
       onInvalidRecord({ record, column, reason });
       return;

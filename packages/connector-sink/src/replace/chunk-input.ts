@@ -54,7 +54,10 @@ export class RevisionInput {
 
   async #verify(): Promise<void> {
     const { revision, directory, written } = this.#options;
-    for (const part of revision.parts) if (!written.has(part.file)) await directory.verify(part);
+    for (const part of revision.parts) {
+      const isTrusted = written.has(part.file) && (await directory.has(part.file));
+      if (!isTrusted) await directory.verify(part);
+    }
   }
 
   #publish(): string[] {

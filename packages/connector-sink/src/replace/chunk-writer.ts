@@ -13,17 +13,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Counter, MetricGroup, SinkWriter } from '@millrace/core-stream';
 import type { DataSchema } from '../commit/ingestion-spec.js';
-import { DruidSinkRecordError } from '../errors.js';
-import type { EncodedRow, RejectedValue, RowEncoder } from '../schema/row-encoder.js';
+import type { EncodedRow, RowEncoder } from '../schema/row-encoder.js';
 import { chunkOf, type Granularity, type TimeRange } from '../schema/time-chunks.js';
 import type { SpoolDirectory } from '../spool/spool-directory.js';
 import type { SpoolLedger } from '../spool/spool-ledger.js';
-import type { InvalidRecord } from '../spool/invalid-records.js';
 import { Chunk, type OpenFile } from './chunk.js';
 import type { ChunkPart, ReplaceCommittable, ReplaceWriterState } from './chunk-committable.js';
 import { ChunkFile } from './chunk-file.js';
 import { DiskQueue } from '../spool/disk-queue.js';
-import type { LateRow } from './replace-options.js';
+import type { RefusedRows } from './refused-rows.js';
 import type { RestoredChunks } from './restored-chunks.js';
 
 export interface ChunkWriterOptions<T> {
@@ -42,8 +40,7 @@ export interface ChunkWriterOptions<T> {
   readonly maxOpenFiles: number;
   /** Files that this process has written: they need not be read again to be trusted. */
   readonly written: Set<string>;
-  readonly onInvalidRecord: 'fail' | ((invalid: InvalidRecord<T>) => void);
-  readonly onLateRow: 'fail' | ((late: LateRow<T>) => void);
+  readonly refused: RefusedRows<T>;
 }
 
 /** Characters of a chunk's rows that go to the disk at once. */
@@ -69,14 +66,12 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
   readonly #openFiles = new Set<ChunkFile>();
   readonly #disk: DiskQueue;
   readonly #bytesOut: Counter;
-  readonly #lateRows: Counter;
 
   constructor(options: ChunkWriterOptions<T>, restored: RestoredChunks) {
     const { metrics, directory, maxBufferedBytes } = options;
     this.#options = options;
     this.#disk = new DiskQueue(directory, maxBufferedBytes);
     this.#bytesOut = metrics.counter('numBytesOut', { description: 'Bytes written to spool files.' });
-    this.#lateRows = metrics.counter('numLateRecordsDropped', { description: 'Rows of chunks given up.' });
     metrics.gauge('openChunks', () => this.#chunks.size, { description: 'Chunks that may still get rows.' });
     for (const state of restored.chunks) this.#chunks.set(state.chunk.start, new Chunk(state.chunk, state));
     this.writeWatermark(restored.watermark); // invariant 4
@@ -87,7 +82,7 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
     const row = this.#row;
     const rejected = this.#options.encoder.encode(record, row);
     if (rejected !== undefined) {
-      this.#reject(record, rejected);
+      this.#options.refused.invalid(record, rejected);
       return;
     }
     const { time } = row;
@@ -96,7 +91,7 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
       this.#chunk = this.#chunks.get(this.#range.start);
     }
     if (this.#range.end <= this.#givenUpTo) {
-      this.#late(record);
+      this.#options.refused.late(record, this.#range);
       return;
     }
     const chunk = (this.#chunk ??= this.#begin(this.#range));
@@ -237,37 +232,6 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
       await file.disk.close();
       this.#options.written.add(file.disk.name);
     });
-  }
-
-  #late(record: T): void {
-    const { onLateRow, dataSchema, allowedLatenessMs, retainChunksMs } = this.#options;
-    const { start, end } = this.#range;
-    this.#lateRows.inc();
-    if (onLateRow !== 'fail') {
-      onLateRow({ record, chunk: { start, end } });
-      return;
-    }
-    const { dataSource } = dataSchema;
-    const chunk = new Date(start).toISOString();
-    throw new DruidSinkRecordError(
-      `A record for datasource '${dataSource}' is late: its chunk of time, which begins at ${chunk}, was given up when event ` +
-        `time had passed its end by ${allowedLatenessMs + retainChunksMs} ms. Raise 'retainChunksMs', or set 'onLateRow' to collect such records.`,
-      { details: { dataSource, chunk, watermark: this.#watermark } },
-    );
-  }
-
-  #reject(record: T, { column, reason }: RejectedValue): void {
-    const { onInvalidRecord, dataSchema } = this.#options;
-    if (onInvalidRecord !== 'fail') {
-      onInvalidRecord({ record, column, reason });
-      return;
-    }
-    const { dataSource } = dataSchema;
-    throw new DruidSinkRecordError(
-      `A record for datasource '${dataSource}' cannot be written: column '${column}': ${reason}. ` +
-        `Correct it upstream, or set 'onInvalidRecord' to collect such records.`,
-      { details: { dataSource, column, reason } },
-    );
   }
 }
 

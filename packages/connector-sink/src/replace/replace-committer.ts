@@ -10,6 +10,7 @@
  */
 import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-stream';
 import type { PendingCommits } from '../commit/commit-metrics.js';
+import { DruidSinkCheckpointError } from '../errors.js';
 import type { SpoolLedger } from '../spool/spool-ledger.js';
 import {
   filesOf,
@@ -59,6 +60,7 @@ export class ReplaceCommitter implements Committer<ReplaceCommittable, ReplaceWr
   ): Promise<void> {
     const { environment, ledger, context } = this.#options;
     const stored = [...pending.map(({ committable }) => committable), ...writerStates];
+    requireChunks(stored);
     const named = new Set(stored.flatMap(filesOf));
     let keptBytes = 0;
     let orphans = 0;
@@ -163,6 +165,17 @@ export class ReplaceCommitter implements Committer<ReplaceCommittable, ReplaceWr
   #baseId(revision: ChunkRevision): string {
     return revisionBaseId(this.#options.context, revision);
   }
+}
+
+/** Dead letters, and what the sink has prepared in mode `append`, have no kind. */
+function requireChunks(stored: readonly (ReplaceCommittable | ReplaceWriterState)[]): void {
+  const other = stored.find((each) => !('kind' in each)) as { readonly file?: string } | undefined;
+  if (other === undefined) return;
+  throw new DruidSinkCheckpointError(
+    `The restored checkpoint has rows to append (file '${String(other.file)}'), which this sink in mode 'replace' cannot. Give it ` +
+      `back its 'deadLetters', or run it in the mode in which the checkpoint was taken until they are committed.`,
+    { details: { file: other.file } },
+  );
 }
 
 /** At most `limit` at a time. After a failure nothing new is begun, but what is under way is waited for. */

@@ -8,6 +8,7 @@ import type {
   SinkWriter,
   SinkWriterContext,
 } from '@millrace/core-stream';
+import { AppendMode } from '../append-mode.js';
 import { CommitMetrics, type PendingCommits } from '../commit/commit-metrics.js';
 import { dataSchemaOf, type DataSchema } from '../commit/ingestion-spec.js';
 import { TaskSlots } from '../commit/task-slots.js';
@@ -15,12 +16,24 @@ import { checkDatasource } from '../druid/datasource-check.js';
 import { timestampEncoder } from '../schema/encode-timestamp.js';
 import { RowEncoder } from '../schema/row-encoder.js';
 import { chunkOf } from '../schema/time-chunks.js';
+import { deadLetterSchema, type DeadLetter } from '../spool/dead-letters.js';
+import { requireDistinct } from '../spool/record-routes.js';
 import { SpoolDirectory } from '../spool/spool-directory.js';
 import { SpoolLedger } from '../spool/spool-ledger.js';
 import { SpoolServer } from '../spool/spool-server.js';
-import type { ReplaceCommittable, ReplaceWriterState } from './chunk-committable.js';
+import type { ReplaceWriterState } from './chunk-committable.js';
 import { ChunkRows } from './chunk-rows.js';
 import { ChunkWriter } from './chunk-writer.js';
+import {
+  CommitterWithLetters,
+  deadLetterContext,
+  shareOfLetters,
+  statesOfChunks,
+  WriterWithLetters,
+  type MixedCommittable,
+  type MixedState,
+} from './dead-letter-parts.js';
+import { RefusedRows } from './refused-rows.js';
 import { ReplaceCommitter } from './replace-committer.js';
 import {
   resolveReplaceOptions,
@@ -37,7 +50,7 @@ const MAX_OPEN_FILES = 64;
 const MAX_POSTS = 10;
 
 /** Mode `replace`: whole chunks of time are overwritten, each by the one writer that has all of its records. */
-export class ReplaceMode<T> implements Sink<T, ReplaceCommittable, ReplaceWriterState> {
+export class ReplaceMode<T> implements Sink<T, MixedCommittable, MixedState> {
   /** The start of the chunk that a record belongs to. */
   readonly partitionKey: (record: T) => number;
   readonly #options: ResolvedReplaceOptions<T>;
@@ -45,6 +58,7 @@ export class ReplaceMode<T> implements Sink<T, ReplaceCommittable, ReplaceWriter
   readonly #dataSchema: DataSchema;
   readonly #ledger: SpoolLedger;
   readonly #written = new Set<string>();
+  readonly #letters: AppendMode<DeadLetter> | undefined;
 
   constructor(options: ReplaceSinkOptions<T>) {
     this.#options = resolveReplaceOptions(options);
@@ -54,13 +68,34 @@ export class ReplaceMode<T> implements Sink<T, ReplaceCommittable, ReplaceWriter
     if (via === 'msq') requireQueryable(this.#dataSchema);
     this.#ledger = new SpoolLedger(maxSpoolBytes);
     this.partitionKey = chunkStart(options);
+    this.#letters = letterMode(options);
   }
 
   async createWriter(
     context: SinkWriterContext,
+    restored: readonly MixedState[],
+  ): Promise<SinkWriter<T, MixedCommittable, MixedState>> {
+    const states = statesOfChunks(restored);
+    if (this.#letters === undefined) {
+      return this.#createChunks(context, states, () => undefined);
+    }
+    const letters = await this.#letters.createWriter(
+      deadLetterContext(context),
+      shareOfLetters(restored, context),
+    );
+    const writeLetter = (letter: DeadLetter) => {
+      letters.write(letter);
+    };
+    return new WriterWithLetters(await this.#createChunks(context, states, writeLetter), letters);
+  }
+
+  async #createChunks(
+    context: SinkWriterContext,
     restored: readonly ReplaceWriterState[],
-  ): Promise<SinkWriter<T, ReplaceCommittable, ReplaceWriterState>> {
+    writeLetter: (letter: DeadLetter) => void,
+  ): Promise<ChunkWriter<T>> {
     const options = this.#options;
+    const { onLateRow, allowedLatenessMs, retainChunksMs } = options;
     const directory = this.#directory(context);
     await directory.prepare();
     const { subtaskIndex, parallelism, metrics } = context;
@@ -80,15 +115,33 @@ export class ReplaceMode<T> implements Sink<T, ReplaceCommittable, ReplaceWriter
         maxFileBytes: options.maxSpoolFileBytes,
         maxOpenFiles: MAX_OPEN_FILES,
         written: this.#written,
+        refused: new RefusedRows<T>({
+          dataSource: this.#dataSchema.dataSource,
+          context,
+          takenMs: allowedLatenessMs + retainChunksMs,
+          onInvalidRecord: options.deadLetters === undefined ? options.onInvalidRecord : 'dead-letter',
+          onLateRow,
+          writeLetter,
+        }),
       },
       chunks,
     );
   }
 
   /** @throws DruidSinkConfigError, DruidSinkConnectionError, DruidSinkSpoolError */
-  async createCommitter(
-    context: CommitterContext,
-  ): Promise<Committer<ReplaceCommittable, ReplaceWriterState>> {
+  async createCommitter(context: CommitterContext): Promise<Committer<MixedCommittable, MixedState>> {
+    const chunks = await this.#createCommitter(context);
+    if (this.#letters === undefined) return chunks;
+    try {
+      const letters = await this.#letters.createCommitter(deadLetterContext(context));
+      return new CommitterWithLetters(chunks, letters);
+    } catch (error) {
+      await chunks.close();
+      throw error;
+    }
+  }
+
+  async #createCommitter(context: CommitterContext): Promise<ReplaceCommitter> {
     const options = this.#options;
     const { maxAttempts, maxConcurrentTasks, queryableTimeoutMs, unavailableTimeoutMs, onCommit } = options;
     const { clock, signal, logger } = context;
@@ -144,6 +197,20 @@ export class ReplaceMode<T> implements Sink<T, ReplaceCommittable, ReplaceWriter
   #directory({ operatorUid, jobId }: SinkContext): SpoolDirectory {
     return new SpoolDirectory(this.#options.spoolDirectory, { operatorUid, jobId });
   }
+}
+
+/** How dead letters are written: appended, since none replaces another. */
+function letterMode<T>(options: ReplaceSinkOptions<T>): AppendMode<DeadLetter> | undefined {
+  const { deadLetters, schema, druid, spoolDirectory, advertisedHost, waitUntil } = options;
+  if (deadLetters === undefined) return undefined;
+  requireDistinct([schema.dataSource, deadLetters.dataSource]);
+  return new AppendMode<DeadLetter>({
+    schema: deadLetterSchema(deadLetters),
+    druid,
+    spoolDirectory,
+    ...(advertisedHost !== undefined && { advertisedHost }),
+    ...(waitUntil !== undefined && { waitUntil }),
+  });
 }
 
 /** Records without a time belong to no chunk; whoever gets them rejects them. */

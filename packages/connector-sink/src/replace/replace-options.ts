@@ -33,6 +33,7 @@ type SharedOptions<T> = Pick<
   | 'taskContext'
   | 'tuningConfig'
   | 'onInvalidRecord'
+  | 'deadLetters'
   | 'taskPollIntervalMs'
   | 'maxConcurrentTasks'
   | 'maxAttempts'
@@ -53,7 +54,7 @@ export interface ReplaceSinkOptions<T> extends SharedOptions<T> {
    * Default 0.
    */
   readonly retainChunksMs?: number;
-  /** What becomes of a record whose chunk was given up. Default `fail`: the job stops. */
+  /** What becomes of a record whose chunk was given up. Default: a dead letter where there are some, else the job stops. */
   readonly onLateRow?: 'fail' | ((late: LateRow<T>) => void);
   /**
    * How chunks are written. Default `native`: `index_parallel` tasks. `msq`: the statement REPLACE, where the server has it;
@@ -74,7 +75,7 @@ export type ResolvedReplaceOptions<T> = ReturnType<typeof resolveReplaceOptions<
 
 /** @throws DruidSinkConfigError (`DRUID_SINK_CONFIG`) */
 export function resolveReplaceOptions<T>(options: ReplaceSinkOptions<T>) {
-  const { mode: _mode, onCommit, onLateRow = 'fail', via = 'native', schema, ...shared } = options;
+  const { mode: _mode, onCommit, via = 'native', schema, ...shared } = options;
   const resolved = resolveSinkOptions<T>({ ...shared, schema, commitIdColumn: false });
   if (schema.segmentGranularity === 'all') {
     throw new DruidSinkConfigError(
@@ -89,11 +90,16 @@ export function resolveReplaceOptions<T>(options: ReplaceSinkOptions<T>) {
     ...resolved,
     schema,
     via,
-    onLateRow,
+    onLateRow: options.onLateRow ?? (hasLateLetters(options) ? ('dead-letter' as const) : ('fail' as const)),
     onCommit,
     allowedLatenessMs: duration('allowedLatenessMs', options.allowedLatenessMs),
     retainChunksMs: duration('retainChunksMs', options.retainChunksMs),
   };
+}
+
+/** Late rows that were rolled up are records no more. */
+function hasLateLetters<T>({ deadLetters, preAggregate = false }: ReplaceSinkOptions<T>): boolean {
+  return deadLetters !== undefined && preAggregate === false;
 }
 
 function duration(option: string, value = 0): number {

@@ -1,7 +1,6 @@
 /** How values are folded into one, as Druid's aggregators of the same name do it. */
-import { columnEncoders } from '../schema/column-encoders.js';
+import { columnEncoders, type EncodedType } from '../schema/column-encoders.js';
 import type { MetricSpec } from '../schema/column-types.js';
-import type { Rejection } from '../schema/rejection.js';
 
 export type FoldedValue = number | bigint;
 
@@ -13,30 +12,40 @@ export interface Fold {
   readonly name: string;
   /** The record's field; `undefined` for a count, whose value is always 1. */
   readonly field: string | undefined;
-  /** What is wrong with a value that is neither null nor undefined. */
-  readonly reject: (value: unknown) => Rejection | undefined;
+  /** The value that is folded, of one that is neither null nor undefined; `undefined` where the row would be rejected. */
+  readonly read: (value: unknown) => FoldedValue | undefined;
   readonly step: Step;
   readonly encode: (value: FoldedValue) => string;
 }
 
 type FoldedMetric = Extract<MetricSpec['type'], `${'long' | 'double' | 'float'}${string}`>;
 
-/** `undefined` for metrics that cannot be folded here: sketches. */
-export function foldOf(name: string, spec: MetricSpec): Fold | undefined {
+/** Whether a metric can be folded here: sketches cannot. */
+export function isFoldable({ type }: MetricSpec): boolean {
+  return type === 'count' || isFolded(type);
+}
+
+/**
+ * The fold of a metric whose field is written as `written`; `undefined` where there is none: for sketches, and where Druid
+ * would cut a value before it folds it.
+ */
+export function foldOf(name: string, spec: MetricSpec, written: EncodedType | undefined): Fold | undefined {
   if (spec.type === 'count') {
-    return { name, field: undefined, reject: () => undefined, step: addLongs, encode: String };
+    return { name, field: undefined, read: () => 1, step: addLongs, encode: String };
   }
   const { type, field } = spec;
   if (!isFolded(type)) return undefined;
   const base = type.startsWith('long') ? 'long' : type.startsWith('double') ? 'double' : 'float';
+  if (written !== 'long' && written !== 'double' && written !== 'float') return undefined;
+  if (written !== base && base !== 'double') return undefined;
   const encoder = columnEncoders[base];
   return {
     name,
     field,
-    reject(value) {
-      if (fits[base](value)) return undefined;
-      const encoded = encoder(value);
-      return typeof encoded === 'string' ? undefined : encoded;
+    read(value) {
+      if (fits[written](value)) return value as number;
+      const isRejected = typeof columnEncoders[written](value) !== 'string';
+      return isRejected ? undefined : base === 'double' ? Number(value) : (value as bigint);
     },
     step: steps[type],
     encode: (value) => encoder(value) as string,

@@ -9,9 +9,9 @@
 import type { DruidSchema } from '../schema/druid-schema.js';
 import { timestampEncoder, type EncodeTimestamp } from '../schema/encode-timestamp.js';
 import type { EncodedRow } from '../schema/encoded-row.js';
-import { RowEncoder } from '../schema/row-encoder.js';
+import { fieldTypes, RowEncoder } from '../schema/row-encoder.js';
 import { chunkOf } from '../schema/time-chunks.js';
-import { foldOf, type Fold, type FoldedValue } from './fold.js';
+import { foldOf, isFoldable, type Fold, type FoldedValue } from './fold.js';
 
 /** A row that stands for several records. */
 export class PartialRow {
@@ -48,7 +48,7 @@ export class PartialRows<T> {
     this.#folds = foldsOf(schema);
     this.#values = this.#folds.map(() => null);
     // Sketches are built by Druid: what they read is part of the key, and a value that comes twice changes none of them.
-    const metrics = schema.metrics.filter(({ name, spec }) => foldOf(name, spec) === undefined);
+    const metrics = schema.metrics.filter(({ spec }) => !isFoldable(spec));
     this.#encoder = new RowEncoder({ ...schema, metrics }, { encodeTime: truncatedTime(schema) });
   }
 
@@ -111,17 +111,22 @@ export class PartialRows<T> {
 
   #read(record: T): boolean {
     for (let index = 0; index < this.#folds.length; index++) {
-      const { field, reject } = this.#folds[index]!;
+      const { field, read } = this.#folds[index]!;
       const value = field === undefined ? 1 : ((record as Readonly<Record<string, unknown>>)[field] ?? null);
-      if (value !== null && reject(value) !== undefined) return false;
-      this.#values[index] = value as FoldedValue | null;
+      const folded = value === null ? null : read(value);
+      if (folded === undefined) return false;
+      this.#values[index] = folded;
     }
     return true;
   }
 }
 
+/** The folds of the schema's metrics; sketches have none. */
 export function foldsOf<T>(schema: DruidSchema<T>): Fold[] {
-  return schema.metrics.flatMap(({ name, spec }) => foldOf(name, spec) ?? []);
+  const types = fieldTypes(schema);
+  return schema.metrics.flatMap(
+    ({ name, spec }) => foldOf(name, spec, spec.type === 'count' ? undefined : types.get(spec.field)) ?? [],
+  );
 }
 
 /** Time as Druid truncates it while it ingests. */

@@ -4,7 +4,7 @@ import type { DruidSchema, MetricColumn } from '../schema/druid-schema.js';
 import { rowEncoding, type EncodedRow, type RejectedValue } from '../schema/encoded-row.js';
 import { RowEncoder } from '../schema/row-encoder.js';
 import type { DruidRoutes } from '../spool/record-routes.js';
-import { foldOf } from './fold.js';
+import { isFoldable } from './fold.js';
 import { foldsOf, PartialRow, PartialRows } from './partial-rows.js';
 import { PreAggregatingWriter } from './pre-aggregating-writer.js';
 
@@ -86,7 +86,7 @@ export function partialSchema<T>(schema: DruidSchema<T>): DruidSchema<T> {
   requireFoldable(schema);
   const metrics = schema.metrics.map(({ name, spec }): MetricColumn => {
     if (spec.type === 'count') return { name, spec: { type: 'longSum', field: name } };
-    return foldOf(name, spec) === undefined ? { name, spec } : { name, spec: { ...spec, field: name } };
+    return isFoldable(spec) ? { name, spec: { ...spec, field: name } } : { name, spec };
   });
   return {
     ...schema,
@@ -117,13 +117,16 @@ function partialEncoding<T>(schema: DruidSchema<T>) {
   };
 }
 
-function requireFoldable<T>({ dataSource, rollup, metrics, dimensions }: DruidSchema<T>): void {
+function requireFoldable<T>(schema: DruidSchema<T>): void {
+  const { dataSource, rollup, metrics, dimensions } = schema;
   const quantiles = metrics.find(({ spec }) => spec.type === 'quantilesDoublesSketch');
   const taken = [...dimensions, ...metrics].some(({ name }) => name === ROW_COUNT);
-  const sketched = metrics.flatMap(({ name, spec }) =>
-    spec.type === 'count' || foldOf(name, spec) !== undefined ? [] : [spec.field],
+  const sketched = metrics.flatMap(({ spec }) =>
+    spec.type === 'count' || isFoldable(spec) ? [] : [spec.field],
   );
-  const clash = metrics.find(({ name, spec }) => foldOf(name, spec) !== undefined && sketched.includes(name));
+  const clash = metrics.find(({ name, spec }) => isFoldable(spec) && sketched.includes(name));
+  const folds = foldsOf(schema).map(({ name }) => name);
+  const cut = metrics.find(({ name, spec }) => isFoldable(spec) && !folds.includes(name));
   const problem = !rollup
     ? "does not say rollup: true, and rows that stay apart cannot be merged. Add it, or leave 'preAggregate' out"
     : quantiles !== undefined
@@ -132,7 +135,9 @@ function requireFoldable<T>({ dataSource, rollup, metrics, dimensions }: DruidSc
         ? `has a column '${ROW_COUNT}', which the sink needs. Rename it`
         : clash !== undefined
           ? `has the metric '${clash.name}', and a sketch of the field '${clash.name}'. Rename the metric`
-          : undefined;
+          : cut !== undefined
+            ? `has the metric '${cut.name}' (${cut.spec.type}) of a field that is written as another type. Use one type for both`
+            : undefined;
   if (problem === undefined) return;
   throw new DruidSinkConfigError(
     `Option 'preAggregate' does not go with the schema of '${dataSource}': it ${problem}.`,

@@ -7,7 +7,7 @@ export type DimensionSpec =
       readonly name: string;
       readonly multiValueHandling?: 'ARRAY';
     }
-  /** `auto` alone picks a type by the values of each segment; the cast makes it the same in all. Druid 31 and newer. */
+  /** `auto` alone picks a type by the values of each segment; the cast makes it the same in all. Druid 27 does not know it yet. */
   | { readonly type: 'auto'; readonly name: string; readonly castToType: `ARRAY<${string}>` };
 
 export function dimensionSpecOf({ name, type }: DimensionColumn): DimensionSpec {

@@ -61,8 +61,15 @@ export class RowEncoder<T> {
   }
 }
 
-/** The fields that rows carry: the dimensions, and what metrics read besides. */
 function encodedFields<T>(schema: DruidSchema<T>): EncodedField[] {
+  return [...fieldTypes(schema)].map(([name, type]) => ({ name, type, prefix: `,${JSON.stringify(name)}:` }));
+}
+
+/**
+ * The fields that rows carry, and how they are written: the dimensions, and what metrics read besides.
+ * @throws DruidSinkConfigError where a metric cannot read its field
+ */
+export function fieldTypes<T>(schema: DruidSchema<T>): ReadonlyMap<string, EncodedType> {
   const types = new Map<string, EncodedType>(schema.dimensions.map(({ name, type }) => [name, type]));
   for (const { name, spec } of schema.metrics) {
     if (spec.type === 'count') continue;
@@ -77,7 +84,7 @@ function encodedFields<T>(schema: DruidSchema<T>): EncodedField[] {
       );
     }
   }
-  return [...types].map(([name, type]) => ({ name, type, prefix: `,${JSON.stringify(name)}:` }));
+  return types;
 }
 
 const numbers: readonly EncodedType[] = ['long', 'double', 'float'];

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import { transpileProgram, type Program } from '../../../../tooling/killed-program.js';
 
-const KILLS = Number(process.env['MILLRACE_SINK_KILLS'] ?? 8);
+const KILLS = Number(process.env['MILLRACE_SINK_KILLS'] ?? 7);
 const KEYS = 17;
 /** So fast that a run lasts longer than any kill takes to come, and the last one is soon over. */
 const PER_SECOND = 4_000;

@@ -26,6 +26,7 @@ async function setUp(options: { maxRecordBytes?: number; partitions?: number[]; 
     gate: options.gate ?? new LagGate(10),
     now: () => 42,
     onInvalidRecord: ({ reason }) => rejected.push(reason),
+    invalidRecords: { inc: () => undefined },
     progress,
     subtaskIndex: 1,
   });

@@ -28,7 +28,7 @@ describe.each(provenModes)('$mode: a job whose process is killed, with a real Dr
 
   it.each(seeds)('has every row once in Druid (seed %i)', async (seed) => {
     const size = { records: 4_000, writeMs: 4_000, intervalMs: 1_000, kills: 4, maxLifeMs: 4_000 };
-    const run = { mode, sink, seed, ...size, segmentGranularity: 'day', withFaults: seed % 2 === 0 } as const;
+    const run = { mode, sink, seed, ...size, withFaults: seed % 2 === 0 } as const;
     await expectEveryRowOnce(program, url, run, deeds);
     expect(deeds.kills).toBeGreaterThan(0);
   });

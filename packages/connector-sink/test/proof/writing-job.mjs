@@ -15,9 +15,9 @@ import {
 } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 
-const { directory, url, dataSource, seed, records, recordsPerSecond, stepMs, lateMs, ...options } =
+const { directory, url, dataSource, seed, records, recordsPerSecond, ...options } =
   JSON.parse(process.argv[2]);
-const { parallelism, intervalMs, segmentGranularity, mode, sinkOptions, killAt } = options;
+const { parallelism, intervalMs, mode, sinkOptions, killAt } = options;
 
 const say = (line) => void writeSync(1, `${line}\n`);
 const times = new Map();
@@ -43,12 +43,15 @@ function mixed(n) {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
+const HOUR_MS = 3_600_000;
+
+/** Of eight hours; one in fifty is an hour late. */
 function row(n) {
   if (n % 100 === 0) at('write');
   const random = mixed(n);
   const isLate = random % 50 === 0;
   return {
-    time: Date.UTC(2024, 0, 1) + n * stepMs - (isLate ? lateMs : 0),
+    time: Date.UTC(2024, 0, 1) + Math.floor((n * 8 * HOUR_MS) / records) - (isLate ? HOUR_MS : 0),
     key: `key ${random % 17}`,
     value: (random % 2_000_001) - 1_000_000,
   };
@@ -133,7 +136,7 @@ const schema = druidSchema()({
   dataSource,
   timestamp: 'time',
   dimensions: { key: 'string', value: 'long' },
-  segmentGranularity,
+  segmentGranularity: 'hour',
 });
 // A reader has one split after the other, so that several would be late.
 const splits = mode === 'replace' ? 1 : 4;

@@ -289,6 +289,6 @@ it('has every row of a day once, in the end, whatever crashes and however many w
       expect(sorted(await actual(steps, spoolDirectory))).toEqual(sorted(naive(steps)));
       expect(await files(spoolDirectory)).toEqual([]);
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 }, 60_000);

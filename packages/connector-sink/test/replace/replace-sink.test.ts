@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileCheckpointStorage, StreamExecutionEnvironment, WatermarkStrategy } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
@@ -123,6 +123,49 @@ describe("DruidSink in mode 'replace'", () => {
     expect(await days()).toEqual(['0 SFO 2', '0 late 1']);
     expect(await spoolFiles()).toEqual([]);
     await run.close();
+  });
+
+  it('writes what is no row of a chunk to the dead letters, once, through a crash', async () => {
+    const letters = `${dataSource}_letters`;
+    const options = { deadLetters: { dataSource: letters } };
+    const dead = newRun(options);
+    const deadCommitter = await dead.committer(NOTHING_STORED);
+    await dead.createWriters();
+    dead.watermark(endOf(0));
+    await dead.write([row(0, 'late'), { ...row(1), delay: 1.5 }, row(1)]);
+    const stored = await dead.barrier(1);
+    dead.job.crash();
+    await dead.close();
+    await deadCommitter.close?.();
+
+    const run = newRun(options);
+    const committer = await run.committer(stored);
+    await run.createWriters(stored);
+    await committer.commit(stored.pending);
+    await run.write([row(0, 'late as well')]);
+    await committer.commit((await run.barrier(2, { isEnd: true })).pending);
+    expect(await days()).toEqual(['1 SFO 1']);
+    const found = await client.sql.query(`SELECT "column", "reason", "record" FROM "${letters}"`);
+    const list = found.map(({ column, reason, record }) => {
+      const isLate = String(reason).includes('2001-01-01T00:00:00.000Z, was given up');
+      return `${(JSON.parse(String(record)) as Flight).origin} ${isLate ? 'was late' : String(column)}`;
+    });
+    expect(list.sort()).toEqual(['SFO delay', 'late as well was late', 'late was late']);
+    expect(await spoolFiles()).toEqual([]);
+    await run.close();
+    await committer.close?.();
+  });
+
+  it('refuses a checkpoint with rows that were to be appended, by name', async () => {
+    const run = newRun({ deadLetters: { dataSource: 'letters' } });
+    await run.createWriters();
+    run.watermark(endOf(0));
+    await run.write([row(0, 'late')]);
+    const stored = await run.barrier(1);
+    await run.close();
+    await expect(newRun({ onLateRow: 'fail' }).committer(stored)).rejects.toThrow(
+      "has rows to append (file 'druid-sink-dead-letters/job-1/",
+    );
   });
 
   it('commits of several revisions the newest alone (committer invariant 3)', async () => {
@@ -250,9 +293,14 @@ describe("DruidSink in mode 'replace'", () => {
     await run.write([row(0)]);
     const stored = await run.barrier(1, { isEnd: true });
     await run.close();
-    await committer.close?.();
     const [file = ''] = await spoolFiles();
     const path = join(spoolDirectory, 'druid-sink', 'job-1', file);
+    await rename(path, `${path}.away`);
+    const lost = { ...(stored.pending[0]!.committable as ChunkRevision), revision: 7 };
+    await expect(committer.commit([{ ...stored.pending[0]!, committable: lost }])).rejects.toThrow(
+      'cannot be read',
+    );
+    await committer.close?.();
     await writeFile(path, 'x');
     const next = newRun();
     const other = await next.committer(stored);
@@ -300,6 +348,7 @@ describe("DruidSink in mode 'replace'", () => {
       'one chunk without end is never final',
     );
     expect(make({ allowedLatenessMs: -1 })).toThrow("Option 'allowedLatenessMs' of the Druid sink is -1");
+    expect(make({ deadLetters: { dataSource } })).toThrow('is named twice by one sink');
     expect(make({ via: 'http' })).toThrow("use 'native' or 'msq'");
     const counted = druidSchema<Flight>()({
       dataSource: 'flights',

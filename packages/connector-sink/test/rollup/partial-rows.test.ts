@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { PartialRow} from '../../src/rollup/partial-rows.js';
+import type { PartialRow } from '../../src/rollup/partial-rows.js';
 import { foldsOf, PartialRows } from '../../src/rollup/partial-rows.js';
 import { partialSchema, ROW_COUNT } from '../../src/rollup/pre-aggregation.js';
 import { druidSchema, type DruidSchema } from '../../src/schema/druid-schema.js';
@@ -112,6 +112,44 @@ describe('PartialRows', () => {
     );
   });
 
+  it('take the records that are rows without a roll-up, and no others', () => {
+    const anything = fc.oneof(
+      fc.integer(),
+      fc.double(),
+      fc.float(),
+      fc.bigInt(),
+      fc.string(),
+      fc.constantFrom(null, undefined, true, -0),
+    );
+    const records = fc.record({
+      at: fc.oneof(fc.integer(), anything),
+      page: anything,
+      n: anything,
+      x: anything,
+      f: anything,
+    });
+    const schema = druidSchema<Visit>()({
+      dataSource: 'visits',
+      timestamp: 'at',
+      dimensions: { n: 'long', x: 'double' },
+      metrics: {
+        ...metrics,
+        n_double: { type: 'doubleMax', field: 'n' },
+        f_double: { type: 'doubleSum', field: 'f' },
+      },
+      rollup: true,
+      segmentGranularity: 'day',
+    });
+    const encoder = new RowEncoder(schema);
+    fc.assert(
+      fc.property(records, (record) => {
+        const isRow = encoder.encode(record as never, { text: '', time: 0 }) === undefined;
+        expect(new PartialRows(schema).add(record as never)).toBe(isRow);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('are as few as the groups of records', () => {
     fc.assert(
       fc.property(schemas, visits, (schema, records) => {
@@ -132,6 +170,21 @@ describe('PartialRows', () => {
       { visits: 2, n_sum: -(2n ** 63n), n_min: 1, n_max: 2n ** 63n - 1n, x_sum: 1e308 },
       { visits: null, n_sum: null, x_sum: 1e308, x_max: 1e308 },
     ]);
+  });
+
+  it('take for a sum of doubles what the column of its field takes', () => {
+    const schema = druidSchema<Visit>()({
+      dataSource: 'visits',
+      timestamp: 'at',
+      dimensions: { n: 'long' },
+      metrics: { n_sum: { type: 'doubleSum', field: 'n' } },
+      rollup: true,
+      segmentGranularity: 'day',
+    });
+    const rows = new PartialRows(schema);
+    expect(rows.add(visit({ n: 2n ** 60n }))).toBe(true);
+    expect(rows.add(visit({ n: 1.5 }))).toBe(false);
+    expect(rowsOf(rows).map(({ values }) => values)).toEqual([[2 ** 60]]);
   });
 
   it('do not know a record that is rejected (invariant 2)', () => {
@@ -198,6 +251,10 @@ describe('the schema of partial rows', () => {
     [
       { metrics: { page: { type: 'longSum', field: 'n' }, s: { type: 'thetaSketch', field: 'page' } } },
       "it has the metric 'page', and a sketch of the field 'page'",
+    ],
+    [
+      { metrics: { a: { type: 'doubleSum', field: 'x' }, b: { type: 'longSum', field: 'x' } } },
+      "it has the metric 'b' (longSum) of a field that is written as another type",
     ],
   ])('is refused for %o', (input, text) => {
     const schema = druidSchema<Visit>()({

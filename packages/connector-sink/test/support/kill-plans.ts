@@ -10,25 +10,30 @@ export interface KillPlan {
 /** What a process does once, when it begins. */
 const beginnings: ReadonlySet<Point> = new Set(['restore', 'recover']);
 
-/** Half of the kills are aimed, at one point after the other; the others come at any time. The same seed gives the same plan. */
+/**
+ * Half of the kills are aimed, at one point after the other; the others come at any time of a life, or of a commit. The same seed
+ * gives the same plan.
+ */
 export function killPlan(
   seed: number,
-  options: { readonly kills: number; readonly maxLifeMs: number; readonly sink: Record<string, unknown[]> },
+  options: {
+    readonly kills: number;
+    readonly maxLifeMs: number;
+    readonly sink: Readonly<Record<string, readonly unknown[]>>;
+  },
 ): KillPlan {
   const { kills, maxLifeMs, sink } = options;
   const parallelism = fc.constantFrom(2, 2, 1, 3);
   const life = (nth: number): fc.Arbitrary<Life> => {
-    if (nth % 2 === 1) return fc.record({ parallelism, afterMs: fc.nat(maxLifeMs) });
-    const point = points[(seed * Math.ceil(kills / 2) + nth / 2) % points.length]!;
-    return fc.record({
-      parallelism,
-      killAt: fc.record({
-        point: fc.constant(point),
-        nth: fc.constantFrom(...(beginnings.has(point) ? [1] : [1, 2, 3, 5])),
-        afterMs: fc.constantFrom(0, 0, 3, 20),
-      }),
-      afterMs: fc.constant(maxLifeMs), // where it does not get there
+    if (nth % 4 === 1) return fc.record({ parallelism, afterMs: fc.nat(maxLifeMs) });
+    const point = nth % 4 === 3 ? 'commit' : points[(seed * Math.ceil(kills / 2) + nth / 2) % points.length]!;
+    const killAt = fc.record({
+      point: fc.constant(point),
+      nth: beginnings.has(point) ? fc.constant(1) : fc.constantFrom(1, 2, 3, 5),
+      // Of a commit most is waiting for Druid.
+      afterMs: point === 'commit' ? fc.nat(300) : fc.constantFrom(0, 0, 3, 20),
     });
+    return fc.record({ parallelism, killAt, afterMs: fc.constant(5 * maxLifeMs) });
   };
   const plan = fc.record({
     sinkOptions: fc.record(

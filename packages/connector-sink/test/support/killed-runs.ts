@@ -19,7 +19,6 @@ export interface KilledRun extends ProvenMode {
   readonly writeMs: number;
   readonly intervalMs: number;
   readonly records: number;
-  readonly segmentGranularity: 'hour' | 'day';
   /** Whether the network between job and Druid fails as well. */
   readonly withFaults: boolean;
 }
@@ -48,16 +47,14 @@ export async function expectEveryRowOnce(
   run: KilledRun,
   deeds: Deeds,
 ): Promise<void> {
-  const { mode, seed, records, writeMs, intervalMs, segmentGranularity } = run;
+  const { mode, seed, records, writeMs, intervalMs } = run;
   const { lives, sinkOptions } = killPlan(seed, run);
   const dataSource = `killed_${mode}_${seed}_${run.kills}`;
   const proxy = await FaultProxy.start({ upstream: druidUrl, maxLoggedBodyBytes: 0 });
   if (run.withFaults) injectFaults(proxy, seed);
   const job = await WritingJob.create(program, {
-    ...{ url: proxy.url, dataSource, seed, mode, records, intervalMs, segmentGranularity, sinkOptions },
+    ...{ url: proxy.url, dataSource, seed, mode, records, intervalMs, sinkOptions },
     recordsPerSecond: (records / writeMs) * 1_000,
-    stepMs: 86_400_000 / 2_000,
-    lateMs: 3_600_000,
   });
   let isFinished = false;
   for (const life of lives) isFinished ||= await job.live(life);

@@ -34,10 +34,6 @@ export interface WritingJobOptions {
   readonly recordsPerSecond: number;
   /** Between checkpoints. */
   readonly intervalMs: number;
-  /** Of event time from record to record, and by how much one in fifty is behind. */
-  readonly stepMs: number;
-  readonly lateMs: number;
-  readonly segmentGranularity: 'hour' | 'day';
   /** More options of the sink. */
   readonly sinkOptions: Readonly<Record<string, unknown>>;
 }
