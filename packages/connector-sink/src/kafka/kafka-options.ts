@@ -49,7 +49,7 @@ export interface KafkaModeOptions<T> extends RowOptions {
   readonly commitIdColumn?: string | false;
   /**
    * What a commit waits for. `submitted`: the transaction is committed. `published`: Druid's tasks have read it, as the
-   * supervisor says, which is up to 5 s later. Default `queryable`: the Broker counts all its rows.
+   * supervisor says, which is up to 5 s later, and 15 s after its start at first. Default `queryable`: the Broker counts all its rows.
    */
   readonly waitUntil?: 'submitted' | 'published' | 'queryable';
   /** Kafka records that Druid has not read, from which writers wait. A record holds many rows. Default 100,000. */

@@ -43,11 +43,15 @@ const schemaOf = (dataSource: string) =>
 describe.skipIf(!requireRealServers())('DruidSink in mode kafka', () => {
   let kafka: KafkaBroker;
   let druid: DruidClient;
+  /** A supervisor asks its tasks for their offsets 15 s after its start: meanwhile the others are tested. */
+  let reading: Promise<KafkaCommitDone[]>;
 
   beforeAll(async () => {
     const [broker, { url }] = await Promise.all([KafkaBroker.start(), sharedDruid()]);
     kafka = broker;
     druid = new DruidClient({ url });
+    reading = run('kafka_read', { from: 0, count: 2_000 }, { waitUntil: 'published', commitIdColumn: false });
+    reading.catch(() => undefined); // the test says so
   });
   afterAll(async () => {
     druid?.close();
@@ -119,7 +123,7 @@ describe.skipIf(!requireRealServers())('DruidSink in mode kafka', () => {
     await run(
       'kafka_orders',
       { from: 20_000, count: 2_000 },
-      { waitUntil: 'published', supervisor: { taskDuration: 'PT2H', atEnd: 'suspend', ioConfig } },
+      { supervisor: { taskDuration: 'PT2H', atEnd: 'suspend', ioConfig } },
     );
     const [found] = await totals('kafka_orders');
     expect(found?.result).toEqual(expected(22_000));
@@ -143,6 +147,13 @@ describe.skipIf(!requireRealServers())('DruidSink in mode kafka', () => {
     const { rows, amount } = expected(23_000);
     expect(found?.result).toEqual({ rows: rows - 2, amount: amount - 7 - 8 });
     expect(rejected.map(({ reason }) => /"?amount"?[:=](\d+)/.exec(reason)?.[1]).sort()).toEqual(['7', '8']);
+  });
+
+  it('knows by the offsets of its tasks that Druid has read all', async () => {
+    const done = await reading;
+    expect(done.reduce((sum, { rows }) => sum + rows, 0)).toBe(2_000);
+    const [found] = await totals('kafka_read');
+    expect(found?.result).toEqual(expected(2_000));
   });
 });
 

@@ -15,8 +15,9 @@ import {
 } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 
-const { directory, url, dataSource, seed, records, recordsPerSecond, ...options } =
-  JSON.parse(process.argv[2]);
+const { directory, url, dataSource, seed, records, recordsPerSecond, ...options } = JSON.parse(
+  process.argv[2],
+);
 const { parallelism, intervalMs, mode, sinkOptions, killAt } = options;
 
 const say = (line) => void writeSync(1, `${line}\n`);

@@ -20,13 +20,15 @@ export function killPlan(
     readonly kills: number;
     readonly maxLifeMs: number;
     readonly sink: Readonly<Record<string, readonly unknown[]>>;
+    /** What is aimed at; every point unless told. */
+    readonly aims?: readonly Point[];
   },
 ): KillPlan {
-  const { kills, maxLifeMs, sink } = options;
+  const { kills, maxLifeMs, sink, aims = points } = options;
   const parallelism = fc.constantFrom(2, 2, 1, 3);
   const life = (nth: number): fc.Arbitrary<Life> => {
     if (nth % 4 === 1) return fc.record({ parallelism, afterMs: fc.nat(maxLifeMs) });
-    const point = nth % 4 === 3 ? 'commit' : points[(seed * Math.ceil(kills / 2) + nth / 2) % points.length]!;
+    const point = nth % 4 === 3 ? 'commit' : aims[(seed * Math.ceil(kills / 2) + nth / 2) % aims.length]!;
     const killAt = fc.record({
       point: fc.constant(point),
       nth: beginnings.has(point) ? fc.constant(1) : fc.constantFrom(1, 2, 3, 5),

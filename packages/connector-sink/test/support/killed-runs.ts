@@ -14,6 +14,7 @@ export interface ProvenMode {
 export interface KilledRun extends ProvenMode {
   readonly seed: number;
   readonly kills: number;
+  readonly aims?: readonly Point[];
   readonly maxLifeMs: number;
   /** How long the job would write if nobody killed it. */
   readonly writeMs: number;
