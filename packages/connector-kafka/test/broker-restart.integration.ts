@@ -110,7 +110,7 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
     const hasFinished = await runUntilKilled(program, options, undefined, (line) => {
       // At a barrier, in a commit, and in between.
       if (line === 'committed') commits++;
-      const isDue = commits >= ([2, 5, 9][kills] ?? Infinity);
+      const isDue = commits >= ([1, 2, 4][kills] ?? Infinity);
       const aim = ['committing', 'preparing', 'manifest'][kills];
       if (isDue && line === aim) restarting = restarting.then(restart);
     });

@@ -92,11 +92,6 @@ class TellingStorage extends FileCheckpointStorage {
     return super.latest();
   }
 
-  putSegment(id, chunks) {
-    at('segment');
-    return super.putSegment(id, chunks);
-  }
-
   async write(checkpoint) {
     at('manifest');
     await super.write(checkpoint);

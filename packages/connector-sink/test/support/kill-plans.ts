@@ -31,11 +31,11 @@ export function killPlan(
     const point = nth % 4 === 3 ? 'commit' : aims[(seed * Math.ceil(kills / 2) + nth / 2) % aims.length]!;
     const killAt = fc.record({
       point: fc.constant(point),
-      nth: beginnings.has(point) ? fc.constant(1) : fc.constantFrom(1, 2, 3, 5),
+      nth: beginnings.has(point) ? fc.constant(1) : fc.constantFrom(1, 1, 2, 3),
       // Of a commit most is waiting for Druid.
       afterMs: point === 'commit' ? fc.nat(300) : fc.constantFrom(0, 0, 3, 20),
     });
-    return fc.record({ parallelism, killAt, afterMs: fc.constant(5 * maxLifeMs) });
+    return fc.record({ parallelism, killAt, afterMs: fc.constant(10_000) });
   };
   const plan = fc.record({
     sinkOptions: fc.record(

@@ -10,7 +10,6 @@ export const points = [
   'write',
   'barrier',
   'prepared',
-  'segment',
   'manifest',
   'durable',
   'commit',
