@@ -2,7 +2,7 @@ import type { DruidClient, DruidClientOptions } from '@millrace/druid-client';
 import type { CommitDone } from './commit/commit-event.js';
 import type { RejectedRow } from './commit/rejected-rows.js';
 import type { DruidSchema } from './schema/druid-schema.js';
-import { DruidSinkConfigError } from './errors.js';
+import { oneOf, positive, reject, whole } from './option-checks.js';
 import { resolveSchemaConflict, type RowOptions } from './row-options.js';
 import { commitSize } from './spool/commit-size.js';
 import type { DeadLetterOptions } from './spool/dead-letters.js';
@@ -105,9 +105,11 @@ export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
   const port = positive('port', options.port, 0, 0);
   if (!Number.isInteger(port) || port > 65_535)
     reject('port', port, 'it must be a port number, or 0 for any');
-  const waitUntil = options.waitUntil ?? 'queryable';
-  if (!['submitted', 'published', 'queryable'].includes(waitUntil))
-    reject('waitUntil', waitUntil, "use 'submitted', 'published' or 'queryable'");
+  const waitUntil = oneOf('waitUntil', options.waitUntil ?? 'queryable', [
+    'submitted',
+    'published',
+    'queryable',
+  ]);
   if (typeof options.onRejectedRow === 'function' && commitIdColumn === null)
     reject('onRejectedRow', 'a function', "it needs the 'commitIdColumn': give that a name, or leave it out");
   if (options.deadLetters !== undefined && options.onInvalidRecord !== undefined)
@@ -116,9 +118,7 @@ export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
       'given beside deadLetters',
       'leave one of them out: each record has one way to go',
     );
-  const compression = options.compression ?? 'none';
-  if (!['none', 'gzip', 'zstd'].includes(compression))
-    reject('compression', `'${compression}'`, "use 'none', 'gzip' or 'zstd'");
+  const compression = oneOf('compression', options.compression ?? 'none', ['none', 'gzip', 'zstd']);
   for (const option of ['minCommitRows', 'minCommitBytes', 'maxCommitAgeMs'] as const)
     positive(option, options[option], 0);
   return {
@@ -142,27 +142,10 @@ export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
     onInvalidRecord: options.onInvalidRecord ?? ('fail' as const),
     onRejectedRow: options.onRejectedRow,
     taskPollIntervalMs: positive('taskPollIntervalMs', options.taskPollIntervalMs, 250),
-    maxConcurrentTasks: positive('maxConcurrentTasks', options.maxConcurrentTasks, 4),
-    maxAttempts: positive('maxAttempts', options.maxAttempts, 5),
+    maxConcurrentTasks: whole('maxConcurrentTasks', options.maxConcurrentTasks, 4),
+    maxAttempts: whole('maxAttempts', options.maxAttempts, 5),
     unavailableTimeoutMs: positive('unavailableTimeoutMs', options.unavailableTimeoutMs, 120_000, 0),
     queryableTimeoutMs: positive('queryableTimeoutMs', options.queryableTimeoutMs, 300_000),
     onCommit: options.onCommit,
   };
-}
-
-function positive(
-  option: string,
-  value: number | undefined,
-  fallback: number,
-  min = Number.MIN_VALUE,
-): number {
-  if (value === undefined) return fallback;
-  if (Number.isFinite(value) && value >= min) return value;
-  return reject(option, value, min === 0 ? 'it must be 0 or more' : 'it must be a positive number');
-}
-
-function reject(option: string, value: string | number, next: string): never {
-  throw new DruidSinkConfigError(`Option '${option}' of the Druid sink is ${value}: ${next}.`, {
-    details: { option, value },
-  });
 }

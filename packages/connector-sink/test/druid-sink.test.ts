@@ -281,6 +281,28 @@ describe('DruidSink', () => {
     expect(await count()).toBe(7);
   });
 
+  it('deletes nothing where the checkpoint was in another mode', async () => {
+    const job = new SinkJob(newSink());
+    await job.checkpoint(1, flights(3));
+    const committer = await newSink().createCommitter(job.context());
+    onTestFinished(() => committer.close?.());
+    const chunk = { version: 1, kind: 'chunk', parts: [], open: null };
+    const revision = { checkpointId: 1, subtaskIndex: 0, committable: { version: 1, kind: 'revision' } };
+    const recover = async (pending: readonly (typeof revision)[], states: readonly unknown[]) =>
+      committer.recover?.(pending, states);
+    for (const error of [await failure(recover([], [chunk])), await failure(recover([revision], []))])
+      expect([error.code, error.message]).toEqual([
+        'DRUID_SINK_CHECKPOINT',
+        expect.stringContaining('in another mode'),
+      ]);
+    expect(await spoolFiles()).toHaveLength(1);
+  });
+
+  it('cannot have a part of a task at once: its commits would do nothing', () => {
+    for (const option of ['maxConcurrentTasks', 'maxAttempts'])
+      expect(() => newSink({ [option]: 0.5 })).toThrow(`'${option}' of the Druid sink is 0.5`);
+  });
+
   it('lists every column that exists with another type, before a record is read', async () => {
     const job = new SinkJob(newSink());
     await (await job.committer()).commit(await job.checkpoint(1, flights(20)));

@@ -80,6 +80,17 @@ describe('druidRoutes', () => {
     }).toThrow(/datasource 'other' cannot be written: its route is 'other', and there is no such schema/);
   });
 
+  it('refuses a record that a function has no route for, as a dead letter where there are such', async () => {
+    const schema = druidRoutes<Flight>()({
+      route: ({ origin }) => origin as 'a',
+      schemas: { a: flightSchema('a') },
+    });
+    const { writer } = await newWriter({ schema, deadLetters: { dataSource: 'letters' } });
+    writer.write({ date: FIRST_DAY, delay: 1 } as Flight);
+    const [letter] = await writer.prepareCommit();
+    expect([letter?.dataSchema.dataSource, letter?.rows]).toEqual(['letters', 1]);
+  });
+
   it('refuses two schemas, or dead letters, in one datasource', () => {
     const twice = { a: flightSchema('same'), b: flightSchema('same') };
     const make = (schemas: Record<string, typeof twice.a>) =>

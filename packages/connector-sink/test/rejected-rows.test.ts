@@ -211,6 +211,21 @@ describe('DruidSink, when Druid cannot read a row', () => {
     ]);
   });
 
+  it('commits a file of which Druid can read no row', async () => {
+    const rejected: RejectedRow[] = [];
+    const onRejectedRow = (row: RejectedRow) => void rejected.push(row);
+    const job = new SinkJob(newSink({ onRejectedRow, queryableTimeoutMs: 2_000 }));
+    const committer = await job.committer();
+    const requests = await job.checkpoint(1, flights(1));
+    await spoil(requests[0], 1);
+    await committer.commit(requests);
+    expect(rejected.map(({ line }) => line)).toEqual([1]);
+    expect(await tasks()).toEqual([['FAILED'], ['SUCCESS']]);
+    // By whoever repeats it: the file is gone, and there is nothing in Druid to be counted.
+    await (await new SinkJob(newSink({ onRejectedRow })).committer(requests)).commit(requests);
+    expect([rejected.length, (await tasks()).length]).toEqual([1, 2]);
+  });
+
   it('is exact when it crashes after an answer of Druid, whichever it is', async () => {
     for (const fatal of [4, 8, 12, 16]) {
       dataSource = `rejected_${sources}_${fatal}`;

@@ -9,9 +9,9 @@ import { temporaryDirectory } from './support/sink-harness.js';
 
 const content = '0123456789'.repeat(100_000);
 
-async function start(directory: string, port = 0) {
+async function start(directory: string, port = 0, advertisedHost = '127.0.0.1') {
   const server = await SpoolServer.start({
-    advertisedHost: '127.0.0.1',
+    advertisedHost,
     port,
     identityFile: join(directory, 'server.json'),
   });
@@ -83,6 +83,14 @@ describe('SpoolServer', () => {
     expect(next.publish('rows', path)).toBe(url);
     expect(await (await fetch(url)).text()).toBe(content);
     expect((await stat(join(directory, 'server.json'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('answers on none of them under another host: nobody reads from there (invariant 3)', async () => {
+    const { url, server, directory, path } = await serving();
+    await server.close();
+    const next = await start(directory, 0, 'localhost');
+    expect(next.isResumed).toBe(false);
+    expect(new URL(next.publish('rows', path)).pathname).not.toBe(new URL(url).pathname);
   });
 
   it('takes another port and another secret where the last port is taken', async () => {

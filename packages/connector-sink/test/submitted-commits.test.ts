@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { FileCheckpointStorage, StreamExecutionEnvironment } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 import { EmbeddedDruid } from '@millrace/testkit';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { OpenCommits } from '../src/commit/open-commits.js';
-import { DruidSink, type CommitDone, type DruidSinkOptions } from '../src/index.js';
+import { DruidSink, type CommitDone, type DruidSinkOptions, type SpoolCommittable } from '../src/index.js';
 import { spoilRow } from './support/spoil-row.js';
 import {
   SinkJob,
@@ -234,6 +234,77 @@ describe("DruidSink with waitUntil: 'submitted'", () => {
     env.fromCollection(flights(3_000)).sinkTo(newSink()).uid('druid-sink');
     await env.execute('flights');
     expect(await count()).toBe(3_000);
+  });
+
+  it.each([true, false])(
+    'is exact when it crashes after an answer of Druid, whether the restored checkpoint names its files (%s) or not',
+    async (isNamed) => {
+      for (const fatal of [4, 9, 14, 19, 24, 29]) {
+        dataSource = `submitted_${sources}_${fatal}`;
+        const options = {
+          waitUntil: 'submitted',
+          compression: 'gzip',
+          deadLetters: { dataSource: `letters_${sources}_${fatal}` },
+        } as const;
+        let answers = 0;
+        const onResponse = () => {
+          answers += 1;
+          if (answers === fatal) dead.crash();
+        };
+        const telling = new DruidClient({ url: druid.url, retry: { maxAttempts: 1 }, hooks: { onResponse } });
+        const dead = new SinkJob(newSink({ ...options, druid: telling }), { jobId: `job-${fatal}` });
+        const committer = await dead.committer();
+        const requests = await dead.checkpoint(1, flights(20), flights(10));
+        await spoilRow(spoolDirectory, requests[0], 7);
+        await spoilRow(spoolDirectory, requests[0], 9);
+        const isConfirmed = await committer.commit(requests).then(
+          () => true,
+          () => false,
+        );
+        const isDead = () => answers >= fatal || dead.metrics.registry.value('operator_pendingFiles') === 0;
+        if (isConfirmed) await expect.poll(isDead, BUSY).toBe(true);
+        dead.crash();
+        await committer.close?.();
+        telling.close();
+
+        const pending = isNamed || !isConfirmed ? requests : [];
+        const job = new SinkJob(newSink(options), { jobId: `job-${fatal}` });
+        const next = await job.committer(pending);
+        if (pending.length > 0) await next.commit(pending);
+        await settled(job);
+        expect([fatal, await count()]).toEqual([fatal, 28]);
+        const letters = await client.sql.query(`SELECT COUNT(*) FROM "letters_${sources}_${fatal}"`, {
+          rowFormat: 'array',
+        });
+        expect([fatal, letters]).toEqual([fatal, [[2]]]);
+      }
+    },
+    20_000,
+  );
+
+  it('does not begin with a checkpoint that still had a file open which Druid has been given', async () => {
+    hideStatuses();
+    const options = { minCommitRows: 20 };
+    const dead = new SinkJob(newSink(options));
+    const committer = await dead.committer();
+    const writer = await dead.writer();
+    const context = { timestamp: undefined, currentWatermark: -Infinity };
+    for (const row of flights(10)) writer.write(row, context);
+    expect(await writer.prepareCommit?.(1, false)).toEqual([]);
+    const older = writer.snapshotState?.(1) ?? [];
+    for (const row of flights(10, 10)) writer.write(row, context);
+    const [committable] = (await writer.prepareCommit?.(2, false)) as readonly SpoolCommittable[];
+    await committer.commit([{ checkpointId: 2, subtaskIndex: 0, committable: committable! }]);
+    dead.crash();
+    await committer.close?.();
+    druid.clearFaults();
+
+    // Its rows would be written once more, behind those that Druid has.
+    const next = await newSink(options).createCommitter(new SinkJob(newSink(options)).context());
+    onTestFinished(() => next.close?.());
+    const recover = async () => next.recover?.([], older);
+    await expect(recover()).rejects.toThrow(/older than.*checkpoint 2/);
+    expect(await entries('.ndjson')).toHaveLength(1);
   });
 
   it('entries that cannot be read stop the start: nobody else knows of those rows', async () => {

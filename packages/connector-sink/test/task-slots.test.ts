@@ -11,7 +11,7 @@ import { recordingLogger } from './support/sink-harness.js';
 
 type Answer = Partial<WorkerCapacity> | Error;
 
-function slotsOf(options: { maxConcurrentTasks?: number; capacity: () => Answer }) {
+function slotsOf(options: { maxConcurrentTasks?: number; slotsPerTask?: number; capacity: () => Answer }) {
   const druid = new DruidClient({ url: 'http://localhost:1' });
   onTestFinished(() => druid.close());
   let asked = 0;
@@ -31,6 +31,7 @@ function slotsOf(options: { maxConcurrentTasks?: number; capacity: () => Answer 
     signal: job.signal,
     maxConcurrentTasks: options.maxConcurrentTasks ?? 4,
     pollIntervalMs: 100,
+    ...(options.slotsPerTask !== undefined && { slotsPerTask: options.slotsPerTask }),
   });
   const wanted = new AbortController();
   const order: number[] = [];
@@ -57,6 +58,32 @@ describe('task slots', () => {
     third.release();
     await others[1];
     expect(order).toEqual([1, 2, 3, 4]);
+  });
+
+  it('are kept for the workers that tasks begin themselves: else these would wait for each other (invariant 3)', async () => {
+    let capacityUsed = 0;
+    const { acquire, order, clock, asked } = slotsOf({
+      slotsPerTask: 2,
+      capacity: () => ({ capacity: 5, capacityUsed }),
+    });
+    const first = await acquire(1);
+    const second = await acquire(2);
+    const third = acquire(3);
+    await until(() => asked() === 2);
+    for (const slot of [first, second]) slot.started();
+    capacityUsed = 2; // both controllers, and no worker yet
+    clock.advance(100);
+    await until(() => asked() === 3);
+    expect(order).toEqual([1, 2]);
+    capacityUsed = 4;
+    clock.advance(100);
+    await until(() => asked() === 4);
+    expect(order).toEqual([1, 2]);
+    first.release();
+    capacityUsed = 2;
+    clock.advance(100);
+    await third;
+    expect(order).toEqual([1, 2, 3]);
   });
 
   it('are as many as Druid has free, those counted that have no worker yet', async () => {

@@ -159,8 +159,11 @@ export class CommitRun {
     const { druid, metrics, slots, taskContext, tuningConfig } = this.#env;
     this.#slot ??= await slots.acquire(this.#options.wanted);
     if (!this.#posted.has(attempt)) metrics.tasks.inc();
-    // What an earlier process wrote may have suffered in the crash; what this one wrote it has just synced.
-    if (this.#options.inherited && this.#posted.size === 0) await this.#input.verify();
+    if (this.#options.inherited && this.#posted.size === 0) {
+      if (await this.#wasCommittedBy(attempt)) return { type: 'submit-unclear' };
+      // What an earlier process wrote may have suffered in the crash; what this one wrote it has just synced.
+      await this.#input.verify();
+    }
     const input = await this.#input.open();
     const task = appendTask(this.#committable, {
       id: this.#taskId(attempt),
@@ -181,6 +184,14 @@ export class CommitRun {
       this.#log('warn', 'The answer to a task submission did not arrive; its status will tell', attempt);
       return { type: 'submit-unclear' };
     }
+  }
+
+  /** An attempt that has left out every row leaves nothing to be counted; its file is gone when all was handed on. */
+  async #wasCommittedBy(attempt: number): Promise<boolean> {
+    const { directory, druid, signal } = this.#env;
+    if (await directory.has(this.#committable.file)) return false;
+    const id = this.#taskId(attempt);
+    return (await this.#call('a task status', () => druid.tasks.status(id, { signal }))) !== undefined;
   }
 
   async #stop(attempt: number): Promise<void> {
@@ -229,7 +240,9 @@ export class CommitRun {
       await publishedRows.untilLoaded(this.#committable);
       return { type: 'rows-queryable' };
     }
-    const found = await publishedRows.untilCounted(this.#expected());
+    const expected = this.#expected();
+    if (expected.rows === 0) return { type: 'rows-queryable' }; // Druid could read none of them
+    const found = await publishedRows.untilCounted(expected);
     return found === 'all' ? { type: 'rows-queryable' } : { type: 'counted-other', rejected: false };
   }
 

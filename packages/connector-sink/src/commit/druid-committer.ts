@@ -19,6 +19,7 @@ import { taskBaseId } from './ingestion-spec.js';
 import type { OpenCommits } from './open-commits.js';
 import type { RejectedRow } from './rejected-rows.js';
 import type { RejectedRowFile } from './rejected-row-file.js';
+import { requireRestorable } from './restored-requests.js';
 import type { OpenSpoolFile } from '../spool/open-rows.js';
 import type { SpoolLedger } from '../spool/spool-ledger.js';
 
@@ -68,6 +69,7 @@ export class DruidCommitter implements Committer<SpoolCommittable, OpenSpoolFile
     const { environment, ledger, context, open } = this.#options;
     open.reset();
     const submitted = await this.#journal.list();
+    requireRestorable(pending, writerStates, submitted);
     const committables = [...pending, ...submitted].map(({ committable }) => committable);
     const named = new Set(committables.map(({ file }) => file));
     const carriedOn = new Set(writerStates.map(({ file }) => file));

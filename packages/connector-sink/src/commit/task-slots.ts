@@ -6,6 +6,7 @@
  * Invariants:
  * 1. Commits get their turn in the order in which they asked.
  * 2. One task may always wait in Druid's own queue: in a cluster that is full for good it still gets its turn there.
+ * 3. Tasks that begin others are never so many that all of them wait for slots that they have themselves.
  */
 import type { DruidClient, WorkerCapacity } from '@millrace/druid-client';
 import { sleep, type Clock, type Logger } from '@millrace/core-stream';
@@ -17,6 +18,8 @@ export interface TaskSlotsOptions {
   readonly signal: AbortSignal;
   readonly logger: Logger;
   readonly maxConcurrentTasks: number;
+  /** Slots that a task takes, those of tasks that it begins itself among them. Default 1. */
+  readonly slotsPerTask?: number;
   readonly pollIntervalMs: number;
 }
 
@@ -104,8 +107,11 @@ export class TaskSlots {
     const { capacityUsed, maxCapacityWithAutoScale } = capacity;
     // A cluster that grows by need grows only when tasks wait.
     const limit = Math.max(capacity.capacity, maxCapacityWithAutoScale ?? 0);
-    const taken = capacityUsed === undefined ? this.#inUse : capacityUsed + this.#starting;
-    return taken < limit;
+    const { slotsPerTask = 1 } = this.#options;
+    // Which of its own tasks a running one has begun, Druid does not tell: none of them, to be safe (invariant 3).
+    const toCome = this.#starting * slotsPerTask + (this.#inUse - this.#starting) * (slotsPerTask - 1);
+    const taken = capacityUsed === undefined ? this.#inUse * slotsPerTask : capacityUsed + toCome;
+    return taken + slotsPerTask <= limit;
   }
 
   /** `undefined` where Druid does not tell: then `maxConcurrentTasks` alone decides. */

@@ -14,6 +14,8 @@ export interface KafkaRowsCommittable {
   readonly countMetric: string | null;
   /** Time chunks that hold the rows, as an ISO 8601 interval. */
   readonly interval: string;
+  /** When its transaction began, epoch milliseconds. */
+  readonly begunMs?: number | undefined;
 }
 
 /** Rows of one writer and checkpoint are where `waitUntil` wants them. */

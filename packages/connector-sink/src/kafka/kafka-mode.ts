@@ -4,6 +4,7 @@ import { dataSchemaOf, type DataSchema } from '../commit/ingestion-spec.js';
 import { checkDatasource } from '../druid/datasource-check.js';
 import { DruidSinkConfigError, DruidSinkInvariantError } from '../errors.js';
 import { RowEncoder } from '../schema/row-encoder.js';
+import { InvalidRecords } from '../spool/invalid-records.js';
 import type { KafkaRowsCommittable } from './kafka-committable.js';
 import { resolveKafkaOptions, type KafkaModeOptions, type ResolvedKafkaOptions } from './kafka-options.js';
 import { KafkaRowCommitter } from './kafka-row-committer.js';
@@ -49,10 +50,7 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
       partitions: partitionsOf(context, run.partitionCount),
       gate: run.gate,
       now: () => context.clock.now(),
-      onInvalidRecord,
-      invalidRecords: context.metrics.counter('numInvalidRecords', {
-        description: 'Records that their columns cannot hold.',
-      }),
+      invalidRecords: new InvalidRecords(onInvalidRecord, context),
       progress: run.progress,
       subtaskIndex: context.subtaskIndex,
     });
@@ -64,9 +62,9 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
     const { clock, signal, logger } = context;
     const patience = { clock, signal, logger, unavailableTimeoutMs: options.unavailableTimeoutMs };
     const druid = isClient(options.druid) ? options.druid : new DruidClient(options.druid);
-    const supervisor = new Supervisor(druid, schema.dataSource, patience);
+    const supervisor = new Supervisor(druid, schema.dataSource, patience, options.supervisor.replicas);
     const gate = new LagGate(options.maxLagRecords);
-    const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0 };
+    const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0, begunMs: [] };
     return new KafkaRowCommitter({
       context,
       options,
@@ -78,6 +76,8 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
         supervisor,
         pollIntervalMs: options.pollIntervalMs,
         queryableTimeoutMs: options.queryableTimeoutMs,
+        oldestBegunMs: () => Math.min(...progress.begunMs),
+        transactionTimeoutMs: transport.transactionTimeoutMs,
       }),
       gate,
       progress,

@@ -1,5 +1,5 @@
 import type { DruidClient, DruidClientOptions } from '@millrace/druid-client';
-import { DruidSinkConfigError } from '../errors.js';
+import { oneOf, positive, reject, whole } from '../option-checks.js';
 import { resolveSchemaConflict, type RowOptions } from '../row-options.js';
 import type { DruidSchema } from '../schema/druid-schema.js';
 import type { InvalidRecord } from '../spool/invalid-records.js';
@@ -101,8 +101,9 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
       `'queryable'`,
       "merged rows cannot be counted without a 'count' metric; add one, or wait until 'published'",
     );
-  const unavailableTimeoutMs = positive('unavailableTimeoutMs', options.unavailableTimeoutMs ?? 120_000);
-  const queryableTimeoutMs = positive('queryableTimeoutMs', options.queryableTimeoutMs ?? 300_000);
+  const unavailableTimeoutMs = positive('unavailableTimeoutMs', options.unavailableTimeoutMs, 120_000);
+  const queryableTimeoutMs = positive('queryableTimeoutMs', options.queryableTimeoutMs, 300_000);
+  positive('transport.maxRecordBytes', transport.maxRecordBytes, 0);
   const longestMs = queryableTimeoutMs + unavailableTimeoutMs;
   if (waitUntil !== 'submitted' && longestMs >= transport.transactionTimeoutMs)
     reject(
@@ -120,11 +121,11 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
     countMetric: schema.rollup ? countMetric : null,
     waitUntil,
     supervisor: resolveSupervisor(options.supervisor ?? {}, waitUntil),
-    maxLagRecords: positive('maxLagRecords', options.maxLagRecords ?? 100_000),
+    maxLagRecords: positive('maxLagRecords', options.maxLagRecords, 100_000),
     onInvalidRecord: options.onInvalidRecord ?? ('fail' as const),
     onRejectedRow: options.onRejectedRow ?? ('fail' as const),
-    pollIntervalMs: positive('pollIntervalMs', options.pollIntervalMs ?? 100),
-    supervisorPollIntervalMs: positive('supervisorPollIntervalMs', options.supervisorPollIntervalMs ?? 5_000),
+    pollIntervalMs: positive('pollIntervalMs', options.pollIntervalMs, 100),
+    supervisorPollIntervalMs: positive('supervisorPollIntervalMs', options.supervisorPollIntervalMs, 5_000),
     unavailableTimeoutMs,
     queryableTimeoutMs,
     onCommit: options.onCommit,
@@ -152,29 +153,19 @@ function resolveSupervisor(options: KafkaSupervisorOptions, waitUntil: string): 
         'Druid would drop rows without a word; filter the stream instead',
       );
   }
+  if (options.tuningConfig?.['resetOffsetAutomatically'] === true)
+    reject(
+      'supervisor.tuningConfig.resetOffsetAutomatically',
+      'true',
+      'Druid would skip rows without a word where their offsets are gone; leave it out',
+    );
   return {
-    taskCount: positive('supervisor.taskCount', options.taskCount ?? 1),
-    replicas: positive('supervisor.replicas', options.replicas ?? 1),
+    taskCount: whole('supervisor.taskCount', options.taskCount, 1),
+    replicas: whole('supervisor.replicas', options.replicas, 1),
     taskDuration: options.taskDuration ?? 'PT1H',
     ioConfig,
     tuningConfig: options.tuningConfig ?? {},
     taskContext: options.taskContext ?? {},
     atEnd,
   };
-}
-
-function oneOf<V extends string>(option: string, value: V, values: readonly V[]): V {
-  if (values.includes(value)) return value;
-  return reject(option, `'${value}'`, `use ${values.map((each) => `'${each}'`).join(' or ')}`);
-}
-
-function positive(option: string, value: number): number {
-  if (Number.isFinite(value) && value > 0) return value;
-  return reject(option, value, 'it must be a positive number');
-}
-
-function reject(option: string, value: string | number, next: string): never {
-  throw new DruidSinkConfigError(`Option '${option}' of the Druid sink is ${value}: ${next}.`, {
-    details: { option, value },
-  });
 }

@@ -22,7 +22,7 @@ import type { JobProgress } from './kafka-row-writer.js';
 import type { LagGate } from './lag-gate.js';
 import type { RowArrivals } from './row-arrivals.js';
 import type { TransportCommittable } from './row-transport.js';
-import type { RejectedByDruid, Supervisor } from './supervisor.js';
+import { isRead, readOffsets, type RejectedByDruid, type Supervisor } from './supervisor.js';
 
 export interface KafkaRowCommitterOptions {
   readonly context: CommitterContext;
@@ -50,6 +50,8 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
   readonly #submitted: Histogram;
   readonly #done: Histogram | undefined;
   #lastState = '';
+  /** By partition the end of what is committed. */
+  readonly #ends: Record<string, number> = {};
 
   constructor(options: KafkaRowCommitterOptions) {
     this.#options = options;
@@ -75,19 +77,18 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
   async recover(pending: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {
     this.#options.progress.unconfirmed += pending.length;
     const { transport, prepare } = this.#options;
-    const requests = pending.map(transportRequest);
-    await transport.recover?.(requests, []);
-    await transport.commit(requests); // invariants 1 and 2
+    await transport.recover?.(pending.map(transportRequest), []);
+    await this.#submit(pending);
     await prepare();
     this.#watching = this.#watch();
   }
 
   async commit(requests: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {
-    const { transport, arrivals, context, options, progress } = this.#options;
+    const { arrivals, context, options, progress } = this.#options;
     const { waitUntil, onCommit } = options;
     const startedMs = context.clock.now();
     const sinceMs = () => context.clock.now() - startedMs;
-    await transport.commit(requests.map(transportRequest)); // invariants 1 and 2
+    await this.#submit(requests);
     const submittedMs = sinceMs();
     const committables = requests.map(({ committable }) => committable);
     if (waitUntil === 'published') await arrivals.untilRead(committables);
@@ -117,6 +118,17 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     }
   }
 
+  async #submit(requests: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {
+    const { transport, progress } = this.#options;
+    await transport.commit(requests.map(transportRequest)); // invariants 1 and 2
+    for (const { committable } of requests) {
+      const index = progress.begunMs.indexOf(committable.begunMs ?? NaN);
+      if (index >= 0) progress.begunMs.splice(index, 1);
+      for (const [partition, end] of Object.entries(committable.transport.endOffsets))
+        this.#ends[partition] = Math.max(end, this.#ends[partition] ?? 0);
+    }
+  }
+
   #handOn(rejected: readonly RejectedByDruid[]): void {
     if (rejected.length === 0) return;
     const { supervisor, options } = this.#options;
@@ -140,8 +152,8 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     const signal = AbortSignal.any([context.signal, this.#stop.signal]);
     while (!signal.aborted) {
       try {
-        const status = await supervisor.status();
-        gate.report(status?.aggregateLag);
+        const status = await supervisor.status(signal);
+        gate.report(status?.aggregateLag, isRead(readOffsets(status), this.#ends));
         this.#tell(status === undefined ? 'GONE' : status.detailedState, status?.healthy ?? false);
       } catch (error) {
         if (signal.aborted) break;

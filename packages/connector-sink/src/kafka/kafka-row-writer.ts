@@ -7,12 +7,11 @@
  * 2. All rows between two barriers carry one commit id that no other rows have.
  */
 import { randomBytes } from 'node:crypto';
-import type { Counter, SinkWriteContext, SinkWriter } from '@millrace/core-stream';
+import type { SinkWriteContext, SinkWriter } from '@millrace/core-stream';
 import { formatInterval } from '../commit/ingestion-spec.js';
-import { DruidSinkRecordError } from '../errors.js';
-import type { EncodedRow, RejectedValue, RowEncoder } from '../schema/row-encoder.js';
+import type { EncodedRow, RowEncoder } from '../schema/row-encoder.js';
 import { chunkOf, type Granularity } from '../schema/time-chunks.js';
-import type { InvalidRecord } from '../spool/invalid-records.js';
+import type { InvalidRecords } from '../spool/invalid-records.js';
 import type { KafkaRowsCommittable } from './kafka-committable.js';
 import type { LagGate } from './lag-gate.js';
 import type { RowBlock, TransportCommittable } from './row-transport.js';
@@ -26,6 +25,8 @@ export interface JobProgress {
   readonly endedSubtasks: Set<number>;
   /** Committables that are prepared and not committed. */
   unconfirmed: number;
+  /** When each transaction began that is not committed, epoch milliseconds. Brokers abort those that are too old. */
+  readonly begunMs: number[];
 }
 
 export interface KafkaRowWriterOptions<T> {
@@ -40,8 +41,7 @@ export interface KafkaRowWriterOptions<T> {
   readonly partitions: readonly number[];
   readonly gate: LagGate;
   readonly now: () => number;
-  readonly onInvalidRecord: 'fail' | ((invalid: InvalidRecord<T>) => void);
-  readonly invalidRecords: Pick<Counter, 'inc'>;
+  readonly invalidRecords: InvalidRecords<T>;
   readonly progress: JobProgress;
   readonly subtaskIndex: number;
 }
@@ -57,6 +57,8 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
   #bytes = 0;
   #minTime = Infinity;
   #maxTime = -Infinity;
+  /** Of the transaction that is open. */
+  #begunMs: number | undefined;
 
   constructor(options: KafkaRowWriterOptions<T>) {
     this.#options = options;
@@ -67,7 +69,7 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
     const row = this.#row;
     const rejected = this.#options.encoder.encode(value, row);
     if (rejected !== undefined) {
-      this.#reject(value, rejected);
+      this.#options.invalidRecords.reject(value, rejected, this.#options.dataSource);
       return;
     }
     this.#rows += 1;
@@ -103,6 +105,7 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
       commitIdColumn,
       countMetric,
       interval: this.#interval(),
+      begunMs: this.#begunMs,
     }));
     this.#options.progress.unconfirmed += committables.length;
     this.#begin();
@@ -119,6 +122,7 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
     this.#bytes = 0;
     this.#minTime = Infinity;
     this.#maxTime = -Infinity;
+    this.#begunMs = undefined;
     if (commitIdColumn === null) return;
     this.#commitId = randomBytes(12).toString('base64url'); // invariant 2
     this.#rowEnd = `,${JSON.stringify(commitIdColumn)}:"${this.#commitId}"}`;
@@ -126,12 +130,14 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
 
   #seal(context: SinkWriteContext): void {
     if (this.#block === '') return;
-    const { transport, partitions, now } = this.#options;
+    const { transport, partitions, now, progress } = this.#options;
     const value = Buffer.from(this.#block, 'utf8');
     this.#block = '';
     this.#bytes += value.length;
     const partition = partitions[this.#blocks++ % partitions.length]!; // invariant 1
-    transport.write({ partition, value, timestamp: now() }, context);
+    const timestamp = now();
+    if (this.#begunMs === undefined) progress.begunMs.push((this.#begunMs = timestamp));
+    transport.write({ partition, value, timestamp }, context);
   }
 
   /** Chunks rather than times: Druid rounds times down, to the query granularity. */
@@ -142,20 +148,5 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
       start: chunkOf(granularity, this.#minTime).start,
       end: chunkOf(granularity, this.#maxTime).end,
     });
-  }
-
-  #reject(record: T, rejected: RejectedValue): void {
-    const { onInvalidRecord, dataSource } = this.#options;
-    const { column, reason } = rejected;
-    this.#options.invalidRecords.inc();
-    if (onInvalidRecord !== 'fail') {
-      onInvalidRecord({ record, column, reason });
-      return;
-    }
-    throw new DruidSinkRecordError(
-      `A record for datasource '${dataSource}' cannot be written: column '${column}': ${reason}. ` +
-        `Correct it upstream, or set 'onInvalidRecord' to collect such records.`,
-      { details: { dataSource, column, reason } },
-    );
   }
 }

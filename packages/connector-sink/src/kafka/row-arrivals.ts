@@ -4,11 +4,12 @@
  * Invariants:
  * 1. Rows count as there when the Broker has counted as many with their commit id as were written, or when those that are
  *    missing are known to be rejected. More than were written is an error: something has made Druid read them twice.
- * 2. No wait is without end: `queryableTimeoutMs`.
+ * 2. No wait is without end: `queryableTimeoutMs`, or less where a transaction behind it grows so old that brokers may abort
+ *    it. Then the job fails, and its next run commits everything before it waits.
  */
 import type { DruidClient } from '@millrace/druid-client';
 import { sleep } from '@millrace/core-stream';
-import { callDruid, type Patience } from '../druid/druid-calls.js';
+import { callDruid, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import { DruidSinkCheckpointError, DruidSinkTimeoutError } from '../errors.js';
 import type { KafkaRowsCommittable } from './kafka-committable.js';
 import { isRead, readOffsets, type RejectedByDruid, type Supervisor } from './supervisor.js';
@@ -21,7 +22,13 @@ export interface RowArrivalsOptions extends Patience {
   readonly supervisor: Supervisor;
   readonly pollIntervalMs: number;
   readonly queryableTimeoutMs: number;
+  /** When the oldest transaction began that is not committed, epoch milliseconds; `Infinity` where there is none. */
+  readonly oldestBegunMs: () => number;
+  readonly transactionTimeoutMs: number;
 }
+
+/** Of `transactionTimeoutMs`; the rest is for the job to start again. */
+const MAX_TRANSACTION_AGE = 0.75;
 
 export class RowArrivals {
   readonly #options: RowArrivalsOptions;
@@ -54,14 +61,14 @@ export class RowArrivals {
     const { clock, supervisor } = this.#options;
     const ids = committables.flatMap(({ commitId }) => (commitId === null ? [] : [commitId]));
     let rejected: RejectedByDruid[] = [];
-    let lookedMs = clock.now();
+    let lookedMs = monotonicNow(clock);
     await this.#poll('queryable', committables, async () => {
       const found = await this.#count(committables);
       const missing = committables.filter(({ commitId, rows }) => (found.get(commitId ?? '') ?? 0) !== rows);
       if (missing.length === 0) return { isDone: true, seen: '' };
       for (const each of missing) requireNoMore(each, found.get(each.commitId ?? '') ?? 0); // invariant 1
-      if (clock.now() - lookedMs >= REJECTED_LOOK_MS) {
-        lookedMs = clock.now();
+      if (monotonicNow(clock) - lookedMs >= REJECTED_LOOK_MS) {
+        lookedMs = monotonicNow(clock);
         rejected = await supervisor.rejectedRows(ids);
       }
       const isDone = missing.every(({ commitId, rows }) => {
@@ -80,12 +87,18 @@ export class RowArrivals {
     look: () => Promise<{ readonly isDone: boolean; readonly seen: string }>,
   ): Promise<void> {
     const { clock, signal, pollIntervalMs, queryableTimeoutMs } = this.#options;
-    const startedMs = clock.now();
+    const { oldestBegunMs, transactionTimeoutMs } = this.#options;
+    const startedMs = monotonicNow(clock);
     for (;;) {
       const { isDone, seen } = await look();
       if (isDone) return;
-      const waitedMs = clock.now() - startedMs;
-      if (waitedMs >= queryableTimeoutMs) throw await this.#tooLate(what, committables, seen, waitedMs); // invariant 2
+      const waitedMs = monotonicNow(clock) - startedMs;
+      const isPressed = clock.now() - oldestBegunMs() >= transactionTimeoutMs * MAX_TRANSACTION_AGE;
+      // Invariant 2.
+      if (isPressed || waitedMs >= queryableTimeoutMs) {
+        const why = isPressed ? ', and a transaction that waits behind them would soon be aborted' : '';
+        throw await this.#tooLate(what, committables, seen + why, waitedMs);
+      }
       await sleep(clock, pollIntervalMs, signal);
     }
   }

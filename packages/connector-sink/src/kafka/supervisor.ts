@@ -22,9 +22,12 @@ export type ReadOffsets = ReadonlyMap<string, number>;
 export class Supervisor {
   readonly #druid: DruidClient;
   readonly #patience: Patience;
+  readonly #replicas: number;
   readonly id: string;
 
-  constructor(druid: DruidClient, dataSource: string, patience: Patience) {
+  /** @param replicas how many tasks read each row */
+  constructor(druid: DruidClient, dataSource: string, patience: Patience, replicas = 1) {
+    this.#replicas = replicas;
     this.#druid = druid;
     this.id = dataSource;
     this.#patience = patience;
@@ -53,17 +56,25 @@ export class Supervisor {
   }
 
   /** One attempt; `undefined`: it was terminated. */
-  status(): Promise<SupervisorStatus | undefined> {
-    return this.#druid.supervisors.status(this.id, { signal: this.#patience.signal });
+  status(signal = this.#patience.signal): Promise<SupervisorStatus | undefined> {
+    return this.#druid.supervisors.status(this.id, { signal });
   }
 
-  /** Rows with one of these commit ids that Druid could not parse, as far as its running tasks remember. */
+  /**
+   * Rows with one of these commit ids that Druid could not parse, as far as its running tasks remember. What copies of a task
+   * tell alike counts once, since each of them has read the row; rows of which Druid has left out a value are no such rows.
+   */
   async rejectedRows(commitIds: readonly string[]): Promise<RejectedByDruid[]> {
     const { signal } = this.#patience;
     const errors = await callDruid(this.#patience, 'the parse errors of its supervisor', () =>
       this.#druid.supervisors.parseErrors(this.id, { signal }),
     );
-    return (errors ?? []).flatMap(({ input, details }) => {
+    const told = new Map<string, number>();
+    return (errors ?? []).flatMap(({ input, details, errorType }) => {
+      if (errorType === 'processedWithError') return [];
+      const times = told.get(input ?? '') ?? 0;
+      told.set(input ?? '', times + 1);
+      if (times % this.#replicas !== 0) return [];
       const commitId = commitIds.find((id) => input?.includes(id) === true);
       if (commitId === undefined) return [];
       return [{ commitId, text: input ?? '', reason: details?.join('; ') ?? 'no reason given' }];
@@ -90,12 +101,16 @@ export interface RejectedByDruid {
 /** How far Druid has read, by a supervisor's status. */
 export function readOffsets(status: SupervisorStatus | undefined): ReadOffsets {
   const offsets = new Map<string, number>();
+  const latest = recordOf(status?.['latestOffsets']);
   for (const list of [status?.['activeTasks'], status?.['publishingTasks']]) {
     for (const task of Array.isArray(list) ? (list as unknown[]) : []) {
       // Where a task begins, others have read before it.
       for (const name of ['startingOffsets', 'currentOffsets']) {
         for (const [partition, offset] of Object.entries(recordOf(recordOf(task)[name]))) {
           if (typeof offset !== 'number') continue;
+          // Past its end: an offset of a topic that was deleted since (invariant 2), unless the end is the older news.
+          const end = latest[partition];
+          if (typeof end === 'number' && offset > end) continue;
           offsets.set(partition, Math.max(offset, offsets.get(partition) ?? 0));
         }
       }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DataSchema } from '../commit/ingestion-spec.js';
+import { ROW_COUNT } from '../rollup/pre-aggregation.js';
 import type { TimeRange } from '../schema/time-chunks.js';
 
 /** A finished file with rows of one chunk; its content never changes. */
@@ -55,8 +56,26 @@ export interface WatermarkState {
   readonly version: 1;
   readonly kind: 'watermark';
   readonly watermark: number;
+  /** Chunks that end here or before were given up, whatever lateness and retention are by now. Epoch milliseconds. */
+  readonly givenUpTo: number;
+  readonly form: ChunkForm;
   readonly subtaskIndex: number;
   readonly parallelism: number;
+}
+
+/** What must not change while there are chunks. Plain data. */
+export interface ChunkForm {
+  readonly granularity: string;
+  /** How rows that are sums of records are to be folded; `null` for the records themselves. */
+  readonly sums: string | null;
+}
+
+export function chunkFormOf({ metricsSpec, granularitySpec }: DataSchema): ChunkForm {
+  const isSummed = metricsSpec.some(({ name }) => name === ROW_COUNT);
+  return {
+    granularity: granularitySpec.segmentGranularity.toLowerCase(),
+    sums: isSummed ? JSON.stringify(metricsSpec) : null,
+  };
 }
 
 export type ReplaceWriterState = ChunkState | WatermarkState;

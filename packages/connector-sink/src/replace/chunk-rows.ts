@@ -25,16 +25,17 @@ export class ChunkRows {
 
   /**
    * Waits until the Broker has every segment that is published in the chunk. What those overshadow is not queried any more.
+   * `false` where nothing is in use there.
    * @throws DruidSinkTimeoutError
    */
-  async untilLoaded({ chunk, dataSchema: { dataSource } }: ChunkRevision): Promise<void> {
+  async untilLoaded({ chunk, dataSchema: { dataSource } }: ChunkRevision): Promise<boolean> {
     const { druid, signal, queryableTimeoutMs, pollIntervalMs } = this.#options;
     const interval = formatInterval(chunk);
     // Makes the Coordinator read what was just published. Nothing in use: it has been dropped since.
     const status = await this.#call('the load status', () =>
       druid.datasources.loadStatus(dataSource, { interval, forceMetadataRefresh: true, signal }),
     );
-    if (status === undefined) return;
+    if (status === undefined) return false;
     await this.#call('when segments are loaded', async () => {
       try {
         const timeoutMs = queryableTimeoutMs;
@@ -53,6 +54,7 @@ export class ChunkRows {
         );
       }
     });
+    return true;
   }
 
   /** Whether the chunk has the revision's rows and no others. */

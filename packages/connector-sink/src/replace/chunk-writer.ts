@@ -18,7 +18,12 @@ import { chunkOf, type Granularity, type TimeRange } from '../schema/time-chunks
 import type { SpoolDirectory } from '../spool/spool-directory.js';
 import type { SpoolLedger } from '../spool/spool-ledger.js';
 import { Chunk, type OpenFile } from './chunk.js';
-import type { ChunkPart, ReplaceCommittable, ReplaceWriterState } from './chunk-committable.js';
+import {
+  chunkFormOf,
+  type ChunkPart,
+  type ReplaceCommittable,
+  type ReplaceWriterState,
+} from './chunk-committable.js';
 import { ChunkFile } from './chunk-file.js';
 import { DiskQueue } from '../spool/disk-queue.js';
 import type { RefusedRows } from './refused-rows.js';
@@ -74,7 +79,8 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
     this.#bytesOut = metrics.counter('numBytesOut', { description: 'Bytes written to spool files.' });
     metrics.gauge('openChunks', () => this.#chunks.size, { description: 'Chunks that may still get rows.' });
     for (const state of restored.chunks) this.#chunks.set(state.chunk.start, new Chunk(state.chunk, state));
-    this.writeWatermark(restored.watermark); // invariant 4
+    this.#givenUpTo = restored.givenUpTo; // invariant 4
+    this.writeWatermark(restored.watermark);
   }
 
   write(record: T): void {
@@ -106,7 +112,8 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
     const { allowedLatenessMs, retainChunksMs } = this.#options;
     if (watermark <= this.#watermark) return;
     this.#watermark = watermark;
-    this.#givenUpTo = watermark + 1 - allowedLatenessMs - retainChunksMs;
+    // It never goes back: what was given up is no more, even if the options were other ones then (invariant 4).
+    this.#givenUpTo = Math.max(this.#givenUpTo, watermark + 1 - allowedLatenessMs - retainChunksMs);
   }
 
   backPressure(): Promise<void> | undefined {
@@ -136,12 +143,10 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
   }
 
   snapshotState(): readonly ReplaceWriterState[] {
-    const { subtaskIndex, parallelism } = this.#options;
+    const { subtaskIndex, parallelism, dataSchema } = this.#options;
     const chunks = Array.from(this.#chunks.values(), (chunk) => chunk.state());
-    return [
-      ...chunks,
-      { version: 1, kind: 'watermark', watermark: this.#watermark, subtaskIndex, parallelism },
-    ];
+    const reached = { watermark: this.#watermark, givenUpTo: this.#givenUpTo, form: chunkFormOf(dataSchema) };
+    return [...chunks, { version: 1, kind: 'watermark', ...reached, subtaskIndex, parallelism }];
   }
 
   /** What no checkpoint names stays on the disk until the next `recover`. */
@@ -152,7 +157,8 @@ export class ChunkWriter<T> implements SinkWriter<T, ReplaceCommittable, Replace
   }
 
   #isFinal({ range }: Chunk): boolean {
-    return range.end - 1 + this.#options.allowedLatenessMs <= this.#watermark;
+    const isPassed = range.end - 1 + this.#options.allowedLatenessMs <= this.#watermark;
+    return isPassed || range.end <= this.#givenUpTo;
   }
 
   /** Forgets the chunks that get no more rows; returns their files. */

@@ -55,8 +55,8 @@ export class RefusedRows<T> {
       return;
     }
     throw new DruidSinkRecordError(
-      `A record for datasource '${dataSource}' is late: ${reason}. Raise 'retainChunksMs', or set 'deadLetters' or 'onLateRow' ` +
-        `to collect such records.`,
+      `A record for datasource '${dataSource}' is late: ${reason}. Raise 'retainChunksMs' for chunks to come, and set ` +
+        `'deadLetters' or 'onLateRow' to collect such records.`,
       { details: { dataSource, chunk } },
     );
   }

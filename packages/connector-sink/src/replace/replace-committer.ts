@@ -121,9 +121,10 @@ export class ReplaceCommitter implements Committer<ReplaceCommittable, ReplaceWr
     const { dataSchema, rows, bytes, chunk } = revision;
     const baseId = this.#baseId(revision);
     // Files that are gone were released after this was committed: the runtime repeats a request, and only Druid can tell.
-    const inherited = this.#inherited.has(baseId) || !(await this.#hasFiles(revision));
+    const isConfirmed = !(await this.#hasFiles(revision));
+    const inherited = isConfirmed || this.#inherited.has(baseId);
     this.#inherited.add(baseId); // invariant 2, for a request that is repeated by this process
-    const result = await new RevisionRun(environment, { revision, baseId, inherited }).run();
+    const result = await new RevisionRun(environment, { revision, baseId, inherited, isConfirmed }).run();
     this.#inherited.delete(baseId);
     this.#pending = this.#pending.filter((each) => each !== revision);
     const { taskId, attempt, submittedMs, taskDoneMs, doneMs } = result;

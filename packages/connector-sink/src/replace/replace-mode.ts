@@ -40,7 +40,7 @@ import {
   type ReplaceSinkOptions,
   type ResolvedReplaceOptions,
 } from './replace-options.js';
-import { requireQueryable } from './replace-task.js';
+import { requireQueryable, slotsPerTask } from './replace-task.js';
 import { restoreChunks } from './restored-chunks.js';
 
 /** Spool files that one writer has open at a time. */
@@ -100,7 +100,14 @@ export class ReplaceMode<T> implements Sink<T, MixedCommittable, MixedState> {
     await directory.prepare();
     const { subtaskIndex, parallelism, metrics } = context;
     const ownsKey = (key: unknown) => context.ownsKey(key);
-    const chunks = await restoreChunks(restored, { directory, subtaskIndex, parallelism, ownsKey });
+    const chunks = await restoreChunks(restored, {
+      directory,
+      ledger: this.#ledger,
+      dataSchema: this.#dataSchema,
+      subtaskIndex,
+      parallelism,
+      ownsKey,
+    });
     return new ChunkWriter<T>(
       {
         ...options,
@@ -173,7 +180,13 @@ export class ReplaceMode<T> implements Sink<T, MixedCommittable, MixedState> {
         server,
         chunkRows: new ChunkRows({ ...patience, druid, pollIntervalMs, queryableTimeoutMs }),
         metrics,
-        slots: new TaskSlots({ ...patience, druid, maxConcurrentTasks, pollIntervalMs }),
+        slots: new TaskSlots({
+          ...patience,
+          druid,
+          maxConcurrentTasks,
+          slotsPerTask: slotsPerTask(options),
+          pollIntervalMs,
+        }),
         written: this.#written,
         rules: { untilQueryable: options.waitUntil === 'queryable', maxAttempts, maxPosts: MAX_POSTS },
       };

@@ -1,5 +1,6 @@
 import type { CommitDone } from '../commit/commit-event.js';
 import { DruidSinkConfigError } from '../errors.js';
+import { oneOf, positive, reject } from '../option-checks.js';
 import type { DruidSchema } from '../schema/druid-schema.js';
 import type { TimeRange } from '../schema/time-chunks.js';
 import { resolveSinkOptions, type DruidSinkOptions } from '../sink-options.js';
@@ -63,7 +64,7 @@ export interface ReplaceSinkOptions<T> extends SharedOptions<T> {
   readonly via?: 'native' | 'msq';
   /**
    * What a commit waits for. Default `queryable`: the Broker has the chunk's new segments and counts its rows. `published`:
-   * the task's SUCCESS.
+   * the task's SUCCESS, with `via: 'native'` only.
    */
   readonly waitUntil?: 'queryable' | 'published';
   /** Called once for each revision that is in Druid. */
@@ -83,32 +84,25 @@ export function resolveReplaceOptions<T>(options: ReplaceSinkOptions<T>) {
       { details: { option: 'segmentGranularity', value: 'all' } },
     );
   }
-  if (!['queryable', 'published'].includes(resolved.waitUntil))
-    throw bad('waitUntil', `'${resolved.waitUntil}'`, "use 'queryable' or 'published' in mode 'replace'");
-  if (via !== 'native' && via !== 'msq') throw bad('via', String(via), "use 'native' or 'msq'");
+  oneOf('waitUntil', resolved.waitUntil, ['queryable', 'published']);
+  if (via === 'msq' && resolved.waitUntil === 'published')
+    reject(
+      'waitUntil',
+      `'published'`,
+      "use 'queryable' with via: 'msq': only a count tells whether a query has read all rows",
+    );
   return {
     ...resolved,
     schema,
-    via,
+    via: oneOf('via', via, ['native', 'msq']),
     onLateRow: options.onLateRow ?? (hasLateLetters(options) ? ('dead-letter' as const) : ('fail' as const)),
     onCommit,
-    allowedLatenessMs: duration('allowedLatenessMs', options.allowedLatenessMs),
-    retainChunksMs: duration('retainChunksMs', options.retainChunksMs),
+    allowedLatenessMs: positive('allowedLatenessMs', options.allowedLatenessMs, 0, 0),
+    retainChunksMs: positive('retainChunksMs', options.retainChunksMs, 0, 0),
   };
 }
 
 /** Late rows that were rolled up are records no more. */
 function hasLateLetters<T>({ deadLetters, preAggregate = false }: ReplaceSinkOptions<T>): boolean {
   return deadLetters !== undefined && preAggregate === false;
-}
-
-function duration(option: string, value = 0): number {
-  if (Number.isFinite(value) && value >= 0) return value;
-  throw bad(option, value, 'it must be 0 or more');
-}
-
-function bad(option: string, value: string | number, next: string): DruidSinkConfigError {
-  return new DruidSinkConfigError(`Option '${option}' of the Druid sink is ${value}: ${next}.`, {
-    details: { option, value },
-  });
 }

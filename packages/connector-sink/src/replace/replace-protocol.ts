@@ -48,8 +48,8 @@ export type ReplaceState =
   | (Live & { readonly phase: 'stopping' })
   /** Step: compare the task's row counts with the revision's. */
   | (Live & { readonly phase: 'checking' })
-  /** Step: wait until the Broker has the chunk's new segments, and count its rows. */
-  | (Live & { readonly phase: 'appearing' })
+  /** Step: wait until the Broker has the chunk's new segments, and count its rows. `isProven`: the task has read them all. */
+  | (Live & { readonly phase: 'appearing'; readonly isProven: boolean })
   | { readonly phase: 'committed'; readonly attempt: number }
   | { readonly phase: 'failed'; readonly attempt: number; readonly failure: ReplaceFailure };
 
@@ -68,6 +68,8 @@ export type ReplaceEvent =
   | { readonly type: 'stop-asked' }
   | { readonly type: 'report-agrees' }
   | { readonly type: 'report-differs' }
+  /** Nothing tells what the task has read. */
+  | { readonly type: 'no-report' }
   | { readonly type: 'rows-agree' }
   | { readonly type: 'rows-differ' };
 
@@ -128,6 +130,12 @@ function nextAttempt(state: Live): ReplaceState {
   return { ...live(state), attempt: state.attempt + 1, posts: 0, phase: 'resolving', refusal: false };
 }
 
+function appear(state: Live, isProven: boolean): ReplaceState {
+  return state.rules.untilQueryable
+    ? { ...live(state), phase: 'appearing', isProven }
+    : { phase: 'committed', attempt: state.attempt }; // invariant 3
+}
+
 function watch(state: Live, reachable: boolean, stopped: boolean): ReplaceState {
   return reachable || stopped
     ? { ...live(state), phase: 'running', stopped }
@@ -139,7 +147,7 @@ const table: {
   readonly submitting: Cells<'submitting', 'submit-accepted' | 'submit-unclear' | 'submit-refused'>;
   readonly running: Cells<'running', StatusEvent>;
   readonly stopping: Cells<'stopping', 'stop-asked'>;
-  readonly checking: Cells<'checking', 'report-agrees' | 'report-differs'>;
+  readonly checking: Cells<'checking', 'report-agrees' | 'report-differs' | 'no-report'>;
   readonly appearing: Cells<'appearing', 'rows-agree' | 'rows-differ'>;
 } = {
   resolving: {
@@ -165,15 +173,13 @@ const table: {
     'stop-asked': (state) => ({ ...live(state), phase: 'running', stopped: true }),
   },
   checking: {
-    'report-agrees': (state) =>
-      state.rules.untilQueryable
-        ? { ...live(state), phase: 'appearing' }
-        : { phase: 'committed', attempt: state.attempt }, // invariant 3
+    'report-agrees': (state) => appear(state, true),
+    'no-report': (state) => appear(state, false),
     // A part of the chunk was published, because the connection to its input broke: the next attempt replaces that too.
     'report-differs': nextAttempt,
   },
   appearing: {
     'rows-agree': (state) => ({ phase: 'committed', attempt: state.attempt }), // invariant 3
-    'rows-differ': (state) => fail(state, 'other-rows'),
+    'rows-differ': (state) => (state.isProven ? fail(state, 'other-rows') : nextAttempt(state)),
   },
 };

@@ -99,6 +99,21 @@ function partitionedBy(granularity: string): PartitionedBy {
   return periods[granularity] ?? { period: granularity };
 }
 
+export interface TaskSlotsNeed extends Pick<ReplaceTaskOptions, 'taskContext' | 'tuningConfig'> {
+  readonly via: 'native' | 'msq';
+}
+
+/** How many of Druid's task slots a task needs to come to its end, with the tasks that it begins itself. */
+export function slotsPerTask({ via, taskContext, tuningConfig }: TaskSlotsNeed): number {
+  // A controller and a worker, unless the context says otherwise.
+  if (via === 'msq') return Number(taskContext['maxNumTasks'] ?? 2);
+  const { maxNumConcurrentSubTasks = 1, partitionsSpec } = tuningConfig;
+  const partitions = (partitionsSpec as { readonly type?: string } | undefined)?.type;
+  const hasSubTasks =
+    Number(maxNumConcurrentSubTasks) > 1 || partitions === 'range' || partitions === 'single_dim';
+  return hasSubTasks ? 2 : 1;
+}
+
 /** @throws DruidSinkConfigError for a schema that a plain SELECT cannot write */
 export function requireQueryable({ metricsSpec, granularitySpec }: DataSchema): void {
   const { queryGranularity, rollup } = granularitySpec;

@@ -46,6 +46,8 @@ export interface RevisionRunOptions {
   readonly revision: ChunkRevision;
   readonly baseId: string;
   readonly inherited: boolean;
+  /** An earlier commit has confirmed it: its files were released. */
+  readonly isConfirmed: boolean;
 }
 
 export interface RevisionResult {
@@ -124,7 +126,7 @@ export class RevisionRun {
       case 'checking':
         return this.#checkRowStats(state.attempt);
       case 'appearing':
-        return this.#awaitRows();
+        return this.#awaitRows(state.isProven);
     }
   }
 
@@ -193,12 +195,12 @@ export class RevisionRun {
   async #checkRowStats(attempt: number): Promise<ReplaceEvent> {
     const { druid, via } = this.#env;
     // The report of a multi-stage query counts per stage and worker; its rows are counted where they have to be queryable.
-    if (via === 'msq') return { type: 'report-agrees' };
+    if (via === 'msq') return { type: 'no-report' };
     const reports = await this.#call('a task report', () => druid.tasks.reports(this.#taskId(attempt)));
     const stats = readRowStats(reports);
     if (stats === undefined) {
       this.#log('warn', 'Druid keeps no report of a task: its row counts are not compared', attempt);
-      return { type: 'report-agrees' };
+      return { type: 'no-report' };
     }
     const mismatch = rowStatsMismatch(stats, this.#options.revision.rows);
     if (mismatch === undefined) return { type: 'report-agrees' };
@@ -211,12 +213,12 @@ export class RevisionRun {
     return { type: 'report-differs' };
   }
 
-  async #awaitRows(): Promise<ReplaceEvent> {
+  async #awaitRows(isProven: boolean): Promise<ReplaceEvent> {
     const { chunkRows } = this.#env;
-    const { revision, inherited } = this.#options;
-    await chunkRows.untilLoaded(revision);
+    const { revision, isConfirmed } = this.#options;
+    const isThere = await chunkRows.untilLoaded(revision);
     // What an earlier process has published may have been compacted or dropped since: then counts prove nothing.
-    if (inherited && this.#posted.size === 0) return { type: 'rows-agree' };
+    if (this.#posted.size === 0 && (isProven || isConfirmed || !isThere)) return { type: 'rows-agree' };
     const { agrees, found } = await chunkRows.agree(revision);
     this.#lastReason = `the Broker counts ${found ?? 'nothing (no such table or column yet)'}`;
     return { type: agrees ? 'rows-agree' : 'rows-differ' };

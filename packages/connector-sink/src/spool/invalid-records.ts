@@ -42,7 +42,7 @@ export class InvalidRecords<T> {
     const where = column === '' ? '' : `column '${column}': `;
     throw new DruidSinkRecordError(
       `A record for datasource '${dataSource}' cannot be written: ${where}${reason}. ` +
-        `Correct it upstream, or set 'deadLetters' or 'onInvalidRecord' to collect such records.`,
+        `Correct it upstream, or collect such records: by 'onInvalidRecord' or, but in mode 'kafka', 'deadLetters'.`,
       { details: { dataSource, column, reason } },
     );
   }

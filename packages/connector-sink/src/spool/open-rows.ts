@@ -1,5 +1,6 @@
 import type { SpoolCommittable } from '../commit/committable.js';
 import type { DataSchema } from '../commit/ingestion-spec.js';
+import { DruidSinkCheckpointError } from '../errors.js';
 import { TimeChunks, type Granularity, type TimeRange } from '../schema/time-chunks.js';
 import { RowChunk, type ChunkPool } from './row-chunk.js';
 import type { SpoolContent, SpoolFile } from './spool-file.js';
@@ -88,6 +89,14 @@ export class OpenRows {
     const { minTime, maxTime } = this.chunks;
     return { ...this.identity, rows: this.rows, minTime, maxTime, chunks: this.chunks.ranges() };
   }
+}
+
+/** The error about a checkpoint of another mode, or of a later version. */
+export function notOurs(): DruidSinkCheckpointError {
+  return new DruidSinkCheckpointError(
+    `The checkpoint holds states that this Druid sink has not written: it was in another mode, or of a later version. ` +
+      `Go on with the mode and version of the checkpoint, or begin with a savepoint, which has no such states.`,
+  );
 }
 
 /** Whether a writer's state is one of ours: a checkpoint may come from a sink in another mode, or of a later version. */

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { SinkWriterContext } from '@millrace/core-stream';
 import type { DataSchema } from '../commit/ingestion-spec.js';
-import { DruidSinkCheckpointError } from '../errors.js';
-import { isOpenSpoolFile, OpenRows, type OpenSpoolFile } from './open-rows.js';
+import { isOpenSpoolFile, notOurs, OpenRows, type OpenSpoolFile } from './open-rows.js';
 import type { ChunkPool } from './row-chunk.js';
 import type { SpoolDirectory } from './spool-directory.js';
 import { encodingOfFile, type SpoolEncoding } from './spool-encoding.js';
@@ -38,12 +37,7 @@ export class RowFiles {
 
   /** @throws DruidSinkCheckpointError where the file is not what the checkpoint names */
   async copyOf(state: OpenSpoolFile): Promise<OpenRows> {
-    if (!isOpenSpoolFile(state)) {
-      throw new DruidSinkCheckpointError(
-        `The checkpoint holds states that this Druid sink has not written: it was in another mode, or of a later version. ` +
-          `Go on with the mode and version of the checkpoint, or begin with a savepoint, which has no such states.`,
-      );
-    }
+    if (!isOpenSpoolFile(state)) throw notOurs();
     const { directory } = this.#options;
     const encoding = encodingOfFile(state.file, this.#options.encoding);
     const { file, path } = this.#newName(encoding);

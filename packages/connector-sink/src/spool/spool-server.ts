@@ -7,7 +7,7 @@
  *    connection that breaks at a row boundary for the end of a body with a known length, and publishes a part of the file
  *    as if it were all. With chunks it sees the cut, and continues with a `Range` request.
  * 3. Port and secret outlive the process (they are kept beside the files), so that a restarted process answers on the same
- *    URLs and a task that was reading goes on.
+ *    URLs and a task that was reading goes on. Under another host nobody would be answered: there they begin anew.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -26,6 +26,7 @@ export interface SpoolServerOptions {
 }
 
 interface Identity {
+  readonly host: string;
   readonly port: number;
   readonly secret: string;
 }
@@ -76,8 +77,11 @@ export class SpoolServer {
       }
       port = await listen(server, 0, host);
     }
-    const isResumed = last?.port === port;
-    const identity = isResumed ? last : { port, secret: randomBytes(24).toString('base64url') };
+    const { advertisedHost } = options;
+    const isResumed = last?.port === port && last.host === advertisedHost; // invariant 3
+    const identity = isResumed
+      ? last
+      : { host: advertisedHost, port, secret: randomBytes(24).toString('base64url') };
     if (!isResumed) {
       await writeFile(options.identityFile, JSON.stringify(identity), { mode: 0o600 });
       await chmod(options.identityFile, 0o600);
@@ -178,8 +182,9 @@ function isLoopback(host: string): boolean {
 async function readIdentity(file: string): Promise<Identity | undefined> {
   try {
     const value = JSON.parse(await readFile(file, 'utf8')) as Partial<Identity>;
-    return typeof value.port === 'number' && typeof value.secret === 'string' && value.secret.length >= 32
-      ? { port: value.port, secret: value.secret }
+    const { host = '', port, secret } = value;
+    return typeof port === 'number' && typeof secret === 'string' && secret.length >= 32
+      ? { host, port, secret }
       : undefined;
   } catch {
     // Missing on the first start, or cut by a crash: a new identity is as good.

@@ -62,7 +62,7 @@ export class SpoolTargets<T> {
   /** Where the record goes; what its route names where there is no such schema. */
   of(record: T): SpoolTarget | string {
     const name = this.#route(record);
-    return this.#byName.get(name) ?? name;
+    return this.#byName.get(name) ?? String(name); // a record may lack what its route is made of
   }
 }
 

@@ -158,6 +158,14 @@ describe('DruidSink in mode kafka', () => {
     expect(handedOn).toMatchObject([{ dataSource: 'flights', reason: 'bad' }]);
   });
 
+  it('is closed while Druid leaves a question about its supervisor open', async () => {
+    const { druid, committer } = setUp();
+    druid.isMute = true;
+    const made = await committer();
+    expect(druid.calls).toContain('status');
+    await made.close();
+  });
+
   it('says when the supervisor does not read', async () => {
     const { druid, committer, logger } = setUp({ supervisorPollIntervalMs: 1_000 });
     druid.status = { detailedState: 'SUSPENDED', healthy: true, suspended: true, aggregateLag: 200_000 };
@@ -168,9 +176,14 @@ describe('DruidSink in mode kafka', () => {
   });
 
   it('lets writers wait while the supervisor is too far behind', async () => {
-    const { druid, committer, sink } = setUp({ maxLagRecords: 10, supervisorPollIntervalMs: 1_000 });
+    const { druid, committer, checkpoint, sink } = setUp({
+      maxLagRecords: 10,
+      supervisorPollIntervalMs: 1_000,
+      waitUntil: 'submitted',
+    });
     druid.status = { ...druid.status, aggregateLag: 11 };
-    await committer();
+    const made = await committer();
+    await made.commit(await checkpoint());
     const writer = await sink.createWriter(new SinkJob(sink as unknown as DruidSink<Flight>).context());
     await expect.poll(() => writer.backPressure() !== undefined).toBe(true);
     druid.status = { ...druid.status, aggregateLag: 3 };
@@ -178,7 +191,26 @@ describe('DruidSink in mode kafka', () => {
     expect(writer.backPressure()).toBeUndefined();
   });
 
+  it('does not wait for offsets that are no rows: those of transactions that an earlier run has left', async () => {
+    const { druid, committer, checkpoint, sink } = setUp({
+      maxLagRecords: 10,
+      supervisorPollIntervalMs: 1_000,
+      waitUntil: 'submitted',
+    });
+    const read = { 0: 10, 1: 10, 2: 10 };
+    druid.status = { ...druid.status, aggregateLag: 100_000, activeTasks: [{ currentOffsets: { 0: 9 } }] };
+    const made = await committer();
+    await made.commit(await checkpoint());
+    const writer = await sink.createWriter(new SinkJob(sink as unknown as DruidSink<Flight>).context());
+    await expect.poll(() => writer.backPressure() !== undefined).toBe(true);
+    druid.status = { ...druid.status, activeTasks: [{ currentOffsets: read }] };
+    await writer.backPressure();
+    expect(writer.backPressure()).toBeUndefined();
+  });
+
   it.each([
+    [{ supervisor: { tuningConfig: { resetOffsetAutomatically: true } } }, /skip rows without a word/],
+    [{ transport: new FakeTransport(Number.NaN) }, /'transport.maxRecordBytes' .* is NaN/],
     [{ waitUntil: 'queryable', commitIdColumn: false }, /'commitIdColumn'.*cannot be counted/],
     [{ waitUntil: 'soon' }, /'waitUntil' .* is 'soon': use/],
     [{ supervisor: { atEnd: 'terminate' }, waitUntil: 'submitted' }, /'supervisor.atEnd'/],

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { LagGate } from '../../src/kafka/lag-gate.js';
 import { partitionsOf } from '../../src/kafka/kafka-mode.js';
 import { KafkaRowWriter, type JobProgress } from '../../src/kafka/kafka-row-writer.js';
+import type { DruidSink } from '../../src/index.js';
 import { RowEncoder } from '../../src/schema/row-encoder.js';
-import { FIRST_DAY, flights, flightSchema, type Flight } from '../support/sink-harness.js';
+import { InvalidRecords } from '../../src/spool/invalid-records.js';
+import { FIRST_DAY, flights, flightSchema, SinkJob, type Flight } from '../support/sink-harness.js';
 import { FakeTransport } from './support/fake-kafka.js';
 
 const anyContext = { timestamp: undefined, currentWatermark: -Infinity };
@@ -12,7 +14,7 @@ const anyContext = { timestamp: undefined, currentWatermark: -Infinity };
 async function setUp(options: { maxRecordBytes?: number; partitions?: number[]; gate?: LagGate } = {}) {
   const transport = new FakeTransport();
   const inner = await transport.createWriter();
-  const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0 };
+  const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0, begunMs: [] };
   const rejected: string[] = [];
   const writer = new KafkaRowWriter<Flight>({
     encoder: new RowEncoder(flightSchema('flights')),
@@ -25,8 +27,10 @@ async function setUp(options: { maxRecordBytes?: number; partitions?: number[]; 
     partitions: options.partitions ?? [0],
     gate: options.gate ?? new LagGate(10),
     now: () => 42,
-    onInvalidRecord: ({ reason }) => rejected.push(reason),
-    invalidRecords: { inc: () => undefined },
+    invalidRecords: new InvalidRecords(
+      ({ reason }) => rejected.push(reason),
+      new SinkJob({} as DruidSink<Flight>).context(),
+    ),
     progress,
     subtaskIndex: 1,
   });
@@ -92,6 +96,15 @@ describe('KafkaRowWriter', () => {
     const blocks = transport.blocks.get(committable?.transport.transaction) ?? [];
     expect(blocks.map(({ partition }) => partition)).toEqual([1, 4, 1, 4]);
     expect(new Set(blocks.map(({ timestamp }) => timestamp))).toEqual(new Set([42]));
+  });
+
+  it('says since when its transaction is open, until it is committed', async () => {
+    const { writer, barrier, progress } = await setUp({ maxRecordBytes: 1 });
+    expect(progress.begunMs).toEqual([]);
+    for (const flight of flights(2)) writer.write(flight, anyContext);
+    expect(progress.begunMs).toEqual([42]);
+    expect(await barrier()).toMatchObject([{ begunMs: 42 }]);
+    expect(progress.begunMs).toEqual([42]);
   });
 
   it('names the time chunks that hold the rows, since Druid rounds times down', async () => {
@@ -166,5 +179,15 @@ describe('LagGate', () => {
     await waiting;
     expect(gate.backPressure()).toBeUndefined();
     expect(gate.lag).toBeUndefined();
+  });
+
+  it('holds nobody back when all that is committed is read, whatever the lag (invariant 2)', async () => {
+    const gate = new LagGate(10);
+    gate.report(11);
+    const waiting = gate.backPressure();
+    gate.report(11, true);
+    await waiting;
+    expect(gate.backPressure()).toBeUndefined();
+    expect(gate.lag).toBe(11);
   });
 });

@@ -6,16 +6,18 @@ import { isRead, readOffsets, Supervisor } from '../../src/kafka/supervisor.js';
 import { hastyClock } from '../support/sink-harness.js';
 import { committableOf, FakeDruid } from './support/fake-kafka.js';
 
-function setUp() {
+function setUp({ replicas = 1, begunMs = Infinity } = {}) {
   const druid = new FakeDruid();
   const patience = { clock: hastyClock(), signal: new AbortController().signal, unavailableTimeoutMs: 1_000 };
-  const supervisor = new Supervisor(druid.client, 'flights', patience);
+  const supervisor = new Supervisor(druid.client, 'flights', patience, replicas);
   const arrivals = new RowArrivals({
     ...patience,
     druid: druid.client,
     supervisor,
     pollIntervalMs: 1_000,
     queryableTimeoutMs: 20_000,
+    oldestBegunMs: () => begunMs,
+    transactionTimeoutMs: 40_000,
   });
   /** What Druid shows from one look to the next. */
   const step = (changes: readonly (() => void)[]) => {
@@ -82,6 +84,51 @@ describe('RowArrivals', () => {
         /not queryable after 20000 ms: the Broker counts 2, .*UNHEALTHY_TASKS, 7 records/,
       ) as string,
     });
+  });
+
+  it('takes what two copies of a task tell of one row for one row', async () => {
+    const { druid, arrivals } = setUp({ replicas: 2 });
+    druid.counts = new Map([['a', 1]]);
+    const bad = { input: '{__time=never, __commit_id=a}', details: ['unparseable'] };
+    druid.parseErrors = [bad, bad];
+    // One is rejected, the other has not come.
+    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+    });
+    druid.parseErrors = [bad, bad, { ...bad, input: '{__time=, __commit_id=a}' }];
+    expect(await arrivals.untilCounted([committableOf('a', 3)])).toHaveLength(2);
+  });
+
+  it('does not take rows for rejected that are there without one of their values', async () => {
+    const { druid, arrivals } = setUp();
+    druid.counts = new Map([['a', 2]]);
+    druid.parseErrors = [
+      { input: '{__commit_id=a}', details: ['no number'], errorType: 'processedWithError' },
+    ];
+    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+    });
+  });
+
+  it('gives up before a transaction that waits behind is so old that brokers abort it (invariant 2)', async () => {
+    const { druid, arrivals } = setUp({ begunMs: hastyClock().now() - 25_000 });
+    druid.counts = new Map([['a', 2]]);
+    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+      retryable: true,
+      details: { waitedMs: 5_000 },
+      message: expect.stringContaining('a transaction that waits behind them') as string,
+    });
+  });
+
+  it('does not take the offsets of a topic that was deleted for read rows', async () => {
+    const { druid, arrivals, step } = setUp();
+    druid.status = { ...statusOf({ startingOffsets: { 0: 5_000 } }), latestOffsets: { 0: 11 } };
+    await expect(arrivals.untilRead([committableOf('a', 3, { 0: 10 })])).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+    });
+    step([() => (druid.status = { ...statusOf({ currentOffsets: { 0: 10 } }), latestOffsets: { 0: 11 } })]);
+    await arrivals.untilRead([committableOf('a', 3, { 0: 10 })]);
   });
 
   it('waits until tasks have read every partition to its end', async () => {

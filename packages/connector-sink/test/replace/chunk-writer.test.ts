@@ -8,7 +8,8 @@ import type { LateRow } from '../../src/replace/replace-options.js';
 import { ReplaceCommitter } from '../../src/replace/replace-committer.js';
 import { SpoolDirectory } from '../../src/spool/spool-directory.js';
 import { SpoolLedger } from '../../src/spool/spool-ledger.js';
-import { FIRST_DAY, temporaryDirectory, type Flight } from '../support/sink-harness.js';
+import type { DruidSchema } from '../../src/index.js';
+import { FIRST_DAY, flightSchema, temporaryDirectory, type Flight } from '../support/sink-harness.js';
 import {
   DAY,
   NOTHING_STORED,
@@ -155,6 +156,63 @@ describe('ChunkWriter', () => {
     await rm(join(spoolDirectory, 'druid-sink', 'job-1'), { recursive: true });
     const late = newRun({ spoolDirectory }, 1, 'job-3').createWriters(savepoint);
     await expect(late).rejects.toThrow('Begin with a newer savepoint');
+  });
+
+  it.each([{ retainChunksMs: 30 * DAY }, { allowedLatenessMs: 30 * DAY }])(
+    'does not begin a chunk again that was given up, though %o says to wait longer now (invariant 4)',
+    async (longer) => {
+      const spoolDirectory = await temporaryDirectory();
+      const first = newRun({ spoolDirectory });
+      await first.createWriters();
+      await first.write([row(0), row(0.5), row(1)]);
+      first.watermark(endOf(0));
+      const stored = await first.barrier(1);
+      await first.close();
+
+      for (const parallelism of [1, 2]) {
+        const late: LateRow<Flight>[] = [];
+        const onLateRow = (each: LateRow<Flight>) => late.push(each);
+        const next = newRun({ spoolDirectory, onLateRow, ...longer }, parallelism);
+        await next.createWriters(stored);
+        await next.write([row(0.75), row(1.5)]);
+        expect(late).toHaveLength(1);
+        expect(prepared(await next.barrier(2, { isEnd: true }))).toContain('day 1 revision 1 of 2 rows');
+        await next.close();
+      }
+    },
+  );
+
+  it('writes the rows of a chunk before it gives it up, also where another writer was further', async () => {
+    const spoolDirectory = await temporaryDirectory();
+    const first = newRun({ spoolDirectory }, 2);
+    await first.createWriters();
+    await first.write([row(0), row(1)]);
+    first.writers[Math.floor(FIRST_DAY / DAY + 1) % 2]?.writeWatermark?.(endOf(1)); // an unaligned checkpoint
+    const stored = await first.barrier(1);
+    expect(prepared(stored)).toEqual(['day 1 revision 1 of 1 rows', 'release of 1 files']);
+    await first.close();
+
+    const next = newRun({ spoolDirectory, allowedLatenessMs: 30 * DAY });
+    await next.createWriters(stored);
+    expect(prepared(await next.barrier(2))).toEqual(['day 0 revision 1 of 1 rows', 'release of 1 files']);
+    await next.close();
+  });
+
+  it('refuses chunks that were cut or folded in another way', async () => {
+    const spoolDirectory = await temporaryDirectory();
+    const first = newRun({ spoolDirectory });
+    await first.createWriters();
+    await first.write([row(0)]);
+    const stored = await first.barrier(1);
+    await first.close();
+    const restored = (schema: DruidSchema<Flight>, preAggregate = false) =>
+      newRun({ spoolDirectory, schema, preAggregate }).createWriters(stored);
+    const schema = flightSchema('flights');
+    await expect(restored({ ...schema, segmentGranularity: 'hour' })).rejects.toThrow(
+      "chunks of a 'day'. Give the schema back its 'segmentGranularity'",
+    );
+    await expect(restored({ ...schema, rollup: true }, true)).rejects.toThrow("'preAggregate'");
+    await expect(restored(schema)).resolves.toBeUndefined();
   });
 });
 

@@ -90,6 +90,20 @@ describe('the replace protocol', () => {
     );
   });
 
+  it('writes the chunk again when other rows are found and no report has told what the task read', () => {
+    expect(trace({}, 'submit-accepted', 'status-success', 'no-report', 'rows-differ').at(-1)).toBe(
+      'resolving a2',
+    );
+    expect(trace({ inherited: true }, 'status-success', 'no-report', 'rows-agree').at(-1)).toBe(
+      'committed a1',
+    );
+    const attempt: ReplaceEvent['type'][] = ['submit-accepted', 'status-success', 'no-report', 'rows-differ'];
+    const next = ['status-unknown', ...attempt] as const;
+    expect(trace({}, ...attempt, ...next, ...next, 'status-unknown').at(-1)).toBe(
+      'failed attempts-exhausted a4',
+    );
+  });
+
   it('calls an event that cannot happen a bug', () => {
     expect(() => trace({}, 'rows-agree')).toThrow(DruidSinkInvariantError);
     expect(() => nextReplaceState({ phase: 'committed', attempt: 1 }, { type: 'status-success' })).toThrow(

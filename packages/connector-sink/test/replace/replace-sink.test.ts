@@ -286,6 +286,33 @@ describe("DruidSink in mode 'replace'", () => {
     await run.close();
   });
 
+  it('counts what a task of an earlier process has published, where its report is gone', async () => {
+    const events: ChunkReplaced[] = [];
+    const options: Partial<ReplaceOptions> = { retainChunksMs: DAY, onCommit: (event) => events.push(event) };
+    const dead = newRun(options);
+    await dead.createWriters();
+    await dead.write([row(0), row(0.5)]);
+    dead.watermark(endOf(0));
+    const stored = await dead.barrier(1);
+    await dead.close();
+    const revision = stored.pending[0]?.committable as ChunkRevision;
+    const id = attemptId(revisionBaseId(dead.context(0), revision), 1);
+    // Its connection broke between two rows when the process died: Druid takes that for the end of the file.
+    const input = { type: 'inline', data: `{"__time":${FIRST_DAY},"origin":"SFO","delay":1}` } as const;
+    await client.tasks.submit(replaceTask(revision, { id, input, taskContext: {}, tuningConfig: {} }));
+    await client.tasks.waitFor(id);
+
+    druid.failNext({ path: /\/reports$/, status: 404, times: 1 });
+    const run = newRun(options);
+    const committer = await run.committer(stored);
+    await run.createWriters(stored);
+    await committer.commit(stored.pending);
+    expect(await days()).toEqual(['0 SFO 2']);
+    expect(events.map(({ attempt }) => attempt)).toEqual([2]);
+    await run.close();
+    await committer.close?.();
+  });
+
   it('names a file that is gone before its chunk is in Druid', async () => {
     const run = newRun();
     const committer = await run.committer(NOTHING_STORED);
@@ -341,6 +368,39 @@ describe("DruidSink in mode 'replace'", () => {
     expect(found).toEqual([[4_000, 4_000, rows.reduce((sum, { delay }) => sum + (delay ?? 0), 0)]]);
   });
 
+  it.each(['streaming', 'batch'] as const)(
+    'rolls chunks up before they are written (%s)',
+    async (runtimeMode) => {
+      const schema = druidSchema<Flight>()({
+        dataSource,
+        timestamp: 'date',
+        dimensions: { origin: 'string' },
+        metrics: { flights: { type: 'count' }, delay_sum: { type: 'longSum', field: 'delay' } },
+        rollup: true,
+        segmentGranularity: 'week',
+        queryGranularity: 'day',
+      });
+      const rows = flights(3_000).map((flight, index) => ({
+        ...flight,
+        date: FIRST_DAY + index * 1_000_000,
+      }));
+      const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 3, runtimeMode });
+      env.enableCheckpointing({
+        intervalMs: 5,
+        storage: new FileCheckpointStorage(await temporaryDirectory()),
+      });
+      env
+        .fromCollection(rows)
+        .sinkTo(sinkOf({ schema, preAggregate: { maxRows: 10 } }))
+        .uid('druid-sink');
+      await env.execute('chunks');
+      const found = await client.sql.query(`SELECT SUM("flights"), SUM("delay_sum") FROM "${dataSource}"`, {
+        rowFormat: 'array',
+      });
+      expect(found).toEqual([[3_000, rows.reduce((sum, { delay }) => sum + (delay ?? 0), 0)]]);
+    },
+  );
+
   it('refuses options that cannot work', () => {
     const schema = flightSchema('flights');
     const make = (options: object) => () => sinkOf(options);
@@ -359,9 +419,10 @@ describe("DruidSink in mode 'replace'", () => {
       segmentGranularity: 'day',
     });
     expect(make({ via: 'msq', schema: counted })).toThrow('which writes rows as they are');
+    expect(make({ via: 'msq', waitUntil: 'published' })).toThrow("use 'queryable' with via: 'msq'");
     // @ts-expect-error -- the next revision has to wait for its end in any case
     make({ mode: 'replace', schema, waitUntil: 'submitted' } satisfies Partial<ReplaceOptions>);
-    expect(make({ waitUntil: 'submitted' })).toThrow("use 'queryable' or 'published' in mode 'replace'");
+    expect(make({ waitUntil: 'submitted' })).toThrow("use 'queryable' or 'published'");
     expect(new DruidSink({ druid: client, schema, spoolDirectory }).partitionKey).toBeUndefined();
   });
 });

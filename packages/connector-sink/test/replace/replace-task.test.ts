@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { dataSchemaOf } from '../../src/commit/ingestion-spec.js';
 import { druidSchema, type Granularity } from '../../src/index.js';
 import { revisionBaseId, type ChunkRevision } from '../../src/replace/chunk-committable.js';
-import { replaceQuery, replaceTask, requireQueryable } from '../../src/replace/replace-task.js';
+import { replaceQuery, replaceTask, requireQueryable, slotsPerTask } from '../../src/replace/replace-task.js';
 import { FIRST_DAY, flightSchema } from '../support/sink-harness.js';
 import { DAY } from './replace-harness.js';
 
@@ -62,6 +62,20 @@ describe('replaceQuery', () => {
       queryGranularity: 'hour',
     });
     expect(() => requireQueryable(dataSchemaOf(hourly, null))).toThrow("Leave 'via' out");
+  });
+});
+
+describe('slotsPerTask', () => {
+  const slots = (via: 'native' | 'msq', tuningConfig: object = {}, taskContext: object = {}) =>
+    slotsPerTask({ via, tuningConfig: { ...tuningConfig }, taskContext: { ...taskContext } });
+
+  it('counts the tasks that a task needs to come to its end', () => {
+    expect(slots('native')).toBe(1);
+    expect(slots('native', { partitionsSpec: { type: 'hashed' } })).toBe(1);
+    expect(slots('native', { partitionsSpec: { type: 'range' } })).toBe(2); // always by sub-tasks
+    expect(slots('native', { maxNumConcurrentSubTasks: 3 })).toBe(2);
+    expect(slots('msq')).toBe(2);
+    expect(slots('msq', {}, { maxNumTasks: 4 })).toBe(4);
   });
 });
 

@@ -1,5 +1,5 @@
 import { FaultProxy } from '@millrace/testkit';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Program } from '../../../../tooling/killed-program.js';
 import { killPlan } from './kill-plans.js';
 import { injectFaults } from './random-faults.js';
@@ -63,7 +63,12 @@ export async function expectEveryRowOnce(
   deeds.add(job);
   await proxy.stop();
   if (run.withFaults) expect(proxy.requests.filter(({ fault }) => fault).length).toBeGreaterThan(3);
-  expect(await totalsIn(druidUrl, dataSource)).toEqual(totalsOf(seed, records));
+  // Published rows are queryable a moment later, and the job need not have waited for it.
+  const expected = totalsOf(seed, records);
+  await vi.waitFor(async () => expect(await totalsIn(druidUrl, dataSource)).toEqual(expected), {
+    timeout: 60_000,
+    interval: 200,
+  });
   expect(await job.spoolFiles()).toEqual([]);
   await job.remove(); // where the test fails, its files stay
 }

@@ -62,8 +62,10 @@ export class FakeDruid {
     suspended: false,
   };
   counts = new Map<string, number>();
-  parseErrors: { readonly input: string; readonly details: string[] }[] = [];
+  parseErrors: { readonly input: string; readonly details: string[]; readonly errorType?: string }[] = [];
   failure: Error | undefined;
+  /** Takes requests and does not answer. */
+  isMute = false;
 
   /** Only what is called is there. */
   readonly client = {
@@ -86,8 +88,9 @@ export class FakeDruid {
         this.spec = spec;
         return Promise.resolve({ id: 'flights' });
       },
-      status: () => {
+      status: (_id: string, { signal }: { signal?: AbortSignal } = {}) => {
         this.calls.push('status');
+        if (this.isMute) return untilAborted(signal);
         return this.failure === undefined ? Promise.resolve(this.status) : Promise.reject(this.failure);
       },
       parseErrors: () => Promise.resolve(this.parseErrors),
@@ -95,6 +98,14 @@ export class FakeDruid {
       suspend: () => Promise.resolve(this.calls.push('suspend') > 0),
     },
   } as unknown as DruidClient;
+}
+
+function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener('abort', () => {
+      reject(new Error('aborted'));
+    });
+  });
 }
 
 export function committableOf(
