@@ -41,7 +41,8 @@ export class Supervisor {
     const { signal } = this.#patience;
     await callDruid(this.#patience, 'the request for its supervisor', async () => {
       const found = await this.#druid.supervisors.get(this.id, { signal });
-      if (found !== undefined) requireSameStream(found, spec); // invariant 1
+      if (found === undefined) await this.#warnOfOtherStream(spec, logger);
+      else requireSameStream(found, spec); // invariant 1
       try {
         // The same specification again changes nothing: Druid compares.
         await this.#druid.supervisors.submit(spec, { skipRestartIfUnmodified: true, signal });
@@ -53,6 +54,23 @@ export class Supervisor {
         topic: spec.spec.ioConfig.topic ?? '',
       });
     });
+  }
+
+  /** Offsets outlive a supervisor. Whether somebody has reset them since cannot be asked for, so that this is no error. */
+  async #warnOfOtherStream(spec: KafkaSupervisorSpec, logger: Logger): Promise<void> {
+    const history = await this.#druid.supervisors.history(this.id, { signal: this.#patience.signal });
+    // A termination is an entry too, without what a reader has.
+    const [last] = (history ?? [])
+      .filter((each) => recordOf(each.spec)['spec'] !== undefined)
+      .sort((a, b) => (a.version < b.version ? 1 : -1));
+    const found = recordOf(recordOf(recordOf(last?.spec)['spec'])['ioConfig'])['topic'];
+    const { topic = '' } = spec.spec.ioConfig;
+    if (last === undefined || found === topic) return;
+    logger.warn(
+      'A supervisor of this datasource that was terminated has read another stream. Unless its offsets were reset, Druid ' +
+        'refuses to publish what is read from this one, and reads it again and again',
+      { supervisor: this.id, topic, found: typeof found === 'string' ? found : 'no topic' },
+    );
   }
 
   /** One attempt; `undefined`: it was terminated. */

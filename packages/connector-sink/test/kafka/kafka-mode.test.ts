@@ -75,6 +75,21 @@ describe('DruidSink in mode kafka', () => {
     expect(druid.submitted).toEqual([]);
   });
 
+  it.each([
+    ['other', 1],
+    ['flights-topic', 0],
+  ])('warns where a terminated supervisor has read another topic: %s', async (topic, warnings) => {
+    const { druid, committer, logger } = setUp();
+    druid.history = [
+      { version: '2001-01-03', spec: { type: 'noop' } },
+      { version: '2001-01-02', spec: { type: 'kafka', spec: { ioConfig: { topic } } } },
+      { version: '2001-01-01', spec: { type: 'kafka', spec: { ioConfig: { topic: 'older' } } } },
+    ];
+    await committer();
+    expect(logger.messages.filter((each) => each.includes('has read another stream'))).toHaveLength(warnings);
+    expect(druid.submitted).toHaveLength(1);
+  });
+
   it('wants a partition for each writer', async () => {
     const { committer } = setUp({}, new FakeTransport(100, 2));
     await expect(committer()).rejects.toThrow('has 2 partitions, but 3 writers need one each');

@@ -56,6 +56,7 @@ export class FakeDruid {
   readonly submitted: SupervisorSpec[] = [];
   readonly calls: string[] = [];
   spec: SupervisorSpec | undefined;
+  history: { readonly version: string; readonly spec: object }[] | undefined;
   status: Partial<SupervisorStatus> | undefined = {
     detailedState: 'RUNNING',
     healthy: true,
@@ -82,6 +83,7 @@ export class FakeDruid {
     },
     supervisors: {
       get: () => Promise.resolve(this.spec),
+      history: () => Promise.resolve(this.history),
       submit: (spec: SupervisorSpec) => {
         if (this.failure !== undefined) return Promise.reject(this.failure);
         this.submitted.push(spec);
