@@ -80,7 +80,9 @@ export class SinkRuns {
     const writers: SinkWriter<number>[] = [];
     for (let subtaskIndex = 0; subtaskIndex < parallelism; subtaskIndex++) {
       const states = shareOf(restored?.states ?? [], subtaskIndex, parallelism);
-      writers.push(await this.#sink.createWriter(writerContext({ clock, parallelism, subtaskIndex }), states));
+      writers.push(
+        await this.#sink.createWriter(writerContext({ clock, parallelism, subtaskIndex }), states),
+      );
     }
     const commit = async () => {
       for (const id of [...new Set(pending.map((request) => request.checkpointId))].sort((a, b) => a - b)) {
