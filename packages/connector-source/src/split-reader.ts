@@ -6,9 +6,9 @@
  * Invariant 2: a split leaves the state only after its end marker, which the loop writes once `fetch` has ended; its
  *   output is released then, so that a finished split never holds event time back.
  * Invariant 3: rows read before a failure are emitted before the failure is raised.
- * Invariant 4: a split is asked for when none is left to fetch, or when the last one nears its end; its first rows are on
- *   their way then, and no more than those: a reader is at most one ahead of what it fetches. While the buffer is full
- *   nothing is fetched.
+ * Invariant 4: a split is asked for when none is left to fetch, or when what is left of the last one fits the buffer; its
+ *   first rows are on their way then, and no more than those. A reader is at most one ahead of what it fetches. While the
+ *   buffer is full nothing is fetched.
  * Invariant 5: once closed nothing waits: fetching ends, and `close` with it.
  */
 import {
@@ -67,9 +67,6 @@ interface Fetch<Open, Batch> {
   /** The split's position up to which rows were fetched. */
   position: number;
 }
-
-// What a scan yields while the next one is asked for and opened: about 15 ms.
-const rowsNearEnd = 100_000;
 
 export interface SplitReaderOptions<
   Row,
@@ -269,7 +266,7 @@ export class SplitReader<
 
   private isNearEnd({ open, position }: Fetch<Open, Batch>): boolean {
     const left = this.reading.rowsLeft?.(open);
-    return left !== undefined && left - (position - open.position) <= rowsNearEnd;
+    return left !== undefined && left - (position - open.position) <= this.options.maxBufferedRows;
   }
 
   private lookAhead(tools: QuestionTools): void {

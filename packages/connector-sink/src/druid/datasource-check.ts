@@ -123,13 +123,11 @@ async function columnTypes(
     for (const [name, type] of await elementTypes(druid, dataSource, arrays, signal)) found.set(name, type);
   }
   for (const [name, type] of expected) {
-    // A JSON column of which Druid has seen nothing but nulls shows as a string.
-    if (
-      type === JSON_TYPE &&
-      found.get(name) === 'VARCHAR' &&
-      !(await hasValues(druid, dataSource, name, signal))
-    )
-      found.delete(name);
+    // A JSON column of which Druid has seen nothing but nulls shows as a string, to SQL also for a while after the first value.
+    if (type !== JSON_TYPE || found.get(name) !== 'VARCHAR') continue;
+    if (!(await hasValues(druid, dataSource, name, signal))) found.delete(name);
+    else if ((await elementTypes(druid, dataSource, [name], signal)).get(name)?.includes(JSON_TYPE))
+      found.set(name, JSON_TYPE);
   }
   return found;
 }

@@ -44,6 +44,7 @@ export interface KafkaRowCommitterOptions {
 export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never> {
   readonly #options: KafkaRowCommitterOptions;
   readonly #stop = new AbortController();
+  #isTakenDown = false;
   #watching: Promise<void> | undefined;
   readonly #rows: Counter;
   readonly #rejectedRows: Counter;
@@ -102,20 +103,31 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
       onCommit?.({ dataSource, checkpointId, subtaskIndex, rows, bytes, timings });
     }
     progress.unconfirmed -= requests.length;
+    // Here, since Druid may take a minute for it, which closing has not.
+    await this.#takeDownAtEnd();
   }
 
   async close(): Promise<void> {
-    const { transport, supervisor, options, progress, context, onClose } = this.#options;
+    const { transport, onClose } = this.#options;
     this.#stop.abort();
     await this.#watching;
     try {
       await transport.close?.();
-      const { atEnd } = options.supervisor;
-      const isDone = progress.endedSubtasks.size === context.parallelism && progress.unconfirmed === 0;
-      if (atEnd !== 'keep' && isDone) await supervisor.takeDown(atEnd); // invariant 3
+      await this.#takeDownAtEnd(); // where the last checkpoint had nothing to commit
     } finally {
       onClose();
     }
+  }
+
+  async #takeDownAtEnd(): Promise<void> {
+    const { supervisor, options, progress, context } = this.#options;
+    const { atEnd } = options.supervisor;
+    const isDone = progress.endedSubtasks.size === context.parallelism && progress.unconfirmed === 0;
+    if (atEnd === 'keep' || !isDone || this.#isTakenDown) return; // invariant 3
+    this.#stop.abort();
+    await this.#watching;
+    await supervisor.takeDown(atEnd);
+    this.#isTakenDown = true;
   }
 
   async #submit(requests: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {

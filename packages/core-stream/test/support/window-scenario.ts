@@ -186,6 +186,19 @@ export async function run(steps: readonly Step[], options: RunOptions): Promise<
   return outcomes;
 }
 
+/** What can be compared of two runs in order: several subtasks have none among each other, so there it counts by key. */
+export function ordered(steps: readonly Step[], outcomes: readonly Outcome[]): Outcome[] {
+  let parallelism = 1;
+  return outcomes.map((outcome, index) => {
+    const step = steps[index];
+    if (step?.type === 'restore') ({ parallelism } = step);
+    if (parallelism === 1) return outcome;
+    const byKey = <T extends { readonly key: string }>(values: readonly T[]): T[] =>
+      [...values].sort((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)));
+    return { emitted: byKey(outcome.emitted), late: byKey(outcome.late) };
+  });
+}
+
 /** What can be compared: order counts only in one subtask that was never restored, and in a window only where told. */
 export function comparable(
   steps: readonly Step[],
