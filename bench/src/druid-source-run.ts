@@ -1,12 +1,13 @@
 /**
- * Reads the table once, in a process that does nothing else: `node druid-source-run.js <job as JSON>`.
- * Prints a {@link SourceOutcome}.
+ * Reads the table in a process that does nothing else: `node druid-source-run.js <job as JSON> <warm-ups>`.
+ * Prints a {@link SourceOutcome} of the last time.
  */
 import { runSourceJob, type SourceJob } from './druid-source/source-job.js';
 import type { SourceOutcome } from './druid-source/source-report.js';
 import { peakRssMb } from './druid-read/peak-rss.js';
 
 const job = JSON.parse(process.argv[2] ?? '') as SourceJob;
+for (let i = 0; i < Number(process.argv[3]); i++) await runSourceJob(job);
 const cpuBefore = process.cpuUsage();
 const started = performance.now();
 const proof = await runSourceJob(job);

@@ -24,15 +24,16 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '1000000' },
     parallelism: { type: 'string', default: '1,2' },
     runs: { type: 'string', default: '3' },
+    'warm-ups': { type: 'string', default: '1' },
     path: { type: 'string', multiple: true },
     json: { type: 'boolean', default: false },
   },
 });
 
-function wholeNumber(flag: string, text: string): number {
+function wholeNumber(flag: string, text: string, least = 1): number {
   const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= 1) return number;
-  throw new Error(`--${flag} needs whole numbers above 0, got '${text}'`);
+  if (Number.isSafeInteger(number) && number >= least) return number;
+  throw new Error(`--${flag} needs whole numbers from ${least} on, got '${text}'`);
 }
 
 function knownPath(name: string): SourceJob['path'] {
@@ -43,12 +44,17 @@ function knownPath(name: string): SourceJob['path'] {
 
 async function read(job: SourceJob): Promise<SourceOutcome> {
   const program = fileURLToPath(new URL('./druid-source-run.js', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(job)]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    program,
+    JSON.stringify(job),
+    String(warmUps),
+  ]);
   return JSON.parse(stdout) as SourceOutcome;
 }
 
 const rows = wholeNumber('rows', values.rows);
 const runs = wholeNumber('runs', values.runs);
+const warmUps = wholeNumber('warm-ups', values['warm-ups'], 0);
 const parallelisms = values.parallelism.split(',').map((text) => wholeNumber('parallelism', text));
 const paths = (values.path ?? SOURCE_PATHS).map(knownPath);
 const expected = expectedProof(rows);

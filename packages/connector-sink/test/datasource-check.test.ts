@@ -1,6 +1,8 @@
+import { systemClock } from '@millrace/core-stream';
+import type { DruidClient } from '@millrace/druid-client';
 import { describe, expect, it } from 'vitest';
 import { dataSchemaOf } from '../src/commit/ingestion-spec.js';
-import { columnConflicts, expectedColumnTypes } from '../src/druid/datasource-check.js';
+import { checkDatasource, columnConflicts, expectedColumnTypes } from '../src/druid/datasource-check.js';
 import { druidSchema } from '../src/schema/druid-schema.js';
 
 interface Visit {
@@ -69,5 +71,51 @@ describe('the comparison of a schema with its datasource', () => {
       { column: 'detail', expected: 'COMPLEX<json>', found: 'VARCHAR' },
       { column: 'pages', expected: 'COMPLEX', found: 'VARCHAR' },
     ]);
+  });
+});
+
+describe('a JSON column that shows as text', () => {
+  const schema = dataSchemaOf(
+    druidSchema<{ at: number; detail: { a: number } | null }>()({
+      dataSource: 'visits',
+      timestamp: 'at',
+      dimensions: { detail: 'json' },
+      segmentGranularity: 'day',
+    }),
+    null,
+  );
+  const patience = {
+    clock: systemClock,
+    signal: new AbortController().signal,
+    unavailableTimeoutMs: 0,
+  };
+
+  /** Of a Druid whose SQL says VARCHAR. */
+  const check = (values: readonly (readonly unknown[])[], inSegments: unknown) =>
+    checkDatasource(
+      {
+        sql: {
+          query: (text: string) =>
+            Promise.resolve(text.includes('INFORMATION_SCHEMA') ? [['detail', 'VARCHAR']] : values),
+        },
+        native: { segmentMetadata: () => Promise.resolve([{ columns: { detail: inSegments } }]) },
+      } as unknown as DruidClient,
+      schema,
+      patience,
+    );
+
+  it('is none of text as long as it has no value', async () => {
+    await check([], { typeSignature: 'STRING' });
+  });
+
+  it('is none where a segment says so, to which SQL has not come yet', async () => {
+    await check([[1]], { errorMessage: 'error:cannot_merge_diff_types: [COMPLEX<json>] and [STRING]' });
+    await check([[1]], { typeSignature: 'COMPLEX<json>' });
+  });
+
+  it('is a conflict where it has texts', async () => {
+    await expect(check([[1]], { typeSignature: 'STRING' })).rejects.toThrow(
+      "'detail' is VARCHAR, the schema says COMPLEX<json>",
+    );
   });
 });
