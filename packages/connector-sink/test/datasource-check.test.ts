@@ -109,7 +109,7 @@ describe('a JSON column that shows as text', () => {
   });
 
   it('is none where a segment says so, to which SQL has not come yet', async () => {
-    await check([[1]], { errorMessage: 'error:cannot_merge_diff_types: [COMPLEX<json>] and [STRING]' });
+    await check([[1]], { errorMessage: 'error:cannot_merge_diff_types: [STRING] and [json]' });
     await check([[1]], { typeSignature: 'COMPLEX<json>' });
   });
 

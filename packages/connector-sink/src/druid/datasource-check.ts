@@ -126,8 +126,8 @@ async function columnTypes(
     // A JSON column of which Druid has seen nothing but nulls shows as a string, to SQL also for a while after the first value.
     if (type !== JSON_TYPE || found.get(name) !== 'VARCHAR') continue;
     if (!(await hasValues(druid, dataSource, name, signal))) found.delete(name);
-    else if ((await elementTypes(druid, dataSource, [name], signal)).get(name)?.includes(JSON_TYPE))
-      found.set(name, JSON_TYPE);
+    else if (/\bjson\b/.test((await elementTypes(druid, dataSource, [name], signal)).get(name) ?? ''))
+      found.set(name, JSON_TYPE); // where types differ Druid names the complex ones without COMPLEX
   }
   return found;
 }
