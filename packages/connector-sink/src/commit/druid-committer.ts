@@ -15,6 +15,7 @@ import { CommitJournal } from './commit-journal.js';
 import type { PendingCommits } from './commit-metrics.js';
 import { CommitRun } from './commit-run.js';
 import type { SpoolCommittable } from './committable.js';
+import { forEachConcurrently } from './for-each-concurrently.js';
 import { taskBaseId } from './ingestion-spec.js';
 import type { OpenCommits } from './open-commits.js';
 import type { RejectedRow } from './rejected-rows.js';
@@ -231,24 +232,4 @@ export class DruidCommitter implements Committer<SpoolCommittable, OpenSpoolFile
     const { jobId, operatorUid } = this.#options.context;
     return taskBaseId({ jobId, operatorUid, checkpointId, subtaskIndex }, committable);
   }
-}
-
-/**
- * Runs `work` for each item, at most `limit` at a time. After a failure nothing new is begun, but what is under way is
- * waited for: its tasks read from this process.
- */
-async function forEachConcurrently<T>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = [...items];
-  const failures: unknown[] = [];
-  const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined && failures.length === 0; item = queue.shift()) {
-      await work(item).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
-  if (failures.length > 0) throw failures[0];
 }

@@ -10,6 +10,7 @@
  */
 import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-stream';
 import type { PendingCommits } from '../commit/commit-metrics.js';
+import { forEachConcurrently } from '../commit/for-each-concurrently.js';
 import { DruidSinkCheckpointError } from '../errors.js';
 import type { SpoolLedger } from '../spool/spool-ledger.js';
 import {
@@ -177,21 +178,4 @@ function requireChunks(stored: readonly (ReplaceCommittable | ReplaceWriterState
       `back its 'deadLetters', or run it in the mode in which the checkpoint was taken until they are committed.`,
     { details: { file: other.file } },
   );
-}
-
-/** At most `limit` at a time. After a failure nothing new is begun, but what is under way is waited for. */
-async function forEachConcurrently<T>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = [...items];
-  const failures: unknown[] = [];
-  const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined && failures.length === 0; item = queue.shift()) {
-      await work(item).catch((error: unknown) => failures.push(error));
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
-  if (failures.length > 0) throw failures[0];
 }
