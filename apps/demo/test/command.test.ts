@@ -108,11 +108,13 @@ describe('the command', { timeout: 120_000 }, () => {
     const first = startDemo(...flags);
     await first.said('the job, in');
     const { pid } = first.process;
+    first.process.kill('SIGSTOP'); // however long the second one takes to start, this one is not at its end
     expectFailure(
       await runDemo(...flags),
       new RegExp(`is in use by process ${pid}\\. Wait for it or stop it`),
     );
     first.process.kill('SIGINT');
+    first.process.kill('SIGCONT');
     const { code, stderr } = await first.ended;
     expect(code).toBe(130);
     expect(stderr).toMatch(/Interrupted by SIGINT\./);

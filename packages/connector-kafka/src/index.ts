@@ -11,6 +11,7 @@ export type { DeliveryGuarantee, KafkaSinkOptions } from './sink/kafka-sink.js';
 export { jsonSerializer, rawSerializer } from './sink/kafka-serializers.js';
 export type {
   KafkaOutput,
+  KafkaOutputHeaders,
   KafkaSerializer,
   SerializeRecord,
   SerializerOptions,

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BrokerProxy } from '../../../tooling/broker-proxy.js';
 import { KafkaSink, type KafkaCommittable } from '../src/index.js';
 import { consumeCommitted, expectCopied } from './support/java-consumer.js';
 import { contextOf, createTopic, sendNumbers } from './support/kafka.js';
 import { runUntilKilled } from './support/killed-process.js';
-import { TcpProxy } from './support/tcp-proxy.js';
 import { transpilePackages, type TranspiledPackages } from './support/transpiled-packages.js';
 
 const RECORDS = 4_000;
@@ -23,7 +23,7 @@ const TRANSACTIONS = 30;
 const program = join(import.meta.dirname, 'support/copying-job.mjs');
 
 describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
-  let proxy: TcpProxy;
+  let proxy: BrokerProxy;
   let kafka: KafkaBroker;
   let built: TranspiledPackages;
   let directory: string;
@@ -49,7 +49,7 @@ describe.skipIf(!requireRealServers())('a broker behind trouble', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'kafka-restart-'));
-    proxy = await TcpProxy.open();
+    proxy = await BrokerProxy.open();
     built = await transpilePackages();
     await startBroker();
   });

@@ -45,7 +45,8 @@ describe.skipIf(!requireRealServers())('a job that is killed', () => {
   let directory: string;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'kafka-crash-'));
-    [kafka, built] = await Promise.all([KafkaBroker.start(), transpilePackages()]);
+    const properties = { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200' };
+    [kafka, built] = await Promise.all([KafkaBroker.start({ properties }), transpilePackages()]);
   });
   afterAll(async () => {
     await kafka?.stop();
@@ -76,5 +77,48 @@ describe.skipIf(!requireRealServers())('a job that is killed', () => {
     }
     expectCopied(await consumeCommitted(kafka, 'to', kafka.bootstrapServers, 'all'), RECORDS, KEYS);
     expect(kills).toBeGreaterThan(KILLS / 2);
+  });
+
+  describe('with a transaction open', () => {
+    const COUNT = 50;
+
+    /** Everything is written, and nothing committed. Records of others come behind it, which consumers wait for. */
+    const leftOpen = async (to: string, transactionTimeoutMs: number) => {
+      const { bootstrapServers } = kafka;
+      const { coreUrl, kafkaUrl } = built;
+      const from = `${to}-from`;
+      await createTopic(bootstrapServers, from, 2);
+      await createTopic(bootstrapServers, to, 1);
+      await sendNumbers(bootstrapServers, from, COUNT, 3);
+      const checkpoints = join(directory, to);
+      const job = { coreUrl, kafkaUrl, bootstrapServers, from, to, checkpoints, parallelism: 1 };
+      const options = { ...job, transactionTimeoutMs, intervalMs: 3_600_000 };
+      expect(await runUntilKilled(program, { ...options, haltAt: 'preparing' }, at('preparing'))).toBe(false);
+      await sendNumbers(bootstrapServers, to, COUNT, 1);
+      return options;
+    };
+    const at = (line: string): Kill => ({ line, nth: 1, afterMs: 0 });
+
+    it('holds consumers back for no longer than its time-out', { timeout: 300_000 }, async () => {
+      await leftOpen('timed-out', 1_500);
+      expectCopied(await consumeCommitted(kafka, 'timed-out', kafka.bootstrapServers, 'all'), COUNT, 1);
+    });
+
+    it(
+      'holds them back until it is started again, not until it has written',
+      { timeout: 300_000 },
+      async () => {
+        const options = await leftOpen('restarted', 900_000);
+        expect(await consumeCommitted(kafka, 'restarted')).toEqual([]);
+        expect(await runUntilKilled(program, { ...options, haltAt: 'recovered' }, at('recovered'))).toBe(
+          false,
+        );
+        const seen = await consumeCommitted(kafka, 'restarted', kafka.bootstrapServers, 'all');
+        expectCopied(seen, COUNT, 1);
+        expect(await runUntilKilled(program, options, undefined)).toBe(true);
+        const all = await consumeCommitted(kafka, 'restarted', kafka.bootstrapServers, 'all');
+        expectCopied(all.slice(COUNT), COUNT, 3);
+      },
+    );
   });
 });

@@ -1,10 +1,13 @@
 /** What `read_committed` sees of transactions that are committed, aborted and open, on a real broker. */
+import type { CommitRequest } from '@millrace/core-stream';
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { KafkaSink, KafkaSource, textDeserializer } from '../src/index.js';
+import { KafkaSink, KafkaSource, textDeserializer, type KafkaCommittable } from '../src/index.js';
 import { KafkaClient } from '../src/protocol/kafka-client.js';
 import { Transactions } from '../src/sink/transactions.js';
-import type { KafkaWriter } from '../src/sink/kafka-writer.js';
+import { KafkaCommitter } from '../src/sink/kafka-committer.js';
+import { KafkaWriter } from '../src/sink/kafka-writer.js';
+import { TransactionalIds } from '../src/sink/transactional-ids.js';
 import { contextOf, createTopic, readAll } from './support/kafka.js';
 
 describe.skipIf(!requireRealServers())('isolation', () => {
@@ -150,7 +153,7 @@ describe.skipIf(!requireRealServers())('isolation', () => {
 
   it('says so, too, where a transaction was open for longer than its time-out', async () => {
     await createTopic(kafka.bootstrapServers, 'timed-out');
-    const sink = sinkTo('timed-out', 'timed-out', 1_000);
+    const sink = sinkTo('timed-out', 'timed-out', 3_000);
     const [one, two] = [await open(sink), await open(sink)];
     await write(one, 'a1');
     await write(two, 'b1');
@@ -171,6 +174,40 @@ describe.skipIf(!requireRealServers())('isolation', () => {
     );
     await expect(write(two, 'too late')).rejects.toMatchObject({ code: 'KAFKA_FENCED' });
     for (const closing of [next, one, two, three]) await closing.close?.();
+  });
+
+  it('begins anew under ids that are committed; a checkpoint from before that is refused', async () => {
+    await createTopic(kafka.bootstrapServers, 'again');
+    const settings = {
+      connection: { bootstrapServers: kafka.bootstrapServers },
+      transactionalIdPrefix: 'again',
+      transactionalIds: new TransactionalIds(2),
+      transactionTimeoutMs: 60_000,
+      sending: {
+        compression: 'none',
+        maxBatchBytes: 1_000,
+        maxRequestBytes: 1_000,
+        maxBufferedBytes: 1_000,
+        requestTimeoutMs: 30_000,
+      },
+    } as const;
+    const writer = new KafkaWriter<string>(settings, (value) => ({ topic: 'again', value }), contextOf());
+    const committer = new KafkaCommitter(settings, contextOf());
+    const requests: CommitRequest<KafkaCommittable>[] = [];
+    for (let checkpointId = 0; checkpointId < 10; checkpointId++) {
+      await write(writer, String(checkpointId));
+      const [committable] = writer.prepareCommit();
+      requests.push({ checkpointId, subtaskIndex: 0, committable: committable! });
+      await committer.commit(requests.slice(-1));
+    }
+    expect(new Set(requests.map(({ committable }) => committable.transactionalId)).size).toBe(2);
+    await committer.commit(requests.slice(-2)); // said again
+    await expect(committer.commit(requests.slice(0, 1))).rejects.toThrow(
+      /checkpoint 0 cannot be committed: it is now CompleteCommit, and begun anew since/,
+    );
+    await writer.close();
+    await committer.close();
+    expect(await read('again', 'read_committed')).toEqual(requests.map((_, n) => String(n)));
   });
 
   it('demands a time-out that the broker allows', async () => {

@@ -24,7 +24,7 @@ import {
   type RejectedKafkaRecord,
 } from '../src/index.js';
 import { consumeCommitted } from './support/java-consumer.js';
-import { addPartitions, contextOf, createTopic, readAll, sendNumbers } from './support/kafka.js';
+import { addPartitions, contextOf, createTopic, deleteTopic, readAll, sendNumbers } from './support/kafka.js';
 
 describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
   let kafka: KafkaBroker;
@@ -59,14 +59,24 @@ describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
 
   it('keep key, value, headers, timestamp and partition, also where they are absent', async () => {
     await createTopic(bootstrapServers, 'shapes', 2);
+    const repeated = ['x', 'y', null].map((value) => ({ key: 'a', value }));
     await send([
       { topic: 'shapes', partition: 0, key: 'k', value: 'v', timestamp: 1_234, headers: { a: 'x', b: null } },
       { topic: 'shapes', partition: 0, key: null, value: null, timestamp: 1_235 },
-      { topic: 'shapes', partition: 0, key: '', value: new Uint8Array(), timestamp: 1_236 },
+      {
+        topic: 'shapes',
+        partition: 0,
+        key: '',
+        value: new Uint8Array(),
+        timestamp: 1_236,
+        headers: repeated,
+      },
     ]);
     const records = await read({ topics: 'shapes', deserializer: rawDeserializer() }, 2);
     const at = { topic: 'shapes', partition: 0 };
     const empty = Buffer.alloc(0);
+    const asBytes = (headers: typeof repeated) =>
+      headers.map(({ key, value }) => ({ key, value: value === null ? null : Buffer.from(value) }));
     const headers = [
       { key: 'a', value: Buffer.from('x') },
       { key: 'b', value: null },
@@ -74,8 +84,12 @@ describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
     expect(records).toEqual([
       { ...at, offset: 0, timestamp: 1_234, key: Buffer.from('k'), value: Buffer.from('v'), headers },
       { ...at, offset: 1, timestamp: 1_235, key: null, value: null, headers: [] },
-      { ...at, offset: 2, timestamp: 1_236, key: empty, value: empty, headers: [] },
+      { ...at, offset: 2, timestamp: 1_236, key: empty, value: empty, headers: asBytes(repeated) },
     ]);
+    // What was read can be written again.
+    await send(records.slice(2).map((record) => ({ ...record, partition: 1 })));
+    const copied = await read({ topics: 'shapes', deserializer: rawDeserializer() });
+    expect(copied.find(({ partition }) => partition === 1)?.headers).toEqual(asBytes(repeated));
   });
 
   it('understand Java, and Java them, about compression', async () => {
@@ -207,6 +221,26 @@ describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
       readTexts('found-a', { startingOffsets: { committedBy: 'watchers', fallback: 'earliest' } });
     await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 200 });
     await stop(client);
+  });
+
+  it('do not go on in a topic that was deleted and made anew while they read it', async () => {
+    const topic = 'remade';
+    await createTopic(bootstrapServers, topic, 1);
+    await send([{ topic, value: 'a' }]);
+    const sink = new CollectingSink<string>();
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 1 });
+    const source = sourceOf<string>({ topics: topic, deserializer: textDeserializer() });
+    env.fromSource(source, WatermarkStrategy.noWatermarks<string>(), 'kafka').sinkTo(sink);
+    const { result } = env.executeAsync('remade');
+    const failing = expect(result).rejects.toThrow(
+      /remade-0 is to be read from offset 1 of the topic with id/,
+    );
+    await vi.waitFor(() => expect(sink.values).toEqual(['a']), { timeout: 60_000, interval: 50 });
+    await deleteTopic(bootstrapServers, topic);
+    await createTopic(bootstrapServers, topic, 1);
+    await send(['b', 'c', 'd'].map((value) => ({ topic, value })));
+    await failing;
+    expect(sink.values).toEqual(['a']);
   });
 
   it('make a topic that is missing, and leave one that is there as it is', async () => {

@@ -37,7 +37,8 @@ describe.skipIf(!requireRealServers())('TLS and SASL', () => {
     );
 
   it('take what the options say, for sources and sinks', async () => {
-    await sendNumbers(proxy.address, 'secret', 10, 1, secure('secret'));
+    // The first write makes the topic, which may take a while.
+    await sendNumbers(proxy.address, 'secret', 10, 1, { ...secure('secret'), unavailableTimeoutMs: 30_000 });
     expect(await read(secure('secret'))).toHaveLength(10);
   });
 

@@ -227,7 +227,8 @@ describe('DruidSink, when Druid cannot read a row', () => {
   });
 
   it('is exact when it crashes after an answer of Druid, whichever it is', async () => {
-    for (const fatal of [4, 8, 12, 16]) {
+    // There are sixteen if every task has ended when it is asked about for the first time.
+    for (const fatal of [4, 8, 12, 15]) {
       dataSource = `rejected_${sources}_${fatal}`;
       const letters = `letters_${sources}_${fatal}`;
       const options = { deadLetters: { dataSource: letters }, waitUntil: 'published' } as const;

@@ -51,11 +51,11 @@ const shardSpec = z.looseObject({
  * What a shard spec says about replacement: partitions below the number of core partitions were published together and
  * replaced what was there, later ones were appended (seen on 33.0.0 for batch appends, compaction and replace).
  */
-export function partitionOf(json: string | null): {
+export function partitionOf(told: unknown): {
   readonly group: ReplaceGroup | undefined;
   readonly isTombstone: boolean;
 } {
-  const spec = json === null ? undefined : parseSpec(json);
+  const spec = shardSpec.safeParse(told).data;
   if (spec === undefined) return { group: undefined, isTombstone: false };
   if (spec.type === 'tombstone') return { group: undefined, isTombstone: true };
   if (spec.type === 'none') return { group: { size: 1 }, isTombstone: false };
@@ -65,12 +65,4 @@ export function partitionOf(json: string | null): {
   const corePartitions = spec.partitions ?? spec.numCorePartitions ?? 0;
   const isCore = (spec.partitionNum ?? 0) < corePartitions;
   return { group: isCore ? { size: corePartitions } : undefined, isTombstone: false };
-}
-
-function parseSpec(json: string): z.infer<typeof shardSpec> | undefined {
-  try {
-    return shardSpec.safeParse(JSON.parse(json)).data;
-  } catch {
-    return undefined;
-  }
 }

@@ -32,7 +32,6 @@ export async function listPublishedSegments(
 ): Promise<PublishedSegment[]> {
   const rows = await druid.sql.query(listSql, { parameters: [dataSource], schema: segmentRow, signal });
   return rows.map((row) => {
-    const { group, isTombstone } = partitionOf(row.shard_spec);
     return {
       id: row.segment_id,
       descriptor: {
@@ -45,10 +44,17 @@ export async function listPublishedSegments(
       availability: judgeAvailability(true, row.is_available, row.is_realtime),
       isOvershadowed: row.is_overshadowed,
       isCompacted: row.is_compacted,
-      group,
-      isTombstone,
+      ...partitionOf(specOf(row.shard_spec)),
     };
   });
+}
+
+function specOf(json: string | null): unknown {
+  try {
+    return json === null ? undefined : JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 const stateRow = z.object({ is_published: flag, is_available: flag, is_realtime: flag });

@@ -1,6 +1,6 @@
 /**
  * Finds the segments to read and hands them out, one per request. Decisions are in `pin-segments.ts` (bounded) and
- * `poll-segments.ts` (unbounded); this is the shell that asks Druid and keeps the state.
+ * `poll-segments.ts` (unbounded); Druid is asked by `segment-lister.ts`; this keeps the state.
  *
  * Invariant 1: bounded, the set of segments is pinned once per job, not once per start: a restored job reads what the
  *   first one pinned.
@@ -12,18 +12,15 @@
  *   has room.
  */
 import type { Counter, SplitEnumerator, SplitEnumeratorContext } from '@millrace/core-stream';
-import { checkColumns, type ColumnReading } from './druid-columns.js';
+import type { ColumnReading } from './druid-columns.js';
 import { requireSameQuery, rowsLeft, splitsByTime, type DruidSplit, type TimeRange } from './druid-split.js';
-import { DruidSourceError } from './errors.js';
 import { metadataError, missingError, replacedError } from './enumerator-failure.js';
-import { isInScope, pinSegments, type SplitScope } from './pin-segments.js';
+import { pinSegments, type SplitScope } from './pin-segments.js';
 import { foundMore, registerProgress, sum, type FoundSplits } from './progress.js';
 import { planPoll, type OnReplaced, type ReplacementConflict } from './poll-segments.js';
-import type { PublishedSegment } from './published-segment.js';
 import type { QuestionTools } from './scan-tools.js';
-import { listColumns, listPublishedSegments } from './segment-catalog.js';
+import { SegmentLister, type Listing } from './segment-lister.js';
 import type { SeenSegment } from './segment-replacement.js';
-import { SegmentRowCounts } from './segment-row-counts.js';
 import type { OpenClient } from './split-reader.js';
 
 /** What a checkpoint stores of the enumerator. Plain data. */
@@ -66,19 +63,15 @@ const shortestPollMs = 250;
 // About the time in which a Broker restarts; polls back off meanwhile.
 const maxFailedPolls = 20;
 
-type Listing =
-  { readonly segments: PublishedSegment[] } | { readonly missing: true } | { readonly failed: unknown };
-
 export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnumeratorState> {
   private readonly options: SegmentEnumeratorOptions;
   private readonly scope: SplitScope;
   private readonly client: ReturnType<OpenClient>;
-  private readonly rowCounts: SegmentRowCounts;
+  private readonly lister: SegmentLister;
   private readonly waitingReaders = new Set<number>();
   private pending: DruidSplit[];
   private seen: readonly SeenSegment[];
   private isPinned: boolean;
-  private hasCheckedColumns = false;
   private failedPolls = 0;
   private found: FoundSplits;
   private waitingSegments: number | undefined;
@@ -97,7 +90,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     this.found = restored?.found ?? { splits: 0, rows: 0 };
     this.failedListings = this.registerMetrics();
     this.client = options.openClient();
-    this.rowCounts = new SegmentRowCounts(this.client.druid, options.dataSource);
+    this.lister = new SegmentLister(options, this.client.druid);
   }
 
   start(): void {
@@ -105,7 +98,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
     if (unbounded !== undefined) this.schedulePoll(0, unbounded);
     else if (!this.isPinned)
       context.callAsync(
-        (signal) => this.list(signal),
+        (signal) => this.lister.list(this.seen, signal),
         (listing) => this.pin(listing),
       ); // invariant 1
     else this.serve();
@@ -150,32 +143,9 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
   private pollOn(): void {
     const { unbounded } = this.options;
     if (unbounded === undefined || !this.isPollDue) return;
-    if (this.hasCheckedColumns && this.pending.length > 0) return;
+    if (this.lister.hasCheckedColumns && this.pending.length > 0) return;
     this.isPollDue = false;
     this.schedulePoll(this.pollDelayMs, unbounded);
-  }
-
-  private async list(signal: AbortSignal): Promise<Listing> {
-    const { dataSource, readings } = this.options;
-    const { druid } = this.client;
-    try {
-      const [sqlTypes, segments] = await Promise.all([
-        this.hasCheckedColumns ? undefined : listColumns(druid, dataSource, signal),
-        listPublishedSegments(druid, dataSource, signal),
-      ]);
-      if (sqlTypes?.size === 0) return { missing: true };
-      if (sqlTypes !== undefined) checkColumns(dataSource, readings, sqlTypes);
-      this.hasCheckedColumns = true;
-      const seen = new Set(this.seen.map(({ id }) => id));
-      const matters = (segment: PublishedSegment): boolean =>
-        isInScope(segment, this.scope) &&
-        (this.options.unbounded === undefined ? !segment.isOvershadowed : !seen.has(segment.id));
-      return { segments: await this.rowCounts.count(segments, matters, signal) };
-    } catch (error) {
-      signal.throwIfAborted();
-      if (DruidSourceError.is(error)) throw error;
-      return { failed: error };
-    }
   }
 
   private pin(listing: Listing): void {
@@ -204,7 +174,7 @@ export class SegmentEnumerator implements SplitEnumerator<DruidSplit, DruidEnume
 
   private schedulePoll(delayMs: number, unbounded: UnboundedSettings): void {
     this.options.context.callAsync(
-      (signal) => this.list(signal),
+      (signal) => this.lister.list(this.seen, signal),
       (listing) => {
         this.poll(listing, unbounded);
         this.isPollDue = true;

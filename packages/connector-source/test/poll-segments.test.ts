@@ -332,6 +332,6 @@ describe('partitionOf', () => {
     [{ type: 'none' }, { size: 1 }, false],
     [{ type: 'tombstone', partitionNum: 0, partitions: 0 }, undefined, true],
   ])('of %j', (spec, group, isTombstone) => {
-    expect(partitionOf(JSON.stringify(spec))).toEqual({ group, isTombstone });
+    expect(partitionOf(spec)).toEqual({ group, isTombstone });
   });
 });

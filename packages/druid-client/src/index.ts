@@ -209,7 +209,7 @@ export type {
   SegmentCandidate,
   UnusedSegment,
 } from './management/datasource-info.js';
-export type { SegmentInfo } from './management/segments.js';
+export type { PublishedSegmentInfo, SegmentInfo } from './management/segments.js';
 export type { LoadQueue, ServerInfo, TierInfo, WorkerCapacity } from './management/server-info.js';
 export { defaultRules } from './management/rules.js';
 export type { DruidRules, RetentionRule, StoredRule, TieredReplicants } from './management/rules.js';

@@ -9,15 +9,12 @@ import { KafkaBroker, requireRealServers } from '../src/index.js';
 import { isProcessAlive } from '../src/java-runtime/build-once.js';
 import { druidHttp } from './druid-http.js';
 
-/** After a crash the controller waits for the end of the old session, 9 s unless told otherwise. */
-const properties = { 'broker.session.timeout.ms': '3000', 'broker.heartbeat.interval.ms': '500' };
-
 describe.skipIf(!requireRealServers())('KafkaBroker', () => {
   let dataDir: string;
   let kafka: KafkaBroker;
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'kafka-broker-test-'));
-    kafka = await KafkaBroker.start({ dataDir, properties });
+    kafka = await KafkaBroker.start({ dataDir });
   });
   afterAll(async () => {
     await kafka?.stop();
@@ -108,7 +105,7 @@ describe.skipIf(!requireRealServers())('KafkaBroker', () => {
 
   it('keeps its topics through a crash and a restart on the same folder (invariant 4)', async () => {
     await kafka.kill();
-    kafka = await KafkaBroker.start({ dataDir, properties });
+    kafka = await KafkaBroker.start({ dataDir });
     await send('greetings', ['again']);
     expect(await receive('greetings', 3)).toEqual(['hello', 'world', 'again']);
   });

@@ -23,6 +23,8 @@ export interface PartitionInfo {
 export interface TopicInfo {
   readonly errorCode: number;
   readonly name: string;
+  /** Another one when the topic is deleted and made anew. */
+  readonly topicId: string;
   readonly isInternal: boolean;
   readonly partitions: readonly PartitionInfo[];
 }
@@ -32,14 +34,17 @@ export interface ClusterMetadata {
   readonly topics: readonly TopicInfo[];
 }
 
+/** All zeros: topics are asked for by their names. */
+const NO_TOPIC_ID = Buffer.alloc(16).toString('base64url');
+
 /** `topics` null asks for all. */
 export const metadata = kafkaApi<{ topics: readonly string[] | null; mayCreate: boolean }, ClusterMetadata>({
   name: 'Metadata',
   key: 3,
-  version: 9,
+  version: 10,
   write: (w, { topics, mayCreate }) =>
     w
-      .array(topics, (name) => w.compactString(name))
+      .array(topics, (name) => w.uuid(NO_TOPIC_ID).compactString(name))
       .boolean(mayCreate)
       .boolean(false)
       .boolean(false),
@@ -56,6 +61,7 @@ export const metadata = kafkaApi<{ topics: readonly string[] | null; mayCreate: 
       const topic = {
         errorCode: r.int16(),
         name: r.compactString() ?? '',
+        topicId: r.uuid(),
         isInternal: r.int8() !== 0,
         partitions: r.array(() => {
           const info = {

@@ -6,7 +6,7 @@ export interface FetchRequest {
   readonly maxBytes: number;
   readonly isReadCommitted: boolean;
   readonly topics: readonly {
-    readonly name: string;
+    readonly topicId: string;
     readonly partitions: readonly {
       readonly partition: number;
       readonly offset: number;
@@ -22,7 +22,7 @@ export interface AbortedTransaction {
 }
 
 export interface FetchedPartition {
-  readonly topic: string;
+  readonly topicId: string;
   readonly partition: number;
   readonly errorCode: number;
   readonly highWatermark: number;
@@ -35,10 +35,17 @@ export interface FetchedPartition {
 
 const NO_RECORDS = Buffer.alloc(0);
 
-export const fetchRecords = kafkaApi<FetchRequest, { errorCode: number; partitions: FetchedPartition[] }>({
+export interface FetchResponse {
+  readonly errorCode: number;
+  /** More than 0: a quota is used up, and records may be missing because of that. */
+  readonly throttleMs: number;
+  readonly partitions: readonly FetchedPartition[];
+}
+
+export const fetchRecords = kafkaApi<FetchRequest, FetchResponse>({
   name: 'Fetch',
   key: 1,
-  version: 12,
+  version: 13,
   write: (w, { maxWaitMs, minBytes, maxBytes, isReadCommitted, topics }) =>
     w
       .int32(-1) // replica: none
@@ -48,8 +55,8 @@ export const fetchRecords = kafkaApi<FetchRequest, { errorCode: number; partitio
       .int8(isReadCommitted ? 1 : 0)
       .int32(0) // no session: every request names all its partitions
       .int32(-1)
-      .array(topics, ({ name, partitions }) =>
-        w.compactString(name).array(partitions, ({ partition, offset, maxBytes: partitionMaxBytes }) =>
+      .array(topics, ({ topicId, partitions }) =>
+        w.uuid(topicId).array(partitions, ({ partition, offset, maxBytes: partitionMaxBytes }) =>
           w
             .int32(partition)
             .int32(-1) // leader epoch: not known
@@ -62,14 +69,14 @@ export const fetchRecords = kafkaApi<FetchRequest, { errorCode: number; partitio
       .array([], () => undefined)
       .compactString(''),
   read: (r) => {
-    r.int32();
+    const throttleMs = r.int32();
     const errorCode = r.int16();
     r.int32(); // session
     const partitions = r.array(() => {
-      const topic = r.compactString() ?? '';
+      const topicId = r.uuid();
       return r.array(() => {
         const fetched = {
-          topic,
+          topicId,
           partition: r.int32(),
           errorCode: r.int16(),
           highWatermark: r.int64(),
@@ -81,7 +88,7 @@ export const fetchRecords = kafkaApi<FetchRequest, { errorCode: number; partitio
         return { ...fetched, aborted, records: r.compactBytes() ?? NO_RECORDS };
       });
     });
-    return { errorCode, partitions: partitions.flat() };
+    return { errorCode, throttleMs, partitions: partitions.flat() };
   },
 });
 
@@ -207,11 +214,17 @@ export const offsetCommit = kafkaApi<
 
 /** In the order in which topics are first named. */
 export function byTopic<P extends { readonly topic: string }>(partitions: readonly P[]): [string, P[]][] {
-  const topics = new Map<string, P[]>();
-  for (const entry of partitions) {
-    const ofTopic = topics.get(entry.topic);
-    if (ofTopic === undefined) topics.set(entry.topic, [entry]);
-    else ofTopic.push(entry);
+  return grouped(partitions, ({ topic }) => topic);
+}
+
+/** In the order in which keys first come. */
+export function grouped<E>(entries: readonly E[], keyOf: (entry: E) => string): [string, E[]][] {
+  const groups = new Map<string, E[]>();
+  for (const entry of entries) {
+    const key = keyOf(entry);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [entry]);
+    else group.push(entry);
   }
-  return [...topics];
+  return [...groups];
 }

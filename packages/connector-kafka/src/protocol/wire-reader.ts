@@ -72,6 +72,11 @@ export class WireReader {
     return this.compactBytes()?.toString('utf8') ?? null;
   }
 
+  /** As Kafka's tools print it. */
+  uuid(): string {
+    return this.#take(16).toString('base64url');
+  }
+
   /** An absent array is empty. `hasTags` for arrays of structures. */
   array<T>(read: () => T, hasTags = true): T[] {
     const length = this.unsignedVarint() - 1;

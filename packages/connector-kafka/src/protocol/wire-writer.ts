@@ -84,6 +84,10 @@ export class WireWriter {
     return this.compactBytes(value === null ? null : Buffer.from(value));
   }
 
+  uuid(value: string): this {
+    return this.raw(Buffer.from(value, 'base64url'));
+  }
+
   /** `hasTags` for arrays of structures. */
   array<T>(values: readonly T[] | null, write: (value: T) => void, hasTags = true): this {
     if (values === null) return this.unsignedVarint(0);

@@ -10,8 +10,10 @@
 import type { CommitRequest, Committer, CommitterContext } from '@millrace/core-stream';
 import { KafkaTransactionLostError } from '../errors.js';
 import { KafkaClient } from '../protocol/kafka-client.js';
-import { isTransactionOf, type KafkaCommittable } from './producer-session.js';
+import type { KafkaCommittable } from './producer-session.js';
+import type { DescribedTransaction } from '../protocol/write-apis.js';
 import type { SinkSettings } from './sink-settings.js';
+import { isTransactionOf, type TransactionalIds } from './transactional-ids.js';
 import { Transactions } from './transactions.js';
 import { abortVisibly, commitVisibly } from './visible-commit.js';
 
@@ -21,6 +23,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
   readonly #context: CommitterContext;
   readonly #client: KafkaClient;
   readonly #transactions: Transactions;
+  readonly #ids: TransactionalIds;
   /** Transactions that an earlier run may have committed. */
   #restored: ReadonlySet<string> = new Set();
 
@@ -33,6 +36,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
     this.#context = context;
     this.#client = new KafkaClient(settings.connection, context);
     this.#transactions = new Transactions(this.#client);
+    this.#ids = settings.transactionalIds;
   }
 
   async recover(pending: readonly CommitRequest<KafkaCommittable>[]): Promise<void> {
@@ -61,19 +65,22 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
     const isRepeated = this.#restored.has(transactionalId);
     const { isCommitted, found } = await commitVisibly(this.#transactions, committable, isRepeated); // invariant 1
     this.#transactions.forget(transactionalId);
-    if (!isCommitted) throw lost(committable, checkpointId, found?.state); // invariant 3
+    if (!isCommitted) throw lost(committable, checkpointId, found); // invariant 3
+    this.#ids.committed(transactionalId);
   }
 }
 
 function lost(
   { transactionalId, producerId, producerEpoch }: KafkaCommittable,
   checkpointId: number,
-  state: string | undefined,
+  found: DescribedTransaction | undefined,
 ): KafkaTransactionLostError {
+  const isSame = found?.producerId === producerId && found.producerEpoch === producerEpoch;
+  const state = found?.state;
   const now =
-    state === undefined
+    found === undefined
       ? "the broker does not know it any more (it forgets transactions, committed ones too, after 'transactional.id.expiration.ms')"
-      : `it is now ${state}`;
+      : `it is now ${found.state}${isSame ? '' : ', and begun anew since: committed before, where the checkpoint is many checkpoints old, or aborted'}`;
   return new KafkaTransactionLostError(
     `The transaction '${transactionalId}' of checkpoint ${checkpointId} cannot be committed: ${now}. ` +
       'The broker aborts a transaction that is open for too long, or another job with the same prefix has taken it over: the records of this checkpoint are lost. ' +

@@ -1,6 +1,11 @@
 import { KafkaRecordError } from '../errors.js';
 import type { PrepareContext } from '../prepare-context.js';
 
+/** By key; or as a list, in which a key may come several times. */
+export type KafkaOutputHeaders =
+  | Readonly<Record<string, string | Uint8Array | null>>
+  | readonly { readonly key: string; readonly value: string | Uint8Array | null }[];
+
 /** What is written to Kafka of a record. */
 export interface KafkaOutput {
   readonly topic: string;
@@ -8,7 +13,7 @@ export interface KafkaOutput {
   readonly key?: string | Uint8Array | null | undefined;
   /** `null` is a tombstone. */
   readonly value: string | Uint8Array | null;
-  readonly headers?: Readonly<Record<string, string | Uint8Array | null>> | undefined;
+  readonly headers?: KafkaOutputHeaders | undefined;
   /** Epoch milliseconds; the record's event time unless told, the time of day where it has none. */
   readonly timestamp?: number | undefined;
   /** Overrules the key. */
@@ -29,7 +34,7 @@ export type KafkaSerializer<T> =
 export interface SerializerOptions<T> {
   readonly topic: string | ((value: T) => string);
   readonly key?: (value: T) => string | Uint8Array | null;
-  readonly headers?: (value: T) => Readonly<Record<string, string | Uint8Array | null>>;
+  readonly headers?: (value: T) => KafkaOutputHeaders;
   readonly timestamp?: (value: T) => number;
   readonly partition?: (value: T) => number;
 }

@@ -7,10 +7,13 @@ import {
   type KafkaConnectionOptions,
 } from '../protocol/connection-options.js';
 import { KafkaCommitter } from './kafka-committer.js';
-import type { KafkaSerializer } from './kafka-serializers.js';
+import type { PrepareContext } from '../prepare-context.js';
+import type { KafkaSerializer, SerializeRecord } from './kafka-serializers.js';
 import { KafkaWriter } from './kafka-writer.js';
 import type { KafkaCommittable } from './producer-session.js';
 import type { SinkSettings } from './sink-settings.js';
+import { TransactionalIds } from './transactional-ids.js';
+import { writeOnce } from './write-once.js';
 
 /** What a reader of the topic sees of a job that was killed and has gone on. */
 export type DeliveryGuarantee = 'at-least-once' | 'exactly-once';
@@ -68,6 +71,7 @@ export class KafkaSink<T> implements Sink<T, KafkaCommittable, never> {
     const transactionalIdPrefix = prefixOf(deliveryGuarantee, options.transactionalIdPrefix);
     const settings = {
       connection: options,
+      transactionalIds: new TransactionalIds(),
       transactionTimeoutMs: positiveInteger('transactionTimeoutMs', options.transactionTimeoutMs ?? 900_000),
       sending: {
         compression,
@@ -85,9 +89,24 @@ export class KafkaSink<T> implements Sink<T, KafkaCommittable, never> {
   }
 
   async createWriter(context: SinkWriterContext): Promise<SinkWriter<T, KafkaCommittable, never>> {
+    return new KafkaWriter(this.#settings, await this.#serialize(context), context);
+  }
+
+  /**
+   * Writes records in a transaction of their own, and commits it, unless that was done before under the same `name`: also by
+   * a process that has died. For committers that have something to write; with `exactly-once`. Brokers remember names for
+   * `transactional.id.expiration.ms`.
+   * @throws KafkaConfigError, KafkaConnectionError, KafkaRemoteError, KafkaFencedError
+   */
+  async writeOnce(name: string, values: readonly T[], context: CommitterContext): Promise<void> {
+    const prefix = prefixOf('exactly-once', this.#settings.transactionalIdPrefix);
+    const settings = { ...this.#settings, transactionalId: `${prefix}-${name}` };
+    await writeOnce(settings, await this.#serialize({ ...context, subtaskIndex: 0 }), values, context);
+  }
+
+  async #serialize(context: PrepareContext): Promise<SerializeRecord<T>> {
     const serializer = this.#serializer;
-    const serialize = typeof serializer === 'function' ? serializer : await serializer.prepare(context);
-    return new KafkaWriter(this.#settings, serialize, context);
+    return typeof serializer === 'function' ? serializer : serializer.prepare(context);
   }
 }
 

@@ -3,10 +3,11 @@ import { KafkaRecordError } from '../errors.js';
 import { KafkaClient } from '../protocol/kafka-client.js';
 import type { KafkaHeader } from '../protocol/record-batch.js';
 import { BatchSender } from './batch-sender.js';
-import type { SerializeRecord } from './kafka-serializers.js';
+import type { KafkaOutputHeaders, SerializeRecord } from './kafka-serializers.js';
 import { ProducerSession, type KafkaCommittable } from './producer-session.js';
 import { createSinkMetrics } from './sink-metrics.js';
 import type { SinkSettings } from './sink-settings.js';
+import type { WriterIds } from './transactional-ids.js';
 import { Transactions } from './transactions.js';
 
 const NO_HEADERS: readonly KafkaHeader[] = [];
@@ -20,6 +21,7 @@ const NO_HEADERS: readonly KafkaHeader[] = [];
 export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
   readonly #client: KafkaClient;
   readonly #transactions: Transactions;
+  readonly #ids: WriterIds | undefined;
   readonly #session: ProducerSession;
   readonly #sender: BatchSender;
   readonly #serialize: SerializeRecord<T>;
@@ -28,7 +30,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
   readonly #stop = new AbortController();
 
   constructor(settings: SinkSettings, serialize: SerializeRecord<T>, context: SinkWriterContext) {
-    const { connection, transactionalIdPrefix, transactionTimeoutMs } = settings;
+    const { connection, transactionalIdPrefix, transactionalId, transactionTimeoutMs } = settings;
     const { clock, logger, subtaskIndex } = context;
     const signal = AbortSignal.any([context.signal, this.#stop.signal]);
     this.#context = context;
@@ -36,11 +38,12 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
     this.#transactionTimeoutMs = transactionTimeoutMs;
     this.#client = new KafkaClient(connection, { clock, logger, signal });
     this.#transactions = new Transactions(this.#client);
+    if (transactionalIdPrefix !== undefined && transactionalId === undefined)
+      this.#ids = settings.transactionalIds.open(transactionalIdPrefix, subtaskIndex);
     this.#session = new ProducerSession({
       transactions: this.#transactions,
-      transactionalIdPrefix,
+      nextId: transactionalId === undefined ? this.#ids?.next : () => transactionalId,
       transactionTimeoutMs,
-      subtaskIndex,
     });
     this.#sender = new BatchSender({
       ...settings.sending,
@@ -76,6 +79,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable, never> {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#ids?.close();
     const isSending = this.#sender.stopped();
     const open = this.#session.transaction;
     if (open !== undefined) await this.#abort(open.transactionalId);
@@ -109,7 +113,12 @@ function wholeMs(timestamp: number): number {
   );
 }
 
-function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>> | undefined) {
+function headersOf(headers: KafkaOutputHeaders | undefined) {
   if (headers === undefined) return NO_HEADERS;
+  if (isList(headers)) return headers.map(({ key, value }) => ({ key, value: bytesOf(value) }));
   return Object.entries(headers).map(([key, value]) => ({ key, value: bytesOf(value) }));
+}
+
+function isList(headers: KafkaOutputHeaders): headers is Extract<KafkaOutputHeaders, readonly unknown[]> {
+  return Array.isArray(headers);
 }

@@ -3,10 +3,10 @@
  * running checkpoint.
  *
  * Invariants
- * 1. A transactional id is used for one transaction: what becomes of it can be asked for as long as the broker remembers it.
+ * 1. A transactional id is used for one transaction at a time, each under a producer epoch of its own: what became of it can be
+ *    asked for until the id is used again (`TransactionalIds`).
  * 2. A transaction begins with the first record after a barrier; where there is none, there is nothing to commit.
  */
-import { randomBytes } from 'node:crypto';
 import type { TopicPartition } from '../protocol/cluster-apis.js';
 import type { TransactionIdentity } from '../protocol/write-apis.js';
 import { fenced, isFencing, type Transactions } from './transactions.js';
@@ -26,22 +26,18 @@ export interface SessionIdentity {
   readonly isTransactional: boolean;
 }
 
-/** Undefined prefix: idempotent, without transactions. */
 export interface ProducerSessionOptions {
   readonly transactions: Transactions;
-  readonly transactionalIdPrefix: string | undefined;
+  /** Names the next transaction. Undefined: idempotent, without transactions. */
+  readonly nextId: (() => string) | undefined;
   readonly transactionTimeoutMs: number;
-  readonly subtaskIndex: number;
 }
 
 export class ProducerSession {
   readonly #options: ProducerSessionOptions;
-  /** Of this writer alone: runs that know nothing of each other have different ids. */
-  readonly #run = randomBytes(6).toString('hex');
   readonly #sequences = new Map<string, number>();
   readonly #added = new Map<string, TopicPartition>();
   #endOffsets: Record<string, number> = {};
-  #transactionCount = 0;
   #identity: SessionIdentity | undefined;
 
   constructor(options: ProducerSessionOptions) {
@@ -55,11 +51,8 @@ export class ProducerSession {
 
   async begin(): Promise<void> {
     if (this.#identity !== undefined) return;
-    const { transactions, transactionalIdPrefix: prefix, transactionTimeoutMs, subtaskIndex } = this.#options;
-    const transactionalId =
-      prefix === undefined
-        ? null
-        : transactionalIdOf(prefix, subtaskIndex, this.#run, ++this.#transactionCount); // invariant 1
+    const { transactions, nextId, transactionTimeoutMs } = this.#options;
+    const transactionalId = nextId?.() ?? null; // invariant 1
     const identity = await transactions.init(transactionalId, transactionTimeoutMs);
     this.#sequences.clear();
     this.#added.clear();
@@ -110,16 +103,4 @@ export class ProducerSession {
     const { transactionalId, producerId, producerEpoch } = this.#identity;
     return { transactionalId, producerId, producerEpoch };
   }
-}
-
-export function transactionalIdOf(prefix: string, subtaskIndex: number, run: string, count: number): string {
-  return `${prefix}-${subtaskIndex}-${run}-${count}`;
-}
-
-/** Whether a sink with this prefix has made the id. Another whose prefix begins with it, such as `orders-eu`, has not. */
-export function isTransactionOf(prefix: string, transactionalId: string): boolean {
-  return (
-    transactionalId.startsWith(`${prefix}-`) &&
-    /^\d+-[0-9a-f]{12}-\d+$/.test(transactionalId.slice(prefix.length + 1))
-  );
 }

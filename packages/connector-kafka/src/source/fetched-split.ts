@@ -3,9 +3,11 @@
  *
  * Invariants
  * 1. `position` is that of the next record to emit. It moves with emitted records, and over what holds none: control
- *    batches, aborted transactions, records that compaction has taken away.
+ *    batches, aborted transactions, records that compaction has taken away, also where none comes after them.
  * 2. What is fetched follows on what is buffered: an answer to any other offset is dropped.
  * 3. Records below the position, which a batch can begin with, are passed over.
+ * 4. The position is one in the topic with `topicId`. `fetchTopicId` is another only while records of a topic that is gone are
+ *    left to emit.
  */
 import type { ReaderOutput } from '@millrace/core-stream';
 import { AbortedTransactions } from '../protocol/aborted-transactions.js';
@@ -18,12 +20,15 @@ interface BufferedBatch {
   readonly byteLength: number;
   /** Undefined: nothing in it is to be emitted. */
   readonly batch: RecordBatch | undefined;
+  /** What follows is of this topic. */
+  readonly topicId?: string;
 }
 
 export class FetchedSplit<T> {
   readonly split: KafkaSplit;
   position: number;
   fetchOffset: number;
+  fetchTopicId: string | undefined;
   isPaused = false;
   bufferedBytes = 0;
   /** Undefined: to be looked up. */
@@ -34,12 +39,14 @@ export class FetchedSplit<T> {
   /** What a reader may see ends here; -1 before the first answer. */
   endOffset = -1;
   output: ReaderOutput<T> | undefined;
+  #topicId: string | undefined;
   #batches: BufferedBatch[] = [];
   #cursor: RecordCursor | undefined;
 
   constructor(split: KafkaSplit) {
     this.split = split;
     this.position = this.fetchOffset = split.offset;
+    this.#topicId = this.fetchTopicId = split.topicId;
   }
 
   get isFinished(): boolean {
@@ -57,11 +64,15 @@ export class FetchedSplit<T> {
   }
 
   snapshot(): KafkaSplit {
-    return { ...this.split, offset: this.position };
+    const topicId = this.#topicId;
+    return { ...this.split, ...(topicId !== undefined && { topicId }), offset: this.position };
   }
 
-  /** Takes an answer to a fetch from `offset`. Returns the bytes it keeps. */
-  receive(fetched: FetchedPartition, offset: number, isReadCommitted: boolean): number {
+  /**
+   * Takes an answer to a fetch from `offset`. Returns the bytes it keeps. `isFirst`: it was asked for first, so that it has
+   * something if there is anything.
+   */
+  receive(fetched: FetchedPartition, offset: number, isReadCommitted: boolean, isFirst = false): number {
     if (offset !== this.fetchOffset || this.isPaused) return 0; // invariant 2
     const { highWatermark, lastStableOffset } = fetched;
     this.endOffset = isReadCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
@@ -78,6 +89,9 @@ export class FetchedSplit<T> {
       kept += byteLength;
     }
     this.bufferedBytes += kept;
+    const { stoppingOffset = -1 } = this.split;
+    const isGap = isFirst && fetched.records.length === 0 && this.endOffset >= stoppingOffset;
+    if (isGap && stoppingOffset > offset) this.skipTo(stoppingOffset); // invariant 1
     return kept;
   }
 
@@ -104,7 +118,12 @@ export class FetchedSplit<T> {
       this.#batches.shift();
       this.#cursor = undefined;
       this.bufferedBytes -= first.byteLength;
-      this.position = Math.max(this.position, first.lastOffset + 1); // invariant 1
+      if (first.topicId === undefined)
+        this.position = Math.max(this.position, first.lastOffset + 1); // invariant 1
+      else {
+        this.#topicId = first.topicId;
+        this.position = first.lastOffset + 1;
+      }
     }
     return undefined;
   }
@@ -116,11 +135,24 @@ export class FetchedSplit<T> {
     this.fetchOffset = offset;
   }
 
+  /** The topic is known by this id. */
+  identify(topicId: string): void {
+    this.#topicId = this.fetchTopicId = topicId;
+  }
+
+  /** Goes on at `offset` of a topic that has taken the place of this one, after what is buffered (invariant 4). */
+  moveTo(topicId: string, offset: number): void {
+    this.#batches.push({ lastOffset: offset - 1, byteLength: 0, batch: undefined, topicId });
+    this.fetchOffset = offset;
+    this.fetchTopicId = topicId;
+  }
+
   /** Forgets what is buffered; it is fetched again from `offset`, the position unless told. */
   rewind(offset = this.position): void {
     this.#batches = [];
     this.#cursor = undefined;
     this.bufferedBytes = 0;
     this.position = this.fetchOffset = offset;
+    this.fetchTopicId = this.#topicId;
   }
 }

@@ -24,6 +24,10 @@ export interface KafkaEnumeratorState {
   readonly pending: readonly KafkaSplit[];
 }
 
+interface FoundPartition extends LedPartition {
+  readonly topicId: string;
+}
+
 export class KafkaEnumerator implements SplitEnumerator<KafkaSplit, KafkaEnumeratorState> {
   readonly #settings: SourceSettings;
   readonly #context: SplitEnumeratorContext<KafkaSplit>;
@@ -109,23 +113,23 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaSplit, KafkaEnumera
     const starts = await resolver.resolve('startingOffsets', partitions, from);
     const stops = stoppingOffsets && (await resolver.resolve('stoppingOffsets', partitions, stoppingOffsets));
     return partitions.map((found) => {
-      const { topic, partition } = found;
+      const { topic, partition, topicId } = found;
       const splitId = splitIdOf(found);
-      const split = { splitId, topic, partition, offset: starts.get(splitId)! };
+      const split = { splitId, topic, partition, topicId, offset: starts.get(splitId)! };
       return stops === undefined ? split : { ...split, stoppingOffset: stops.get(splitId)! };
     });
   }
 
-  async #list(): Promise<LedPartition[]> {
+  async #list(): Promise<FoundPartition[]> {
     const { topics: wanted } = this.#settings;
     const { brokers, topics } = await this.#client.metadata(wanted instanceof RegExp ? null : wanted);
     const byId = new Map(brokers.map((broker) => [broker.nodeId, broker]));
-    const partitions: LedPartition[] = [];
-    for (const { name, errorCode, isInternal, partitions: ofTopic } of topics) {
+    const partitions: FoundPartition[] = [];
+    for (const { name, topicId, errorCode, isInternal, partitions: ofTopic } of topics) {
       if (wanted instanceof RegExp && (isInternal || !wanted.test(name))) continue;
       checkCode(`Looking up the topic '${name}'`, errorCode);
       for (const { partition, leaderId } of ofTopic) {
-        partitions.push({ topic: name, partition, leader: byId.get(leaderId) });
+        partitions.push({ topic: name, topicId, partition, leader: byId.get(leaderId) });
       }
     }
     return partitions;

@@ -5,6 +5,8 @@ import type { TopicPartition } from '../protocol/cluster-apis.js';
 export interface KafkaSplit extends SourceSplit {
   readonly topic: string;
   readonly partition: number;
+  /** Which topic of that name the offset is of; undefined where nobody has asked yet. */
+  readonly topicId?: string;
   /** Of the next record. */
   readonly offset: number;
   /** Bounded reading ends before this one. */

@@ -7,16 +7,17 @@
  * 2. Nothing is fetched for a partition that is paused or has enough buffered, nor for any while `maxBufferedBytes` are: at
  *    most that, and one answer per leader, are held.
  * 3. A partition that cannot be fetched is tried again, ever more slowly, for `unavailableTimeoutMs`.
+ * 4. Fetches name topics by their ids: nothing comes from a topic that was made anew under the same name, until its partition
+ *    was looked up and went there, or failed.
  */
 import { sleep } from '@millrace/core-stream';
 import { KafkaConnectionError, KafkaError } from '../errors.js';
-import type { BrokerAddress } from '../protocol/cluster-apis.js';
+import type { BrokerAddress, TopicInfo } from '../protocol/cluster-apis.js';
 import { backOffMs, unavailable, type KafkaClient } from '../protocol/kafka-client.js';
 import { checkCode, isPassing, KafkaCode, remoteError } from '../protocol/kafka-codes.js';
-import { byTopic, fetchRecords } from '../protocol/read-apis.js';
+import { fetchRecords, grouped, type FetchedPartition } from '../protocol/read-apis.js';
 import type { FetchedSplit } from './fetched-split.js';
-import { splitIdOf } from './kafka-split.js';
-import { offsetInRange } from './offset-out-of-range.js';
+import { offsetInNewTopic, offsetInRange } from './offset-out-of-range.js';
 import type { SourceMetrics } from './source-metrics.js';
 import type { SourceSettings } from './source-settings.js';
 
@@ -102,16 +103,8 @@ export class PartitionFetcher<T> {
         const { brokers, topics } = await client.metadata([
           ...new Set(homeless.map(({ split }) => split.topic)),
         ]);
-        const leaders = new Map<string, BrokerAddress | undefined>();
-        for (const { name, partitions } of topics) {
-          for (const { partition, leaderId } of partitions) {
-            leaders.set(
-              splitIdOf({ topic: name, partition }),
-              brokers.find(({ nodeId }) => nodeId === leaderId),
-            );
-          }
-        }
-        for (const split of homeless) this.#settle(split, leaders.get(split.split.splitId), topics);
+        const byName = new Map(topics.map((topic) => [topic.name, topic]));
+        for (const split of homeless) await this.#settle(split, byName.get(split.split.topic), brokers);
       } catch (error) {
         if (!KafkaError.is(error) || !error.retryable) throw error;
         for (const split of homeless) this.#fail(split, error);
@@ -119,14 +112,16 @@ export class PartitionFetcher<T> {
     }
   }
 
-  #settle(
+  async #settle(
     split: FetchedSplit<T>,
-    leader: BrokerAddress | undefined,
-    topics: readonly { readonly name: string; readonly errorCode: number }[],
-  ): void {
-    const { topic, splitId } = split.split;
-    if (leader === undefined) {
-      const code = topics.find(({ name }) => name === topic)?.errorCode ?? KafkaCode.NONE;
+    found: TopicInfo | undefined,
+    brokers: readonly BrokerAddress[],
+  ): Promise<void> {
+    const { topic, partition, splitId } = split.split;
+    const leaderId = found?.partitions.find((info) => info.partition === partition)?.leaderId;
+    const leader = brokers.find(({ nodeId }) => nodeId === leaderId);
+    if (found === undefined || leader === undefined) {
+      const code = found?.errorCode ?? KafkaCode.NONE;
       const problem =
         code === KafkaCode.NONE
           ? new KafkaConnectionError(`${splitId} has no leader.`)
@@ -134,6 +129,11 @@ export class PartitionFetcher<T> {
       if (!problem.retryable) throw problem;
       this.#fail(split, problem);
       return;
+    }
+    if (split.fetchTopicId === undefined) split.identify(found.topicId);
+    else if (split.fetchTopicId !== found.topicId) {
+      const { client, settings } = this.#options;
+      split.moveTo(found.topicId, await offsetInNewTopic(split, found.topicId, leader, settings, client)); // invariant 4
     }
     split.leaderId = leader.nodeId;
     this.wake();
@@ -199,7 +199,7 @@ export class PartitionFetcher<T> {
     const { client, settings, metrics, onChange } = this.#options;
     const { maxWaitMs, minBytes, maxBytes, maxPartitionBytes } = settings.fetch;
     const asked = ready.map((split) => ({
-      topic: split.split.topic,
+      topicId: split.fetchTopicId!, // known since its leader is
       partition: split.split.partition,
       offset: split.fetchOffset,
       maxBytes: maxPartitionBytes,
@@ -214,23 +214,27 @@ export class PartitionFetcher<T> {
           minBytes,
           maxBytes,
           isReadCommitted: settings.isReadCommitted,
-          topics: byTopic(asked).map(([name, partitions]) => ({ name, partitions })),
+          topics: grouped(asked, ({ topicId }) => topicId).map(([topicId, partitions]) => ({
+            topicId,
+            partitions,
+          })),
         },
         'fetch',
       );
       checkCode('Fetch', response.errorCode);
       metrics.fetches.inc();
-      const byId = new Map(asked.map((entry) => [entry.split.split.splitId, entry]));
+      const byKey = new Map(asked.map((entry) => [keyOf(entry), entry]));
       for (const fetched of response.partitions) {
-        const entry = byId.get(splitIdOf(fetched));
-        if (entry === undefined || !this.splits.has(splitIdOf(fetched))) continue;
+        const entry = byKey.get(keyOf(fetched));
+        if (entry === undefined || !this.splits.has(entry.split.split.splitId)) continue;
         if (fetched.errorCode !== KafkaCode.NONE) {
           await this.#refused(entry.split, entry.offset, fetched.errorCode);
           continue;
         }
         entry.split.failures = 0;
         entry.split.failingSinceMs = undefined;
-        metrics.bytesIn.inc(entry.split.receive(fetched, entry.offset, settings.isReadCommitted));
+        const isFirst = entry === asked[0] && response.throttleMs === 0;
+        metrics.bytesIn.inc(entry.split.receive(fetched, entry.offset, settings.isReadCommitted, isFirst));
       }
       onChange();
     } catch (error) {
@@ -257,4 +261,8 @@ export class PartitionFetcher<T> {
       this.#fail(split, remoteError(`Fetching ${splitId}`, KafkaCode.LEADER_NOT_AVAILABLE));
     else if (split.fetchOffset === asked) split.skipTo(offset);
   }
+}
+
+function keyOf({ topicId, partition }: Pick<FetchedPartition, 'topicId' | 'partition'>): string {
+  return `${topicId}-${partition}`;
 }

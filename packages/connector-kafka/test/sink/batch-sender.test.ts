@@ -45,6 +45,7 @@ describe('BatchSender', () => {
           topics: topics.map((name) => ({
             name,
             errorCode: 0,
+            topicId: 'a',
             isInternal: false,
             partitions: Array.from({ length: partitionCount }, (_, partition) => ({
               errorCode: 0,
@@ -76,9 +77,8 @@ describe('BatchSender', () => {
     } as unknown as Transactions;
     session = new ProducerSession({
       transactions,
-      transactionalIdPrefix: 'p',
+      nextId: () => 'p',
       transactionTimeoutMs: 1_000,
-      subtaskIndex: 0,
     });
     sender = new BatchSender({
       client,

@@ -3,8 +3,9 @@ import { ManualClock, TestMetrics, until } from '@millrace/core-stream/testing';
 import { describe, expect, it } from 'vitest';
 import type { BrokerAddress } from '../../src/protocol/cluster-apis.js';
 import type { KafkaClient } from '../../src/protocol/kafka-client.js';
-import type { FetchRequest } from '../../src/protocol/read-apis.js';
+import { listOffsets, type FetchRequest } from '../../src/protocol/read-apis.js';
 import { FetchedSplit } from '../../src/source/fetched-split.js';
+import type { KafkaSplit } from '../../src/source/kafka-split.js';
 import { PartitionFetcher } from '../../src/source/partition-fetcher.js';
 import { createSourceMetrics } from '../../src/source/source-metrics.js';
 import type { SourceSettings } from '../../src/source/source-settings.js';
@@ -13,8 +14,19 @@ const NOT_LEADER = 6;
 const MAX_BUFFERED_BYTES = 1_000;
 const TWO_MINUTES = 120_000;
 
-/** Partitions 0 and 2 are led by broker 0, 1 and 3 by broker 1. `answer`: an error code for every partition asked for. */
-function open(partitions: number, answer: (broker: number, asked: number[]) => number | Promise<number>) {
+const UNKNOWN_TOPIC_ID = 100;
+
+/**
+ * Partitions 0 and 2 are led by broker 0, 1 and 3 by broker 1. `answer`: an error code for every partition asked for.
+ * `topicIds`: those that the topic has had, the last one being the present one; offsets are listed as 7.
+ */
+function open(
+  partitions: number,
+  answer: (broker: number, asked: number[]) => number | Promise<number>,
+  topicIds = ['a'],
+  more: Partial<SourceSettings> = {},
+  split: Partial<KafkaSplit> = {},
+) {
   const clock = new ManualClock();
   const stop = new AbortController();
   const client = {
@@ -26,6 +38,7 @@ function open(partitions: number, answer: (broker: number, asked: number[]) => n
         topics: [
           {
             name: 't',
+            topicId: topicIds.at(-1),
             errorCode: 0,
             partitions: Array.from({ length: partitions }, (_, partition) => ({
               partition,
@@ -34,13 +47,16 @@ function open(partitions: number, answer: (broker: number, asked: number[]) => n
           },
         ],
       }),
-    request: async ({ nodeId }: BrokerAddress, _api: unknown, { topics }: FetchRequest) => {
-      const asked = topics[0]!.partitions.map(({ partition }) => partition);
-      const errorCode = await answer(nodeId, asked);
+    request: async ({ nodeId }: BrokerAddress, api: unknown, request: FetchRequest) => {
+      if (api === listOffsets) return [{ topic: 't', partition: 0, errorCode: 0, offset: 7 }];
+      const [{ topicId, partitions: ofTopic }] = request.topics as [FetchRequest['topics'][0]];
+      const asked = ofTopic.map(({ partition }) => partition);
+      const errorCode = topicId === topicIds.at(-1) ? await answer(nodeId, asked) : UNKNOWN_TOPIC_ID;
       const empty = { highWatermark: 0, lastStableOffset: 0, aborted: [], records: Buffer.alloc(0) };
       return {
         errorCode: 0,
-        partitions: asked.map((partition) => ({ ...empty, topic: 't', partition, errorCode })),
+        throttleMs: 0,
+        partitions: asked.map((partition) => ({ ...empty, topicId, partition, errorCode })),
       };
     },
   } as unknown as KafkaClient;
@@ -53,13 +69,14 @@ function open(partitions: number, answer: (broker: number, asked: number[]) => n
       maxPartitionBytes: 1_000,
       maxBufferedBytes: MAX_BUFFERED_BYTES,
     },
+    ...more,
   } as SourceSettings;
   const metrics = createSourceMetrics(new TestMetrics().group);
   const fetcher = new PartitionFetcher<string>({ client, settings, metrics, onChange: () => undefined });
   const splits = Array.from(
     { length: partitions },
     (_, partition) =>
-      new FetchedSplit<string>({ splitId: `t-${partition}`, topic: 't', partition, offset: 0 }),
+      new FetchedSplit<string>({ splitId: `t-${partition}`, topic: 't', partition, offset: 0, ...split }),
   );
   for (const split of splits) fetcher.add(split);
   fetcher.start();
@@ -111,5 +128,43 @@ describe('PartitionFetcher', () => {
     );
     expect(fetcher.failure).toBeUndefined();
     await close();
+  });
+
+  describe('of a topic that is made anew (invariant 4)', () => {
+    const answers = () => new Promise<number>((resolve) => setImmediate(resolve, 0));
+    const recreated = async (more: Partial<SourceSettings>, split: Partial<KafkaSplit> = {}) => {
+      const topicIds = ['a'];
+      const opened = open(1, answers, topicIds, more, split);
+      const { clock, fetcher, splits } = opened;
+      await until(() => splits[0]!.endOffset >= 0 || fetcher.failure !== undefined);
+      topicIds.push('b');
+      await until(
+        () => fetcher.failure !== undefined || splits[0]!.fetchTopicId === 'b',
+        () => clock.advance(50),
+      );
+      await opened.close();
+      return opened;
+    };
+
+    it('does not read on, with its positions of the old one', async () => {
+      const { fetcher } = await recreated({ onOffsetOutOfRange: 'fail' });
+      expect(fetcher.failure?.error).toMatchObject({
+        code: 'KAFKA_OFFSET',
+        message: expect.stringMatching(/offset 0 of the topic with id a, but 't' has the id b/) as string,
+      });
+    });
+
+    it('goes on there where it is told to, unless it is to stop at an offset of the old one', async () => {
+      const { fetcher, splits } = await recreated({ onOffsetOutOfRange: 'earliest' });
+      expect(fetcher.failure).toBeUndefined();
+      expect([splits[0]!.fetchTopicId, splits[0]!.fetchOffset]).toEqual(['b', 7]);
+      const bounded = await recreated({ onOffsetOutOfRange: 'earliest' }, { stoppingOffset: 90 });
+      expect(bounded.fetcher.failure?.error).toMatchObject({ code: 'KAFKA_OFFSET' });
+    });
+
+    it('recognises it in a restored checkpoint', async () => {
+      const { fetcher } = await recreated({ onOffsetOutOfRange: 'fail' }, { topicId: 'z' });
+      expect(fetcher.failure?.error).toMatchObject({ code: 'KAFKA_OFFSET' });
+    });
   });
 });

@@ -1,16 +1,20 @@
 /**
  * A job in a process of its own, to be killed at any instant: copies a topic into another, exactly once. Says on a line of its
- * own what it is at, and `finished` at its end.
+ * own what it is at, and `finished` at its end. Where it is told to, it stands still after that line.
  */
 import { writeSync } from 'node:fs';
 
-const { coreUrl, kafkaUrl, bootstrapServers, from, to, checkpoints, parallelism } = JSON.parse(
+const { coreUrl, kafkaUrl, bootstrapServers, from, to, checkpoints, parallelism, ...more } = JSON.parse(
   process.argv[2],
 );
+const { intervalMs = 20, transactionTimeoutMs = 900_000, haltAt } = more;
 const { FileCheckpointStorage, StreamExecutionEnvironment, WatermarkStrategy } = await import(coreUrl);
 const { KafkaSink, KafkaSource, rawDeserializer } = await import(kafkaUrl);
 
-const say = (line) => void writeSync(1, `${line}\n`);
+const say = (line) => {
+  writeSync(1, `${line}\n`);
+  if (line === haltAt) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+};
 
 class TellingStorage extends FileCheckpointStorage {
   write(checkpoint) {
@@ -40,9 +44,10 @@ function telling(sink) {
     async createCommitter(context) {
       const committer = await createCommitter(context);
       const { recover, commit } = committer;
-      committer.recover = (pending) => {
+      committer.recover = async (pending) => {
         say('recovering');
-        return recover.call(committer, pending);
+        await recover.call(committer, pending);
+        say('recovered');
       };
       committer.commit = async (requests) => {
         say('committing');
@@ -55,7 +60,7 @@ function telling(sink) {
 }
 
 const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
-env.enableCheckpointing({ intervalMs: 20, storage: new TellingStorage(checkpoints) });
+env.enableCheckpointing({ intervalMs, storage: new TellingStorage(checkpoints) });
 env
   .fromSource(
     new KafkaSource({
@@ -77,6 +82,7 @@ env
         bootstrapServers,
         deliveryGuarantee: 'exactly-once',
         transactionalIdPrefix: to,
+        transactionTimeoutMs,
         serializer: (record) => record,
       }),
     ),

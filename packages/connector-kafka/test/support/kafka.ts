@@ -36,6 +36,12 @@ export async function createTopic(bootstrapServers: string, topic: string, parti
   await untilLed(bootstrapServers, topic, partitions);
 }
 
+export async function deleteTopic(bootstrapServers: string, topic: string): Promise<void> {
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [bootstrapServers] });
+  await admin.deleteTopics({ topics: [topic] });
+  await admin.close();
+}
+
 export async function addPartitions(bootstrapServers: string, topic: string, count: number): Promise<void> {
   const [host, port] = bootstrapServers.split(':') as [string, string];
   const connection = new Connection('test');

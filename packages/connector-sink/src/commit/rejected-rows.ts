@@ -99,7 +99,7 @@ function unparseableEvents(reports: Readonly<Record<string, unknown>> | undefine
 }
 
 /** What Druid says, without the row, which is for the job's describer to show, and without the address that it was read from. */
-function withoutRow(said: string, input: string): string {
+export function withoutRow(said: string, input: string): string {
   const reason = said.replace(/\s*\([^()]*\bLine: \d+\)$/, '');
   const begin = input.slice(0, 8);
   if (begin.length < 8) return reason.replaceAll(`[${input}]`, '[…]').slice(0, 200);

@@ -1,9 +1,16 @@
-import type { TransportCommittable } from './row-transport.js';
+import type { EndOffsets, TransportCommittable } from './row-transport.js';
 
-/** What one writer has prepared in mode `kafka`: its transaction, and how to find its rows in Druid. */
+/** What one writer has prepared in mode `kafka`: a transaction, and what is in it. */
 export interface KafkaRowsCommittable {
   readonly version: 1;
   readonly transport: TransportCommittable;
+  readonly parts: readonly KafkaRows[];
+  /** When the transaction began, epoch milliseconds. */
+  readonly begunMs?: number | undefined;
+}
+
+/** A transaction's rows for one datasource, and how to find them in Druid. */
+export interface KafkaRows {
   readonly dataSource: string;
   readonly rows: number;
   readonly bytes: number;
@@ -14,11 +21,10 @@ export interface KafkaRowsCommittable {
   readonly countMetric: string | null;
   /** Time chunks that hold the rows, as an ISO 8601 interval. */
   readonly interval: string;
-  /** When its transaction began, epoch milliseconds. */
-  readonly begunMs?: number | undefined;
+  readonly endOffsets: EndOffsets;
 }
 
-/** Rows of one writer and checkpoint are where `waitUntil` wants them. */
+/** Rows of one writer, checkpoint and datasource are where `waitUntil` wants them. */
 export interface KafkaCommitDone {
   readonly dataSource: string;
   readonly checkpointId: number;

@@ -1,53 +1,60 @@
 import { DruidClient, type DruidClientOptions } from '@millrace/druid-client';
 import type { CommitterContext, Sink, SinkWriterContext } from '@millrace/core-stream';
-import { dataSchemaOf, type DataSchema } from '../commit/ingestion-spec.js';
+import type { DataSchema } from '../commit/ingestion-spec.js';
 import { checkDatasource } from '../druid/datasource-check.js';
+import type { Patience } from '../druid/druid-calls.js';
 import { DruidSinkConfigError, DruidSinkInvariantError } from '../errors.js';
-import { RowEncoder } from '../schema/row-encoder.js';
 import { InvalidRecords } from '../spool/invalid-records.js';
+import { SpoolTargets, type SpoolTarget } from '../spool/spool-target.js';
 import type { KafkaRowsCommittable } from './kafka-committable.js';
-import { resolveKafkaOptions, type KafkaModeOptions, type ResolvedKafkaOptions } from './kafka-options.js';
+import {
+  resolveKafkaOptions,
+  type KafkaModeOptions,
+  type ResolvedKafkaOptions,
+  type ResolvedSupervisorOptions,
+} from './kafka-options.js';
 import { KafkaRowCommitter } from './kafka-row-committer.js';
 import { KafkaRowWriter, type JobProgress } from './kafka-row-writer.js';
 import { LagGate } from './lag-gate.js';
+import { RejectedLetters } from './rejected-letters.js';
 import { RowArrivals } from './row-arrivals.js';
 import { Supervisor } from './supervisor.js';
 import { supervisorSpec } from './supervisor-spec.js';
 
 /** What the committer of one run of the job tells its writers, which are made after it has recovered. */
 interface Run {
-  readonly partitionCount: number;
+  /** Of each target's topic. */
+  readonly partitionCounts: readonly number[];
   readonly gate: LagGate;
   readonly progress: JobProgress;
 }
 
-/** Mode `kafka`: rows go to a topic in transactions that are bound to checkpoints; a supervisor of Druid's reads it. */
+/** Mode `kafka`: rows go to topics in transactions that are bound to checkpoints; supervisors of Druid's read them. */
 export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
   readonly #options: ResolvedKafkaOptions<T>;
-  readonly #encoder: RowEncoder<T>;
-  readonly #dataSchema: DataSchema;
+  readonly #targets: SpoolTargets<T>;
   #run: Run | undefined;
 
   constructor(options: KafkaModeOptions<T>) {
     this.#options = resolveKafkaOptions(options);
-    this.#encoder = new RowEncoder(this.#options.schema);
-    this.#dataSchema = dataSchemaOf(this.#options.schema, this.#options.commitIdColumn);
+    this.#targets = new SpoolTargets(this.#options.schema, this.#options);
+    requireOwnTopics(this.#targets.all.map((target) => this.#topicOf(target)));
   }
 
   async createWriter(context: SinkWriterContext): Promise<KafkaRowWriter<T>> {
-    const { schema, transport, commitIdColumn, countMetric, onInvalidRecord } = this.#options;
+    const { transport, commitIdColumn, onInvalidRecord } = this.#options;
     const run = this.#run;
     if (run === undefined)
       throw new DruidSinkInvariantError('A writer was made before the committer. Please report this.');
     return new KafkaRowWriter<T>({
-      encoder: this.#encoder,
+      targets: this.#targets,
+      partitions: this.#targets.all.map((target) => ({
+        topic: this.#topicOf(target),
+        partitions: partitionsOf(context, run.partitionCounts[target.index]!),
+      })),
       transport: await transport.createWriter(context),
-      dataSource: schema.dataSource,
-      segmentGranularity: schema.segmentGranularity,
       commitIdColumn,
-      countMetric,
       maxRecordBytes: transport.maxRecordBytes,
-      partitions: partitionsOf(context, run.partitionCount),
       gate: run.gate,
       now: () => context.clock.now(),
       invalidRecords: new InvalidRecords(onInvalidRecord, context),
@@ -58,43 +65,68 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
 
   createCommitter(context: CommitterContext): KafkaRowCommitter {
     const options = this.#options;
-    const { transport, schema } = options;
+    const { transport, commitIdColumn } = options;
     const { clock, signal, logger } = context;
     const patience = { clock, signal, logger, unavailableTimeoutMs: options.unavailableTimeoutMs };
     const druid = isClient(options.druid) ? options.druid : new DruidClient(options.druid);
-    const supervisor = new Supervisor(druid, schema.dataSource, patience, options.supervisor.replicas);
+    const all = this.#targets.all.map(({ dataSchema }) => this.#supervisor(druid, dataSchema, patience));
+    // Restored rows may be of a datasource that the options do not name any more.
+    const supervisorOf = (dataSource: string) =>
+      all.find(({ id }) => id === dataSource) ?? new Supervisor(druid, dataSource, patience);
     const gate = new LagGate(options.maxLagRecords);
     const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0, begunMs: [] };
+    const target = this.#targets.deadLetters;
     return new KafkaRowCommitter({
       context,
       options,
       transport: transport.createCommitter(context),
-      supervisor,
+      supervisors: all,
       arrivals: new RowArrivals({
         ...patience,
         druid,
-        supervisor,
+        supervisorOf,
         pollIntervalMs: options.pollIntervalMs,
         queryableTimeoutMs: options.queryableTimeoutMs,
         oldestBegunMs: () => Math.min(...progress.begunMs),
         transactionTimeoutMs: transport.transactionTimeoutMs,
       }),
+      letters:
+        target === undefined || options.onRejectedRow !== 'dead-letter'
+          ? undefined
+          : new RejectedLetters({ target, transport, commitIdColumn, context }),
       gate,
       progress,
       prepare: async () => {
-        const partitionCount = await transport.prepareTopic(context);
-        requirePartitions(transport.topic, partitionCount, context.parallelism);
-        await checkDatasource(druid, this.#dataSchema, patience, {
-          onConflict: options.schemaConflict,
-          logger,
-        });
-        await supervisor.ensure(supervisorSpec(this.#dataSchema, transport, options.supervisor), logger);
-        this.#run = { partitionCount, gate, progress };
+        const partitionCounts: number[] = [];
+        for (const [index, { dataSchema }] of this.#targets.all.entries()) {
+          const topic = transport.topicOf(dataSchema.dataSource);
+          const partitionCount = await transport.prepareTopic(topic, context);
+          requirePartitions(topic, partitionCount, context.parallelism);
+          partitionCounts.push(partitionCount);
+          const onConflict = options.schemaConflict;
+          await checkDatasource(druid, dataSchema, patience, { onConflict, logger });
+          await all[index]!.ensure(supervisorSpec(dataSchema, transport, this.#reading(dataSchema)), logger);
+        }
+        this.#run = { partitionCounts, gate, progress };
       },
       onClose: () => {
         if (druid !== options.druid) druid.close();
       },
     });
+  }
+
+  #supervisor(druid: DruidClient, dataSchema: DataSchema, patience: Patience): Supervisor {
+    return new Supervisor(druid, dataSchema.dataSource, patience, this.#options.supervisor.replicas);
+  }
+
+  /** There are few dead letters. */
+  #reading({ dataSource }: DataSchema): ResolvedSupervisorOptions {
+    const { supervisor, deadLetters } = this.#options;
+    return dataSource === deadLetters?.dataSource ? { ...supervisor, taskCount: 1 } : supervisor;
+  }
+
+  #topicOf({ dataSchema }: SpoolTarget): string {
+    return this.#options.transport.topicOf(dataSchema.dataSource);
   }
 }
 
@@ -105,6 +137,17 @@ export function partitionsOf(
 ): number[] {
   const count = Math.ceil((partitionCount - subtaskIndex) / parallelism);
   return Array.from({ length: count }, (_, n) => subtaskIndex + n * parallelism);
+}
+
+/** @throws DruidSinkConfigError */
+function requireOwnTopics(topics: readonly string[]): void {
+  const twice = topics.find((topic, index) => topics.indexOf(topic) !== index);
+  if (twice === undefined) return;
+  throw new DruidSinkConfigError(
+    `Two datasources share the topic '${twice}', and a supervisor reads all of a topic. Let the transport's 'topic' be a ` +
+      "function that gives each datasource one of its own, 'deadLetters' included.",
+    { details: { topic: twice } },
+  );
 }
 
 function requirePartitions(topic: string, partitionCount: number, parallelism: number): void {

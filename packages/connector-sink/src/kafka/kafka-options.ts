@@ -2,7 +2,10 @@ import type { DruidClient, DruidClientOptions } from '@millrace/druid-client';
 import { oneOf, positive, reject, whole } from '../option-checks.js';
 import { resolveSchemaConflict, type RowOptions } from '../row-options.js';
 import type { DruidSchema } from '../schema/druid-schema.js';
+import type { DeadLetterOptions } from '../spool/dead-letters.js';
 import type { InvalidRecord } from '../spool/invalid-records.js';
+import type { DruidRoutes } from '../spool/record-routes.js';
+import { schemasOf } from '../spool/spool-target.js';
 import type { KafkaCommitDone } from './kafka-committable.js';
 import type { RowTransport } from './row-transport.js';
 
@@ -40,10 +43,11 @@ export interface KafkaModeOptions<T> extends RowOptions {
   readonly mode: 'kafka';
   /** A client, or what to make one from; the sink closes only a client that it has made. */
   readonly druid: DruidClient | DruidClientOptions;
-  /** Made by `druidSchema`. */
-  readonly schema: DruidSchema<T>;
+  /** Made by `druidSchema`, or, for many datasources, by `druidRoutes`: each has a topic and a supervisor of its own. */
+  readonly schema: DruidSchema<T> | DruidRoutes<T>;
   /** Made by `kafkaTransport` of `@millrace/connector-sink/kafka`. */
   readonly transport: RowTransport;
+  /** Of each supervisor; that of `deadLetters` has one task. */
   readonly supervisor?: KafkaSupervisorOptions;
   /** The column that marks every row with its writer and checkpoint, so that rows can be counted. Default `__commit_id`. */
   readonly commitIdColumn?: string | false;
@@ -61,6 +65,8 @@ export interface KafkaModeOptions<T> extends RowOptions {
    * called before the commit counts as done: again, where the job fails in between.
    */
   readonly onRejectedRow?: 'fail' | ((rejected: RejectedKafkaRow) => void);
+  /** A datasource for records that are no rows, instead of `onInvalidRecord`, and for rows that Druid has rejected. */
+  readonly deadLetters?: DeadLetterOptions;
   /** Milliseconds between looks at rows to come. Default 100. */
   readonly pollIntervalMs?: number;
   /** Milliseconds between looks at the supervisor. Default 5,000. */
@@ -85,21 +91,33 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
     'queryable',
   ]);
   const commitIdColumn = options.commitIdColumn === false ? null : (options.commitIdColumn ?? '__commit_id');
-  const taken = [...schema.dimensions, ...schema.metrics].some(({ name }) => name === commitIdColumn);
+  const schemas = schemasOf(schema);
+  const taken = schemas.some(({ dimensions, metrics }) =>
+    [...dimensions, ...metrics].some(({ name }) => name === commitIdColumn),
+  );
   if (commitIdColumn === '' || commitIdColumn === '__time' || taken)
     reject('commitIdColumn', `'${String(commitIdColumn)}'`, 'choose a name that the schema does not use');
-  const countMetric = schema.metrics.find(({ spec }) => spec.type === 'count')?.name ?? null;
   if (waitUntil === 'queryable' && commitIdColumn === null)
     reject(
       'commitIdColumn',
       'false',
       "rows cannot be counted without; wait until 'published', or leave it on",
     );
-  if (waitUntil === 'queryable' && schema.rollup && countMetric === null)
+  const isCountable = schemas.every(
+    ({ rollup, metrics }) => !rollup || metrics.some(({ spec }) => spec.type === 'count'),
+  );
+  if (waitUntil === 'queryable' && !isCountable)
     reject(
       'waitUntil',
       `'queryable'`,
       "merged rows cannot be counted without a 'count' metric; add one, or wait until 'published'",
+    );
+  const otherwise = options.deadLetters === undefined ? ('fail' as const) : ('dead-letter' as const);
+  if (options.deadLetters !== undefined && options.onInvalidRecord !== undefined)
+    reject(
+      'onInvalidRecord',
+      'given beside deadLetters',
+      'leave one of them out: each record has one way to go',
     );
   const unavailableTimeoutMs = positive('unavailableTimeoutMs', options.unavailableTimeoutMs, 120_000);
   const queryableTimeoutMs = positive('queryableTimeoutMs', options.queryableTimeoutMs, 300_000);
@@ -118,12 +136,12 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
     transport,
     druid: options.druid,
     commitIdColumn,
-    countMetric: schema.rollup ? countMetric : null,
+    deadLetters: options.deadLetters,
     waitUntil,
     supervisor: resolveSupervisor(options.supervisor ?? {}, waitUntil),
     maxLagRecords: positive('maxLagRecords', options.maxLagRecords, 100_000),
-    onInvalidRecord: options.onInvalidRecord ?? ('fail' as const),
-    onRejectedRow: options.onRejectedRow ?? ('fail' as const),
+    onInvalidRecord: options.onInvalidRecord ?? otherwise,
+    onRejectedRow: options.onRejectedRow ?? otherwise,
     pollIntervalMs: positive('pollIntervalMs', options.pollIntervalMs, 100),
     supervisorPollIntervalMs: positive('supervisorPollIntervalMs', options.supervisorPollIntervalMs, 5_000),
     unavailableTimeoutMs,

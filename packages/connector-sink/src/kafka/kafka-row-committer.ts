@@ -1,11 +1,12 @@
 /**
- * Commits the transactions of durable checkpoints, waits for Druid as far as is asked for, and watches its supervisor.
+ * Commits the transactions of durable checkpoints, waits for Druid as far as is asked for, and watches its supervisors.
  *
  * Invariants:
  * 1. Transactions are committed before anything is asked of Druid, all at once after a restore: one that waits for Druid, or
  *    for the commit before it, may be given up by the broker.
- * 2. A commit can be repeated by any process: transactions as the transport says, rows are only counted.
- * 3. The supervisor is taken down only when the input has ended and nothing is left to commit.
+ * 2. A commit can be repeated by any process: transactions as the transport says, dead letters are written once, rows are
+ *    only counted.
+ * 3. Supervisors are taken down only when the input has ended and nothing is left to commit.
  */
 import {
   sleep,
@@ -16,10 +17,11 @@ import {
   type Histogram,
 } from '@millrace/core-stream';
 import { DruidSinkRecordError } from '../errors.js';
-import type { KafkaRowsCommittable } from './kafka-committable.js';
+import type { KafkaRows, KafkaRowsCommittable } from './kafka-committable.js';
 import type { ResolvedKafkaOptions } from './kafka-options.js';
 import type { JobProgress } from './kafka-row-writer.js';
 import type { LagGate } from './lag-gate.js';
+import type { RejectedLetters } from './rejected-letters.js';
 import type { RowArrivals } from './row-arrivals.js';
 import type { TransportCommittable } from './row-transport.js';
 import { isRead, readOffsets, type RejectedByDruid, type Supervisor } from './supervisor.js';
@@ -31,11 +33,13 @@ export interface KafkaRowCommitterOptions {
     'waitUntil' | 'onCommit' | 'onRejectedRow' | 'supervisor' | 'supervisorPollIntervalMs'
   >;
   readonly transport: Committer<TransportCommittable, never>;
-  readonly supervisor: Supervisor;
+  readonly supervisors: readonly Supervisor[];
   readonly arrivals: RowArrivals;
+  /** Where rejected rows go that nothing else is said about. */
+  readonly letters: RejectedLetters | undefined;
   readonly gate: LagGate;
   readonly progress: JobProgress;
-  /** Checks the datasource, and sees to it that topic and supervisor are there. */
+  /** Checks the datasources, and sees to it that topics and supervisors are there. */
   readonly prepare: () => Promise<void>;
   /** Called once, at the end of `close`. */
   readonly onClose: () => void;
@@ -50,9 +54,12 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
   readonly #rejectedRows: Counter;
   readonly #submitted: Histogram;
   readonly #done: Histogram | undefined;
-  #lastState = '';
-  /** By partition the end of what is committed. */
-  readonly #ends: Record<string, number> = {};
+  /** By supervisor. */
+  readonly #lastStates = new Map<string, string>();
+  /** By datasource and partition the end of what is committed. */
+  readonly #ends = new Map<string, Record<string, number>>();
+  /** Dead letters of rejected rows, which nobody has waited for. */
+  #uncounted: KafkaRows[] = [];
 
   constructor(options: KafkaRowCommitterOptions) {
     this.#options = options;
@@ -91,20 +98,23 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     const sinceMs = () => context.clock.now() - startedMs;
     await this.#submit(requests);
     const submittedMs = sinceMs();
-    const committables = requests.map(({ committable }) => committable);
-    if (waitUntil === 'published') await arrivals.untilRead(committables);
-    if (waitUntil === 'queryable') this.#handOn(await arrivals.untilCounted(committables));
+    const written = requests.flatMap(({ committable }) => committable.parts);
+    if (waitUntil === 'published') await arrivals.untilRead(written);
+    if (waitUntil === 'queryable') await this.#handOn(written, await arrivals.untilCounted(written));
     const timings = { submittedMs, doneMs: sinceMs() };
     this.#submitted.update(submittedMs);
     this.#done?.update(timings.doneMs - submittedMs);
     for (const { checkpointId, subtaskIndex, committable } of requests) {
-      const { dataSource, rows, bytes } = committable;
-      this.#rows.inc(rows);
-      onCommit?.({ dataSource, checkpointId, subtaskIndex, rows, bytes, timings });
+      for (const { dataSource, rows, bytes } of committable.parts) {
+        this.#rows.inc(rows);
+        onCommit?.({ dataSource, checkpointId, subtaskIndex, rows, bytes, timings });
+      }
     }
     progress.unconfirmed -= requests.length;
-    // Here, since Druid may take a minute for it, which closing has not.
-    await this.#takeDownAtEnd();
+    if (!this.#isAtEnd) return;
+    // Here, since Druid may take a minute for it, which closing has not. No open transaction hides dead letters by now.
+    await arrivals.untilCounted(this.#uncounted);
+    await this.#takeDown();
   }
 
   async close(): Promise<void> {
@@ -113,20 +123,26 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     await this.#watching;
     try {
       await transport.close?.();
-      await this.#takeDownAtEnd(); // where the last checkpoint had nothing to commit
+      if (this.#isAtEnd) await this.#takeDown(); // where the last checkpoint had nothing to commit
     } finally {
       onClose();
     }
   }
 
-  async #takeDownAtEnd(): Promise<void> {
-    const { supervisor, options, progress, context } = this.#options;
-    const { atEnd } = options.supervisor;
+  /** Whether supervisors are to be taken down now (invariant 3). */
+  get #isAtEnd(): boolean {
+    const { options, progress, context } = this.#options;
     const isDone = progress.endedSubtasks.size === context.parallelism && progress.unconfirmed === 0;
-    if (atEnd === 'keep' || !isDone || this.#isTakenDown) return; // invariant 3
+    return options.supervisor.atEnd !== 'keep' && isDone && !this.#isTakenDown;
+  }
+
+  async #takeDown(): Promise<void> {
+    const { supervisors, options } = this.#options;
+    const { atEnd } = options.supervisor;
+    if (atEnd === 'keep') return;
     this.#stop.abort();
     await this.#watching;
-    await supervisor.takeDown(atEnd);
+    await Promise.all(supervisors.map((supervisor) => supervisor.takeDown(atEnd)));
     this.#isTakenDown = true;
   }
 
@@ -136,54 +152,70 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     for (const { committable } of requests) {
       const index = progress.begunMs.indexOf(committable.begunMs ?? NaN);
       if (index >= 0) progress.begunMs.splice(index, 1);
-      for (const [partition, end] of Object.entries(committable.transport.endOffsets))
-        this.#ends[partition] = Math.max(end, this.#ends[partition] ?? 0);
+      for (const { dataSource, endOffsets } of committable.parts) {
+        const ends = this.#ends.get(dataSource) ?? {};
+        for (const [partition, end] of Object.entries(endOffsets))
+          ends[partition] = Math.max(end, ends[partition] ?? 0);
+        this.#ends.set(dataSource, ends);
+      }
     }
   }
 
-  #handOn(rejected: readonly RejectedByDruid[]): void {
-    if (rejected.length === 0) return;
-    const { supervisor, options } = this.#options;
+  async #handOn(written: readonly KafkaRows[], rejected: readonly RejectedByDruid[]): Promise<void> {
+    const [first] = rejected;
+    if (first === undefined) return;
+    const { options, letters } = this.#options;
     this.#rejectedRows.inc(rejected.length);
     const { onRejectedRow } = options;
-    if (onRejectedRow !== 'fail') {
-      for (const { text, reason } of rejected) onRejectedRow({ dataSource: supervisor.id, text, reason });
+    if (typeof onRejectedRow === 'function') {
+      for (const { dataSource, text, reason } of rejected) onRejectedRow({ dataSource, text, reason });
       return;
     }
-    const [{ reason }] = rejected as [RejectedByDruid];
+    // The next checkpoint's transaction may hide them for now: whoever waited for them would wait for what waits for this.
+    if (letters?.takes(rejected) === true) {
+      this.#uncounted.push(...(await letters.write(written, rejected))); // invariant 2
+      return;
+    }
+    const { dataSource, reason } = first;
     throw new DruidSinkRecordError(
-      `Druid rejected ${rejected.length} rows for datasource '${supervisor.id}', the first because: ${reason}. They are in the ` +
-        "topic, but not in the datasource. Set 'onRejectedRow' to collect such rows.",
-      { details: { dataSource: supervisor.id, reason, rows: rejected.length } },
+      `Druid rejected ${rejected.length} rows for datasource '${dataSource}', the first because: ${reason}. They are in the ` +
+        "topic, but not in the datasource. Collect such rows by 'onRejectedRow' or 'deadLetters'.",
+      { details: { dataSource, reason, rows: rejected.length } },
     );
   }
 
   /** Never rejects: an outage is for those to report who wait for Druid. */
   async #watch(): Promise<void> {
-    const { context, options, gate, supervisor } = this.#options;
+    const { context, options, supervisors } = this.#options;
     const signal = AbortSignal.any([context.signal, this.#stop.signal]);
     while (!signal.aborted) {
-      try {
-        const status = await supervisor.status(signal);
-        gate.report(status?.aggregateLag, isRead(readOffsets(status), this.#ends));
-        this.#tell(status === undefined ? 'GONE' : status.detailedState, status?.healthy ?? false);
-      } catch (error) {
-        if (signal.aborted) break;
-        gate.report(undefined);
-        this.#tell(`unknown: ${error instanceof Error ? error.message : String(error)}`, false);
-      }
+      await Promise.all(supervisors.map((supervisor) => this.#look(supervisor, signal)));
       await sleep(context.clock, options.supervisorPollIntervalMs, signal).catch(() => undefined);
     }
-    gate.report(undefined);
+    for (const { id } of supervisors) this.#options.gate.report(id, undefined);
   }
 
-  #tell(state: string, isHealthy: boolean): void {
-    if (state === this.#lastState) return;
-    this.#lastState = state;
-    const { context, supervisor } = this.#options;
-    const fields = { supervisor: supervisor.id, state };
-    if (isHealthy && state !== 'SUSPENDED') context.logger.info('The supervisor has another state', fields);
-    else context.logger.warn('The supervisor does not read; rows wait in the topic', fields);
+  async #look(supervisor: Supervisor, signal: AbortSignal): Promise<void> {
+    const { gate } = this.#options;
+    const { id } = supervisor;
+    try {
+      const status = await supervisor.status(signal);
+      gate.report(id, status?.aggregateLag, isRead(readOffsets(status), this.#ends.get(id) ?? {}));
+      this.#tell(id, status === undefined ? 'GONE' : status.detailedState, status?.healthy ?? false);
+    } catch (error) {
+      if (signal.aborted) return;
+      gate.report(id, undefined);
+      this.#tell(id, `unknown: ${error instanceof Error ? error.message : String(error)}`, false);
+    }
+  }
+
+  #tell(supervisor: string, state: string, isHealthy: boolean): void {
+    if (state === this.#lastStates.get(supervisor)) return;
+    this.#lastStates.set(supervisor, state);
+    const { logger } = this.#options.context;
+    const fields = { supervisor, state };
+    if (isHealthy && state !== 'SUSPENDED') logger.info('The supervisor has another state', fields);
+    else logger.warn('The supervisor does not read; rows wait in the topic', fields);
   }
 }
 

@@ -1,23 +1,23 @@
 /**
- * Encodes one subtask's records as rows, gathers them into blocks, and hands those to the transport.
+ * Encodes one subtask's records as rows, gathers those of each datasource into blocks, and hands these to the transport.
  *
  * Invariants:
  * 1. A partition is written by one writer. Transactions of several writers in one partition would hide each other's rows:
  *    consumers see nothing behind an open one, and the next checkpoint's is open while this one's commit waits for its rows.
  * 2. All rows between two barriers carry one commit id that no other rows have.
+ * 3. Rows of all datasources between two barriers, dead letters too, are one transaction.
+ * 4. A record becomes a row, a dead letter or a call, or fails the job.
  */
 import { randomBytes } from 'node:crypto';
 import type { SinkWriteContext, SinkWriter } from '@millrace/core-stream';
-import { formatInterval } from '../commit/ingestion-spec.js';
-import type { EncodedRow, RowEncoder } from '../schema/row-encoder.js';
-import { chunkOf, type Granularity } from '../schema/time-chunks.js';
+import { DruidSinkInvariantError } from '../errors.js';
+import type { EncodedRow, RejectedValue } from '../schema/row-encoder.js';
 import type { InvalidRecords } from '../spool/invalid-records.js';
+import type { SpoolTarget, SpoolTargets } from '../spool/spool-target.js';
 import type { KafkaRowsCommittable } from './kafka-committable.js';
 import type { LagGate } from './lag-gate.js';
 import type { RowBlock, TransportCommittable } from './row-transport.js';
-
-/** All times that Druid knows. */
-const ETERNITY = '-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z';
+import { RowsOfTopic, type OwnPartitions } from './rows-of-topic.js';
 
 /** What the writers of a run tell its committer. */
 export interface JobProgress {
@@ -30,15 +30,12 @@ export interface JobProgress {
 }
 
 export interface KafkaRowWriterOptions<T> {
-  readonly encoder: RowEncoder<T>;
+  readonly targets: SpoolTargets<T>;
+  /** Of each target. */
+  readonly partitions: readonly OwnPartitions[];
   readonly transport: SinkWriter<RowBlock, TransportCommittable, never>;
-  readonly dataSource: string;
-  readonly segmentGranularity: Granularity;
   readonly commitIdColumn: string | null;
-  readonly countMetric: string | null;
   readonly maxRecordBytes: number;
-  /** The partitions that are this writer's alone; at least one. */
-  readonly partitions: readonly number[];
   readonly gate: LagGate;
   readonly now: () => number;
   readonly invalidRecords: InvalidRecords<T>;
@@ -48,35 +45,34 @@ export interface KafkaRowWriterOptions<T> {
 
 export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, never> {
   readonly #options: KafkaRowWriterOptions<T>;
+  /** By the target's index. */
+  readonly #topics: readonly RowsOfTopic[];
   readonly #row: EncodedRow = { text: '', time: 0 };
   #commitId: string | null = null;
   #rowEnd = '}';
-  #block = '';
-  #blocks = 0;
-  #rows = 0;
-  #bytes = 0;
-  #minTime = Infinity;
-  #maxTime = -Infinity;
   /** Of the transaction that is open. */
   #begunMs: number | undefined;
 
   constructor(options: KafkaRowWriterOptions<T>) {
     this.#options = options;
+    const { targets, partitions } = options;
+    this.#topics = targets.all.map(
+      (target) => new RowsOfTopic({ ...options, ...partitions[target.index]!, target }), // invariant 1
+    );
     this.#begin();
   }
 
   write(value: T, context: SinkWriteContext): void {
-    const row = this.#row;
-    const rejected = this.#options.encoder.encode(value, row);
-    if (rejected !== undefined) {
-      this.#options.invalidRecords.reject(value, rejected, this.#options.dataSource);
+    const { targets } = this.#options;
+    const target = targets.only ?? targets.of(value);
+    if (typeof target === 'string') {
+      const reason = `its route is '${target}', and there is no such schema`;
+      this.#reject(value, { column: '', reason }, target, context);
       return;
     }
-    this.#rows += 1;
-    if (row.time < this.#minTime) this.#minTime = row.time;
-    if (row.time > this.#maxTime) this.#maxTime = row.time;
-    this.#block += this.#block === '' ? row.text + this.#rowEnd : `\n${row.text}${this.#rowEnd}`;
-    if (this.#block.length >= this.#options.maxRecordBytes) this.#seal(context);
+    const rejected = target.encode(value, this.#row);
+    if (rejected === undefined) this.#add(target, context);
+    else this.#reject(value, rejected, target.dataSchema.dataSource, context);
   }
 
   backPressure(): Promise<void> | undefined {
@@ -87,27 +83,21 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
   }
 
   async flush(endOfInput: boolean): Promise<void> {
-    this.#seal({ timestamp: undefined, currentWatermark: -Infinity });
+    for (const rows of this.#topics) this.#send(rows, { timestamp: undefined, currentWatermark: -Infinity });
     await this.#options.transport.flush(endOfInput);
     if (endOfInput) this.#options.progress.endedSubtasks.add(this.#options.subtaskIndex);
   }
 
   async prepareCommit(checkpointId: number, isSavepoint: boolean): Promise<readonly KafkaRowsCommittable[]> {
-    const prepared = (await this.#options.transport.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
-    const { dataSource, commitIdColumn, countMetric } = this.#options;
-    const committables = prepared.map((transport): KafkaRowsCommittable => ({
+    const { transport, progress } = this.#options;
+    const prepared = (await transport.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
+    const committables = prepared.map((transaction): KafkaRowsCommittable => ({
       version: 1,
-      transport,
-      dataSource,
-      rows: this.#rows,
-      bytes: this.#bytes,
-      commitId: this.#commitId,
-      commitIdColumn,
-      countMetric,
-      interval: this.#interval(),
+      transport: transaction,
+      parts: this.#topics.flatMap((rows) => rows.takeRows(this.#commitId, transaction.endOffsets) ?? []),
       begunMs: this.#begunMs,
     }));
-    this.#options.progress.unconfirmed += committables.length;
+    progress.unconfirmed += committables.length;
     this.#begin();
     return committables;
   }
@@ -118,35 +108,35 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
 
   #begin(): void {
     const { commitIdColumn } = this.#options;
-    this.#rows = 0;
-    this.#bytes = 0;
-    this.#minTime = Infinity;
-    this.#maxTime = -Infinity;
     this.#begunMs = undefined;
     if (commitIdColumn === null) return;
     this.#commitId = randomBytes(12).toString('base64url'); // invariant 2
     this.#rowEnd = `,${JSON.stringify(commitIdColumn)}:"${this.#commitId}"}`;
   }
 
-  #seal(context: SinkWriteContext): void {
-    if (this.#block === '') return;
-    const { transport, partitions, now, progress } = this.#options;
-    const value = Buffer.from(this.#block, 'utf8');
-    this.#block = '';
-    this.#bytes += value.length;
-    const partition = partitions[this.#blocks++ % partitions.length]!; // invariant 1
-    const timestamp = now();
-    if (this.#begunMs === undefined) progress.begunMs.push((this.#begunMs = timestamp));
-    transport.write({ partition, value, timestamp }, context);
+  #reject(record: T, rejected: RejectedValue, dataSource: string, context: SinkWriteContext): void {
+    const { invalidRecords, targets } = this.#options;
+    const letter = invalidRecords.reject(record, rejected, dataSource);
+    if (letter === undefined) return;
+    const { deadLetters } = targets;
+    if (deadLetters === undefined || deadLetters.encode(letter, this.#row) !== undefined) {
+      const message = `A dead letter for datasource '${dataSource}' has no place, or cannot be a row. Please report this.`;
+      throw new DruidSinkInvariantError(message, { details: { invariant: 4, reason: rejected.reason } });
+    }
+    this.#add(deadLetters, context);
   }
 
-  /** Chunks rather than times: Druid rounds times down, to the query granularity. */
-  #interval(): string {
-    const granularity = this.#options.segmentGranularity;
-    if (granularity === 'all') return ETERNITY;
-    return formatInterval({
-      start: chunkOf(granularity, this.#minTime).start,
-      end: chunkOf(granularity, this.#maxTime).end,
-    });
+  /** Adds the row that was encoded last. */
+  #add(target: SpoolTarget, context: SinkWriteContext): void {
+    const rows = this.#topics[target.index]!;
+    if (rows.add(this.#row, this.#rowEnd)) this.#send(rows, context);
+  }
+
+  #send(rows: RowsOfTopic, context: SinkWriteContext): void {
+    const { transport, now, progress } = this.#options;
+    const block = rows.takeBlock(now());
+    if (block === undefined) return;
+    if (this.#begunMs === undefined) progress.begunMs.push((this.#begunMs = block.timestamp));
+    transport.write(block, context); // invariant 3
   }
 }

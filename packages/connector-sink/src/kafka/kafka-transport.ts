@@ -12,19 +12,22 @@ import {
   type KafkaCompression,
   type KafkaConnectionOptions,
 } from '@millrace/connector-kafka';
-import type { RowBlock, RowTransport, TransportCommittable } from './row-transport.js';
+import type { EndOffsets, RowBlock, RowTransport, TransportCommittable } from './row-transport.js';
 
 /** Options of {@link kafkaTransport}. */
 export interface KafkaTransportOptions extends KafkaConnectionOptions {
-  /** Made where it is missing. It belongs to one sink: nothing else may write to it. */
-  readonly topic: string;
+  /**
+   * Made where it is missing. It belongs to one sink: nothing else may write to it. A function of the datasource where the
+   * sink writes to many, or has `deadLetters`.
+   */
+  readonly topic: string | ((dataSource: string) => string);
   /** Of a topic that is made. Default: the sink's parallelism. */
   readonly partitions?: number;
   /** Of a topic that is made. Default: the brokers' `default.replication.factor`. */
   readonly replicationFactor?: number;
   /** Of a topic that is made, such as `{ 'retention.ms': '604800000' }`: Druid may be away for as long. */
   readonly topicConfig?: Readonly<Record<string, string>>;
-  /** Begins the names of the sink's transactions. Default: the topic. */
+  /** Begins the names of the sink's transactions. Default: the topic; to be given where that is a function. */
   readonly transactionalIdPrefix?: string;
   /** How long a transaction may be open, restarts of the job included. Default 900,000. */
   readonly transactionTimeoutMs?: number;
@@ -46,16 +49,17 @@ export interface KafkaTransportOptions extends KafkaConnectionOptions {
  * @throws KafkaConfigError
  */
 export function kafkaTransport(options: KafkaTransportOptions): RowTransport {
-  const { topic, bootstrapServers, transactionalIdPrefix = topic, transactionTimeoutMs = 900_000 } = options;
+  const { topic, bootstrapServers, transactionTimeoutMs = 900_000 } = options;
+  const prefix = options.transactionalIdPrefix ?? (typeof topic === 'string' ? topic : undefined);
   const sink = new KafkaSink<RowBlock>({
     ...options,
     deliveryGuarantee: 'exactly-once',
-    transactionalIdPrefix,
+    ...(prefix !== undefined && { transactionalIdPrefix: prefix }),
     transactionTimeoutMs,
-    serializer: ({ partition, value, timestamp }) => ({ topic, partition, value, timestamp }),
+    serializer: (block) => block,
   });
   return {
-    topic,
+    topicOf: (dataSource) => (typeof topic === 'string' ? topic : topic(dataSource)),
     transactionTimeoutMs,
     maxRecordBytes: options.maxRecordBytes ?? 16 * 1024,
     consumerProperties: {
@@ -63,17 +67,19 @@ export function kafkaTransport(options: KafkaTransportOptions): RowTransport {
         typeof bootstrapServers === 'string' ? bootstrapServers : bootstrapServers.join(','),
       ...options.consumerProperties,
     },
-    prepareTopic: (context) =>
-      ensureKafkaTopic({ ...options, partitions: options.partitions ?? context.parallelism }, context),
-    createWriter: (context) => transportWriter(sink, topic, context),
+    prepareTopic: (name, context) =>
+      ensureKafkaTopic(
+        { ...options, topic: name, partitions: options.partitions ?? context.parallelism },
+        context,
+      ),
+    createWriter: (context) => transportWriter(sink, context),
     createCommitter: (context) => transportCommitter(sink, context),
+    writeOnce: (name, blocks, context) => sink.writeOnce(name, blocks, context),
   };
 }
 
-/** Its committables name offsets by partition alone. */
 async function transportWriter(
   sink: KafkaSink<RowBlock>,
-  topic: string,
   context: SinkWriterContext,
 ): Promise<SinkWriter<RowBlock, TransportCommittable, never>> {
   const writer = await sink.createWriter(context);
@@ -83,19 +89,20 @@ async function transportWriter(
     flush: (endOfInput) => writer.flush(endOfInput),
     prepareCommit: async (checkpointId, isSavepoint) => {
       const prepared = (await writer.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
-      return prepared.map((transaction) => ({ transaction, endOffsets: endOffsetsOf(transaction, topic) }));
+      return prepared.map((transaction) => ({ transaction, endOffsets: endOffsetsOf(transaction) }));
     },
     close: () => writer.close(),
   };
 }
 
-function endOffsetsOf(
-  { endOffsets = {} }: KafkaCommittable,
-  topic: string,
-): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    Object.entries(endOffsets).map(([partition, offset]) => [partition.slice(topic.length + 1), offset]),
-  );
+/** From `topic-partition` to topic and partition. */
+function endOffsetsOf({ endOffsets = {} }: KafkaCommittable): Record<string, EndOffsets> {
+  const byTopic: Record<string, Record<string, number>> = {};
+  for (const [name, offset] of Object.entries(endOffsets)) {
+    const end = name.lastIndexOf('-');
+    (byTopic[name.slice(0, end)] ??= {})[name.slice(end + 1)] = offset;
+  }
+  return byTopic;
 }
 
 function transportCommitter(

@@ -11,15 +11,16 @@ import type { DruidClient } from '@millrace/druid-client';
 import { sleep } from '@millrace/core-stream';
 import { callDruid, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import { DruidSinkCheckpointError, DruidSinkTimeoutError } from '../errors.js';
-import type { KafkaRowsCommittable } from './kafka-committable.js';
-import { isRead, readOffsets, type RejectedByDruid, type Supervisor } from './supervisor.js';
+import type { KafkaRows } from './kafka-committable.js';
+import { MAX_SAVED_PARSE_EXCEPTIONS } from './supervisor-spec.js';
+import { isOf, isRead, readOffsets, type RejectedByDruid, type Supervisor } from './supervisor.js';
 
 /** Rows that are rejected are looked for when others have not come for so long, and then as often. */
 const REJECTED_LOOK_MS = 2_000;
 
 export interface RowArrivalsOptions extends Patience {
   readonly druid: DruidClient;
-  readonly supervisor: Supervisor;
+  readonly supervisorOf: (dataSource: string) => Supervisor;
   readonly pollIntervalMs: number;
   readonly queryableTimeoutMs: number;
   /** When the oldest transaction began that is not committed, epoch milliseconds; `Infinity` where there is none. */
@@ -41,15 +42,18 @@ export class RowArrivals {
    * Waits until tasks have read the transactions to their end.
    * @throws DruidSinkTimeoutError, DruidSinkConnectionError
    */
-  async untilRead(committables: readonly KafkaRowsCommittable[]): Promise<void> {
-    const { supervisor } = this.#options;
-    await this.#poll('read by its tasks', committables, async () => {
-      const read = readOffsets(
-        await callDruid(this.#options, 'the status of its supervisor', () => supervisor.status()),
-      );
-      return committables.every(({ transport }) => isRead(read, transport.endOffsets))
-        ? { isDone: true, seen: '' }
-        : { isDone: false, seen: `its tasks are at ${JSON.stringify(Object.fromEntries(read))}` };
+  async untilRead(written: readonly KafkaRows[]): Promise<void> {
+    await this.#poll('read by its tasks', async () => {
+      for (const [dataSource, rows] of bySource(written)) {
+        const supervisor = this.#options.supervisorOf(dataSource);
+        const read = readOffsets(
+          await callDruid(this.#options, 'the status of its supervisor', () => supervisor.status()),
+        );
+        const missing = rows.filter(({ endOffsets }) => !isRead(read, endOffsets));
+        if (missing.length > 0)
+          return { missing, seen: `its tasks are at ${JSON.stringify(Object.fromEntries(read))}` };
+      }
+      return { missing: [], seen: '' };
     });
   }
 
@@ -57,59 +61,71 @@ export class RowArrivals {
    * Waits until the Broker answers with all rows, but those that Druid has rejected, which it returns.
    * @throws DruidSinkCheckpointError, DruidSinkTimeoutError, DruidSinkConnectionError
    */
-  async untilCounted(committables: readonly KafkaRowsCommittable[]): Promise<readonly RejectedByDruid[]> {
-    const { clock, supervisor } = this.#options;
-    const ids = committables.flatMap(({ commitId }) => (commitId === null ? [] : [commitId]));
-    let rejected: RejectedByDruid[] = [];
+  async untilCounted(written: readonly KafkaRows[]): Promise<readonly RejectedByDruid[]> {
+    const { clock } = this.#options;
+    const rejected: RejectedByDruid[] = [];
+    let missing = written;
+    let known = 0;
     let lookedMs = monotonicNow(clock);
-    await this.#poll('queryable', committables, async () => {
-      const found = await this.#count(committables);
-      const missing = committables.filter(({ commitId, rows }) => (found.get(commitId ?? '') ?? 0) !== rows);
-      if (missing.length === 0) return { isDone: true, seen: '' };
-      for (const each of missing) requireNoMore(each, found.get(each.commitId ?? '') ?? 0); // invariant 1
-      if (monotonicNow(clock) - lookedMs >= REJECTED_LOOK_MS) {
+    await this.#poll('queryable', async () => {
+      const found = await this.#count(missing);
+      missing = missing.filter((rows) => found(rows) !== rows.rows);
+      for (const rows of missing) requireNoMore(rows, found(rows)); // invariant 1
+      if (missing.length > 0 && monotonicNow(clock) - lookedMs >= REJECTED_LOOK_MS) {
         lookedMs = monotonicNow(clock);
-        rejected = await supervisor.rejectedRows(ids);
+        const told = await this.#rejected(missing);
+        known = told.length;
+        missing = missing.filter((rows) => {
+          const refused = told.filter((each) => isOf(each, rows));
+          if (refused.length === 0 || found(rows) + refused.length !== rows.rows) return true;
+          rejected.push(...refused); // invariant 1
+          return false;
+        });
       }
-      const isDone = missing.every(({ commitId, rows }) => {
-        const refused = rejected.filter((each) => each.commitId === commitId).length;
-        return refused > 0 && (found.get(commitId ?? '') ?? 0) + refused === rows; // invariant 1
-      });
-      const sum = committables.reduce((total, { commitId }) => total + (found.get(commitId ?? '') ?? 0), 0);
-      return { isDone, seen: `the Broker counts ${sum}, ${rejected.length} were rejected` };
+      const sum = missing.reduce((total, rows) => total + found(rows), 0);
+      const hint = known < MAX_SAVED_PARSE_EXCEPTIONS ? '' : ', as many as a task remembers';
+      return { missing, seen: `the Broker counts ${sum}, ${known} were rejected${hint}` };
     });
     return rejected;
   }
 
+  async #rejected(missing: readonly KafkaRows[]): Promise<readonly RejectedByDruid[]> {
+    const looks = Array.from(bySource(missing), ([dataSource, rows]) =>
+      this.#options.supervisorOf(dataSource).rejectedRows(rows.flatMap(({ commitId }) => commitId ?? [])),
+    );
+    return (await Promise.all(looks)).flat();
+  }
+
   async #poll(
     what: string,
-    committables: readonly KafkaRowsCommittable[],
-    look: () => Promise<{ readonly isDone: boolean; readonly seen: string }>,
+    look: () => Promise<{ readonly missing: readonly KafkaRows[]; readonly seen: string }>,
   ): Promise<void> {
     const { clock, signal, pollIntervalMs, queryableTimeoutMs } = this.#options;
     const { oldestBegunMs, transactionTimeoutMs } = this.#options;
     const startedMs = monotonicNow(clock);
     for (;;) {
-      const { isDone, seen } = await look();
-      if (isDone) return;
+      const { missing, seen } = await look();
+      const [first] = missing;
+      if (first === undefined) return;
       const waitedMs = monotonicNow(clock) - startedMs;
       const isPressed = clock.now() - oldestBegunMs() >= transactionTimeoutMs * MAX_TRANSACTION_AGE;
       // Invariant 2.
       if (isPressed || waitedMs >= queryableTimeoutMs) {
         const why = isPressed ? ', and a transaction that waits behind them would soon be aborted' : '';
-        throw await this.#tooLate(what, committables, seen + why, waitedMs);
+        const late = missing.filter(({ dataSource }) => dataSource === first.dataSource);
+        throw await this.#tooLate(what, first.dataSource, late, seen + why, waitedMs);
       }
       await sleep(clock, pollIntervalMs, signal);
     }
   }
 
-  /** By commit id. Native: SQL learns of new tables and columns later than the Broker learns of segments. */
-  async #count(committables: readonly KafkaRowsCommittable[]): Promise<Map<string, number>> {
+  /** Native: SQL learns of new tables and columns later than the Broker learns of segments. */
+  async #count(written: readonly KafkaRows[]): Promise<(rows: KafkaRows) => number> {
     const { druid, signal } = this.#options;
-    const found = new Map<string, number>();
-    for (const group of groupsOf(committables)) {
+    const counts = new Map<string, number>();
+    const count = async (group: readonly KafkaRows[]): Promise<void> => {
       const { dataSource, commitIdColumn, countMetric } = group[0]!;
-      if (commitIdColumn === null) continue;
+      if (commitIdColumn === null) return;
       const rows = await callDruid(this.#options, 'a row count', () =>
         druid.native.groupBy(
           {
@@ -129,21 +145,23 @@ export class RowArrivals {
         ),
       );
       for (const { event } of rows) {
-        const { [commitIdColumn]: id, rows: count } = event as Readonly<Record<string, unknown>>;
-        found.set(String(id), Number(count));
+        const { [commitIdColumn]: id, rows: number } = event as Readonly<Record<string, unknown>>;
+        counts.set(`${dataSource} ${String(id)}`, Number(number));
       }
-    }
-    return found;
+    };
+    await Promise.all(groupsOf(written).map(count));
+    return ({ dataSource, commitId }) => counts.get(`${dataSource} ${commitId}`) ?? 0;
   }
 
   async #tooLate(
     what: string,
-    committables: readonly KafkaRowsCommittable[],
+    dataSource: string,
+    missing: readonly KafkaRows[],
     seen: string,
     waitedMs: number,
   ): Promise<DruidSinkTimeoutError> {
-    const { supervisor } = this.#options;
-    const rows = committables.reduce((sum, each) => sum + each.rows, 0);
+    const supervisor = this.#options.supervisorOf(dataSource);
+    const rows = missing.reduce((sum, each) => sum + each.rows, 0);
     const status = await supervisor.status().catch(() => undefined);
     const state = status === undefined ? 'gone, or does not answer' : status.detailedState;
     return new DruidSinkTimeoutError(
@@ -156,20 +174,29 @@ export class RowArrivals {
   }
 }
 
-/** Restored requests may be of another datasource than the options say by now. */
-function groupsOf(committables: readonly KafkaRowsCommittable[]): KafkaRowsCommittable[][] {
-  const groups = new Map<string, KafkaRowsCommittable[]>();
-  for (const each of committables) {
-    const key = JSON.stringify([each.dataSource, each.commitIdColumn, each.countMetric]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [each]);
-    else group.push(each);
-  }
-  return [...groups.values()];
+function bySource(written: readonly KafkaRows[]): ReadonlyMap<string, readonly KafkaRows[]> {
+  return grouped(written, ({ dataSource }) => dataSource);
 }
 
-function requireNoMore(committable: KafkaRowsCommittable, found: number): void {
-  const { rows, dataSource, commitIdColumn, commitId } = committable;
+/** What one query can count. Restored rows may have other columns than the options say by now. */
+function groupsOf(written: readonly KafkaRows[]): (readonly KafkaRows[])[] {
+  const columns = (each: KafkaRows) =>
+    JSON.stringify([each.dataSource, each.commitIdColumn, each.countMetric]);
+  return [...grouped(written, columns).values()];
+}
+
+function grouped(written: readonly KafkaRows[], keyOf: (rows: KafkaRows) => string) {
+  const groups = new Map<string, KafkaRows[]>();
+  for (const rows of written) {
+    const key = keyOf(rows);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [rows]);
+    else group.push(rows);
+  }
+  return groups;
+}
+
+function requireNoMore({ rows, dataSource, commitIdColumn, commitId }: KafkaRows, found: number): void {
   if (found <= rows) return;
   throw new DruidSinkCheckpointError(
     `'${dataSource}' holds ${found} rows with ${String(commitIdColumn)} = '${String(commitId)}', but ${rows} were written: ` +

@@ -5,9 +5,9 @@ import type { RowTransport } from './row-transport.js';
 import type { ResolvedSupervisorOptions } from './kafka-options.js';
 
 /** Saved by each task, so that they can be told from rows that are still to come. */
-const MAX_SAVED_PARSE_EXCEPTIONS = 1_000;
+export const MAX_SAVED_PARSE_EXCEPTIONS = 1_000;
 
-/** The supervisor that reads the topic. Its id is the datasource. */
+/** The supervisor that reads a datasource's topic. Its id is the datasource. */
 export function supervisorSpec(
   dataSchema: DataSchema,
   transport: RowTransport,
@@ -22,7 +22,7 @@ export function supervisorSpec(
         period: 'PT5S',
         startDelay: 'PT1S',
         ...ioConfig,
-        topic: transport.topic,
+        topic: transport.topicOf(dataSchema.dataSource),
         // A record holds several rows: a bad one must not take the others with it.
         inputFormat: { type: 'json', assumeNewlineDelimited: true },
         consumerProperties: { ...transport.consumerProperties, 'isolation.level': 'read_committed' },

@@ -14,6 +14,7 @@ import {
 import type { Logger } from '@millrace/core-stream';
 import { callDruid, isRefusal, type Patience } from '../druid/druid-calls.js';
 import { DruidSinkConfigError } from '../errors.js';
+import type { KafkaRows } from './kafka-committable.js';
 import { requireSameStream } from './supervisor-spec.js';
 
 /** By partition the offset of the next record that some task of Druid's will read. */
@@ -95,7 +96,8 @@ export class Supervisor {
       if (times % this.#replicas !== 0) return [];
       const commitId = commitIds.find((id) => input?.includes(id) === true);
       if (commitId === undefined) return [];
-      return [{ commitId, text: input ?? '', reason: details?.join('; ') ?? 'no reason given' }];
+      const reason = details?.join('; ') ?? 'no reason given';
+      return [{ dataSource: this.id, commitId, text: input ?? '', reason }];
     });
   }
 
@@ -110,10 +112,17 @@ export class Supervisor {
   }
 }
 
+/** A row that Druid could not parse. */
 export interface RejectedByDruid {
+  readonly dataSource: string;
   readonly commitId: string;
   readonly text: string;
   readonly reason: string;
+}
+
+/** Whether the row is one of `rows`. */
+export function isOf(rejected: RejectedByDruid, rows: KafkaRows): boolean {
+  return rejected.dataSource === rows.dataSource && rejected.commitId === rows.commitId;
 }
 
 /** How far Druid has read, by a supervisor's status. */

@@ -42,7 +42,7 @@ export class InvalidRecords<T> {
     const where = column === '' ? '' : `column '${column}': `;
     throw new DruidSinkRecordError(
       `A record for datasource '${dataSource}' cannot be written: ${where}${reason}. ` +
-        `Correct it upstream, or collect such records: by 'onInvalidRecord' or, but in mode 'kafka', 'deadLetters'.`,
+        `Correct it upstream, or collect such records by 'onInvalidRecord' or 'deadLetters'.`,
       { details: { dataSource, column, reason } },
     );
   }

@@ -40,7 +40,8 @@ function setUp(options: Partial<KafkaModeOptions<Flight>> = {}, transport = new 
     return JSON.parse(JSON.stringify(requests)) as typeof requests; // a checkpoint stores them as data
   };
   const show = (requests: Awaited<ReturnType<typeof checkpoint>>) => {
-    for (const { committable } of requests) druid.counts.set(committable.commitId ?? '', committable.rows);
+    for (const { parts } of requests.map(({ committable }) => committable))
+      for (const { commitId, rows } of parts) druid.counts.set(commitId ?? '', rows);
   };
   return { druid, transport, sink, committer, checkpoint, show, logger };
 }
@@ -68,7 +69,7 @@ describe('DruidSink in mode kafka', () => {
 
   it('does not take over a supervisor that reads something else', async () => {
     const { druid, committer } = setUp();
-    druid.spec = { type: 'kafka', spec: { ioConfig: { topic: 'other' } } };
+    druid.specs.set('flights', { type: 'kafka', spec: { ioConfig: { topic: 'other' } } });
     await expect(committer()).rejects.toThrow(
       "'flights' has a supervisor already, of type 'kafka' that reads 'other'",
     );
@@ -159,7 +160,7 @@ describe('DruidSink in mode kafka', () => {
       const made = await committer();
       const requests = await checkpoint();
       show(requests);
-      const commitId = requests[0]?.committable.commitId ?? '';
+      const commitId = requests[0]?.committable.parts[0]?.commitId ?? '';
       druid.counts.set(commitId, 1);
       druid.parseErrors = [{ input: `{"__commit_id":"${commitId}"}`, details: ['bad'] }];
       const outcome = made.commit(requests);
@@ -252,7 +253,7 @@ describe('DruidSink in mode kafka', () => {
   it('leaves what the guarantee rests on to nobody', () => {
     const tuningConfig = { maxParseExceptions: 0, type: 'other', maxRowsPerSegment: 5 };
     const ioConfig = { topic: 'other', useEarliestOffset: false, pollTimeout: 50 };
-    const spec = supervisorSpec({ metricsSpec: [] } as never, new FakeTransport(), {
+    const spec = supervisorSpec({ dataSource: 'flights', metricsSpec: [] } as never, new FakeTransport(), {
       taskCount: 1,
       replicas: 1,
       taskDuration: 'PT1H',

@@ -4,8 +4,8 @@ import { LagGate } from '../../src/kafka/lag-gate.js';
 import { partitionsOf } from '../../src/kafka/kafka-mode.js';
 import { KafkaRowWriter, type JobProgress } from '../../src/kafka/kafka-row-writer.js';
 import type { DruidSink } from '../../src/index.js';
-import { RowEncoder } from '../../src/schema/row-encoder.js';
 import { InvalidRecords } from '../../src/spool/invalid-records.js';
+import { SpoolTargets } from '../../src/spool/spool-target.js';
 import { FIRST_DAY, flights, flightSchema, SinkJob, type Flight } from '../support/sink-harness.js';
 import { FakeTransport } from './support/fake-kafka.js';
 
@@ -17,14 +17,11 @@ async function setUp(options: { maxRecordBytes?: number; partitions?: number[]; 
   const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0, begunMs: [] };
   const rejected: string[] = [];
   const writer = new KafkaRowWriter<Flight>({
-    encoder: new RowEncoder(flightSchema('flights')),
+    targets: new SpoolTargets(flightSchema('flights'), { commitIdColumn: '__commit_id' }),
+    partitions: [{ topic: 'flights-topic', partitions: options.partitions ?? [0] }],
     transport: inner,
-    dataSource: 'flights',
-    segmentGranularity: 'day',
     commitIdColumn: '__commit_id',
-    countMetric: null,
     maxRecordBytes: options.maxRecordBytes ?? 100,
-    partitions: options.partitions ?? [0],
     gate: options.gate ?? new LagGate(10),
     now: () => 42,
     invalidRecords: new InvalidRecords(
@@ -71,13 +68,13 @@ describe('KafkaRowWriter', () => {
             const rows = rowsOf(blocks.map(({ value }) => value));
             expect(rows.map(({ __time }) => __time)).toEqual(flights(count).map(({ date }) => date));
             expect(new Set(rows.map(({ __commit_id }) => __commit_id))).toEqual(
-              new Set([committable?.commitId]),
+              new Set([committable?.parts[0]?.commitId]),
             );
-            expect(committable).toMatchObject({
+            expect(committable?.parts[0]).toMatchObject({
               rows: count,
               bytes: blocks.reduce((sum, { value }) => sum + value.length, 0),
             });
-            seen.add(committable?.commitId);
+            seen.add(committable?.parts[0]?.commitId);
             for (const { value } of blocks.slice(0, -1))
               expect(value.length).toBeGreaterThanOrEqual(maxRecordBytes);
           }
@@ -112,7 +109,7 @@ describe('KafkaRowWriter', () => {
     writer.write({ date: FIRST_DAY + 5, origin: 'A', delay: 1 }, anyContext);
     writer.write({ date: FIRST_DAY + 86_400_000, origin: 'A', delay: 1 }, anyContext);
     const [committable] = await barrier();
-    expect(committable?.interval).toBe('2001-01-01T00:00:00.000Z/2001-01-03T00:00:00.000Z');
+    expect(committable?.parts[0]?.interval).toBe('2001-01-01T00:00:00.000Z/2001-01-03T00:00:00.000Z');
   });
 
   it('hands invalid records on and writes the others', async () => {
@@ -120,7 +117,7 @@ describe('KafkaRowWriter', () => {
     writer.write({ date: Number.NaN, origin: 'A', delay: 1 }, anyContext);
     writer.write({ date: FIRST_DAY, origin: 'A', delay: 1 }, anyContext);
     const [committable] = await barrier();
-    expect(committable?.rows).toBe(1);
+    expect(committable?.parts[0]?.rows).toBe(1);
     expect(rejected).toEqual([expect.stringContaining('NaN')]);
   });
 
@@ -128,7 +125,7 @@ describe('KafkaRowWriter', () => {
     const gate = new LagGate(10);
     const { writer, inner } = await setUp({ gate });
     expect(writer.backPressure()).toBeUndefined();
-    gate.report(11);
+    gate.report('flights', 11);
     let release: () => void = () => undefined;
     inner.backPressure = () => new Promise((resolve) => (release = resolve));
     let isOver = false;
@@ -136,7 +133,7 @@ describe('KafkaRowWriter', () => {
     release();
     await Promise.resolve();
     expect(isOver).toBe(false);
-    gate.report(10);
+    gate.report('flights', 10);
     await waiting;
     expect(isOver).toBe(true);
   });
@@ -169,13 +166,13 @@ describe('LagGate', () => {
   it('holds writers back only for a lag that is known (invariant 1)', async () => {
     const gate = new LagGate(10);
     expect(gate.backPressure()).toBeUndefined();
-    gate.report(10);
+    gate.report('flights', 10);
     expect(gate.backPressure()).toBeUndefined();
-    gate.report(11);
+    gate.report('flights', 11);
     const waiting = gate.backPressure();
-    gate.report(12);
+    gate.report('flights', 12);
     expect(gate.backPressure()).toBe(waiting);
-    gate.report(undefined);
+    gate.report('flights', undefined);
     await waiting;
     expect(gate.backPressure()).toBeUndefined();
     expect(gate.lag).toBeUndefined();
@@ -183,9 +180,9 @@ describe('LagGate', () => {
 
   it('holds nobody back when all that is committed is read, whatever the lag (invariant 2)', async () => {
     const gate = new LagGate(10);
-    gate.report(11);
+    gate.report('flights', 11);
     const waiting = gate.backPressure();
-    gate.report(11, true);
+    gate.report('flights', 11, true);
     await waiting;
     expect(gate.backPressure()).toBeUndefined();
     expect(gate.lag).toBe(11);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RowArrivals } from '../../src/kafka/row-arrivals.js';
 import { isRead, readOffsets, Supervisor } from '../../src/kafka/supervisor.js';
 import { hastyClock } from '../support/sink-harness.js';
-import { committableOf, FakeDruid } from './support/fake-kafka.js';
+import { rowsOf, FakeDruid } from './support/fake-kafka.js';
 
 function setUp({ replicas = 1, begunMs = Infinity } = {}) {
   const druid = new FakeDruid();
@@ -13,7 +13,7 @@ function setUp({ replicas = 1, begunMs = Infinity } = {}) {
   const arrivals = new RowArrivals({
     ...patience,
     druid: druid.client,
-    supervisor,
+    supervisorOf: () => supervisor,
     pollIntervalMs: 1_000,
     queryableTimeoutMs: 20_000,
     oldestBegunMs: () => begunMs,
@@ -44,7 +44,7 @@ describe('RowArrivals', () => {
   it('waits until all rows are counted, writer by writer (invariant 1)', async () => {
     const { druid, arrivals, step } = setUp();
     step([() => druid.counts.set('a', 3), () => druid.counts.set('b', 1), () => druid.counts.set('b', 2)]);
-    expect(await arrivals.untilCounted([committableOf('a', 3), committableOf('b', 2)])).toEqual([]);
+    expect(await arrivals.untilCounted([rowsOf('a', 3), rowsOf('b', 2)])).toEqual([]);
     expect(druid.calls.filter((call) => call === 'count')).toHaveLength(4);
   });
 
@@ -54,12 +54,10 @@ describe('RowArrivals', () => {
       ['a', 4],
       ['b', 1],
     ]);
-    await expect(arrivals.untilCounted([committableOf('a', 3), committableOf('b', 2)])).rejects.toMatchObject(
-      {
-        code: 'DRUID_SINK_CHECKPOINT',
-        message: expect.stringContaining("holds 4 rows with __commit_id = 'a', but 3 were written") as string,
-      },
-    );
+    await expect(arrivals.untilCounted([rowsOf('a', 3), rowsOf('b', 2)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_CHECKPOINT',
+      message: expect.stringContaining("holds 4 rows with __commit_id = 'a', but 3 were written") as string,
+    });
   });
 
   it('takes rows for rejected when they and those that are there make up all', async () => {
@@ -68,8 +66,8 @@ describe('RowArrivals', () => {
     const bad = { input: '{__time=never, __commit_id=a}', details: ['Timestamp[never] is unparseable!'] };
     const ofOthers = { input: '{"__commit_id":"x"}', details: [] };
     step([() => (druid.parseErrors = [ofOthers]), () => (druid.parseErrors = [ofOthers, bad])]);
-    expect(await arrivals.untilCounted([committableOf('a', 3)])).toEqual([
-      { commitId: 'a', text: bad.input, reason: 'Timestamp[never] is unparseable!' },
+    expect(await arrivals.untilCounted([rowsOf('a', 3)])).toEqual([
+      { dataSource: 'flights', commitId: 'a', text: bad.input, reason: 'Timestamp[never] is unparseable!' },
     ]);
   });
 
@@ -77,7 +75,7 @@ describe('RowArrivals', () => {
     const { druid, arrivals } = setUp();
     druid.counts = new Map([['a', 2]]);
     druid.status = { ...druid.status, detailedState: 'UNHEALTHY_TASKS', aggregateLag: 7 };
-    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+    await expect(arrivals.untilCounted([rowsOf('a', 3)])).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
       retryable: true,
       message: expect.stringMatching(
@@ -92,11 +90,11 @@ describe('RowArrivals', () => {
     const bad = { input: '{__time=never, __commit_id=a}', details: ['unparseable'] };
     druid.parseErrors = [bad, bad];
     // One is rejected, the other has not come.
-    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+    await expect(arrivals.untilCounted([rowsOf('a', 3)])).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
     });
     druid.parseErrors = [bad, bad, { ...bad, input: '{__time=, __commit_id=a}' }];
-    expect(await arrivals.untilCounted([committableOf('a', 3)])).toHaveLength(2);
+    expect(await arrivals.untilCounted([rowsOf('a', 3)])).toHaveLength(2);
   });
 
   it('does not take rows for rejected that are there without one of their values', async () => {
@@ -105,7 +103,7 @@ describe('RowArrivals', () => {
     druid.parseErrors = [
       { input: '{__commit_id=a}', details: ['no number'], errorType: 'processedWithError' },
     ];
-    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+    await expect(arrivals.untilCounted([rowsOf('a', 3)])).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
     });
   });
@@ -113,7 +111,7 @@ describe('RowArrivals', () => {
   it('gives up before a transaction that waits behind is so old that brokers abort it (invariant 2)', async () => {
     const { druid, arrivals } = setUp({ begunMs: hastyClock().now() - 25_000 });
     druid.counts = new Map([['a', 2]]);
-    await expect(arrivals.untilCounted([committableOf('a', 3)])).rejects.toMatchObject({
+    await expect(arrivals.untilCounted([rowsOf('a', 3)])).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
       retryable: true,
       details: { waitedMs: 5_000 },
@@ -124,11 +122,11 @@ describe('RowArrivals', () => {
   it('does not take the offsets of a topic that was deleted for read rows', async () => {
     const { druid, arrivals, step } = setUp();
     druid.status = { ...statusOf({ startingOffsets: { 0: 5_000 } }), latestOffsets: { 0: 11 } };
-    await expect(arrivals.untilRead([committableOf('a', 3, { 0: 10 })])).rejects.toMatchObject({
+    await expect(arrivals.untilRead([rowsOf('a', 3, { 0: 10 })])).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
     });
     step([() => (druid.status = { ...statusOf({ currentOffsets: { 0: 10 } }), latestOffsets: { 0: 11 } })]);
-    await arrivals.untilRead([committableOf('a', 3, { 0: 10 })]);
+    await arrivals.untilRead([rowsOf('a', 3, { 0: 10 })]);
   });
 
   it('waits until tasks have read every partition to its end', async () => {
@@ -139,7 +137,7 @@ describe('RowArrivals', () => {
       () => (druid.status = statusOf({ currentOffsets: { 0: 12 } }, { currentOffsets: { 1: 4 } })),
       () => (druid.status = statusOf({ startingOffsets: { 0: 12, 1: 5 } })),
     ]);
-    await arrivals.untilRead([committableOf('a', 3, { 0: 10 }), committableOf('b', 3, { 0: 12, 1: 5 })]);
+    await arrivals.untilRead([rowsOf('a', 3, { 0: 10 }), rowsOf('b', 3, { 0: 12, 1: 5 })]);
     expect(druid.calls.filter((call) => call === 'status')).toHaveLength(4);
   });
 });

@@ -29,7 +29,7 @@ afterAll(async () => {
 
 const modes = process.env['MILLRACE_KILL_RUNS'] === undefined ? provenModes.slice(0, 1) : provenModes;
 
-describe.each(modes)('$mode: a job whose Druid is killed', ({ mode }) => {
+describe.each(modes)('$mode: a job whose Druid is killed', ({ mode, outputs }) => {
   it('waits for it, and has every row once', async () => {
     const first = await DruidCluster.start({ dataDir, heapMb: 1536 });
     // The job knows Druid by one address, whatever ports it has.

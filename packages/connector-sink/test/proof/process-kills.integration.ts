@@ -25,12 +25,12 @@ beforeAll(async () => {
 });
 afterAll(() => program?.remove());
 
-describe.each(provenModes)('$mode: a job whose process is killed, with a real Druid', ({ mode, sink }) => {
+describe.each(provenModes)('$mode: a job whose process is killed, with a real Druid', (proven) => {
   const deeds = new Deeds();
 
   it.each(seeds)('has every row once in Druid (seed %i)', async (seed) => {
     const size = { records: 4_000, writeMs: 3_000, intervalMs: 1_000, kills: 3, maxLifeMs: 3_000 };
-    const run = { mode, sink, seed, aims: AIMS, ...size, withFaults: seed % 2 === 0 } as const;
+    const run = { ...proven, seed, aims: AIMS, ...size, withFaults: seed % 2 === 0 } as const;
     await expectEveryRowOnce(program, url, run, deeds);
     expect(deeds.kills).toBeGreaterThan(0);
   });

@@ -7,18 +7,18 @@ import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers';
 import { druidSchema, DruidSink } from '@millrace/connector-sink';
+import { kafkaTransport } from '@millrace/connector-sink/kafka';
 import {
   DataGeneratorSource,
   FileCheckpointStorage,
+  FileSink,
   StreamExecutionEnvironment,
   WatermarkStrategy,
 } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 
-const { directory, url, dataSource, seed, records, recordsPerSecond, ...options } = JSON.parse(
-  process.argv[2],
-);
-const { parallelism, intervalMs, mode, sinkOptions, killAt } = options;
+const { directory, url, name, seed, records, recordsPerSecond, ...options } = JSON.parse(process.argv[2]);
+const { parallelism, intervalMs, outputs, sinkOptions, bootstrapServers, killAt } = options;
 
 const say = (line) => void writeSync(1, `${line}\n`);
 const times = new Map();
@@ -32,6 +32,7 @@ function at(point) {
     say(`killed at ${point}`);
     process.kill(process.pid, 'SIGKILL');
   };
+  if (killAt.throws) throw new Error(`failed at ${point}`);
   if (killAt.afterMs === 0) die();
   else setTimeout(die, killAt.afterMs);
 }
@@ -61,9 +62,9 @@ function row(n) {
 /** The request that a call makes tells what it is about. */
 const calls = [
   ['submit', 'POST', /\/indexer\/v1\/task$|\/sql\/task$|\/supervisor$/],
-  ['status', 'GET', /\/task\/[^/]+\/status$/],
+  ['status', 'GET', /\/(task|supervisor)\/[^/]+\/status$/],
   ['published', 'GET', /\/task\/[^/]+\/reports$/],
-  ['count', 'POST', /\/druid\/v2\/sql$/],
+  ['count', 'POST', /\/druid\/v2(\/sql)?$/],
 ];
 const callOf = (request) =>
   calls.find(
@@ -128,30 +129,45 @@ class TellingSink extends DruidSink {
   }
 }
 
-const schema = druidSchema()({
-  dataSource,
-  timestamp: 'time',
-  dimensions: { key: 'string', value: 'long' },
-  segmentGranularity: 'hour',
-});
-// A reader has one split after the other, so that several would be late.
-const splits = mode === 'replace' ? 1 : 4;
+const { transport, ...otherOptions } = sinkOptions;
+const spooling = { spoolDirectory: join(directory, 'spool'), taskPollIntervalMs: 20 };
 const ofMode = {
-  append: () => ({ mode: 'append', spoolDirectory: join(directory, 'spool'), taskPollIntervalMs: 20 }),
-  replace: () => ({ mode: 'replace', spoolDirectory: join(directory, 'spool'), taskPollIntervalMs: 20 }),
+  append: () => ({ mode: 'append', ...spooling }),
+  replace: () => ({ mode: 'replace', retainChunksMs: 2 * HOUR_MS, ...spooling }),
+  kafka: (topic) => ({
+    mode: 'kafka',
+    transport: kafkaTransport({ bootstrapServers, topic, partitions: 3, ...transport }),
+    supervisor: { ioConfig: { period: 'PT1S', startDelay: 'PT0S' } },
+  }),
 };
+
+function druidSink(mode, dataSource) {
+  const schema = druidSchema()({
+    dataSource,
+    timestamp: 'time',
+    dimensions: { key: 'string', value: 'long' },
+    segmentGranularity: 'hour',
+  });
+  return new TellingSink({ druid, schema, ...ofMode[mode](dataSource), ...otherOptions });
+}
+
+function sinkOf(output) {
+  if (output !== 'files') return druidSink(output, `${name}_${output}`);
+  return FileSink.forLines({ directory: join(directory, 'files'), format: JSON.stringify });
+}
 
 const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism });
 env.enableCheckpointing({ intervalMs, storage: new TellingStorage(join(directory, 'checkpoints')) });
-env
+// A reader has one split after the other, so that several would be late.
+const splits = outputs.includes('replace') ? 1 : 4;
+const rows = env
   .fromSource(
     new DataGeneratorSource(row, records, { splits, recordsPerSecond }),
     WatermarkStrategy.forMonotonousTimestamps().withTimestampAssigner(({ time }) => time),
     'rows',
   )
-  .uid('rows')
-  .sinkTo(new TellingSink({ druid, schema, ...ofMode[mode](), ...sinkOptions }))
-  .uid('druid');
+  .uid('rows');
+for (const output of outputs) rows.sinkTo(sinkOf(output)).uid(output);
 const client = env.executeAsync('write into Druid');
 say('started');
 await client.result;

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { FileCheckpointStorage, StreamExecutionEnvironment, WatermarkStrategy } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 import { EmbeddedDruid } from '@millrace/testkit';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DruidSink, druidSchema, type ChunkReplaced, type LateRow } from '../../src/index.js';
+import { failNextTask } from '../support/broken-reads.js';
 import {
   FIRST_DAY,
   flights,
@@ -239,22 +240,14 @@ describe("DruidSink in mode 'replace'", () => {
   });
 
   it('begins another attempt when a task fails', async () => {
-    const slow = await EmbeddedDruid.start({ ingestDelayMs: 100 });
-    onTestFinished(() => slow.stop());
-    const own = new DruidClient({ url: slow.url });
-    onTestFinished(() => own.close());
+    failNextTask();
     const logger = recordingLogger();
     const events: ChunkReplaced[] = [];
-    const sink = sinkOf({ druid: own, onCommit: (event) => events.push(event) });
-    const run = new ReplaceRun(sink, 1, { logger });
+    const run = new ReplaceRun(sinkOf({ onCommit: (event) => events.push(event) }), 1, { logger });
     const committer = await run.committer(NOTHING_STORED);
     await run.createWriters();
     await run.write([row(0)]);
-    const commit = committer.commit((await run.barrier(1, { isEnd: true })).pending);
-    const tasks = () => own.sql.query<{ task_id: string }>('SELECT "task_id" FROM sys.tasks');
-    await expect.poll(async () => (await tasks()).length).toBe(1);
-    await own.tasks.shutdown((await tasks())[0]?.task_id ?? '');
-    await commit;
+    await committer.commit((await run.barrier(1, { isEnd: true })).pending);
     expect(events.map(({ attempt }) => attempt)).toEqual([2]);
     expect(logger.messages).toContain('A task that replaces a chunk failed');
     await run.close();

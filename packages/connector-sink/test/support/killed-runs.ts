@@ -1,13 +1,15 @@
+import { DruidClient } from '@millrace/druid-client';
 import { FaultProxy } from '@millrace/testkit';
 import { expect, vi } from 'vitest';
 import type { Program } from '../../../../tooling/killed-program.js';
 import { killPlan } from './kill-plans.js';
 import { injectFaults } from './random-faults.js';
-import { points, totalsIn, totalsOf, WritingJob, type Point, type WritingJobOptions } from './writing-job.js';
+import { points, totalsOf, WritingJob, type Output, type Point } from './writing-job.js';
 
 /** A mode, and what its sink is set up with: one of each list, as a run's seed says. */
 export interface ProvenMode {
-  readonly mode: WritingJobOptions['mode'];
+  readonly mode: string;
+  readonly outputs: readonly Output[];
   readonly sink: Readonly<Record<string, readonly unknown[]>>;
 }
 
@@ -15,6 +17,8 @@ export interface KilledRun extends ProvenMode {
   readonly seed: number;
   readonly kills: number;
   readonly aims?: readonly Point[];
+  /** Of Kafka, where the mode needs one. */
+  readonly bootstrapServers?: string;
   readonly maxLifeMs: number;
   /** How long the job would write if nobody killed it. */
   readonly writeMs: number;
@@ -48,13 +52,13 @@ export async function expectEveryRowOnce(
   run: KilledRun,
   deeds: Deeds,
 ): Promise<void> {
-  const { mode, seed, records, writeMs, intervalMs } = run;
+  const { mode, outputs, seed, records, writeMs, intervalMs, bootstrapServers } = run;
   const { lives, sinkOptions } = killPlan(seed, run);
-  const dataSource = `killed_${mode}_${seed}_${run.kills}`;
+  const name = `killed_${mode}_${seed}_${run.kills}`;
   const proxy = await FaultProxy.start({ upstream: druidUrl, maxLoggedBodyBytes: 0 });
   if (run.withFaults) injectFaults(proxy, seed);
   const job = await WritingJob.create(program, {
-    ...{ url: proxy.url, dataSource, seed, mode, records, intervalMs, sinkOptions },
+    ...{ url: proxy.url, name, seed, outputs, records, intervalMs, sinkOptions, bootstrapServers },
     recordsPerSecond: (records / writeMs) * 1_000,
   });
   let isFinished = false;
@@ -64,11 +68,36 @@ export async function expectEveryRowOnce(
   await proxy.stop();
   if (run.withFaults) expect(proxy.requests.filter(({ fault }) => fault).length).toBeGreaterThan(3);
   // Published rows are queryable a moment later, and the job need not have waited for it.
-  const expected = totalsOf(seed, records);
-  await vi.waitFor(async () => expect(await totalsIn(druidUrl, dataSource)).toEqual(expected), {
-    timeout: 60_000,
-    interval: 200,
-  });
+  const expected = Object.fromEntries(outputs.map((output) => [output, totalsOf(seed, records)]));
+  const untilTotalsAreRight = () =>
+    vi.waitFor(async () => expect(await job.totals(druidUrl)).toEqual(expected), {
+      timeout: 60_000,
+      interval: 200,
+    });
+  await untilTotalsAreRight();
+  if (outputs.includes('kafka')) {
+    // Its tasks publish: what counts now is what they have written.
+    await endSupervisor(druidUrl, `${name}_kafka`);
+    await untilTotalsAreRight();
+  }
   expect(await job.spoolFiles()).toEqual([]);
   await job.remove(); // where the test fails, its files stay
+}
+
+/** Terminates it, and waits until its tasks are over and what they have published is loaded. */
+async function endSupervisor(druidUrl: string, dataSource: string): Promise<void> {
+  const druid = new DruidClient({ url: druidUrl });
+  try {
+    await druid.supervisors.terminate(dataSource);
+    await vi.waitFor(
+      async () => expect(await druid.tasks.list({ datasource: dataSource, state: 'running' })).toEqual([]),
+      {
+        timeout: 60_000,
+        interval: 200,
+      },
+    );
+    await druid.datasources.waitUntilQueryable(dataSource);
+  } finally {
+    druid.close();
+  }
 }

@@ -4,6 +4,7 @@ import type { ProvenMode } from './killed-runs.js';
 export const provenModes: readonly ProvenMode[] = [
   {
     mode: 'append',
+    outputs: ['append'],
     sink: {
       waitUntil: ['submitted', 'published', 'queryable'],
       inlineMaxBytes: [0, 2_000, undefined],
@@ -14,12 +15,21 @@ export const provenModes: readonly ProvenMode[] = [
   },
   {
     mode: 'replace',
+    outputs: ['replace'],
     sink: {
       waitUntil: ['published', 'queryable'],
       inlineMaxBytes: [0, 2_000, undefined],
       maxSpoolFileBytes: [2_000, undefined],
-      // Late rows come an hour too late.
-      retainChunksMs: [7_200_000],
     },
   },
 ];
+
+export const kafkaMode: ProvenMode = {
+  mode: 'kafka',
+  outputs: ['kafka'],
+  sink: {
+    // Of what tasks have read a supervisor knows 15 s after its start: one run in five.
+    waitUntil: ['queryable', 'queryable', 'submitted', 'submitted', 'published'],
+    transport: [{ maxRecordBytes: 2_000 }, { maxRecordBytes: 1 }, { compression: 'gzip' }, {}],
+  },
+};

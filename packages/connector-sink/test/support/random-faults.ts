@@ -26,7 +26,7 @@ const within: readonly ProxyFault[] = [
 
 /** What a sink asks, and which of so many requests fail. */
 const requests: readonly { readonly match: RequestMatch; readonly oneIn: number }[] = [
-  { match: { method: 'POST', path: /^\/druid\/indexer\/v1\/task$/ }, oneIn: 2 },
+  { match: { method: 'POST', path: /^\/druid\/indexer\/v1\/(task|supervisor)$/ }, oneIn: 2 },
   { match: { method: 'GET', path: /^\/druid\/(indexer|coordinator)\// }, oneIn: 5 },
   { match: { method: 'POST', path: /^\/druid\/v2/ }, oneIn: 4 },
 ];

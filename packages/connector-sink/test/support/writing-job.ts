@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { transpileProgram, type Kill, type Program } from '../../../../tooling/killed-program.js';
@@ -23,12 +23,19 @@ export const points = [
 ] as const;
 export type Point = (typeof points)[number];
 
+/** A mode of `DruidSink`, or a `FileSink`. */
+export type Output = 'append' | 'replace' | 'kafka' | 'files';
+
 export interface WritingJobOptions {
   /** Of Druid. */
   readonly url: string;
-  readonly dataSource: string;
+  /** Begins the names of its datasources, which end with the mode. */
+  readonly name: string;
   readonly seed: number;
-  readonly mode: 'append' | 'replace';
+  /** Where each row goes: into datasources of their own, and into files. */
+  readonly outputs: readonly Output[];
+  /** Of Kafka, for `kafka`. */
+  readonly bootstrapServers?: string | undefined;
   readonly records: number;
   readonly recordsPerSecond: number;
   /** Between checkpoints. */
@@ -40,7 +47,13 @@ export interface WritingJobOptions {
 /** One life of the program. */
 export interface Life extends Kill {
   readonly parallelism: number;
-  readonly killAt?: { readonly point: Point; readonly nth: number; readonly afterMs: number };
+  readonly killAt?: {
+    readonly point: Point;
+    readonly nth: number;
+    readonly afterMs: number;
+    /** Not killed: what is done there fails. */
+    readonly throws?: boolean;
+  };
 }
 
 /** Starts `proof/writing-job.mjs`, as often as it is killed. */
@@ -82,8 +95,31 @@ export class WritingJob {
 
   /** Files of rows that are left. */
   async spoolFiles(): Promise<string[]> {
-    const names = await readdir(join(this.#directory, 'spool'), { recursive: true });
+    const names = await readdir(this.#directory, { recursive: true });
     return names.filter((name) => name.includes('.ndjson'));
+  }
+
+  /** What of its rows can be seen; Druid is asked past any proxy. */
+  async totals(druidUrl: string): Promise<Partial<Record<Output, KeyTotals[]>>> {
+    const { outputs, name } = this.#options;
+    const totals = outputs.map(async (output) => [
+      output,
+      output === 'files' ? await this.#totalsInFiles() : await totalsIn(druidUrl, `${name}_${output}`),
+    ]);
+    return Object.fromEntries(await Promise.all(totals)) as Partial<Record<Output, KeyTotals[]>>;
+  }
+
+  async #totalsInFiles(): Promise<KeyTotals[]> {
+    const directory = join(this.#directory, 'files');
+    const names = (await readdir(directory)).filter((name) => name.startsWith('part-'));
+    const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')));
+    const totals = new Map<string, { key: string; count: number; sum: number }>();
+    for (const line of texts.join('').trimEnd().split('\n')) {
+      const { key, value } = JSON.parse(line) as { key: string; value: number };
+      const total = totals.get(key) ?? { key, count: 0, sum: 0 };
+      totals.set(key, { key, count: total.count + 1, sum: total.sum + value });
+    }
+    return [...totals.values()].sort(byKey);
   }
 
   remove(): Promise<void> {

@@ -148,12 +148,14 @@ describe.skipIf(!requireRealServers())('a read while a real Druid changes', () =
     const following = await ReadingJob.create(program, { ...options, reads: 'follow', path: 'auto' });
     while ((await bounded.rows()).length === 0) await bounded.start(random, 30); // has pinned its segments
     await append(druid, 'changed_edits', edits(1500, 300), editIngestion);
+    const readingToItsEnd = (async () => {
+      while (!(await bounded.start(random, bounded.starts < 4 ? 30 : undefined)));
+    })();
     await Promise.all([
-      (async () => {
-        while (!(await bounded.start(random, bounded.starts < 4 ? 30 : undefined)));
-      })(),
+      readingToItsEnd,
       (async () => {
         while ((await following.rows()).length < 1800) await following.start(random, 30);
+        await readingToItsEnd; // what is compacted may go at once, as the test above wants it
         await compactDay(druid, 'changed_edits', days);
         await append(druid, 'changed_edits', edits(1800, 360), editIngestion); // not as many as before: that could be a copy
         while ((await following.rows()).length < 2160) await following.start(random, 30);

@@ -4,6 +4,7 @@ import { requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import { DruidSource, equals } from '../../src/index.js';
+import { bothListings, comparable } from '../support/both-listings.js';
 import { exportRows, hashOf } from '../support/independent-export.js';
 import { append, overwrite } from '../support/ingest.js';
 import { flightColumns, flightIngestion, flights, flightValues, readPaths } from '../support/paused-reads.js';
@@ -48,6 +49,32 @@ describe.skipIf(!requireRealServers())('a month of which a real Druid has replac
       } finally {
         await job.stop();
       }
+    }
+  });
+
+  it('is listed alike by the Coordinator and by SQL, with what is hidden and with tombstones', async () => {
+    const twoDays = { ...flightIngestion, dropExisting: '2024-01-01/2024-01-03' };
+    await overwrite(druid, dataSource, flights(500, 700_000).slice(0, 500), twoDays); // a tombstone for the second
+    let debug = 0;
+    let [told, listed] = await bothListings(druid, dataSource);
+    const isServed = () =>
+      [...told, ...listed].every((each) => each.isOvershadowed || each.availability === 'available');
+    while (!told.some(({ isTombstone }) => isTombstone) || !isServed()) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      [told, listed] = await bothListings(druid, dataSource);
+      if (++debug === 60) { console.log(JSON.stringify(told, null, 1), JSON.stringify(listed, null, 1)); throw new Error('debug'); }
+    }
+    expect(comparable(told)).toEqual(comparable(listed));
+    expect(told.some(({ isOvershadowed }) => isOvershadowed)).toBe(true);
+    const pins = comparable(told).splits;
+    expect(pins.map(({ replacedIn }) => replacedIn?.length)).toContain(2); // the month, without the two days
+    const job = new TestJob(new DruidSource({ druid, dataSource, columns }), { clock: systemClock });
+    try {
+      await job.run();
+      expect(job.emitted).toHaveLength(1500);
+      expect(hashOf(flightValues(job.rows()))).toBe(hashOf(await exported()));
+    } finally {
+      await job.stop();
     }
   });
 });

@@ -78,6 +78,8 @@ export class FakeDruid {
   onQuery: ((query: Query) => Fault | undefined) | undefined;
   /** Called when the published segments are listed. */
   onListing: (() => void) | undefined;
+  /** Called when it is asked where a segment is. */
+  onLookUp: (() => void) | undefined;
   /** Called with the segments that rows are asked for by `segmentMetadata`. */
   onSegmentMetadata: ((pinned: readonly Pinned[]) => void) | undefined;
   rowsSent = 0;
@@ -93,6 +95,10 @@ export class FakeDruid {
   reportsMissing = false;
   /** Whether `/druid/v2/candidates` is answered. */
   tellsLocations = true;
+  /** How the Coordinator answers when it is asked for the segments; else there is only a Broker, which answers 404. */
+  coordinator: 'tells' | 'tells nothing' | 'tells nonsense' | 'refuses' | 'hangs up' | undefined;
+  /** Called when the Coordinator is asked. */
+  onCoordinator: (() => void) | undefined;
   /** Headers of the native queries, by number. */
   readonly authorizations: (string | undefined)[] = [];
   private readonly server: Server;
@@ -157,6 +163,10 @@ export class FakeDruid {
       response.writeHead(202).end();
       return;
     }
+    if (request.method === 'GET') {
+      this.published(request.url ?? '', response);
+      return;
+    }
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = JSON.parse(Buffer.concat(chunks).toString()) as {
@@ -177,6 +187,28 @@ export class FakeDruid {
     else await this.native(body as unknown as Query, response);
   }
 
+  private published(url: string, response: ServerResponse): void {
+    const isAsked = url.startsWith(`/druid/coordinator/v1/metadata/segments?datasources=${this.dataSource}&`);
+    if (!isAsked || this.coordinator === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    this.onCoordinator?.();
+    if (this.coordinator === 'hangs up') {
+      response.destroy();
+      return;
+    }
+    const segments = this.segments.filter(({ isPublished = true }) => isPublished).map(metadataOf);
+    const answers = {
+      tells: JSON.stringify(segments),
+      'tells nothing': '[]',
+      'tells nonsense': JSON.stringify(segments.map((segment) => ({ ...segment, identifier: 'other' }))),
+      refuses: '{"error":"Unauthorized"}',
+    };
+    response.writeHead(this.coordinator === 'refuses' ? 403 : 200, { 'content-type': 'application/json' });
+    response.end(answers[this.coordinator]);
+  }
+
   private candidates(
     { intervals }: { readonly intervals: readonly string[] },
     response: ServerResponse,
@@ -187,7 +219,7 @@ export class FakeDruid {
       return;
     }
     const found = this.segments.filter(
-      (segment) => !segment.isOvershadowed && intervals.some((interval) => covers(segment, interval)),
+      (segment) => !segment.isOvershadowed && intervals.some((interval) => meets(segment, interval)),
     );
     const answer = found.map((segment) => ({
       interval: `${segment.start}/${segment.end}`,
@@ -206,6 +238,7 @@ export class FakeDruid {
         ? listColumns
         : ['num_rows', 'is_published', 'is_available', 'is_realtime'];
     if (names === listColumns) this.onListing?.();
+    else if (parameters.length > 1) this.onLookUp?.();
     const rows: unknown[][] = [];
     if (parameters[0] === this.dataSource) {
       if (query.includes('INFORMATION_SCHEMA')) {
@@ -356,9 +389,34 @@ function sysRow(segment: FakeSegment): Record<string, unknown> {
   };
 }
 
+/** As the Coordinator describes it. */
+function metadataOf(segment: FakeSegment): Record<string, unknown> {
+  const row = sysRow(segment);
+  return {
+    dataSource: 'edits',
+    identifier: segment.id,
+    interval: `${segment.start}/${segment.end}`,
+    version: segment.version,
+    loadSpec: {},
+    dimensions: '',
+    metrics: '',
+    shardSpec: JSON.parse(String(row['shard_spec'])) as unknown,
+    lastCompactionState: segment.isCompacted === true ? {} : null,
+    size: row['size'],
+    overshadowed: segment.isOvershadowed ?? false,
+    replicationFactor: null,
+  };
+}
+
 function covers(segment: FakeSegment, interval: string): boolean {
   const [start = '', end = ''] = interval.split('/');
   return Date.parse(segment.start) <= Date.parse(start) && Date.parse(end) <= Date.parse(segment.end);
+}
+
+/** `interval` may be all of time, as Druid writes it. */
+function meets(segment: FakeSegment, interval: string): boolean {
+  const [start, end] = interval.split('/').map((text) => Date.parse(text)) as [number, number];
+  return !(end <= Date.parse(segment.start) || Date.parse(segment.end) <= start); // NaN is beyond them all
 }
 
 function isInside(row: FakeRow, interval: string): boolean {

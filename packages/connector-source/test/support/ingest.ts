@@ -8,6 +8,8 @@ export interface IngestOptions {
   readonly segmentGranularity?: string;
   /** Druid's expressions, by the column they make. */
   readonly transforms?: Readonly<Record<string, string>>;
+  /** When overwriting, an interval that is replaced in full, also where no row comes. */
+  readonly dropExisting?: string;
 }
 
 /** Appends rows (JSON texts with a `t`) to a datasource with daily segments and waits until queries see them. */
@@ -45,6 +47,7 @@ function ingestion(
     transforms = {},
     segmentGranularity = 'DAY',
     appendToExisting,
+    dropExisting,
   } = options;
   return {
     type: 'index_parallel',
@@ -53,7 +56,12 @@ function ingestion(
         dataSource,
         timestampSpec: { column: 't', format: 'auto' },
         dimensionsSpec: { dimensions },
-        granularitySpec: { segmentGranularity, queryGranularity: 'NONE', rollup: false },
+        granularitySpec: {
+          segmentGranularity,
+          queryGranularity: 'NONE',
+          rollup: false,
+          ...(dropExisting !== undefined && { intervals: [dropExisting] }),
+        },
         transformSpec: {
           transforms: Object.entries(transforms).map(([name, expression]) => ({
             type: 'expression',
@@ -67,6 +75,7 @@ function ingestion(
         inputSource: { type: 'inline', data: rows.join('\n') },
         inputFormat: { type: 'json' },
         appendToExisting,
+        dropExisting: dropExisting !== undefined,
       },
       tuningConfig: { type: 'index_parallel', partitionsSpec: { type: 'dynamic', maxRowsPerSegment } },
     },

@@ -156,9 +156,9 @@ export class TestJob<Row, SplitT extends SourceSplit = DruidSplit, EnumStateT = 
     });
   }
 
-  /** Polls all readers until `isDone`, or until the source has ended. */
+  /** Polls all readers until `isDone`, or until the source has ended; a test that hangs is told why before its time-out. */
   async run(isDone: () => boolean = () => false, maxRecords = 100): Promise<void> {
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + (this.clock instanceof HastyClock ? 45_000 : 180_000);
     while (!isDone() && !this.isEnded) {
       const statuses = this.readers.map((_, index) => this.poll(index, maxRecords));
       if (statuses.every((status) => status !== 'more')) await this.breathe();

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { processEnvironment } from '../../src/checkpoint/lease-environment.js';
 
 describe('the process as a lease knows it', () => {
@@ -41,7 +41,7 @@ describe('the process as a lease knows it', () => {
         const child = { host: 'here', pid: Number(line.toString()), processStart: undefined };
         expect(await processEnvironment.isAlive(child)).toBeUndefined();
         process.kill(child.pid, 'SIGKILL');
-        await vi.waitFor(async () => expect(await processEnvironment.isAlive(child)).toBe(false));
+        await expect.poll(() => processEnvironment.isAlive(child)).toBe(false);
         expect(process.kill(child.pid, 0)).toBe(true); // its number is not free
       } finally {
         parent.kill('SIGKILL');

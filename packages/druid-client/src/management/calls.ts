@@ -4,8 +4,10 @@
  * Boundary: no knowledge of single endpoints.
  */
 import { z } from 'zod';
-import { DruidConfigError } from '../errors.js';
+import { bodyChunks } from '../body-chunks.js';
+import { DruidConfigError, DruidDecodeError } from '../errors.js';
 import { isUnknownToDruid, parseJson, parseWith } from '../json-request.js';
+import { ElementsFormat } from '../native/answer-elements.js';
 import type { DruidRequest } from '../request.js';
 import type { Transport } from '../transport.js';
 
@@ -85,6 +87,42 @@ export async function read<T>(
   options: CallOptions = {},
 ): Promise<T> {
   return parsed(await transport.text(requestOf(call, 'read', options)), call, schema);
+}
+
+/** As {@link read}, for an array that may be long: of each element only what `schema` makes of it is held. */
+export function readElements<T>(
+  transport: Transport,
+  call: Call,
+  schema: z.ZodType<T>,
+  options: CallOptions = {},
+): Promise<T[]> {
+  const { operation } = call;
+  const joined = transport.signalOf(options);
+  const request = requestOf(call, 'read', { ...options, signal: joined.signal });
+  const ask = async (server: string): Promise<T[]> => {
+    const response = await transport.send({ ...request, server });
+    const format = new ElementsFormat(({ value }, row) => parseWith(schema, value, operation, row));
+    const limits = { operation, timeoutMs: transport.timeoutMs(request), signal: joined.signal };
+    const elements: T[] = [];
+    let isArray = false;
+    try {
+      for await (const chunk of bodyChunks(response, limits)) {
+        isArray ||= chunk[0] === 0x5b; // '['
+        elements.push(...format.push(chunk));
+      }
+      if (!format.isComplete) throw new SyntaxError('it ends before its closing bracket');
+    } catch (cause) {
+      if (!(cause instanceof SyntaxError)) throw cause;
+      throw new DruidDecodeError({
+        message: `The ${operation} got no whole JSON array from ${response.url}: ${cause.message}.`,
+        details: { operation },
+        cause,
+        retryable: isArray && !format.isComplete, // what was cut on its way may be whole the next time
+      });
+    }
+    return elements;
+  };
+  return transport.retrying(request, ask).finally(() => joined.release());
 }
 
 /** Asks, with retries; undefined for 204 and for Druid's own 404, an error for the 404 of a wrong path. */

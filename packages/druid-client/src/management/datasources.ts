@@ -1,8 +1,16 @@
 import { z } from 'zod';
 import { DruidRemoteError } from '../errors.js';
-import { isUnknownToDruid, parseJson, parseWith, requestJson } from '../json-request.js';
+import { isUnknownToDruid, parseJson, parseWith } from '../json-request.js';
 import { poll, type WaitOptions } from '../poll.js';
-import { change, changeAndRead, read, readIfThere, type AuditOptions, type CallOptions } from './calls.js';
+import {
+  change,
+  changeAndRead,
+  read,
+  readElements,
+  readIfThere,
+  type AuditOptions,
+  type CallOptions,
+} from './calls.js';
 import {
   candidates,
   datasourceColumns,
@@ -18,9 +26,10 @@ import {
 import {
   intervalBounds,
   intervalsOverlap,
-  metadataSegment,
+  publishedSegment,
   segmentRow,
   segmentsSql,
+  type PublishedSegmentInfo,
   type SegmentInfo,
 } from './segments.js';
 import type { DruidSql } from '../sql.js';
@@ -151,6 +160,28 @@ export class DruidDatasources {
     const isWanted = overlapsWith(interval);
     const rows = await this.sql.query(segmentsSql, { parameters: [name], schema: segmentRow, ...call });
     return rows.filter(({ start, end }) => isWanted(`${start}/${end}`));
+  }
+
+  /**
+   * The published segments in use, overshadowed ones and tombstones included, as the Coordinator has them: fresher than
+   * {@link segments}, and without work for the Broker. With `interval`, those that have time in common with it. Empty, too,
+   * where the Coordinator does not let the user read the datasource.
+   *
+   * @throws DruidConfigError for an interval that is not two times
+   */
+  async publishedSegments(
+    name: string,
+    options: CallOptions & { readonly interval?: string } = {},
+  ): Promise<PublishedSegmentInfo[]> {
+    const { interval, ...callOptions } = options;
+    const isWanted = overlapsWith(interval);
+    const call = {
+      operation: 'list of published segments',
+      path: '/druid/coordinator/v1/metadata/segments',
+      query: { datasources: name, includeOvershadowedStatus: 'true' },
+    };
+    const segments = await readElements(this.transport, call, publishedSegment, callOptions);
+    return segments.filter((segment) => isWanted(segment.interval));
   }
 
   /** Takes segments out of use; the data stays in deep storage and can be marked used again. Sent exactly once. */
@@ -296,8 +327,8 @@ export class DruidDatasources {
     await poll(this.transport, `wait for '${name}' to be queryable`, waitLimits(options), async () => {
       const status = await this.loadStatus(name, { ...(interval && { interval }), ...withSignal });
       if (status?.isLoaded !== true) return { pending: status ?? 'no segments in use' };
-      const published = (await this.publishedSegments(name, signal)).filter((segment) =>
-        isWanted(segment.interval),
+      const published = (await this.publishedSegments(name, withSignal)).filter(
+        (segment) => !segment.isOvershadowed && segment.isLoadable && isWanted(segment.interval),
       );
       const known = await this.segments(name, withSignal);
       const available = new Set(
@@ -313,22 +344,6 @@ export class DruidDatasources {
         ? { done: true }
         : { pending: 'the Broker has no such table yet' };
     });
-  }
-
-  private async publishedSegments(name: string, signal: AbortSignal | undefined) {
-    const segments = await requestJson(
-      this.transport,
-      {
-        operation: 'segment metadata',
-        method: 'GET',
-        path: '/druid/coordinator/v1/metadata/segments',
-        query: { datasources: name, includeOvershadowedStatus: 'true' },
-        kind: 'read',
-        signal,
-      },
-      z.array(metadataSegment),
-    );
-    return segments.filter(({ isOvershadowed, isLoadable }) => !isOvershadowed && isLoadable);
   }
 
   // The Broker learns a new datasource's columns after its segments; until then SQL says "Object not found".

@@ -61,35 +61,61 @@ export const segmentRow = z
     isOvershadowed: row.is_overshadowed,
   }));
 
-/** A used segment in the Coordinator's metadata. */
-export const metadataSegment = z
-  .looseObject({
+/** A published segment in use, as the Coordinator has it. Interval: ISO 8601, start inclusive, end exclusive. */
+export interface PublishedSegmentInfo {
+  readonly segmentId: string;
+  readonly interval: string;
+  readonly version: string;
+  readonly partitionNumber: number;
+  /** Bytes; 0 means unknown. */
+  readonly size: number;
+  /** As Druid has it, `type` and what belongs to it; undefined if Druid did not tell. */
+  readonly shardSpec: Readonly<Record<string, unknown>> | undefined;
+  /** A newer version hides all of it from queries. */
+  readonly isOvershadowed: boolean;
+  /** Druid recorded that a compaction wrote it. */
+  readonly isCompacted: boolean;
+  /** Whether some rule wants it on a server. */
+  readonly isLoadable: boolean;
+}
+
+/** Parses an element of `metadata/segments`; all else that Druid tells of a segment is dropped. */
+export const publishedSegment = z
+  .object({
     identifier: z.string().nullish(),
     dataSource: z.string(),
     interval: z.string(),
     version: z.string(),
-    shardSpec: z.looseObject({ partitionNum: z.number().nullish() }).nullish(),
+    size: z.number().nullish(),
+    shardSpec: z.looseObject({ partitionNum: z.int().nullish(), partitionId: z.int().nullish() }).nullish(),
+    lastCompactionState: z.unknown().optional(),
     overshadowed: z.boolean().nullish(),
     replicationFactor: z.number().nullish(),
   })
-  .transform((segment) => ({
-    segmentId: segment.identifier ?? segmentIdOf(segment),
-    interval: segment.interval,
-    isOvershadowed: segment.overshadowed ?? false,
-    // Druid tells null while the rules have not run, and -1 on old versions; only 0 means "never loaded".
-    isLoadable: segment.replicationFactor !== 0,
-  }));
-
-function segmentIdOf(segment: {
-  readonly dataSource: string;
-  readonly interval: string;
-  readonly version: string;
-  readonly shardSpec?: { readonly partitionNum?: number | null | undefined } | null | undefined;
-}): string {
-  const partition = segment.shardSpec?.partitionNum ?? 0;
-  const id = `${segment.dataSource}_${segment.interval.replace('/', '_')}_${segment.version}`;
-  return partition === 0 ? id : `${id}_${partition}`;
-}
+  .transform((segment, context): PublishedSegmentInfo => {
+    const { dataSource, interval, version, identifier } = segment;
+    const idOfFirst = `${dataSource}_${interval.replace('/', '_')}_${version}`;
+    // Kinds of shard specs have different names for the number; the id has it at its end, unless it is 0.
+    const toldNumber = segment.shardSpec?.partitionNum ?? segment.shardSpec?.partitionId ?? 0;
+    const segmentId = identifier ?? (toldNumber === 0 ? idOfFirst : `${idOfFirst}_${toldNumber}`);
+    const suffix = segmentId.startsWith(idOfFirst) ? segmentId.slice(idOfFirst.length) : 'another';
+    if (!/^(_\d+)?$/.test(suffix)) {
+      const message = `'${segmentId}' is not the id of a segment ${idOfFirst}`;
+      context.addIssue({ code: 'custom', path: ['identifier'], message });
+    }
+    return {
+      segmentId,
+      interval,
+      version,
+      partitionNumber: Number(suffix.slice(1)),
+      size: segment.size ?? 0,
+      shardSpec: segment.shardSpec ?? undefined,
+      isOvershadowed: segment.overshadowed ?? false,
+      isCompacted: (segment.lastCompactionState ?? undefined) !== undefined,
+      // Druid tells null while the rules have not run, and -1 on old versions; only 0 means "never loaded".
+      isLoadable: segment.replicationFactor !== 0,
+    };
+  });
 
 /**
  * Whether two ISO 8601 intervals share time.

@@ -49,6 +49,15 @@ export const describeManagement =
         expect(await datasources.intervals('nobody')).toBeUndefined();
         const [segment] = await datasources.segments(table, { interval: day });
         expect(segment).toMatchObject({ isAvailable: true, numRows: 3 });
+        const [published] = await datasources.publishedSegments(table, { interval: day });
+        expect(published).toMatchObject({
+          segmentId: segment?.segmentId,
+          interval: `${segment?.start}/${segment?.end}`,
+          version: segment?.version,
+          partitionNumber: segment?.partitionNum,
+          size: segment?.size,
+          isOvershadowed: false,
+        });
         const candidates = await datasources.segmentServers(table);
         const candidate = candidates.find(({ interval }) => interval === `${segment?.start}/${segment?.end}`);
         expect(candidate?.locations.map(({ type }) => type)).toEqual(['historical']);

@@ -229,13 +229,14 @@ describe('datasources', () => {
   function slowCluster(): { handler: Handler; looks: string[] } {
     const looks: string[] = [];
     let round = 0;
-    const metadata = (id: string, more = {}) => ({
+    const metadata = (partitionNum: number, more = {}) => ({
       dataSource: 'edits',
-      identifier: id,
       interval: '2020-01-01T00:00:00.000Z/2020-01-02T00:00:00.000Z',
       version: 'v',
+      shardSpec: { type: 'numbered', partitionNum },
       ...more,
     });
+    const id = 'edits_2020-01-01T00:00:00.000Z_2020-01-02T00:00:00.000Z_v';
     const handler: Handler = ({ url, body }, response) => {
       const sql = String(body['query'] ?? '');
       if (url.includes('loadstatus')) {
@@ -245,14 +246,14 @@ describe('datasources', () => {
         return json(response, 200, { edits: round === 2 ? 50 : 100 });
       }
       if (url.includes('metadata/segments')) {
-        const old = metadata('old', { overshadowed: true });
-        const cold = metadata('cold', { replicationFactor: 0 });
-        const elsewhere = metadata('elsewhere', {
+        const old = metadata(2, { overshadowed: true });
+        const cold = metadata(3, { replicationFactor: 0 });
+        const elsewhere = metadata(4, {
           interval: '2019-01-01T00:00:00.000Z/2020-01-01T00:00:00.000Z',
         });
         return json(response, 200, [
-          metadata('s1'),
-          metadata('s2', { replicationFactor: null }),
+          metadata(0),
+          metadata(1, { replicationFactor: null }),
           old,
           cold,
           elsewhere,
@@ -260,7 +261,7 @@ describe('datasources', () => {
       }
       if (sql.includes('sys.segments')) {
         looks.push('broker');
-        const lines = [segmentLine('s1', 1), segmentLine('s2', round === 3 ? 0 : 1)];
+        const lines = [segmentLine(id, 1), segmentLine(`${id}_1`, round === 3 ? 0 : 1)];
         return inPieces(response, arrayLines(segmentColumns, lines));
       }
       looks.push('plan');
@@ -288,6 +289,74 @@ describe('datasources', () => {
       'plan',
     ]);
     expect(druid.sleeps).toEqual([500, 500, 500, 500]);
+  });
+
+  const bounds = '2020-01-01T00:00:00.000Z/2020-01-02T00:00:00.000Z';
+  const idOf = (suffix = '') => `edits_${bounds.replace('/', '_')}_v${suffix}`;
+  const metadataOf = (more: object) => ({ dataSource: 'edits', interval: bounds, version: 'v', ...more });
+
+  it('has its published segments listed by the Coordinator, whatever kind of shard spec they have', async () => {
+    const druid = await fakeDruid((_, response) =>
+      json(response, 200, [
+        metadataOf({ identifier: idOf(), shardSpec: { type: 'none' }, dimensions: 'a,b', size: 7 }),
+        metadataOf({
+          identifier: idOf('_3'),
+          shardSpec: { type: 'numbered', partitionNum: 3, partitions: 4 },
+        }),
+        metadataOf({
+          identifier: idOf('_32768'),
+          shardSpec: { type: 'numbered_overwrite', partitionId: 32768 },
+        }),
+        metadataOf({ shardSpec: { type: 'hashed', partitionNum: 2 }, overshadowed: true }),
+        metadataOf({ identifier: idOf('_5'), lastCompactionState: {}, replicationFactor: 0 }),
+      ]),
+    );
+    const segments = await druid.client().datasources.publishedSegments('edits');
+    const plain = { isOvershadowed: false, isCompacted: false, isLoadable: true, size: 0 };
+    const shared = { ...plain, interval: bounds, version: 'v' };
+    expect(segments).toEqual([
+      { ...shared, segmentId: idOf(), partitionNumber: 0, size: 7, shardSpec: { type: 'none' } },
+      {
+        ...shared,
+        segmentId: idOf('_3'),
+        partitionNumber: 3,
+        shardSpec: { type: 'numbered', partitionNum: 3, partitions: 4 },
+      },
+      {
+        ...shared,
+        segmentId: idOf('_32768'),
+        partitionNumber: 32768,
+        shardSpec: { type: 'numbered_overwrite', partitionId: 32768 },
+      },
+      {
+        ...shared,
+        segmentId: idOf('_2'),
+        partitionNumber: 2,
+        shardSpec: { type: 'hashed', partitionNum: 2 },
+        isOvershadowed: true,
+      },
+      {
+        ...shared,
+        segmentId: idOf('_5'),
+        partitionNumber: 5,
+        shardSpec: undefined,
+        isCompacted: true,
+        isLoadable: false,
+      },
+    ]);
+  });
+
+  it.each([
+    ['is of another segment', JSON.stringify([metadataOf({ identifier: 'edits_else' })]), /edits_else/],
+    ['has no number at its end', JSON.stringify([metadataOf({ identifier: idOf('_x') })]), /_v_x/],
+    ['is cut off', JSON.stringify([metadataOf({}), metadataOf({})]).slice(0, -1), /closing bracket/],
+    ['is no array', '{"error":"no"}', /JSON array/],
+  ])('is an error if the list of published segments %s', async (_, text, message) => {
+    const druid = await fakeDruid((_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(text),
+    );
+    const error = await failure(druid.client().datasources.publishedSegments('edits'));
+    expect(error).toMatchObject({ code: 'DRUID_DECODE', message: expect.stringMatching(message) as unknown });
   });
 
   it('is loaded before that', async () => {

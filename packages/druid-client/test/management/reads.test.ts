@@ -159,6 +159,13 @@ const reads: readonly (readonly [string, Call, string, unknown, unknown])[] = [
     [{ ...segment, createdDate: 'c', used: false }],
   ],
   [
+    'datasources.publishedSegments',
+    (d) => d.datasources.publishedSegments('a', { interval: '2019-01-01/2019-01-02' }),
+    'GET /druid/coordinator/v1/metadata/segments?datasources=a&includeOvershadowedStatus=true',
+    [{ dataSource: 'a', interval: '2026-01-01T00:00:00.000Z/2026-01-02T00:00:00.000Z', version: 'v' }],
+    [],
+  ],
+  [
     'datasources.segmentServers',
     (d) => d.datasources.segmentServers('a', { intervals: [interval], numCandidates: 1 }),
     `POST /druid/v2/candidates?numCandidates=1 {"queryType":"scan","dataSource":"a","intervals":["${interval}"]}`,

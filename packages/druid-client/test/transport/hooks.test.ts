@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DruidClientOptions } from '../../src/options.js';
 import type { DruidHooks, DruidResponseEvent } from '../../src/transport/hooks.js';
 import { arrayLines, collect, failure, fakeDruid, inPieces, json } from '../fake-druid.js';
@@ -24,7 +24,7 @@ describe('hooks', () => {
     let nowMs = 0;
     const client = druid.client({ hooks, now: () => (nowMs += 10) });
     await collect(client.sql.stream('SELECT n FROM t'));
-    await vi.waitFor(() => expect(events).toHaveLength(3));
+    await expect.poll(() => events).toHaveLength(3);
     const info = {
       requestId: 'q1',
       operation: 'SQL query',
@@ -62,9 +62,7 @@ describe('hooks', () => {
     await failure(
       druid.client({ hooks: { ...hooks, onResponse } }).cluster.version({ signal: abort.signal }),
     );
-    await vi.waitFor(() =>
-      expect(events.map(([name]) => name).filter((name) => name === 'onEnd')).toHaveLength(2),
-    );
+    await expect.poll(() => events.filter(([name]) => name === 'onEnd')).toHaveLength(2);
     expect(events.filter(([name]) => name === 'onFailure')).toMatchObject([
       ['onFailure', { error: { code: 'DRUID_CONNECTION' } }],
     ]);

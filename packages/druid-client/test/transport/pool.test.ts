@@ -19,12 +19,12 @@ describe('the pool', () => {
     const { druid, open, answer } = await slowDruid();
     const client = druid.client({ pool: { maxConnections: 2 } });
     const calls = [1, 2, 3, 4].map(() => client.cluster.version());
-    await vi.waitFor(() => expect(open).toHaveLength(2));
+    await expect.poll(() => open).toHaveLength(2);
     expect(druid.seen).toHaveLength(2);
     answer();
-    await vi.waitFor(() => expect(druid.seen).toHaveLength(3));
+    await expect.poll(() => druid.seen).toHaveLength(3);
     for (let n = 0; n < 3; n++) {
-      await vi.waitFor(() => expect(open.length).toBeGreaterThan(0));
+      await expect.poll(() => open.length).toBeGreaterThan(0);
       answer();
     }
     expect(await Promise.all(calls)).toHaveLength(4);
@@ -35,7 +35,7 @@ describe('the pool', () => {
     const { druid, open } = await slowDruid();
     const client = druid.client({ pool: { maxConnections: 1 }, retry: { maxAttempts: 1 } });
     void client.cluster.version().catch(() => undefined);
-    await vi.waitFor(() => expect(open).toHaveLength(1));
+    await expect.poll(() => open).toHaveLength(1);
     const error = await failure(client.cluster.workerCapacity({ timeoutMs: 20 }));
     expect(DruidTimeoutError.is(error)).toBe(true);
     expect((error as Error).message).toContain(
@@ -48,7 +48,7 @@ describe('the pool', () => {
     const { druid, open } = await slowDruid();
     const client = druid.client({ pool: { maxConnections: 1 } });
     const first = failure(client.cluster.version());
-    await vi.waitFor(() => expect(open).toHaveLength(1));
+    await expect.poll(() => open).toHaveLength(1);
     const abort = new AbortController();
     const aborted = failure(client.cluster.workerCapacity({ signal: abort.signal }));
     const closed = failure(client.cluster.version());
@@ -82,10 +82,10 @@ describe('the pool', () => {
     const { druid, open, answer } = await slowDruid();
     const client = druid.client({ pool });
     const calls = [1, 2, 3].map(() => client.cluster.version());
-    await vi.waitFor(() => expect(open).toHaveLength(3));
+    await expect.poll(() => open).toHaveLength(3);
     for (let n = 0; n < 3; n++) answer();
     await Promise.all(calls);
-    await vi.waitFor(() => expect(druid.sockets.size).toBe(left));
+    await expect.poll(() => druid.sockets.size).toBe(left);
   });
 
   it.each([{ maxConnections: 0 }, { idleTimeoutMs: Number.NaN }])('refuses %j', (pool) => {

@@ -33,7 +33,7 @@ describe('a proxy', () => {
     expect(proxy.seen).toEqual([`CONNECT ${new URL(druid.url).host}`]); // one tunnel, kept
     expect(druid.seen[0]?.headers).not.toHaveProperty('proxy-authorization');
     client.close();
-    await vi.waitFor(() => expect(proxy.sockets.size).toBe(0));
+    await expect.poll(() => proxy.sockets.size).toBe(0);
   });
 
   it('checks the server behind it as ever', async () => {
@@ -84,7 +84,7 @@ describe('a proxy', () => {
     const client = druid.client({ proxy: proxy.url, tls, connectTimeoutMs: 30, retry: { maxAttempts: 1 } });
     const error = await failure(client.cluster.version());
     expect(error).toMatchObject({ details: { reason: 'ETIMEDOUT', mayHaveArrived: false } });
-    await vi.waitFor(() => expect(proxy.sockets.size).toBe(0));
+    await expect.poll(() => proxy.sockets.size).toBe(0);
   });
 
   it('that cannot reach the server answers for it', async () => {

@@ -27,6 +27,9 @@ export const kafkaPropertiesOf = (layout: BrokerLayout): Record<string, string> 
   'share.coordinator.state.topic.replication.factor': '1',
   'share.coordinator.state.topic.min.isr': '1',
   'group.initial.rebalance.delay.ms': '0',
+  // After a crash the controller lets the node in again when its last session is over: after 9 s unless told otherwise.
+  'broker.session.timeout.ms': '3000',
+  'broker.heartbeat.interval.ms': '500',
   // Test data is old, or lies in the future: nothing expires or is refused by its timestamp.
   'log.retention.ms': '-1',
   'log.message.timestamp.after.max.ms': '9223372036854775807',

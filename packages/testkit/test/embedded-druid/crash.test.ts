@@ -51,7 +51,7 @@ describe('EmbeddedDruid after kill -9', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [url] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-    return new DruidHttp(url.toString().trim(), {}, 20_000);
+    return new DruidHttp(url.toString().trim(), {}, 60_000);
   }
 
   async function kill(): Promise<void> {
@@ -79,7 +79,9 @@ describe('EmbeddedDruid after kill -9', () => {
         const end = answer && (await http.ended(batch.id).catch(() => undefined));
         if (end) batch.known = end['status'] as 'SUCCESS' | 'FAILED';
       });
-      await sleep(20 + random() * 250);
+      const lifeMs = 20 + random() * 250;
+      // However slow the machine is, some tasks end before their server does.
+      await (round % 5 === 4 ? Promise.race(submissions) : sleep(lifeMs));
       await kill();
       await Promise.all(submissions);
 
@@ -90,7 +92,7 @@ describe('EmbeddedDruid after kill -9', () => {
     // The kills hit before, in and after commits; otherwise the test would prove little.
     expect(fates.SUCCESS).toBeGreaterThan(0);
     expect(fates.FAILED + fates.unknown).toBeGreaterThan(0);
-  }, 120_000);
+  }, 240_000);
 });
 
 const taskOf = ({ id, rows }: Batch): Record<string, unknown> =>

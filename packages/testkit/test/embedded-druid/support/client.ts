@@ -7,5 +7,5 @@ export async function startDruid(
   options: EmbeddedDruidOptions = {},
 ): Promise<{ druid: EmbeddedDruid; http: DruidHttp }> {
   const druid = await EmbeddedDruid.start(options);
-  return { druid, http: new DruidHttp(druid.url, {}, 15_000) };
+  return { druid, http: new DruidHttp(druid.url, {}, 45_000) };
 }
