@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import PlainReporter from './tooling/plain-reporter.js';
 
@@ -16,6 +17,7 @@ const project = (folder: string, kind: 'unit' | 'integration', groupOrder: numbe
     name: kind === 'unit' ? folder : `${folder}:integration`,
     root: folder,
     include: kind === 'unit' ? ['test/**/*.test.ts'] : ['test/**/*.integration.ts'],
+    ...(kind === 'unit' && { setupFiles: [join(import.meta.dirname, 'tooling/property-seed.ts')] }),
     environment: 'node',
     // Nothing is measured by these: they end what hangs, on a machine with much else to do as well.
     testTimeout: kind === 'unit' ? 60_000 : 240_000,

@@ -61,7 +61,7 @@ export class BrokerProxy {
       const isWhole = piece.length >= 6 && piece.readInt32BE(0) + 4 === piece.length;
       if (!isWhole || this.losesAnswerTo?.(piece.readInt16BE(4)) !== true) return;
       broker.unpipe(client);
-      broker.once('data', () => broker.destroy());
+      broker.once('data', () => broker.destroy()).resume();
     });
   }
 }

@@ -1,6 +1,7 @@
 /**
  * How fast a job writes rows into a real Druid by `DruidSink`, mode by mode, beside a hand-written task that loads the same
- * rows from a local file. Each writing in a process of its own; Druid must have exactly the rows that were made.
+ * rows from a local file, and beside mode `kafka` Kafka's own producer. Each writing in a process of its own; Druid must have
+ * exactly the rows that were made.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,6 +20,7 @@ import {
   type SinkOutcome,
   type SinkReport,
 } from './druid-sink/sink-report.js';
+import { JavaProducer } from './kafka/java-producer.js';
 
 const { values } = parseArgs({
   options: {
@@ -53,6 +55,9 @@ const reports: SinkReport[] = [];
 const druid = await DruidCluster.start({ jvmArguments: ['-XX:TieredStopAtLevel=4'] });
 const client = new DruidClient({ url: druid.url });
 const kafka = modes.includes('kafka') ? await KafkaBroker.start() : undefined;
+const javaProducer = kafka && (await JavaProducer.prepare(kafka));
+/** What the producer takes its records from; all rows would not fit into its memory. */
+const payload = { file: join(folder, 'some-rows') };
 
 /** Throws unless Druid has exactly the rows. */
 async function requireRows(dataSource: string): Promise<void> {
@@ -88,6 +93,7 @@ async function loadByHand(dataSource: string): Promise<number> {
 try {
   console.error(`Druid is ready; making ${rows} rows`);
   await writeFlights(join(folder, 'flights.ndjson'), rows);
+  await writeFlights(payload.file, Math.min(rows, 10_000));
   await loadByHand('warm_up');
   for (const mode of modes) {
     for (const parallelism of parallelisms) {
@@ -103,7 +109,11 @@ try {
           bootstrapServers: kafka?.bootstrapServers ?? '',
         });
         const fileIngestSeconds = await loadByHand(`file_${id}`);
-        measurements.push({ outcome, fileIngestSeconds });
+        const javaRowsPerSecond =
+          mode === 'kafka'
+            ? await javaProducer?.recordsPerSecond({ topic: `java_${id}`, records: rows, payload })
+            : undefined;
+        measurements.push({ outcome, fileIngestSeconds, javaRowsPerSecond });
       }
       const report = sinkReport(mode, parallelism, rows, measurements);
       reports.push(report);
@@ -112,6 +122,7 @@ try {
   }
 } finally {
   client.close();
+  await javaProducer?.close();
   await kafka?.stop();
   await druid.stop();
   await rm(folder, { recursive: true, force: true });

@@ -27,12 +27,15 @@ export interface SinkReport {
   readonly spoolRowsPerCpuSecond: number;
   /** At its peak, in any run. */
   readonly peakRssMb: number;
+  /** Kafka's own producer on the same broker, a row per record; beside mode `kafka` only. */
+  readonly javaProducerRowsPerSecond?: number;
 }
 
 /** A run of the sink, and the hand-written task right after it. */
 export interface SinkMeasurement {
   readonly outcome: SinkOutcome;
   readonly fileIngestSeconds: number;
+  readonly javaRowsPerSecond: number | undefined;
 }
 
 /** The best of both: what disturbs a run makes it slower only. */
@@ -45,6 +48,7 @@ export function sinkReport(
   const outcomes = measurements.map(({ outcome }) => outcome);
   const secondsToQueryable = Math.min(...outcomes.map((each) => each.secondsToQueryable));
   const fileIngestSeconds = Math.min(...measurements.map((each) => each.fileIngestSeconds));
+  const javaRates = measurements.flatMap(({ javaRowsPerSecond = [] }) => javaRowsPerSecond);
   return {
     mode,
     parallelism,
@@ -55,6 +59,7 @@ export function sinkReport(
     ratioToFileIngest: round(secondsToQueryable / fileIngestSeconds),
     spoolRowsPerCpuSecond: Math.round(rows / Math.min(...outcomes.map((each) => each.spoolCpuSeconds))),
     peakRssMb: Math.round(Math.max(...outcomes.map((each) => each.peakRssMb))),
+    ...(javaRates.length > 0 && { javaProducerRowsPerSecond: Math.max(...javaRates) }),
   };
 }
 

@@ -136,6 +136,22 @@ describe.skipIf(!requireRealServers())('isolation', () => {
     for (const closing of [next, one, two]) await closing.close?.();
   });
 
+  it('writes once what has a name, whoever writes it again, and aborts what was left open of it', async () => {
+    await createTopic(kafka.bootstrapServers, 'once');
+    const client = new KafkaClient({ bootstrapServers: kafka.bootstrapServers }, contextOf());
+    const transactions = new Transactions(client);
+    const left = await transactions.init('once-b', 60_000);
+    await transactions.addPartitions({ transactionalId: 'once-b', ...left }, [
+      { topic: 'once', partition: 0 },
+    ]);
+    await sinkTo('once').writeOnce('a', ['a1', 'a2'], contextOf());
+    await sinkTo('once').writeOnce('a', ['a1', 'a2'], contextOf());
+    await sinkTo('once').writeOnce('b', ['b1'], contextOf());
+    await sinkTo('once').writeOnce('b', ['b1'], contextOf());
+    client.close();
+    expect(await read('once', 'read_committed')).toEqual(['a1', 'a2', 'b1']);
+  });
+
   it('says that rows are lost where the broker has aborted what a checkpoint names', async () => {
     await createTopic(kafka.bootstrapServers, 'lost');
     const sink = sinkTo('lost');

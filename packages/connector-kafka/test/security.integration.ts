@@ -1,34 +1,32 @@
 /** Credentials reach the broker through TLS and SASL, and wrong ones end the job at once. */
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KafkaSource, textDeserializer, type KafkaConnectionOptions } from '../src/index.js';
-import { readAll, sendNumbers } from './support/kafka.js';
-import { SecureProxy } from './support/secure-proxy.js';
+import { KafkaSink, KafkaSource, textDeserializer, type KafkaConnectionOptions } from '../src/index.js';
+import { contextOf, createTopic, readAll, sendNumbers } from './support/kafka.js';
+
+type Security = Omit<KafkaConnectionOptions, 'bootstrapServers'>;
+type Mechanism = NonNullable<KafkaConnectionOptions['sasl']>['mechanism'];
 
 describe.skipIf(!requireRealServers())('TLS and SASL', () => {
-  let proxy: SecureProxy;
   let kafka: KafkaBroker;
+  let bootstrapServers: string;
+  let ca: string;
   beforeAll(async () => {
-    proxy = await SecureProxy.open();
-    kafka = await KafkaBroker.start({
-      properties: { 'advertised.listeners': `PLAINTEXT://${proxy.address}` },
-    });
-    proxy.targetPort = kafka.port;
+    kafka = await KafkaBroker.start({ users: { app: 'secret' } });
+    ({ bootstrapServers, certificate: ca } = kafka.secure!);
+    await createTopic(kafka.bootstrapServers, 'secret', 2);
   });
-  afterAll(async () => {
-    await kafka?.stop();
-    await proxy?.close();
-  });
+  afterAll(() => kafka?.stop());
 
-  const secure = (password: string): Omit<KafkaConnectionOptions, 'bootstrapServers'> => ({
-    tls: { ca: proxy.certificate },
-    sasl: { mechanism: 'PLAIN', username: 'app', password: () => password },
-    unavailableTimeoutMs: 2_000,
+  const secure = (mechanism: Mechanism, password = 'secret'): Security => ({
+    tls: { ca },
+    sasl: { mechanism, username: 'app', password: () => password },
+    unavailableTimeoutMs: 60_000,
   });
-  const read = (connection: Omit<KafkaConnectionOptions, 'bootstrapServers'>) =>
+  const read = (connection: Security) =>
     readAll<string>(
       new KafkaSource({
-        bootstrapServers: proxy.address,
+        bootstrapServers,
         topics: 'secret',
         deserializer: textDeserializer(),
         stoppingOffsets: 'latest',
@@ -36,24 +34,46 @@ describe.skipIf(!requireRealServers())('TLS and SASL', () => {
       }) as never,
     );
 
-  it('take what the options say, for sources and sinks', async () => {
-    // The first write makes the topic, which may take a while.
-    await sendNumbers(proxy.address, 'secret', 10, 1, { ...secure('secret'), unavailableTimeoutMs: 30_000 });
-    expect(await read(secure('secret'))).toHaveLength(10);
-  });
+  it.each(['SCRAM-SHA-512', 'SCRAM-SHA-256', 'PLAIN'] as const)(
+    'let sources and sinks in by %s, and transactions with them',
+    async (mechanism) => {
+      const before = (await read(secure(mechanism))).length;
+      await sendNumbers(bootstrapServers, 'secret', 10, 3, secure(mechanism));
+      expect(await read(secure(mechanism))).toHaveLength(before + 10);
+      const sink = new KafkaSink<string>({
+        ...secure(mechanism),
+        bootstrapServers,
+        deliveryGuarantee: 'exactly-once',
+        transactionalIdPrefix: mechanism,
+        serializer: (value) => ({ topic: 'secret', value }),
+      });
+      const writer = await sink.createWriter(contextOf());
+      writer.write('in a transaction', { timestamp: 1, currentWatermark: 0 });
+      await writer.flush(false);
+      const [committable] = await writer.prepareCommit!(1, false);
+      const committer = sink.createCommitter!(contextOf());
+      await committer.commit([{ checkpointId: 1, subtaskIndex: 0, committable: committable! }]);
+      expect(await read(secure(mechanism))).toHaveLength(before + 11);
+      await writer.close();
+      await committer.close?.();
+    },
+  );
 
-  it('fail at once where the password is wrong, and do not say it', async () => {
-    const error = await read(secure('guessed')).then(
-      () => undefined,
-      (failure: Error) => failure,
-    );
-    const { cause } = error as { cause?: unknown };
-    expect(cause ?? error).toMatchObject({ code: 'KAFKA_CONNECTION', retryable: false });
-    expect(String(error)).toMatch(/See the mechanism and credentials in 'sasl'/);
-    expect(JSON.stringify(error) + String(error)).not.toContain('guessed');
-  });
+  it.each(['SCRAM-SHA-512', 'PLAIN'] as const)(
+    'fail at once where the password is wrong (%s), and do not say it',
+    async (mechanism) => {
+      const error = await read(secure(mechanism, 'guessed')).then(
+        () => undefined,
+        (failure: Error) => failure,
+      );
+      const { cause } = error as { cause?: unknown };
+      expect(cause ?? error).toMatchObject({ code: 'KAFKA_CONNECTION', retryable: false });
+      expect(String(error)).toMatch(/See the mechanism and credentials in 'sasl'/);
+      expect(JSON.stringify(error) + String(error)).not.toContain('guessed');
+    },
+  );
 
   it('do not connect to a server whose certificate nobody vouches for', async () => {
-    await expect(read({ ...secure('secret'), tls: {} })).rejects.toThrow(/self-signed certificate/);
+    await expect(read({ ...secure('PLAIN'), tls: {} })).rejects.toThrow(/self-signed certificate/);
   });
 });

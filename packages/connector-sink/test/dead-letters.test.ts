@@ -23,7 +23,6 @@ describe('Dead letters of the writer', () => {
       column: 'delay',
       reason: '1.5 is not an integer',
       record: `{"date":${FIRST_DAY},"origin":"SFO","delay":1.5}`,
-      __commit_id: letters?.commitId,
     });
     expect(letters?.dataSchema.dimensionsSpec.dimensions.map(({ name }) => name)).toEqual([
       'dataSource',

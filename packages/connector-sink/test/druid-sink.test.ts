@@ -205,6 +205,15 @@ describe('DruidSink', () => {
     expect(logger.messages).toContain('A task has ended without success; its rows were counted: none');
   });
 
+  it('asks again for a report in whose place the Overlord passes on an error page of the worker', async () => {
+    const page = { status: 200, body: '<html><title>Error 404 Not Found</title></html>' };
+    druid.failNext({ ...page, path: /\/reports$/, times: 2 });
+    const job = new SinkJob(newSink());
+    const committer = await job.committer();
+    await committer.commit(await job.checkpoint(1, flights(20)));
+    expect(await count()).toBe(20);
+  });
+
   it('refuses to guess after a failed task when rows carry no commit id', async () => {
     failNextTask();
     const job = new SinkJob(newSink({ commitIdColumn: false }));

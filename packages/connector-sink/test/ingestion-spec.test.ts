@@ -75,6 +75,9 @@ describe('the ingestion task', () => {
             { type: 'count', name: 'visits' },
             { type: 'longSum', name: 'ms_sum', fieldName: 'ms' },
           ],
+          transformSpec: {
+            transforms: [{ type: 'expression', name: '__commit_id', expression: "'id'" }],
+          },
           granularitySpec: {
             type: 'uniform',
             segmentGranularity: 'DAY',
@@ -93,6 +96,10 @@ describe('the ingestion task', () => {
           type: 'index_parallel',
           partitionsSpec: { type: 'dynamic' },
           maxNumConcurrentSubTasks: 1,
+          indexSpecForIntermediatePersists: {
+            dimensionCompression: 'uncompressed',
+            metricCompression: 'uncompressed',
+          },
           maxRowsInMemory: 10,
           maxParseExceptions: 0,
           maxSavedParseExceptions: 1,
@@ -100,6 +107,12 @@ describe('the ingestion task', () => {
         },
       },
     });
+  });
+
+  it('gives rows no commit id where there is none', () => {
+    const options = { id: 'task-1', input: { type: 'inline', data: '' } } as const;
+    const task = appendTask({ ...committable, commitId: null, commitIdColumn: null }, options);
+    expect(task).not.toHaveProperty('spec.dataSchema.transformSpec');
   });
 
   it('has an id that depends on the committable and its origin, and that Druid takes', () => {

@@ -42,7 +42,7 @@ describe('druidRoutes', () => {
       ['delays', 1],
     ]);
     expect(await readFile(directory.resolve(committables[1]!.file), 'utf8')).toBe(
-      `{"__time":${FIRST_DAY},"minutes":7,"__commit_id":"id-1"}\n`,
+      `{"__time":${FIRST_DAY},"minutes":7}\n`,
     );
   });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { systemClock } from '@millrace/core-stream';
 import { DruidClient } from '@millrace/druid-client';
 import { requireRealServers } from '@millrace/testkit';
@@ -49,11 +50,10 @@ async function append(dataSchema: { readonly dataSource: string }, data: string)
       logParseExceptions: true,
     },
   };
-  const { taskId } = await client.tasks.submit({
-    type: 'index_parallel',
-    context: { useConcurrentLocks: true },
-    spec,
-  });
+  const context = { useConcurrentLocks: true };
+  // With an id of its own a submission is repeated when its answer is lost, or is 500, as a busy Derby makes it.
+  const id = `schema_${randomUUID()}`;
+  const { taskId } = await client.tasks.submit({ type: 'index_parallel', id, context, spec });
   const { statusCode, errorMsg } = await client.tasks.waitFor(taskId);
   expect(statusCode, errorMsg ?? '').toBe('SUCCESS');
   await client.datasources.waitUntilQueryable(dataSchema.dataSource);

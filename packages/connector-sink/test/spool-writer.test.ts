@@ -15,8 +15,8 @@ describe('SpoolWriter', () => {
     expect(others).toEqual([]);
     const text = await readFile(directory.resolve(committable?.file ?? ''), 'utf8');
     expect(text).toBe(
-      `{"__time":${FIRST_DAY},"origin":"SFO","delay":3,"__commit_id":"id-0"}\n` +
-        `{"__time":${FIRST_DAY + 86_400_000},"origin":"LAX","__commit_id":"id-0"}\n`,
+      `{"__time":${FIRST_DAY},"origin":"SFO","delay":3}\n` +
+        `{"__time":${FIRST_DAY + 86_400_000},"origin":"LAX"}\n`,
     );
     expect(committable).toMatchObject({
       version: 1,

@@ -281,7 +281,6 @@ describe("DruidSink with waitUntil: 'submitted'", () => {
         expect([fatal, letters]).toEqual([fatal, [[2]]]);
       }
     },
-    20_000,
   );
 
   it('does not begin with a checkpoint that still had a file open which Druid has been given', async () => {

@@ -17,7 +17,7 @@ export async function awaitColumnTypes(
 ): Promise<Map<string, string>> {
   const startedMs = clock.now();
   for (let attempt = 1; ; attempt++) {
-    const sqlTypes = await listColumns(druid, dataSource, signal);
+    const sqlTypes = await listColumns(druid, dataSource, readings, signal);
     try {
       checkColumns(dataSource, readings, sqlTypes);
       return sqlTypes;

@@ -1,5 +1,6 @@
-import type { DruidClient } from '@millrace/druid-client';
+import { DruidRemoteError, sql, type DruidClient } from '@millrace/druid-client';
 import { z } from 'zod';
+import { isReadableAs, type ColumnReading } from './druid-columns.js';
 import { judgeAvailability, partitionOf, type PublishedSegment } from './published-segment.js';
 import type { SegmentAvailability } from './completeness.js';
 
@@ -75,15 +76,47 @@ export async function lookUpAvailability(
 
 const columnRow = z.object({ COLUMN_NAME: z.string(), DATA_TYPE: z.string() });
 
-/** SQL types by column; empty if the Broker knows no such datasource (yet). */
+/**
+ * SQL types by column; empty if the Broker knows no such datasource (yet). If all is as it is to be read, those columns alone:
+ * a statement that Druid plans and does not run tells of them in a third of the time that INFORMATION_SCHEMA takes.
+ */
 export async function listColumns(
   druid: DruidClient,
   dataSource: string,
+  readings: Readonly<Record<string, ColumnReading>>,
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
+  const wanted = await typesOfColumns(druid, dataSource, Object.keys(readings), signal);
+  const isAsRead = ([column, reading]: [string, ColumnReading]): boolean =>
+    isReadableAs(reading, wanted?.get(column) ?? '');
+  if (wanted !== undefined && Object.entries(readings).every(isAsRead)) return wanted;
   const rows = await druid.sql.query(
     `SELECT COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'druid' AND TABLE_NAME = ?`,
     { parameters: [dataSource], schema: columnRow, signal },
   );
   return new Map(rows.map((row) => [row.COLUMN_NAME, row.DATA_TYPE]));
+}
+
+/** Undefined if there is no such datasource, if it lacks a column, or if Druid refuses such a statement. */
+async function typesOfColumns(
+  druid: DruidClient,
+  dataSource: string,
+  columns: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, string> | undefined> {
+  const names = columns.map((name) => sql.identifier(name));
+  const types = new Map<string, string>();
+  try {
+    await druid.sql.query(
+      sql`SELECT ${sql.join(names, sql`, `)} FROM ${sql.identifier(dataSource)} LIMIT 0`,
+      {
+        signal,
+        onColumns: (found) => found.forEach(({ name, sqlType }) => types.set(name, sqlType ?? '')),
+      },
+    );
+    return types;
+  } catch (error) {
+    if (DruidRemoteError.is(error) && !error.retryable) return undefined;
+    throw error;
+  }
 }

@@ -53,7 +53,7 @@ export class SegmentLister {
     const { dataSource, readings } = this.#options;
     try {
       const [sqlTypes, segments] = await Promise.all([
-        this.#hasCheckedColumns ? undefined : listColumns(this.#druid, dataSource, signal),
+        this.#hasCheckedColumns ? undefined : listColumns(this.#druid, dataSource, readings, signal),
         this.#count(seen, signal),
       ]);
       if (sqlTypes?.size === 0) return { missing: true };

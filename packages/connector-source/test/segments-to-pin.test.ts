@@ -102,6 +102,13 @@ describe('a bounded read', () => {
     expect(looks).toBeGreaterThanOrEqual(3);
   });
 
+  it('asks INFORMATION_SCHEMA for the columns where Druid plans no statement for them', async () => {
+    druid.plansStatements = false;
+    druid.addSegment(1, rowsOf(1, 3));
+    await start().run();
+    expect(job?.emitted).toHaveLength(3);
+  });
+
   it('checks the columns before anything is read (invariant 1 of segment-lister.ts)', async () => {
     druid.coordinator = 'tells';
     druid.locationsOf = onHistorical;

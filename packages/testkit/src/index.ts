@@ -2,7 +2,7 @@ export { DruidCluster, type DruidClusterOptions } from './druid-cluster/druid-cl
 export type { DruidHistorical, DruidHistoricalOptions } from './druid-cluster/druid-historical.js';
 export type { BasicSecurityOptions, DruidCredentials, DruidVersion } from './druid-cluster/druid-flavour.js';
 export type { DruidProperties, DruidRole } from './druid-cluster/druid-properties.js';
-export { KafkaBroker, type KafkaBrokerOptions } from './kafka-broker/kafka-broker.js';
+export { KafkaBroker, type KafkaBrokerOptions, type SecureListener } from './kafka-broker/kafka-broker.js';
 export {
   RealServerError,
   type RealServerErrorCode,

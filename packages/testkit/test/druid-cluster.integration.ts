@@ -96,7 +96,8 @@ describe.skipIf(!requireRealServers())('DruidCluster', () => {
     await untilDone(await submit(appendTask('tiered', { type: 'inline', data: ROW + ROW })));
     const rowsThere = async (): Promise<number> => {
       const query = { queryType: 'scan', dataSource: 'tiered', intervals: ['2024/2025'], columns: ['a'] };
-      const { body } = await druidHttp(historical.url).post('/druid/v2', query);
+      const { status, body } = await druidHttp(historical.url).post('/druid/v2', query);
+      if (status !== 200) return 0;
       return (body as { events: unknown[] }[]).reduce((sum, { events }) => sum + events.length, 0);
     };
     await until(async () => (await rowsThere()) === 2);

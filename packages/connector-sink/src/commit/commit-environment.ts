@@ -1,27 +1,17 @@
-import type { DruidClient } from '@millrace/druid-client';
-import type { CommitRequest, Logger } from '@millrace/core-stream';
-import type { Patience } from '../druid/druid-calls.js';
+import type { CommitRequest } from '@millrace/core-stream';
 import type { SpoolDirectory } from '../spool/spool-directory.js';
-import type { SpoolServer } from '../spool/spool-server.js';
 import type { CommitTimings } from './commit-event.js';
-import type { CommitMetrics } from './commit-metrics.js';
 import type { CommitRules } from './commit-protocol.js';
 import type { SpoolCommittable } from './committable.js';
+import type { IngestionTaskEnvironment } from './ingestion-task.js';
 import type { PublishedRows } from './published-rows.js';
 import type { RejectedRow } from './rejected-rows.js';
-import type { TaskSlots } from './task-slots.js';
 
 /** What all runs of one committer share. */
-export interface CommitRunEnvironment extends Patience {
-  readonly druid: DruidClient;
-  readonly logger: Logger;
+export interface CommitRunEnvironment extends IngestionTaskEnvironment {
   readonly directory: SpoolDirectory;
-  readonly server: SpoolServer;
   readonly publishedRows: PublishedRows;
-  readonly slots: TaskSlots;
-  readonly metrics: CommitMetrics;
   readonly rules: Omit<CommitRules, 'canCount' | 'toleratesRejected'>;
-  readonly taskPollIntervalMs: number;
   readonly inlineMaxBytes: number;
   readonly taskContext: Readonly<Record<string, unknown>>;
   readonly tuningConfig: Readonly<Record<string, unknown>>;

@@ -13,11 +13,12 @@
  * 5. A count that is neither none nor all ends the commit with an error. Nothing is repaired by guessing.
  * 6. An attempt may leave rows out only after one that may not has failed by a row of the file: a row that arrived damaged
  *    must never count as a row that Druid cannot read.
- * 7. Every (phase, event) has a cell in the table; what cannot happen is an invariant violation, not ignored.
+ * 7. What has no cell in the table cannot happen: it is an invariant violation, not ignored.
  *
  * Attempt ids are a function of the committable, so two processes that commit the same file at the same time act as one.
  */
-import { DruidSinkInvariantError } from '../errors.js';
+import type { StatusEvent, StopEvent, SubmitEvent } from './ingestion-task.js';
+import { nextState, type Cells } from './protocol-table.js';
 
 export interface CommitRules {
   /** Whether rows carry a commit id that can be counted. */
@@ -66,22 +67,10 @@ export type CommitState =
   | { readonly phase: 'committed'; readonly attempt: number }
   | { readonly phase: 'failed'; readonly attempt: number; readonly failure: CommitFailure };
 
-export type CommitPhase = CommitState['phase'];
-type LivePhase = Exclude<CommitPhase, 'committed' | 'failed'>;
-
 export type CommitEvent =
-  /** Druid knows no such task. */
-  | { readonly type: 'status-unknown' }
-  /** `reachable`: whether this process serves the input that the task reads. */
-  | { readonly type: 'status-running'; readonly reachable: boolean }
-  | { readonly type: 'status-success' }
-  | { readonly type: 'status-failed' }
-  | { readonly type: 'submit-accepted' }
-  /** The answer was lost, Druid had the id already, or it was too busy. */
-  | { readonly type: 'submit-unclear' }
-  | { readonly type: 'submit-refused' }
-  /** Whatever came of asking a task to stop. */
-  | { readonly type: 'stop-asked' }
+  | StatusEvent
+  | SubmitEvent
+  | StopEvent
   /** The row counts agree, or there are none to compare. */
   | { readonly type: 'report-agrees' }
   | { readonly type: 'report-differs' }
@@ -91,12 +80,12 @@ export type CommitEvent =
   | { readonly type: 'counted-none'; readonly rejected: boolean }
   | { readonly type: 'counted-other'; readonly rejected: boolean };
 
-type EventType = CommitEvent['type'];
-type StateOf<P extends CommitPhase> = Extract<CommitState, { readonly phase: P }>;
-type EventOf<E extends EventType> = Extract<CommitEvent, { readonly type: E }>;
-type Cell<P extends LivePhase, E extends EventType> =
-  ((state: StateOf<P>, event: EventOf<E>) => CommitState) | 'impossible';
-type Table = { readonly [P in LivePhase]: { readonly [E in EventType]: Cell<P, E> } };
+type Phase<P extends CommitState['phase'], E extends CommitEvent['type']> = Cells<
+  CommitState,
+  CommitEvent,
+  P,
+  E
+>;
 
 /** Where a commit begins. `inherited`: the request was restored, so an earlier process may have begun with it. */
 export function beginCommit(rules: CommitRules, options: { readonly inherited: boolean }): CommitState {
@@ -106,18 +95,7 @@ export function beginCommit(rules: CommitRules, options: { readonly inherited: b
 
 /** The state after `event`. @throws DruidSinkInvariantError where the event cannot happen in this state (invariant 7) */
 export function nextCommitState(state: CommitState, event: CommitEvent): CommitState {
-  const cell =
-    state.phase === 'committed' || state.phase === 'failed' ? 'impossible' : table[state.phase][event.type];
-  if (cell === 'impossible') {
-    throw new DruidSinkInvariantError(
-      `The commit protocol got '${event.type}' in phase '${state.phase}'. Please report this.`,
-      {
-        details: { invariant: 7, phase: state.phase, event: event.type },
-      },
-    );
-  }
-  // The table's type pairs each cell with its phase and event; an indexed access cannot express that.
-  return (cell as (state: CommitState, event: CommitEvent) => CommitState)(state, event);
+  return nextState('commit', table, state, event);
 }
 
 function fail(state: Live, failure: CommitFailure): CommitState {
@@ -150,26 +128,16 @@ function ended(state: Live, stopped = false): CommitState {
   return { ...live(state), phase: 'counting', next: state.attempt + 1, stopped };
 }
 
-const none = {
-  'status-unknown': 'impossible',
-  'status-running': 'impossible',
-  'status-success': 'impossible',
-  'status-failed': 'impossible',
-  'submit-accepted': 'impossible',
-  'submit-unclear': 'impossible',
-  'submit-refused': 'impossible',
-  'stop-asked': 'impossible',
-  'report-agrees': 'impossible',
-  'report-differs': 'impossible',
-  'rows-queryable': 'impossible',
-  'counted-none': 'impossible',
-  'counted-all': 'impossible',
-  'counted-other': 'impossible',
-} as const;
-
-const table: Table = {
+const table: {
+  readonly resolving: Phase<'resolving', StatusEvent['type']>;
+  readonly submitting: Phase<'submitting', SubmitEvent['type']>;
+  readonly running: Phase<'running', StatusEvent['type']>;
+  readonly stopping: Phase<'stopping', StopEvent['type']>;
+  readonly checking: Phase<'checking', 'report-agrees' | 'report-differs'>;
+  readonly appearing: Phase<'appearing', 'rows-queryable' | 'counted-other'>;
+  readonly counting: Phase<'counting', 'counted-none' | 'counted-all' | 'counted-other'>;
+} = {
   resolving: {
-    ...none,
     'status-unknown': (state) => {
       if (state.refusal) return fail(state, 'refused');
       // Druid may have forgotten an old task: what an earlier process began with is counted before it is begun again.
@@ -183,7 +151,6 @@ const table: Table = {
     'status-failed': (state) => ended(state),
   },
   submitting: {
-    ...none,
     'submit-accepted': (state) => ({
       ...live(state),
       inherited: false,
@@ -195,7 +162,6 @@ const table: Table = {
     'submit-refused': (state) => ({ ...live(state), phase: 'resolving', posts: state.posts, refusal: true }),
   },
   running: {
-    ...none,
     // Accepted, and gone: the Overlord has just lost or gained leadership, or has forgotten the task with all that it did.
     'status-unknown': (state) =>
       state.rules.canCount
@@ -206,11 +172,9 @@ const table: Table = {
     'status-failed': (state) => ended(state, state.stopped),
   },
   stopping: {
-    ...none,
     'stop-asked': (state) => ({ ...live(state), phase: 'running', posts: state.posts, stopped: true }),
   },
   checking: {
-    ...none,
     'report-agrees': (state) =>
       state.rules.untilQueryable
         ? { ...live(state), phase: 'appearing' }
@@ -218,12 +182,10 @@ const table: Table = {
     'report-differs': (state) => fail(state, 'rows-differ'),
   },
   appearing: {
-    ...none,
     'rows-queryable': (state) => ({ phase: 'committed', attempt: state.attempt }), // invariant 3
     'counted-other': (state) => fail(state, 'torn'), // invariant 5
   },
   counting: {
-    ...none,
     // Invariant 1: the only way to another attempt. An earlier process may have submitted that one too.
     'counted-none': (state, { rejected }) => {
       if (rejected && (state.tolerant || !state.rules.toleratesRejected)) return fail(state, 'rows-rejected');

@@ -19,7 +19,7 @@ export interface SpoolCommittable {
   readonly copyOf?: string;
   /** Of the file's content, in hexadecimal. */
   readonly sha256: string;
-  /** The value of the commit id column in every row; `null` where there is no such column. */
+  /** The value of the commit id column, which the task gives to every row; `null` where there is no such column. */
   readonly commitId: string | null;
   readonly commitIdColumn: string | null;
   /** Epoch milliseconds of the earliest and the latest row. */

@@ -62,7 +62,18 @@ export interface TaskSpecOptions {
   readonly tuningConfig?: Readonly<Record<string, unknown>>;
 }
 
-/** The task that appends one file to its datasource. */
+/**
+ * What a task keeps until it merges its segments is not compressed: that takes Druid a fifth of a task's time, and never more
+ * disk than the rows took. The segments that it publishes are what they were.
+ */
+export const QUICK_INTERMEDIATES = {
+  indexSpecForIntermediatePersists: {
+    dimensionCompression: 'uncompressed',
+    metricCompression: 'uncompressed',
+  },
+};
+
+/** The task that appends one file to its datasource, its commit id in each row. */
 export function appendTask(committable: SpoolCommittable, options: TaskSpecOptions): TaskSpec {
   const { dataSchema, chunks } = committable;
   const { input, maxRejectedRows = 0 } = options;
@@ -74,6 +85,7 @@ export function appendTask(committable: SpoolCommittable, options: TaskSpecOptio
     spec: {
       dataSchema: {
         ...dataSchema,
+        ...commitIdTransform(committable),
         granularitySpec: {
           ...dataSchema.granularitySpec,
           // With intervals Druid reads the input once; without, a first pass looks for them.
@@ -88,6 +100,7 @@ export function appendTask(committable: SpoolCommittable, options: TaskSpecOptio
       },
       tuningConfig: {
         maxNumConcurrentSubTasks: 1,
+        ...QUICK_INTERMEDIATES,
         ...options.tuningConfig,
         type: 'index_parallel',
         partitionsSpec: { type: 'dynamic' },
@@ -98,6 +111,14 @@ export function appendTask(committable: SpoolCommittable, options: TaskSpecOptio
       },
     },
   };
+}
+
+/** One text for all rows of a file need not be in each of them. Rows that have it, of an earlier version, keep it. */
+function commitIdTransform({ commitId, commitIdColumn }: SpoolCommittable): object {
+  if (commitId === null) return {};
+  // In base64url, or with an `r` behind: nothing to escape.
+  const transform = { type: 'expression', name: commitIdColumn, expression: `'${commitId}'` };
+  return { transformSpec: { transforms: [transform] } };
 }
 
 export function formatInterval({ start, end }: TimeRange): string {

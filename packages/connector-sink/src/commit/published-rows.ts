@@ -15,6 +15,9 @@ export interface PublishedRowsOptions extends Patience {
   readonly queryableTimeoutMs: number;
 }
 
+/** Rows are there soon after their task has ended: the pauses between looks grow from this. */
+const FIRST_PAUSE_MS = 25;
+
 /** Druid may publish for an instant after a task that was stopped shows as FAILED: the second look is this much later. */
 const STOPPED_SETTLE_MS = 5_000;
 const SETTLE_MS = 500;
@@ -34,11 +37,9 @@ export class PublishedRows {
   async untilCounted(committable: SpoolCommittable): Promise<Exclude<RowsFound, 'none'>> {
     const { clock, signal, queryableTimeoutMs, pollIntervalMs } = this.#options;
     const startedMs = monotonicNow(clock);
-    let isFirst = true;
-    for (;;) {
+    for (let looks = 0; ; looks++) {
       // The first look makes the Coordinator read what was just published; a forced look costs a large cluster much.
-      const loaded = await this.#loadStatus(committable, isFirst);
-      isFirst = false;
+      const loaded = await this.#loadStatus(committable, looks === 0);
       const found = await this.#sqlCount(committable);
       if (typeof found === 'number') {
         const verdict = verdictOf(committable, found);
@@ -55,7 +56,7 @@ export class PublishedRows {
           { details: { file: committable.file, rows: committable.rows, found, waitedMs }, retryable: true },
         );
       }
-      await sleep(clock, pollIntervalMs, signal);
+      await sleep(clock, Math.min(FIRST_PAUSE_MS * 2 ** looks, pollIntervalMs), signal);
     }
   }
 

@@ -34,8 +34,6 @@ export class RejectedRowFile {
     const { target, commitIdColumn, directory } = this.#options;
     const file = committable.file.replace(/\.ndjson.*$/, '.rejected.ndjson');
     const commitId = commitIdColumn === null ? null : `${String(committable.commitId)}r`;
-    const rowEnd =
-      commitId === null ? '}\n' : `,${JSON.stringify(commitIdColumn)}:${JSON.stringify(commitId)}}\n`;
     const chunks = new TimeChunks(target.segmentGranularity);
     const encoded: EncodedRow = { text: '', time: 0 };
     let text = '';
@@ -46,7 +44,7 @@ export class RejectedRowFile {
         throw new DruidSinkInvariantError(`A dead letter is no row: ${refusal.reason}. Please report this.`);
       }
       chunks.add(encoded.time);
-      text += encoded.text + rowEnd;
+      text += `${encoded.text}}\n`;
     }
     const data = Buffer.from(text);
     try {

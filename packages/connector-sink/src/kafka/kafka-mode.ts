@@ -2,7 +2,6 @@ import { DruidClient, type DruidClientOptions } from '@millrace/druid-client';
 import type { CommitterContext, Sink, SinkWriterContext } from '@millrace/core-stream';
 import type { DataSchema } from '../commit/ingestion-spec.js';
 import { checkDatasource } from '../druid/datasource-check.js';
-import type { Patience } from '../druid/druid-calls.js';
 import { DruidSinkConfigError, DruidSinkInvariantError } from '../errors.js';
 import { InvalidRecords } from '../spool/invalid-records.js';
 import { SpoolTargets, type SpoolTarget } from '../spool/spool-target.js';
@@ -69,10 +68,13 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
     const { clock, signal, logger } = context;
     const patience = { clock, signal, logger, unavailableTimeoutMs: options.unavailableTimeoutMs };
     const druid = isClient(options.druid) ? options.druid : new DruidClient(options.druid);
-    const all = this.#targets.all.map(({ dataSchema }) => this.#supervisor(druid, dataSchema, patience));
+    const { replicas } = options.supervisor;
+    const all = this.#targets.all.map(
+      ({ dataSchema }) => new Supervisor(druid, dataSchema.dataSource, patience, replicas),
+    );
     // Restored rows may be of a datasource that the options do not name any more.
     const supervisorOf = (dataSource: string) =>
-      all.find(({ id }) => id === dataSource) ?? new Supervisor(druid, dataSource, patience);
+      all.find(({ id }) => id === dataSource) ?? new Supervisor(druid, dataSource, patience, replicas);
     const gate = new LagGate(options.maxLagRecords);
     const progress: JobProgress = { endedSubtasks: new Set(), unconfirmed: 0, begunMs: [] };
     const target = this.#targets.deadLetters;
@@ -91,9 +93,9 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
         transactionTimeoutMs: transport.transactionTimeoutMs,
       }),
       letters:
-        target === undefined || options.onRejectedRow !== 'dead-letter'
-          ? undefined
-          : new RejectedLetters({ target, transport, commitIdColumn, context }),
+        target !== undefined && commitIdColumn !== null && options.onRejectedRow === 'dead-letter'
+          ? new RejectedLetters({ target, transport, commitIdColumn, context })
+          : undefined,
       gate,
       progress,
       prepare: async () => {
@@ -113,10 +115,6 @@ export class KafkaMode<T> implements Sink<T, KafkaRowsCommittable, never> {
         if (druid !== options.druid) druid.close();
       },
     });
-  }
-
-  #supervisor(druid: DruidClient, dataSchema: DataSchema, patience: Patience): Supervisor {
-    return new Supervisor(druid, dataSchema.dataSource, patience, this.#options.supervisor.replicas);
   }
 
   /** There are few dead letters. */

@@ -9,13 +9,13 @@ import { wellFormed } from '../spool/dead-letters.js';
 import type { SpoolTarget } from '../spool/spool-target.js';
 import type { KafkaRows } from './kafka-committable.js';
 import type { RowBlock, RowTransport } from './row-transport.js';
-import { RowsOfTopic } from './rows-of-topic.js';
+import { ETERNITY, RowsOfTopic } from './rows-of-topic.js';
 import { isOf, type RejectedByDruid } from './supervisor.js';
 
 export interface RejectedLettersOptions {
   readonly target: SpoolTarget;
   readonly transport: RowTransport;
-  readonly commitIdColumn: string | null;
+  readonly commitIdColumn: string;
   readonly context: CommitterContext;
 }
 
@@ -48,8 +48,7 @@ export class RejectedLetters {
     const { maxRecordBytes } = transport;
     const gathered = new RowsOfTopic({ target, topic, partitions: [0], commitIdColumn, maxRecordBytes });
     const commitId = `${rows.commitId}-${rows.dataSource}`;
-    const rowEnd =
-      commitIdColumn === null ? '}' : `,${JSON.stringify(commitIdColumn)}:${JSON.stringify(commitId)}}`;
+    const rowEnd = `,${JSON.stringify(commitIdColumn)}:${JSON.stringify(commitId)}}`;
     const blocks: (RowBlock | undefined)[] = [];
     const row = { text: '', time: 0 };
     for (const { dataSource, text, reason: said } of rejected) {
@@ -72,7 +71,8 @@ export class RejectedLetters {
       blocks.filter((block) => block !== undefined),
       context,
     );
-    return gathered.takeRows(commitId, {})!;
+    // Another process may have written them, on another day.
+    return { ...gathered.takeRows(commitId, {})!, interval: ETERNITY };
   }
 
   #show(text: string): string {

@@ -7,7 +7,7 @@ import type { KafkaRows } from './kafka-committable.js';
 import type { RowBlock } from './row-transport.js';
 
 /** All times that Druid knows. */
-const ETERNITY = '-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z';
+export const ETERNITY = '-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z';
 
 /** A topic's partitions that are one writer's alone; at least one. */
 export interface OwnPartitions {

@@ -11,14 +11,17 @@ import {
   type KafkaSupervisorSpec,
   type SupervisorStatus,
 } from '@millrace/druid-client';
-import type { Logger } from '@millrace/core-stream';
-import { callDruid, isRefusal, type Patience } from '../druid/druid-calls.js';
+import { sleep, type Logger } from '@millrace/core-stream';
+import { callDruid, isRefusal, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import { DruidSinkConfigError } from '../errors.js';
 import type { KafkaRows } from './kafka-committable.js';
 import { requireSameStream } from './supervisor-spec.js';
 
 /** By partition the offset of the next record that some task of Druid's will read. */
 export type ReadOffsets = ReadonlyMap<string, number>;
+
+/** Three times its `period` unless told. */
+const LOOKS_AT_TASKS_WITHIN_MS = 15_000;
 
 export class Supervisor {
   readonly #druid: DruidClient;
@@ -101,14 +104,32 @@ export class Supervisor {
     });
   }
 
-  /** Its tasks publish what they have read. The job may be over: nothing aborts this but the client's own time-outs. */
+  /** Its tasks publish what they have read. The job may be over: nothing aborts this but time. */
   async takeDown(how: 'suspend' | 'terminate'): Promise<void> {
+    await this.#untilTasksAreKnown();
     if (how === 'terminate') {
       await this.#druid.supervisors.terminate(this.id);
       return;
     }
     const status = await this.#druid.supervisors.status(this.id);
     if (status?.suspended === false) await this.#druid.supervisors.suspend(this.id);
+  }
+
+  /** A task that began a moment ago, and that it has not looked at, it would leave alone until its duration is over. */
+  async #untilTasksAreKnown(): Promise<void> {
+    const { clock } = this.#patience;
+    const startedMs = monotonicNow(clock);
+    do {
+      const running = await this.#druid.tasks.list({
+        state: 'running',
+        datasource: this.id,
+        type: 'index_kafka',
+      });
+      const known = tasksOf(await this.#druid.supervisors.status(this.id)).map(({ id }) => id);
+      if (process.env['KM_DEBUG']) console.log(this.id, monotonicNow(clock) - startedMs, running.map((t) => [t.id, (t as never as {createdTime: string}).createdTime, t.statusCode, JSON.stringify((t as never as {location: string}).location)]), known, JSON.stringify(await this.#druid.supervisors.status(this.id)).slice(0, 1500));
+      if (running.every(({ id }) => known.includes(id))) return;
+      await sleep(clock, 250);
+    } while (monotonicNow(clock) - startedMs < LOOKS_AT_TASKS_WITHIN_MS);
   }
 }
 
@@ -129,21 +150,26 @@ export function isOf(rejected: RejectedByDruid, rows: KafkaRows): boolean {
 export function readOffsets(status: SupervisorStatus | undefined): ReadOffsets {
   const offsets = new Map<string, number>();
   const latest = recordOf(status?.['latestOffsets']);
-  for (const list of [status?.['activeTasks'], status?.['publishingTasks']]) {
-    for (const task of Array.isArray(list) ? (list as unknown[]) : []) {
-      // Where a task begins, others have read before it.
-      for (const name of ['startingOffsets', 'currentOffsets']) {
-        for (const [partition, offset] of Object.entries(recordOf(recordOf(task)[name]))) {
-          if (typeof offset !== 'number') continue;
-          // Past its end: an offset of a topic that was deleted since (invariant 2), unless the end is the older news.
-          const end = latest[partition];
-          if (typeof end === 'number' && offset > end) continue;
-          offsets.set(partition, Math.max(offset, offsets.get(partition) ?? 0));
-        }
+  for (const task of tasksOf(status)) {
+    // Where a task begins, others have read before it.
+    for (const name of ['startingOffsets', 'currentOffsets']) {
+      for (const [partition, offset] of Object.entries(recordOf(task[name]))) {
+        if (typeof offset !== 'number') continue;
+        // Past its end: an offset of a topic that was deleted since (invariant 2), unless the end is the older news.
+        const end = latest[partition];
+        if (typeof end === 'number' && offset > end) continue;
+        offsets.set(partition, Math.max(offset, offsets.get(partition) ?? 0));
       }
     }
   }
   return offsets;
+}
+
+/** The tasks that it knows of. */
+function tasksOf(status: SupervisorStatus | undefined): Readonly<Record<string, unknown>>[] {
+  return [status?.['activeTasks'], status?.['publishingTasks']].flatMap((list) =>
+    Array.isArray(list) ? list.map(recordOf) : [],
+  );
 }
 
 /** Whether every partition is read up to its end. */

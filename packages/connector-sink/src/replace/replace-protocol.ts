@@ -15,7 +15,8 @@
  * 4. A revision has ended, well or not, only when none of its tasks can publish: each was seen in its end, except where the
  *    commit fails, and then the job does.
  */
-import { DruidSinkInvariantError } from '../errors.js';
+import type { StatusEvent, StopEvent, SubmitEvent } from '../commit/ingestion-task.js';
+import { nextState, type Cells } from '../commit/protocol-table.js';
 
 export interface ReplaceRules {
   readonly untilQueryable: boolean;
@@ -54,18 +55,9 @@ export type ReplaceState =
   | { readonly phase: 'failed'; readonly attempt: number; readonly failure: ReplaceFailure };
 
 export type ReplaceEvent =
-  /** Druid knows no such task. */
-  | { readonly type: 'status-unknown' }
-  /** `reachable`: whether this process serves the input that the task reads. */
-  | { readonly type: 'status-running'; readonly reachable: boolean }
-  | { readonly type: 'status-success' }
-  | { readonly type: 'status-failed' }
-  | { readonly type: 'submit-accepted' }
-  /** The answer was lost, Druid had the id already, or it was too busy. */
-  | { readonly type: 'submit-unclear' }
-  | { readonly type: 'submit-refused' }
-  /** Whatever came of asking a task to stop. */
-  | { readonly type: 'stop-asked' }
+  | StatusEvent
+  | SubmitEvent
+  | StopEvent
   | { readonly type: 'report-agrees' }
   | { readonly type: 'report-differs' }
   /** Nothing tells what the task has read. */
@@ -73,16 +65,12 @@ export type ReplaceEvent =
   | { readonly type: 'rows-agree' }
   | { readonly type: 'rows-differ' };
 
-type Phase = ReplaceState['phase'];
-type LivePhase = Exclude<Phase, 'committed' | 'failed'>;
-type StateOf<P extends Phase> = Extract<ReplaceState, { readonly phase: P }>;
-type EventType = ReplaceEvent['type'];
-type EventOf<E extends EventType> = Extract<ReplaceEvent, { readonly type: E }>;
-/** What a phase can meet; every other event is impossible there. */
-type Cells<P extends LivePhase, E extends EventType> = {
-  readonly [K in E]: (state: StateOf<P>, event: EventOf<K>) => ReplaceState;
-};
-type StatusEvent = 'status-unknown' | 'status-running' | 'status-success' | 'status-failed';
+type Phase<P extends ReplaceState['phase'], E extends ReplaceEvent['type']> = Cells<
+  ReplaceState,
+  ReplaceEvent,
+  P,
+  E
+>;
 
 /** Where a commit begins. `inherited`: an earlier process, or an earlier call, may have begun with it. */
 export function beginRevision(rules: ReplaceRules, { inherited }: { inherited: boolean }): ReplaceState {
@@ -92,17 +80,7 @@ export function beginRevision(rules: ReplaceRules, { inherited }: { inherited: b
 
 /** The state after `event`. @throws DruidSinkInvariantError where the event cannot happen in this state */
 export function nextReplaceState(state: ReplaceState, event: ReplaceEvent): ReplaceState {
-  const cells: Partial<Record<string, unknown>> =
-    state.phase === 'committed' || state.phase === 'failed' ? {} : table[state.phase];
-  const cell = cells[event.type];
-  if (cell === undefined) {
-    throw new DruidSinkInvariantError(
-      `The replace protocol got '${event.type}' in phase '${state.phase}'. Please report this.`,
-      { details: { phase: state.phase, event: event.type } },
-    );
-  }
-  // The table's type pairs each cell with its phase and event; an indexed access cannot express that.
-  return (cell as (state: ReplaceState, event: ReplaceEvent) => ReplaceState)(state, event);
+  return nextState('replace', table, state, event);
 }
 
 function live({ rules, attempt, submitted, posts }: Live): Live {
@@ -143,12 +121,12 @@ function watch(state: Live, reachable: boolean, stopped: boolean): ReplaceState 
 }
 
 const table: {
-  readonly resolving: Cells<'resolving', StatusEvent>;
-  readonly submitting: Cells<'submitting', 'submit-accepted' | 'submit-unclear' | 'submit-refused'>;
-  readonly running: Cells<'running', StatusEvent>;
-  readonly stopping: Cells<'stopping', 'stop-asked'>;
-  readonly checking: Cells<'checking', 'report-agrees' | 'report-differs' | 'no-report'>;
-  readonly appearing: Cells<'appearing', 'rows-agree' | 'rows-differ'>;
+  readonly resolving: Phase<'resolving', StatusEvent['type']>;
+  readonly submitting: Phase<'submitting', SubmitEvent['type']>;
+  readonly running: Phase<'running', StatusEvent['type']>;
+  readonly stopping: Phase<'stopping', StopEvent['type']>;
+  readonly checking: Phase<'checking', 'report-agrees' | 'report-differs' | 'no-report'>;
+  readonly appearing: Phase<'appearing', 'rows-agree' | 'rows-differ'>;
 } = {
   resolving: {
     // Invariant 2: the same attempt again. What Druid has forgotten it replaces by the same rows.

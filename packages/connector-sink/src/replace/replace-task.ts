@@ -6,7 +6,7 @@ import {
   type SqlFragment,
   type TaskSpec,
 } from '@millrace/druid-client';
-import { formatInterval, type DataSchema } from '../commit/ingestion-spec.js';
+import { formatInterval, QUICK_INTERMEDIATES, type DataSchema } from '../commit/ingestion-spec.js';
 import { DruidSinkConfigError } from '../errors.js';
 import { TIME_COLUMN } from '../schema/row-encoder.js';
 import type { ChunkRevision } from './chunk-committable.js';
@@ -47,6 +47,7 @@ export function replaceTask(
       tuningConfig: {
         maxNumConcurrentSubTasks: 1,
         partitionsSpec: { type: 'dynamic' },
+        ...QUICK_INTERMEDIATES,
         ...tuningConfig,
         type: 'index_parallel',
         // A cut connection looks like an unparseable row: any tolerance here would lose rows.

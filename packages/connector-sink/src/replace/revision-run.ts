@@ -2,15 +2,11 @@
  * Carries out the replace protocol for one revision: each phase's step is one call, its outcome the next event. All
  * decisions are in `replace-protocol.ts`.
  */
-import type { DruidClient, TaskStatus } from '@millrace/druid-client';
-import { sleep, type Logger } from '@millrace/core-stream';
-import type { CommitMetrics } from '../commit/commit-metrics.js';
+import type { TaskStatus } from '@millrace/druid-client';
 import { attemptId } from '../commit/ingestion-spec.js';
+import { IngestionTask, type IngestionTaskEnvironment, type SubmitEvent } from '../commit/ingestion-task.js';
 import { readRowStats, rowStatsMismatch } from '../commit/row-stats.js';
-import type { TaskSlot, TaskSlots } from '../commit/task-slots.js';
-import { callDruid, isOutage, isRefusal, monotonicNow, type Patience } from '../druid/druid-calls.js';
 import type { SpoolDirectory } from '../spool/spool-directory.js';
-import type { SpoolServer } from '../spool/spool-server.js';
 import type { ChunkRevision } from './chunk-committable.js';
 import { RevisionInput } from './chunk-input.js';
 import type { ChunkRows } from './chunk-rows.js';
@@ -25,18 +21,12 @@ import {
 import { replaceQuery, replaceTask } from './replace-task.js';
 
 /** What all runs of one committer share. */
-export interface RevisionEnvironment extends Patience {
-  readonly druid: DruidClient;
-  readonly logger: Logger;
+export interface RevisionEnvironment extends IngestionTaskEnvironment {
   readonly directory: SpoolDirectory;
-  readonly server: SpoolServer;
   readonly chunkRows: ChunkRows;
-  readonly metrics: CommitMetrics;
-  readonly slots: TaskSlots;
   readonly written: ReadonlySet<string>;
   readonly rules: ReplaceRules;
   readonly via: 'native' | 'msq';
-  readonly taskPollIntervalMs: number;
   readonly inlineMaxBytes: number;
   readonly taskContext: Readonly<Record<string, unknown>>;
   readonly tuningConfig: Readonly<Record<string, unknown>>;
@@ -65,26 +55,25 @@ export class RevisionRun {
   readonly #env: RevisionEnvironment;
   readonly #options: RevisionRunOptions;
   readonly #input: RevisionInput;
-  #slot: TaskSlot | undefined;
-  readonly #startedMs: number;
-  #submittedMs = 0;
-  #taskDoneMs = 0;
-  /** Attempts that this process has posted: their input is its own. */
-  readonly #posted = new Set<number>();
-  #lastCause: unknown;
+  readonly #task: IngestionTask;
   #lastReason = 'no reason given';
 
   constructor(env: RevisionEnvironment, options: RevisionRunOptions) {
     this.#env = env;
     this.#options = options;
     this.#input = new RevisionInput({ ...env, revision: options.revision });
-    this.#startedMs = monotonicNow(env.clock);
+    this.#task = new IngestionTask(env, {
+      idOf: (attempt) => this.#taskId(attempt),
+      input: this.#input,
+      about: { rows: options.revision.rows },
+    });
   }
 
   /** Resolves once the revision is in Druid. @throws DruidSinkError */
   async run(): Promise<RevisionResult> {
     const { inherited, revision } = this.#options;
     const { rules, signal } = this.#env;
+    const task = this.#task;
     try {
       // A task of the process before may be reading: serve first, ask then.
       if (inherited) await this.#input.serveInherited();
@@ -96,33 +85,32 @@ export class RevisionRun {
       const { attempt } = state;
       const taskId = this.#taskId(attempt);
       if (state.phase === 'failed') {
-        const facts = { taskId, revision, attempt, reason: this.#lastReason, cause: this.#lastCause };
+        const facts = { taskId, revision, attempt, reason: this.#lastReason, cause: task.lastCause };
         throw replaceFailure(state.failure, facts);
       }
-      const times = { submittedMs: this.#submittedMs, taskDoneMs: this.#taskDoneMs, doneMs: this.#elapsed() };
-      return { taskId, attempt, ...times };
+      const { submittedMs = 0, doneMs: taskDoneMs = 0, elapsedMs: doneMs } = task;
+      return { taskId, attempt, submittedMs, taskDoneMs, doneMs };
     } finally {
-      this.#slot?.release();
+      task.release();
       this.#input.close();
     }
   }
 
   async #step(state: Step): Promise<ReplaceEvent> {
-    const { taskPollIntervalMs, clock, signal } = this.#env;
+    const task = this.#task;
     switch (state.phase) {
       case 'resolving':
         // A second look at the same attempt means that the answers do not agree yet: give them a moment.
-        if (state.posts > 0) await this.#pause(state.posts);
+        if (state.posts > 0) await task.pause(state.posts);
         return this.#askStatus(state.attempt);
       case 'submitting':
-        if (state.submitted > 1 && state.posts === 1) await this.#pause(state.submitted);
+        if (state.submitted > 1 && state.posts === 1) await task.pause(state.submitted);
         return this.#submit(state.attempt);
       case 'running':
-        await sleep(clock, taskPollIntervalMs, signal);
+        await task.untilNextLook();
         return this.#askStatus(state.attempt);
       case 'stopping':
-        await this.#stop(state.attempt);
-        return { type: 'stop-asked' };
+        return task.stop(state.attempt);
       case 'checking':
         return this.#checkRowStats(state.attempt);
       case 'appearing':
@@ -130,82 +118,39 @@ export class RevisionRun {
     }
   }
 
-  async #askStatus(attempt: number): Promise<ReplaceEvent> {
-    const { druid, signal, server } = this.#env;
-    const id = this.#taskId(attempt);
-    const status = await this.#call('a task status', () => druid.tasks.status(id, { signal }));
-    if (status === undefined) return { type: 'status-unknown' };
-    if (status.statusCode === 'RUNNING') {
-      this.#slot ??= this.#env.slots.take();
-      if (status.runnerStatusCode === 'RUNNING') this.#slot.started();
-      const reachable = this.#posted.has(attempt) || server.isResumed || this.#input.isInline;
-      return { type: 'status-running', reachable };
-    }
-    this.#noteEnd(status);
-    return { type: status.statusCode === 'SUCCESS' ? 'status-success' : 'status-failed' };
+  #askStatus(attempt: number): Promise<ReplaceEvent> {
+    return this.#task.status(attempt, ({ id, errorMsg }: TaskStatus) => {
+      this.#lastReason = errorMsg?.split('\n')[0] ?? 'no reason given';
+      this.#env.logger.warn('A task that replaces a chunk failed', { taskId: id, reason: this.#lastReason });
+    });
   }
 
-  #noteEnd({ id, statusCode, errorMsg }: TaskStatus): void {
-    this.#taskDoneMs = this.#elapsed();
-    this.#slot?.release();
-    this.#slot = undefined;
-    if (statusCode === 'SUCCESS') return;
-    this.#env.metrics.failedTasks.inc();
-    this.#lastReason = errorMsg?.split('\n')[0] ?? 'no reason given';
-    this.#env.logger.warn('A task that replaces a chunk failed', { taskId: id, reason: this.#lastReason });
-  }
-
-  async #submit(attempt: number): Promise<ReplaceEvent> {
-    const { druid, via, metrics, slots, signal, taskContext, tuningConfig } = this.#env;
+  #submit(attempt: number): Promise<SubmitEvent> {
+    const { druid, via, signal, taskContext, tuningConfig } = this.#env;
     const { revision, baseId } = this.#options;
-    const input = await this.#input.open();
     const id = attemptId(baseId, attempt);
-    this.#slot ??= await slots.acquire(signal);
-    if (!this.#posted.has(attempt)) metrics.tasks.inc();
-    this.#posted.add(attempt);
-    try {
-      const { alreadyExists } = await (via === 'msq'
-        ? druid.msq.submit(replaceQuery(revision, input), { sqlQueryId: id, context: taskContext })
-        : druid.tasks.submit(replaceTask(revision, { id, input, taskContext, tuningConfig })));
-      if (!alreadyExists && this.#submittedMs === 0) this.#submittedMs = this.#elapsed();
-      return { type: alreadyExists ? 'submit-unclear' : 'submit-accepted' };
-    } catch (cause) {
-      this.#lastCause = cause;
-      if (isRefusal(cause) && !isOutage(cause)) return { type: 'submit-refused' };
-      if (!isOutage(cause)) throw cause;
-      this.#log('warn', 'The answer to a task submission did not arrive; its status will tell', attempt);
-      return { type: 'submit-unclear' };
-    }
-  }
-
-  async #stop(attempt: number): Promise<void> {
-    this.#log(
-      'info',
-      'A task of an earlier process reads from an address that is gone; it is stopped',
-      attempt,
-    );
-    try {
-      await this.#env.druid.tasks.shutdown(this.#taskId(attempt));
-    } catch (cause) {
-      // It may have ended in the meantime; its status tells.
-      if (!isOutage(cause) && !isRefusal(cause)) throw cause;
-    }
+    return this.#task.submit(attempt, {
+      wanted: signal,
+      open: () => this.#input.open(),
+      post: (input) =>
+        via === 'msq'
+          ? druid.msq.submit(replaceQuery(revision, input), { sqlQueryId: id, context: taskContext })
+          : druid.tasks.submit(replaceTask(revision, { id, input, taskContext, tuningConfig })),
+    });
   }
 
   async #checkRowStats(attempt: number): Promise<ReplaceEvent> {
-    const { druid, via } = this.#env;
     // The report of a multi-stage query counts per stage and worker; its rows are counted where they have to be queryable.
-    if (via === 'msq') return { type: 'no-report' };
-    const reports = await this.#call('a task report', () => druid.tasks.reports(this.#taskId(attempt)));
-    const stats = readRowStats(reports);
+    if (this.#env.via === 'msq') return { type: 'no-report' };
+    const stats = readRowStats(await this.#task.reports(attempt));
     if (stats === undefined) {
-      this.#log('warn', 'Druid keeps no report of a task: its row counts are not compared', attempt);
+      this.#task.log('warn', 'Druid keeps no report of a task: its row counts are not compared', attempt);
       return { type: 'no-report' };
     }
     const mismatch = rowStatsMismatch(stats, this.#options.revision.rows);
     if (mismatch === undefined) return { type: 'report-agrees' };
     this.#lastReason = mismatch;
-    this.#log(
+    this.#task.log(
       'warn',
       `A task has ended well with other rows (${mismatch}); the chunk is written again`,
       attempt,
@@ -218,7 +163,7 @@ export class RevisionRun {
     const { revision, isConfirmed } = this.#options;
     const isThere = await chunkRows.untilLoaded(revision);
     // What an earlier process has published may have been compacted or dropped since: then counts prove nothing.
-    if (this.#posted.size === 0 && (isProven || isConfirmed || !isThere)) return { type: 'rows-agree' };
+    if (!this.#task.isPosted && (isProven || isConfirmed || !isThere)) return { type: 'rows-agree' };
     const { agrees, found } = await chunkRows.agree(revision);
     this.#lastReason = `the Broker counts ${found ?? 'nothing (no such table or column yet)'}`;
     return { type: agrees ? 'rows-agree' : 'rows-differ' };
@@ -227,21 +172,5 @@ export class RevisionRun {
   #taskId(attempt: number): string {
     const id = attemptId(this.#options.baseId, attempt);
     return this.#env.via === 'msq' ? `query-${id}` : id;
-  }
-
-  #elapsed(): number {
-    return Math.round(monotonicNow(this.#env.clock) - this.#startedMs);
-  }
-
-  #pause(times: number): Promise<void> {
-    return sleep(this.#env.clock, Math.min(250 * 2 ** times, 30_000), this.#env.signal);
-  }
-
-  #call<T>(what: string, call: () => Promise<T>): Promise<T> {
-    return callDruid(this.#env, what, call);
-  }
-
-  #log(level: 'info' | 'warn', message: string, attempt: number): void {
-    this.#env.logger[level](message, { taskId: this.#taskId(attempt), rows: this.#options.revision.rows });
   }
 }

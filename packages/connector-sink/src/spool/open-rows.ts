@@ -32,8 +32,6 @@ export class OpenRows {
   readonly identity: OpenRowsIdentity;
   readonly file: SpoolFile;
   readonly chunks: TimeChunks;
-  /** Ends every row. */
-  readonly rowEnd: string;
   /** The file that this one is a copy of. */
   readonly copyOf: string | undefined;
   /** Those that are not on their way to the file yet. */
@@ -46,14 +44,11 @@ export class OpenRows {
   #content: SpoolContent | undefined;
 
   constructor(file: SpoolFile, identity: OpenRowsIdentity, pool: ChunkPool, restored?: OpenSpoolFile) {
-    const { commitId, commitIdColumn, dataSchema } = identity;
     this.file = file;
     this.chunk = new RowChunk(pool);
     this.identity = identity;
-    this.rowEnd =
-      commitId === null ? '}\n' : `,${JSON.stringify(commitIdColumn)}:${JSON.stringify(commitId)}}\n`;
     this.chunks = new TimeChunks(
-      dataSchema.granularitySpec.segmentGranularity.toLowerCase() as Granularity,
+      identity.dataSchema.granularitySpec.segmentGranularity.toLowerCase() as Granularity,
       restored,
     );
     this.copyOf = restored?.file;

@@ -5,7 +5,7 @@
  *
  * Invariants:
  * 1. What a checkpoint names is durable before it is returned: content, directory entry, and of open files as much as counts.
- * 2. A file is committed once, as a whole, and every row carries its file's commit id.
+ * 2. A file is committed once, as a whole, with a commit id of its own.
  * 3. A failed append fails the job; nothing after it is written.
  * 4. Bytes that are not on disk yet are bounded: past the bound the writer asks the job to wait.
  * 5. A savepoint, and the end of input, leave no file open.
@@ -174,7 +174,7 @@ export class SpoolWriter<T> implements SinkWriter<T, SpoolCommittable, OpenSpool
     rows.chunks.add(row.time);
     const { chunk } = rows;
     const before = chunk.text.length;
-    chunk.text += row.text + rows.rowEnd;
+    chunk.text += row.text + '}\n';
     const { length } = chunk.text;
     this.#textSize += length - before;
     if (length < this.#pool.blockSize && this.#textSize < this.#options.maxBufferedBytes) return;

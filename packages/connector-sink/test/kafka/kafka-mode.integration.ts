@@ -11,6 +11,7 @@ import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid } from '../../../../tooling/shared-druid.js';
 import {
+  druidRoutes,
   druidSchema,
   DruidSink,
   type KafkaCommitDone,
@@ -60,6 +61,14 @@ describe.skipIf(!requireRealServers())('DruidSink in mode kafka', () => {
 
   const transportOf = (topic: string): RowTransport =>
     kafkaTransport({ bootstrapServers: kafka.bootstrapServers, topic, partitions: 3 });
+  /** A topic for each datasource. */
+  const transportOfMany = (): RowTransport =>
+    kafkaTransport({
+      bootstrapServers: kafka.bootstrapServers,
+      topic: (dataSource) => `to-${dataSource}`,
+      transactionalIdPrefix: 'kafka-routes',
+      partitions: 3,
+    });
 
   async function run(
     dataSource: string,
@@ -147,6 +156,49 @@ describe.skipIf(!requireRealServers())('DruidSink in mode kafka', () => {
     const { rows, amount } = expected(23_000);
     expect(found?.result).toEqual({ rows: rows - 2, amount: amount - 7 - 8 });
     expect(rejected.map(({ reason }) => /"?amount"?[:=](\d+)/.exec(reason)?.[1]).sort()).toEqual(['7', '8']);
+  });
+
+  it('writes one stream into many datasources, and dead letters of its own and of Druid beside them', async () => {
+    const done = await run(
+      'kafka_routes',
+      { from: 0, count: 1_000 },
+      {
+        schema: druidRoutes<Order>()({
+          route: ({ shop }) =>
+            (shop === 's0' ? 'none' : Number(shop.slice(1)) % 2 === 0 ? 'even' : 'odd') as 'even',
+          schemas: { even: schemaOf('kafka_even'), odd: schemaOf('kafka_odd') },
+        }),
+        deadLetters: { dataSource: 'kafka_letters' },
+        transport: damaging(transportOfMany(), [[`{"__time":${orderOf(8).at},`, '{"__time":"never",']]),
+      },
+    );
+    const ofShops = (shops: readonly number[]) =>
+      Array.from({ length: 1_000 }, (_, n) => n).filter((n) => shops.includes(n % 7));
+    const counts = {
+      kafka_even: ofShops([2, 4, 6]),
+      kafka_odd: ofShops([1, 3, 5]),
+      kafka_letters: ofShops([0]),
+    };
+    for (const [dataSource, { length }] of Object.entries(counts)) {
+      const rows = done.filter((event) => event.dataSource === dataSource).map((event) => event.rows);
+      expect(rows.reduce((sum, each) => sum + each, 0)).toBe(length);
+    }
+    const amount = (numbers: readonly number[]) => numbers.reduce((sum, n) => sum + orderOf(n).amount, 0);
+    const { kafka_even: even, kafka_odd: odd } = counts;
+    expect((await totals('kafka_even'))[0]?.result).toEqual({ rows: even.length, amount: amount(even) });
+    expect((await totals('kafka_odd'))[0]?.result).toEqual({ rows: odd.length - 1, amount: amount(odd) - 8 });
+    const letters = await druid.native.groupBy({
+      dataSource: 'kafka_letters',
+      intervals: ['2001/2100'],
+      granularity: 'all',
+      dimensions: ['dataSource'],
+      aggregations: [{ type: 'count', name: 'rows' }],
+      context: { useCache: false },
+    });
+    expect(Object.fromEntries(letters.map(({ event }) => [event.dataSource, event.rows]))).toEqual({
+      none: ofShops([0]).length,
+      kafka_odd: 1,
+    });
   });
 
   it('knows by the offsets of its tasks that Druid has read all', async () => {

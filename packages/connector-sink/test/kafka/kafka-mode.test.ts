@@ -1,3 +1,4 @@
+import type { TaskStatus } from '@millrace/druid-client';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DruidSink } from '../../src/index.js';
 import { druidSchema, type KafkaModeOptions, type RejectedKafkaRow } from '../../src/index.js';
@@ -151,6 +152,22 @@ describe('DruidSink in mode kafka', () => {
     });
     await last.close();
     expect(druid.calls).toContain('suspend');
+  });
+
+  it('takes the supervisor down when it knows its tasks: others would read on', async () => {
+    const { druid, committer, checkpoint, show } = setUp({ supervisor: { atEnd: 'terminate' } });
+    const made = await committer();
+    const requests = await checkpoint(true);
+    show(requests);
+    let looks = 0;
+    druid.client.tasks.list = () => {
+      expect(druid.calls).not.toContain('terminate');
+      if (++looks === 3) druid.status = { ...druid.status, activeTasks: [{ id: 'task-1' }] };
+      return Promise.resolve([{ id: 'task-1' } as TaskStatus]);
+    };
+    await made.commit(requests);
+    expect(looks).toBe(3);
+    expect(druid.calls).toContain('terminate');
   });
 
   it('fails for rows that Druid has rejected, or hands them on', async () => {

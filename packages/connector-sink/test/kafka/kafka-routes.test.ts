@@ -15,7 +15,7 @@ const flight = (origin: string, date = FIRST_DAY): Flight => ({ date, origin, de
 const bad = flight('SFO', Number.NaN);
 
 const byOrigin = druidRoutes<Flight>()({
-  route: ({ origin }) => origin,
+  route: ({ origin }) => origin as 'SFO' | 'JFK',
   schemas: { SFO: flightSchema('west'), JFK: flightSchema('east') },
 });
 
@@ -120,11 +120,12 @@ describe('DruidSink in mode kafka, with many datasources', () => {
   });
 
   it('holds writers back while one of the supervisors is too far behind (invariant 3)', async () => {
-    const { druid, committer, job, sink } = setUp({ maxLagRecords: 10 });
+    const { druid, committer, checkpoint, job, sink } = setUp({ maxLagRecords: 10, waitUntil: 'submitted' });
     const lags: Record<string, number> = { west: 3, east: 11 };
     const { supervisors } = druid.client;
     supervisors.status = (id) => Promise.resolve({ ...druid.status, aggregateLag: lags[id] } as never);
-    await committer();
+    const made = await committer();
+    await made.commit(await checkpoint([flight('JFK')]));
     const writer = await sink.createWriter(job.context());
     await expect.poll(() => writer.backPressure() !== undefined, { timeout: 10_000 }).toBe(true);
     lags['east'] = 10;

@@ -86,6 +86,28 @@ describe('KafkaRowWriter', () => {
     );
   });
 
+  it('ends a block with the row that reaches so many bytes, whatever its characters take', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.string({ unit: 'grapheme', maxLength: 40 }), { minLength: 1, maxLength: 30 }),
+        fc.integer({ min: 1, max: 600 }),
+        async (origins, maxRecordBytes) => {
+          const { transport, writer, barrier } = await setUp({ maxRecordBytes });
+          for (const origin of origins) writer.write({ date: FIRST_DAY, origin, delay: null }, anyContext);
+          const [committable] = await barrier();
+          const values = (transport.blocks.get(committable?.transport.transaction) ?? []).map(({ value }) =>
+            Buffer.from(value),
+          );
+          for (const value of values) expect(value.lastIndexOf('\n')).toBeLessThan(maxRecordBytes);
+          for (const value of values.slice(0, -1))
+            expect(value.length).toBeGreaterThanOrEqual(maxRecordBytes);
+          expect(rowsOf(values).map(({ origin }) => origin)).toEqual(origins);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
   it('goes round its own partitions, and stamps blocks with the time of day, not of events', async () => {
     const { transport, writer, barrier } = await setUp({ partitions: [1, 4], maxRecordBytes: 1 });
     for (const flight of flights(4)) writer.write(flight, anyContext);

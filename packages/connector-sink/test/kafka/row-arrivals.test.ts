@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { SupervisorStatus } from '@millrace/druid-client';
+import { DruidConnectionError, type SupervisorStatus } from '@millrace/druid-client';
 import { describe, expect, it } from 'vitest';
 import { RowArrivals } from '../../src/kafka/row-arrivals.js';
 import { isRead, readOffsets, Supervisor } from '../../src/kafka/supervisor.js';
@@ -81,6 +81,43 @@ describe('RowArrivals', () => {
       message: expect.stringMatching(
         /not queryable after 20000 ms: the Broker counts 2, .*UNHEALTHY_TASKS, 7 records/,
       ) as string,
+    });
+  });
+
+  it('gives up where more rows are rejected than a task remembers, and says so', async () => {
+    const { druid, arrivals } = setUp();
+    druid.parseErrors = Array.from({ length: 1_000 }, (_, n) => ({
+      input: `{__time=never, n=${n}, __commit_id=a}`,
+      details: ['unparseable'],
+    }));
+    await expect(arrivals.untilCounted([rowsOf('a', 1_001)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+      message: expect.stringContaining('1000 were rejected, as many as a task remembers') as string,
+    });
+    expect(await arrivals.untilCounted([rowsOf('a', 1_000)])).toHaveLength(1_000);
+  });
+
+  it('waits while Druid is down, for its time; what it had counted it does not count again', async () => {
+    const { druid, arrivals } = setUp();
+    druid.counts.set('a', 3);
+    const { native } = druid.client;
+    const away = new DruidConnectionError({ message: 'away', details: {} as never, retryable: true });
+    const answer = native.groupBy.bind(native);
+    let calls = 0;
+    const asked: unknown[] = [];
+    native.groupBy = (query, options) => {
+      asked.push((query.filter as { values: unknown }).values);
+      if (++calls === 1) return answer(query, options);
+      if (calls === 2) return Promise.reject(away);
+      druid.counts.set('b', 2);
+      return answer(query, options);
+    };
+    expect(await arrivals.untilCounted([rowsOf('a', 3), rowsOf('b', 2)])).toEqual([]);
+    expect(asked).toEqual([['a', 'b'], ['b'], ['b']]);
+    native.groupBy = () => Promise.reject(away);
+    await expect(arrivals.untilCounted([rowsOf('a', 3)])).rejects.toMatchObject({
+      code: 'DRUID_SINK_CONNECTION',
+      retryable: true,
     });
   });
 

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { DruidCluster, FaultProxy, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Program } from '../../../../tooling/killed-program.js';
-import { provenModes } from '../support/proven-modes.js';
-import { totalsIn, totalsOf, WritingJob } from '../support/writing-job.js';
+import { untilTotalsAre } from '../support/killed-runs.js';
+import { kafkaMode, provenModes } from '../support/proven-modes.js';
+import { ProxiedKafka } from '../support/proxied-kafka.js';
+import { totalsOf, WritingJob } from '../support/writing-job.js';
 
 const SEED = Number(process.env['MILLRACE_KILL_SEED'] ?? 1);
 const RECORDS = 4_000;
@@ -27,7 +29,8 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-const modes = process.env['MILLRACE_KILL_RUNS'] === undefined ? provenModes.slice(0, 1) : provenModes;
+const IS_LONG = process.env['MILLRACE_KILL_RUNS'] !== undefined;
+const modes = IS_LONG ? [...provenModes, kafkaMode] : provenModes.slice(0, 1);
 
 describe.each(modes)('$mode: a job whose Druid is killed', ({ mode, outputs }) => {
   it('waits for it, and has every row once', async () => {
@@ -35,12 +38,15 @@ describe.each(modes)('$mode: a job whose Druid is killed', ({ mode, outputs }) =
     // The job knows Druid by one address, whatever ports it has.
     const before = await FaultProxy.start({ upstream: first.url });
     const { url, port } = before;
-    const dataSource = `restarted_${mode}`;
+    const kafka = outputs.includes('kafka') ? await ProxiedKafka.start() : undefined;
     const job = await WritingJob.create(program, {
-      ...{ url, dataSource, seed: SEED, mode, records: RECORDS, recordsPerSecond: 1_000, intervalMs: 500 },
-      sinkOptions: { inlineMaxBytes: 0 },
+      ...{ url, name: 'restarted', seed: SEED, outputs, records: RECORDS, recordsPerSecond: 1_000 },
+      ...{ intervalMs: 500, sinkOptions: { inlineMaxBytes: 0 } },
+      bootstrapServers: kafka?.bootstrapServers,
     });
-    let served = 0;
+    // Druid has begun to read the second file: its task runs. Or the sink looks for rows that its task reads.
+    const [point, nth] = kafka === undefined ? ['served', 2] : ['count', 10];
+    let seen = 0;
     let restarted: Promise<readonly [DruidCluster, FaultProxy]> | undefined;
     const restart = async () => {
       await first.kill();
@@ -49,17 +55,17 @@ describe.each(modes)('$mode: a job whose Druid is killed', ({ mode, outputs }) =
       return [second, await FaultProxy.start({ upstream: second.url, port })] as const;
     };
     const isFinished = await job.live({ parallelism: 2 }, (line) => {
-      // Druid has begun to read the second file: its task runs.
-      if (line === 'served' && ++served === 2) restarted = restart();
+      if (line === point && ++seen === nth) restarted = restart();
     });
     expect(isFinished).toBe(true);
     const [second, after] = (await restarted)!;
     try {
-      expect(await totalsIn(second.url, dataSource)).toEqual(totalsOf(SEED, RECORDS));
+      await untilTotalsAre({ [mode]: totalsOf(SEED, RECORDS) }, () => job.totals(second.url));
       expect(await job.spoolFiles()).toEqual([]);
     } finally {
       await after.stop();
       await second.stop();
+      await kafka?.stop();
     }
     await job.remove();
   });

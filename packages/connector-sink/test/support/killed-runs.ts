@@ -1,4 +1,3 @@
-import { DruidClient } from '@millrace/druid-client';
 import { FaultProxy } from '@millrace/testkit';
 import { expect, vi } from 'vitest';
 import type { Program } from '../../../../tooling/killed-program.js';
@@ -45,13 +44,13 @@ export class Deeds {
   }
 }
 
-/** Runs a job through its kills to its end, and compares what Druid has with what was generated. */
+/** Runs a job through its kills to its end, and compares what there is with what was generated. Resolves with its name. */
 export async function expectEveryRowOnce(
   program: Program,
   druidUrl: string,
   run: KilledRun,
   deeds: Deeds,
-): Promise<void> {
+): Promise<string> {
   const { mode, outputs, seed, records, writeMs, intervalMs, bootstrapServers } = run;
   const { lives, sinkOptions } = killPlan(seed, run);
   const name = `killed_${mode}_${seed}_${run.kills}`;
@@ -67,37 +66,14 @@ export async function expectEveryRowOnce(
   deeds.add(job);
   await proxy.stop();
   if (run.withFaults) expect(proxy.requests.filter(({ fault }) => fault).length).toBeGreaterThan(3);
-  // Published rows are queryable a moment later, and the job need not have waited for it.
   const expected = Object.fromEntries(outputs.map((output) => [output, totalsOf(seed, records)]));
-  const untilTotalsAreRight = () =>
-    vi.waitFor(async () => expect(await job.totals(druidUrl)).toEqual(expected), {
-      timeout: 60_000,
-      interval: 200,
-    });
-  await untilTotalsAreRight();
-  if (outputs.includes('kafka')) {
-    // Its tasks publish: what counts now is what they have written.
-    await endSupervisor(druidUrl, `${name}_kafka`);
-    await untilTotalsAreRight();
-  }
+  await untilTotalsAre(expected, () => job.totals(druidUrl));
   expect(await job.spoolFiles()).toEqual([]);
   await job.remove(); // where the test fails, its files stay
+  return name;
 }
 
-/** Terminates it, and waits until its tasks are over and what they have published is loaded. */
-async function endSupervisor(druidUrl: string, dataSource: string): Promise<void> {
-  const druid = new DruidClient({ url: druidUrl });
-  try {
-    await druid.supervisors.terminate(dataSource);
-    await vi.waitFor(
-      async () => expect(await druid.tasks.list({ datasource: dataSource, state: 'running' })).toEqual([]),
-      {
-        timeout: 60_000,
-        interval: 200,
-      },
-    );
-    await druid.datasources.waitUntilQueryable(dataSource);
-  } finally {
-    druid.close();
-  }
+/** Rows are queryable a moment later than they are published, and in SQL later than that; and a job need not have waited for it. */
+export function untilTotalsAre<T>(expected: T, totals: () => Promise<T>): Promise<void> {
+  return vi.waitFor(async () => expect(await totals()).toEqual(expected), { timeout: 60_000, interval: 200 });
 }

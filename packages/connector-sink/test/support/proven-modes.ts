@@ -33,3 +33,10 @@ export const kafkaMode: ProvenMode = {
     transport: [{ maxRecordBytes: 2_000 }, { maxRecordBytes: 1 }, { compression: 'gzip' }, {}],
   },
 };
+
+/** One stream into all that there is. */
+export const everyOutput: ProvenMode = {
+  mode: 'fan_out',
+  outputs: ['append', 'replace', 'kafka', 'files'],
+  sink: {},
+};

@@ -109,10 +109,16 @@ export class WritingJob {
     return Object.fromEntries(await Promise.all(totals)) as Partial<Record<Output, KeyTotals[]>>;
   }
 
-  async #totalsInFiles(): Promise<KeyTotals[]> {
+  /** Of the output `files`, those that readers may read. */
+  async finishedFiles(): Promise<string[]> {
     const directory = join(this.#directory, 'files');
-    const names = (await readdir(directory)).filter((name) => name.startsWith('part-'));
-    const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')));
+    const names = await readdir(directory);
+    return names.filter((name) => name.startsWith('part-')).map((name) => join(directory, name));
+  }
+
+  async #totalsInFiles(): Promise<KeyTotals[]> {
+    const paths = await this.finishedFiles();
+    const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')));
     const totals = new Map<string, { key: string; count: number; sum: number }>();
     for (const line of texts.join('').trimEnd().split('\n')) {
       const { key, value } = JSON.parse(line) as { key: string; value: number };

@@ -55,14 +55,15 @@ describe.skipIf(!requireRealServers())('a month of which a real Druid has replac
   it('is listed alike by the Coordinator and by SQL, with what is hidden and with tombstones', async () => {
     const twoDays = { ...flightIngestion, dropExisting: '2024-01-01/2024-01-03' };
     await overwrite(druid, dataSource, flights(500, 700_000).slice(0, 500), twoDays); // a tombstone for the second
-    let debug = 0;
     let [told, listed] = await bothListings(druid, dataSource);
+    // Where tombstones are only SQL tells; queries find the replaced rows until they are loaded.
     const isServed = () =>
-      [...told, ...listed].every((each) => each.isOvershadowed || each.availability === 'available');
+      [...comparable(told).visible, ...listed].every(
+        ({ availability, isOvershadowed }) => isOvershadowed || availability === 'available',
+      );
     while (!told.some(({ isTombstone }) => isTombstone) || !isServed()) {
       await new Promise((resolve) => setTimeout(resolve, 100));
       [told, listed] = await bothListings(druid, dataSource);
-      if (++debug === 60) { console.log(JSON.stringify(told, null, 1), JSON.stringify(listed, null, 1)); throw new Error('debug'); }
     }
     expect(comparable(told)).toEqual(comparable(listed));
     expect(told.some(({ isOvershadowed }) => isOvershadowed)).toBe(true);

@@ -18,12 +18,13 @@ export async function bothListings(
   return [told, await listPublishedSegments(druid, dataSource, signal)];
 }
 
-/** What there is to compare: all that is published, and of what queries see all that is known of it. */
+/** What there is to compare: all that is published, and of what queries read all that is known of it. */
 export function comparable(segments: readonly PublishedSegment[]) {
   const byId = [...segments].sort((a, b) => (a.id < b.id ? -1 : 1));
   return {
-    all: byId.map(({ id, isOvershadowed }) => ({ id, isOvershadowed })),
-    visible: byId.filter(({ isOvershadowed }) => !isOvershadowed),
+    all: byId.map(({ availability: _, ...known }) => known),
+    // Where the others are the Broker does not tell, because nobody reads them.
+    visible: byId.filter(({ isOvershadowed, isTombstone }) => !isOvershadowed && !isTombstone),
     splits: pinSegments(segments, { range: undefined, query: '' }),
   };
 }

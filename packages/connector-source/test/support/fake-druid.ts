@@ -78,6 +78,8 @@ export class FakeDruid {
   onQuery: ((query: Query) => Fault | undefined) | undefined;
   /** Called when the published segments are listed. */
   onListing: (() => void) | undefined;
+  /** Whether it plans a SELECT of the datasource's columns. */
+  plansStatements = true;
   /** Called when it is asked where a segment is. */
   onLookUp: (() => void) | undefined;
   /** Called with the segments that rows are asked for by `segmentMetadata`. */
@@ -232,6 +234,10 @@ export class FakeDruid {
   }
 
   private sql(query: string, parameters: unknown[], response: ServerResponse): void {
+    if (query.endsWith(' LIMIT 0')) {
+      this.plan(query, response);
+      return;
+    }
     const names = query.includes('INFORMATION_SCHEMA')
       ? ['COLUMN_NAME', 'DATA_TYPE']
       : query.includes('shard_spec')
@@ -256,6 +262,20 @@ export class FakeDruid {
     const types = names.map(() => 'STRING');
     const lines = [names, types, types, ...rows].map((line) => JSON.stringify(line));
     response.writeHead(200, { 'content-type': 'application/json' }).end(`${lines.join('\n')}\n\n`);
+  }
+
+  /** A statement for columns without rows. */
+  private plan(query: string, response: ServerResponse): void {
+    const names = [...query.matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? '');
+    const isThere = names.pop() === this.dataSource && this.segments.length > 0;
+    if (!this.plansStatements || !isThere || names.some((name) => !(name in this.columns))) {
+      response.writeHead(400, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: 'Plan validation failed', errorMessage: 'not found' }));
+      return;
+    }
+    const lines = [names, names.map(() => 'STRING'), names.map((name) => this.columns[name])];
+    const text = lines.map((line) => JSON.stringify(line)).join('\n');
+    response.writeHead(200, { 'content-type': 'application/json' }).end(`${text}\n\n`);
   }
 
   private segmentMetadata(query: Query, response: ServerResponse): void {

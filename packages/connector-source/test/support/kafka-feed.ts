@@ -49,12 +49,14 @@ export class KafkaFeed {
 export interface SupervisorOptions {
   readonly dataSource: string;
   readonly bootstrapServers: string;
+  /** One shorter than `PT1M` makes every task fail (33.0.0). */
+  readonly taskDuration: string;
 }
 
 /** A supervisor that publishes often, in hours, while compactions may run beside it. */
 export async function startSupervisor(
   druid: DruidClient,
-  { dataSource, bootstrapServers }: SupervisorOptions,
+  { dataSource, bootstrapServers, taskDuration }: SupervisorOptions,
 ): Promise<void> {
   await druid.supervisors.submit({
     type: 'kafka',
@@ -70,7 +72,7 @@ export async function startSupervisor(
         inputFormat: { type: 'json' },
         useEarliestOffset: true,
         taskCount: 2,
-        taskDuration: 'PT1M', // a shorter one makes every task fail (33.0.0)
+        taskDuration,
         startDelay: 'PT0S',
         period: 'PT1S',
         pollTimeout: 100,

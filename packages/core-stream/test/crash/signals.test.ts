@@ -68,7 +68,7 @@ describe('a process that is told to end', () => {
     expect(again.lines).toEqual(['started', 'stopping: SIGINT', 'suspended', '0 handlers']);
     expect(await run({})).toEqual({ code: 0, signal: null, lines: ['started', 'finished', '0 handlers'] });
     expect(await committed()).toEqual(expected);
-  }, 30_000);
+  });
 
   it('cancels its job at a second signal, where stopping hangs; the next one goes on all the same', async () => {
     const signals = { 'read 100': 'SIGTERM', 'stopping: SIGTERM': 'SIGTERM' } as const;
@@ -83,7 +83,7 @@ describe('a process that is told to end', () => {
     expect(cancelled.code).toBe(1);
     expect((await run({})).code).toBe(0);
     expect(await committed()).toEqual(expected);
-  }, 30_000);
+  });
 
   it('cancels a job that has no checkpoints to stop with', async () => {
     const { code, lines } = await run({ 'read 100': 'SIGTERM' }, { storesState: false });
@@ -95,5 +95,5 @@ describe('a process that is told to end', () => {
       '0 handlers',
     ]);
     expect(code).toBe(1);
-  }, 30_000);
+  });
 });

@@ -5,7 +5,7 @@ import { DruidDecodeError } from '../../src/errors.js';
 import { ScanFormat, type ScanBatch } from '../../src/native/scan-format.js';
 import { ScanRecordsFormat, type RecordBatch } from '../../src/native/scan-records.js';
 import type { ResultFormat } from '../../src/result-stream.js';
-import { decodeSmile } from '../../src/smile-decode.js';
+import { decodeSmile, noMoreKeys, SmileReader, smileTokens } from '../../src/smile-decode.js';
 import type { RecordColumn } from '../../src/smile-records.js';
 import { SmileEncoder } from '../smile-encode.js';
 
@@ -84,6 +84,23 @@ function encode(
   const elementOf = (events: readonly unknown[]) => ({ segmentId: 's', columns, events });
   const elements = [elementOf(rows.slice(0, cutAfter)), elementOf(rows.slice(cutAfter))];
   return new SmileEncoder(shares).document(elements);
+}
+
+/** Whether an element has a member twice, as Druid writes none: plain decoding takes the last one, rows are given as they come. */
+function hasMemberTwice(bytes: Buffer): boolean {
+  const reader = new SmileReader();
+  reader.append(bytes);
+  reader.header();
+  reader.take(smileTokens.startArray);
+  while (reader.take(smileTokens.startObject)) {
+    const names = new Set<string>();
+    for (let name = reader.key(); name !== noMoreKeys; name = reader.key()) {
+      if (names.has(name)) return true;
+      names.add(name);
+      reader.value();
+    }
+  }
+  return false;
 }
 
 /** What plain decoding of the whole document gives. */
@@ -201,6 +218,7 @@ describe('ScanRecordsFormat', () => {
         const start = bytes.indexOf('events');
         bytes[start + (place % (bytes.length - start))] = byte;
         const plain = outcome(new ScanFormat('safe-number', 'test'), bytes, columns);
+        fc.pre(plain === undefined || !hasMemberTwice(bytes));
         expect(outcome(formatOf(table), bytes, columns)).toEqual(plain);
       }),
       { numRuns: 300 },

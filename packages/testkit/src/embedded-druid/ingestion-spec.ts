@@ -33,6 +33,8 @@ export interface IngestionSpec {
   dataSource: string;
   timestamp: { column: string; format: 'auto' | 'iso' | 'millis' | 'posix'; missing: number | undefined };
   dimensions: DimensionSpec[];
+  /** Fields that have the same value in every row, whatever the input says: transforms whose expression is a text. */
+  constants: ReadonlyMap<string, string>;
   metrics: MetricSpec[];
   segmentGranularity: Granularity;
   queryGranularity: Granularity;
@@ -163,7 +165,7 @@ export function parseIngestionSpec(taskType: string, spec: unknown, context: unk
   if (granularity.type && granularity.type !== 'uniform')
     throw notSupported(`granularitySpec ${granularity.type}`);
   const { filter, transforms } = dataSchema.transformSpec ?? {};
-  if (filter || (transforms && transforms.length > 0)) throw notSupported('A transformSpec');
+  if (filter) throw notSupported('A transformSpec with a filter');
   const append = ioConfig.appendToExisting ?? false;
   const dropExisting = ioConfig.dropExisting ?? false;
   if (append && dropExisting) {
@@ -176,6 +178,7 @@ export function parseIngestionSpec(taskType: string, spec: unknown, context: unk
     dataSource: dataSchema.dataSource as string,
     timestamp: parseTimestamp(dataSchema.timestampSpec ?? {}),
     dimensions: parseDimensions(dataSchema.dimensionsSpec ?? {}),
+    constants: new Map((transforms ?? []).map(parseTransform)),
     metrics: (dataSchema.metricsSpec ?? []).map(parseMetric),
     segmentGranularity: parseSegmentGranularity(granularity.segmentGranularity ?? 'DAY'),
     queryGranularity: parseGranularity(granularity.queryGranularity ?? 'NONE') ?? unknownGranularity(),
@@ -230,6 +233,19 @@ function parseDimensions(spec: DimensionsShape): DimensionSpec[] {
       throw notSupported(`Dimension type [${entry.type}] of [${entry.name}]`);
     })
     .filter(({ name }) => name !== '__time');
+}
+
+const textTransform = z.object({
+  type: z.literal('expression'),
+  name: z.string(),
+  expression: z.string().regex(/^'[^'\\]*'$/),
+});
+
+function parseTransform(transform: unknown): [name: string, text: string] {
+  const { data } = textTransform.safeParse(transform);
+  if (data === undefined || data.name === '__time')
+    throw notSupported('A transform other than a text for a column');
+  return [data.name, data.expression.slice(1, -1)];
 }
 
 function parseMetric(spec: {

@@ -145,9 +145,10 @@ function parseRow(spec: IngestionSpec, fields: readonly StagedField[], text: str
   const values: string[] = [];
   const problems: string[] = [];
   for (const [index, { field, type, role }] of fields.entries()) {
-    const value = convertValue(fieldOf(row, field), type, role);
+    const raw = spec.constants.get(field) ?? fieldOf(row, field);
+    const value = convertValue(raw, type, role);
     if (value === undefined) {
-      const shown = javaText(fieldOf(row, field));
+      const shown = javaText(raw);
       problems.push(
         role === 'metric'
           ? `Unable to parse value[${shown}] for field[${field}]`

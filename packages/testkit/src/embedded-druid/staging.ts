@@ -91,8 +91,12 @@ async function stageFast(
   const names = [...new Set([spec.timestamp.column, ...fields.map(({ field }) => field)])];
   if (new Set(names.map((name) => name.toLowerCase())).size !== names.length) return false;
   const columns = names.map((name) => `${quoted(name)}: 'VARCHAR'`).join(', ');
-  const raw = (field: string): string => `"${field.replaceAll('"', '""')}"`;
-  const time = raw(spec.timestamp.column);
+  const column = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  const raw = (field: string): string => {
+    const constant = spec.constants.get(field);
+    return constant === undefined ? column(field) : quoted(constant);
+  };
+  const time = column(spec.timestamp.column);
   const typed = fields.map(({ field, type }, index) => `${typedSql(raw(field), type)} AS f${index}`);
   const doubts = [
     `${timeSql(time, spec.timestamp.format)} IS NULL`,

@@ -22,6 +22,7 @@ import { launchServer, type LaunchedServer } from '../java-runtime/server-launch
 import { progressReporter, type OnStartProgress } from '../java-runtime/start-progress.js';
 import { kafkaPropertiesOf } from './kafka-properties.js';
 import { untilKafkaIsReady } from './kafka-readiness.js';
+import { checkUsers, prepareKeystore, scramArguments, secureProperties } from './kafka-security.js';
 
 const DEFAULT_HEAP_MB = 512;
 const DEFAULT_START_TIMEOUT_MS = 120_000;
@@ -37,11 +38,22 @@ export interface KafkaBrokerOptions {
   readonly heapMb?: number;
   /** More broker properties; they win over this package's. Topics are created at first use unless told otherwise. */
   readonly properties?: Readonly<Record<string, string>>;
+  /**
+   * Opens a second listener, with TLS, for users with these passwords: SCRAM-SHA-512, SCRAM-SHA-256 and PLAIN. With a
+   * `dataDir`, the passwords of the first start stay for SCRAM.
+   */
+  readonly users?: Readonly<Record<string, string>>;
   readonly onProgress?: OnStartProgress;
   /** Aborts the start; it has no effect afterwards. */
   readonly signal?: AbortSignal;
   /** For the server, from the launch of its JVM; fetching jars is not counted. 120,000 by default. */
   readonly startTimeoutMs?: number;
+}
+
+export interface SecureListener {
+  readonly bootstrapServers: string;
+  /** PEM, for 127.0.0.1, signed by itself. */
+  readonly certificate: string;
 }
 
 /**
@@ -56,6 +68,8 @@ export class KafkaBroker {
   /** "host:port", as clients and Druid's supervisors want it. */
   readonly bootstrapServers: string;
   readonly port: number;
+  /** Where those of `users` come in, and whose `ca` they need. */
+  readonly secure: SecureListener | undefined;
   /** Of the JVM. */
   readonly pid: number;
   readonly dataDir: string;
@@ -66,41 +80,48 @@ export class KafkaBroker {
   /**
    * Fetches what is missing, starts a broker and waits until it serves requests.
    *
-   * @throws RealServerError `tool-missing`, `jars-not-fetched`, `launcher-not-compiled`, `data-dir-in-use`,
+   * @throws RealServerError `invalid-options`, `tool-missing`, `jars-not-fetched`, `launcher-not-compiled`, `data-dir-in-use`,
    *   `server-died`, `start-timeout` or `aborted`; nothing is left running then.
    */
   static async start(options: KafkaBrokerOptions = {}): Promise<KafkaBroker> {
     const report = progressReporter(options.onProgress);
     const version = options.version ?? '4.3.1';
+    const { users } = options;
+    if (users !== undefined) checkUsers(users);
     assertJavaPresent();
     throwIfAborted(options.signal, 'Starting Kafka');
     const jars = await resolveJars(`kafka-${version}`, report, options.signal);
     const launcher = await compileLauncher(`kafka-${version}`, jars, launcherSources, report, options.signal);
     const folder = await openDataFolder(options.dataDir, 'millrace-kafka-');
+    let certificate: string | undefined;
     const server = await launchServer({
-      ports: 2,
+      ports: users === undefined ? 2 : 3,
       folder,
       report,
       timeoutMs: options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS,
       signal: options.signal,
       nextStep:
         'If a property is wrong, mend `properties`; if the folder is from another version, use a new one.',
-      spawn: ([brokerPort = 0, controllerPort = 0]) =>
-        spawnKafka(options, `Kafka ${version}`, [launcher, ...jars.jars], folder.path, {
-          brokerPort,
-          controllerPort,
-        }),
+      spawn: async ([brokerPort = 0, controllerPort = 0, securePort]) => {
+        if (users !== undefined) certificate = await prepareKeystore(folder.path, options.signal);
+        const ports = { brokerPort, controllerPort, ...(securePort !== undefined && { securePort }) };
+        return spawnKafka(options, `Kafka ${version}`, [launcher, ...jars.jars], folder.path, ports);
+      },
       untilReady: ([port = 0], onMissing, signal) => untilKafkaIsReady(port, onMissing, signal),
     });
-    const broker = new KafkaBroker(server, folder.path);
+    const broker = new KafkaBroker(server, folder.path, certificate);
     report({ phase: 'ready', message: `Kafka ${version} is ready at ${broker.bootstrapServers}` });
     return broker;
   }
 
-  private constructor(server: LaunchedServer, dataDir: string) {
+  private constructor(server: LaunchedServer, dataDir: string, certificate: string | undefined) {
     this.#server = server;
     this.port = server.ports[0] ?? 0;
     this.bootstrapServers = `127.0.0.1:${this.port}`;
+    this.secure =
+      certificate === undefined
+        ? undefined
+        : { bootstrapServers: `127.0.0.1:${server.ports[2] ?? 0}`, certificate };
     this.pid = server.process.pid;
     this.logFile = server.process.logFile;
     this.dataDir = dataDir;
@@ -131,15 +152,14 @@ const spawnKafka = async (
   name: string,
   classPath: readonly string[],
   dataDir: string,
-  ports: { brokerPort: number; controllerPort: number },
+  ports: { brokerPort: number; controllerPort: number; securePort?: number },
 ): Promise<JavaProcess> => {
   const logsDir = join(dataDir, 'topics');
   const file = join(dataDir, 'server.properties');
   await mkdir(dataDir, { recursive: true });
-  await writeFile(
-    file,
-    formatProperties(kafkaPropertiesOf({ ...ports, logsDir, extra: options.properties ?? {} })),
-  );
+  const { users, properties } = options;
+  const extra = { ...(users !== undefined && secureProperties(users, dataDir)), ...properties };
+  await writeFile(file, formatProperties(kafkaPropertiesOf({ ...ports, logsDir, extra })));
   return JavaProcess.spawn({
     name,
     cwd: dataDir,
@@ -151,7 +171,9 @@ const spawnKafka = async (
       'dev.millrace.testkit.KafkaLauncher',
       file,
       logsDir,
+      '-t',
       CLUSTER_ID,
+      ...scramArguments(users ?? {}),
     ],
   });
 };

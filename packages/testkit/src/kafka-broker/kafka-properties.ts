@@ -1,22 +1,31 @@
+import { SECURE_LISTENER } from './kafka-security.js';
+
 export interface BrokerLayout {
   /** Of the topics' data. */
   readonly logsDir: string;
   readonly brokerPort: number;
   readonly controllerPort: number;
+  /** Of the listener with TLS and SASL. */
+  readonly securePort?: number;
   readonly extra: Readonly<Record<string, string>>;
 }
 
 const HOST = '127.0.0.1';
+
+const clientListeners = ({ brokerPort, securePort }: BrokerLayout): string => {
+  const plain = `PLAINTEXT://${HOST}:${brokerPort}`;
+  return securePort === undefined ? plain : `${plain},${SECURE_LISTENER}://${HOST}:${securePort}`;
+};
 
 /** Every property of the node. Pure, so that it can be read and tested without starting one. */
 export const kafkaPropertiesOf = (layout: BrokerLayout): Record<string, string> => ({
   'process.roles': 'broker,controller',
   'node.id': '1',
   'controller.quorum.voters': `1@${HOST}:${layout.controllerPort}`,
-  listeners: `PLAINTEXT://${HOST}:${layout.brokerPort},CONTROLLER://${HOST}:${layout.controllerPort}`,
-  'advertised.listeners': `PLAINTEXT://${HOST}:${layout.brokerPort}`,
+  listeners: `${clientListeners(layout)},CONTROLLER://${HOST}:${layout.controllerPort}`,
+  'advertised.listeners': clientListeners(layout),
   'controller.listener.names': 'CONTROLLER',
-  'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+  'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,${SECURE_LISTENER}:${SECURE_LISTENER}`,
   'log.dirs': layout.logsDir,
   // One node: one copy of everything, and few partitions of Kafka's own topics to create at first use.
   'offsets.topic.replication.factor': '1',

@@ -180,10 +180,30 @@ describe('tasks', () => {
   });
 
   it.each([
+    ['a file that it reads at once', [1, 2]],
+    ['a file that it reads line by line', [1, 'x']],
+  ])('gives every row the text of a transform, in %s', async (_, numbers) => {
+    const data = numbers
+      .map((n) => JSON.stringify({ __time: '2024-01-01T00:00:00Z', k: 'old', n }))
+      .join('\n');
+    const task = one('x', { data }) as { spec: Record<string, Record<string, unknown>> };
+    task.spec['dataSchema'] = {
+      ...task.spec['dataSchema'],
+      dimensionsSpec: { dimensions: ['k', { type: 'long', name: 'n' }] },
+      transformSpec: { transforms: [{ type: 'expression', name: 'k', expression: "'new'" }] },
+    };
+    await http.run(task);
+    const rows = await http.rows('SELECT k, COUNT(*) FROM x GROUP BY 1');
+    expect(rows.map(([k]) => k)).toEqual(['new']);
+  });
+
+  it.each([
     [
-      'a transformSpec',
+      'a transform that computes something',
       (spec: Record<string, Record<string, unknown>>) =>
-        ((spec['dataSchema'] as Record<string, unknown>)['transformSpec'] = { transforms: [{}] }),
+        ((spec['dataSchema'] as Record<string, unknown>)['transformSpec'] = {
+          transforms: [{ type: 'expression', name: 'k', expression: 'upper("k")' }],
+        }),
     ],
     [
       'an unknown input format',

@@ -94,7 +94,7 @@ export class FakeDruid {
   /** Only what is called is there. */
   readonly client = {
     sql: { query: () => Promise.resolve([]) },
-    tasks: {},
+    tasks: { list: () => Promise.resolve([]) },
     close: () => undefined,
     native: {
       groupBy: ({ dataSource, filter }: { dataSource: string; filter: { values: string[] } }) => {

@@ -1,0 +1,146 @@
+/** Mode `kafka` of the sink while somebody else has to do with its supervisor; with a real Kafka and a real Druid. */
+import { systemClock } from '@millrace/core-stream';
+import { DruidClient, type KafkaSupervisorSpec } from '@millrace/druid-client';
+import { KafkaBroker, requireRealServers } from '@millrace/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sharedDruid } from '../../../../tooling/shared-druid.js';
+import { DruidSink, type KafkaModeOptions } from '../../src/index.js';
+import { kafkaTransport } from '../../src/kafka/index.js';
+import { flights, flightSchema, recordingLogger, SinkJob, type Flight } from '../support/sink-harness.js';
+
+/** Rows of a checkpoint. */
+const COUNT = 100;
+
+describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
+  let kafka: KafkaBroker;
+  let druid: DruidClient;
+
+  beforeAll(async () => {
+    const [broker, { url }] = await Promise.all([KafkaBroker.start(), sharedDruid()]);
+    kafka = broker;
+    druid = new DruidClient({ url });
+  });
+  afterAll(async () => {
+    druid?.close();
+    await kafka?.stop();
+  });
+
+  /** A run of the sink, by hand. */
+  async function start(dataSource: string, options: Partial<KafkaModeOptions<Flight>> = {}) {
+    const sink = new DruidSink<Flight>({
+      mode: 'kafka',
+      druid,
+      schema: flightSchema(dataSource),
+      transport: kafkaTransport({ bootstrapServers: kafka.bootstrapServers, topic: dataSource }),
+      // Its tasks are looked after every second, instead of every five.
+      supervisor: { ioConfig: { period: 'PT1S', startDelay: 'PT0S', ...options.supervisor?.ioConfig } },
+      supervisorPollIntervalMs: 100,
+      queryableTimeoutMs: 100_000,
+      ...options,
+    });
+    const logger = recordingLogger();
+    const job = new SinkJob(sink, { clock: systemClock, logger });
+    const committer = await job.committer(pending.get(dataSource));
+    const checkpoint = async (number: number) => {
+      const requests = await job.checkpoint(number, flights(COUNT, number * COUNT));
+      pending.set(dataSource, requests);
+      return requests;
+    };
+    return { job, committer, checkpoint, logger };
+  }
+  /** What the last checkpoint has prepared. */
+  const pending = new Map<string, Awaited<ReturnType<SinkJob['checkpoint']>>>();
+
+  async function rowsOf(dataSource: string): Promise<unknown> {
+    const [found] = await druid.native.timeseries({
+      dataSource,
+      intervals: ['2001/2002'],
+      granularity: 'all',
+      aggregations: [{ type: 'count', name: 'rows' }],
+      context: { useCache: false },
+    });
+    return found?.result['rows'];
+  }
+
+  /** A task that it has not looked at yet would read on for its whole duration. */
+  async function takeDown(id: string): Promise<void> {
+    const known = async () => (await druid.supervisors.status(id))?.['activeTasks'];
+    await expect.poll(known, { timeout: 100_000 }).toHaveLength(1);
+    await druid.supervisors.terminate(id);
+  }
+
+  const stateOf = async (id: string) => (await druid.supervisors.status(id))?.detailedState;
+
+  it('is suspended: rows wait in the topic until it is resumed', async () => {
+    const id = 'kafka_suspended';
+    const { committer, checkpoint, logger } = await start(id);
+    await committer.commit(await checkpoint(0));
+    await druid.supervisors.suspend(id);
+    await expect
+      .poll(() => logger.messages, { timeout: 60_000 })
+      .toContain('The supervisor does not read; rows wait in the topic');
+    const commit = committer.commit(await checkpoint(1));
+    await druid.supervisors.resume(id);
+    await commit;
+    expect(await rowsOf(id)).toBe(2 * COUNT);
+    await druid.supervisors.terminate(id);
+  });
+
+  it('is changed: it goes on where it was; the next start sets it back', async () => {
+    const id = 'kafka_changed';
+    const { committer, checkpoint } = await start(id);
+    await committer.commit(await checkpoint(0));
+    const spec = (await druid.supervisors.get(id)) as KafkaSupervisorSpec;
+    const { spec: found } = spec;
+    const ioConfig = { ...found.ioConfig, taskDuration: 'PT2H' };
+    await druid.supervisors.submit({ ...spec, spec: { ...found, ioConfig } });
+    await committer.commit(await checkpoint(1));
+    expect(await rowsOf(id)).toBe(2 * COUNT);
+    await start(id);
+    expect(await druid.supervisors.get(id)).toMatchObject({
+      spec: { ioConfig: { taskDuration: 'PT3600S' } },
+    });
+    await druid.supervisors.terminate(id);
+  });
+
+  it('is terminated: the job fails in time, and its next start makes it again', async () => {
+    const id = 'kafka_terminated';
+    console.log('STEP 1', Math.round(performance.now()));
+    const { job, committer, checkpoint } = await start(id, { queryableTimeoutMs: 2_000 });
+    console.log('STEP 2', Math.round(performance.now()));
+    await committer.commit(await checkpoint(0));
+    console.log('STEP 3', Math.round(performance.now()));
+    await takeDown(id);
+    console.log('STEP 4', Math.round(performance.now()));
+    // Its tasks read on until they are told.
+    const tasks = () => druid.tasks.list({ state: 'running', datasource: id });
+    console.log('STEP 5', Math.round(performance.now()));
+    await expect.poll(tasks, { timeout: 100_000 }).toEqual([]);
+    console.log('STEP 6', Math.round(performance.now()));
+    await expect(committer.commit(await checkpoint(1))).rejects.toMatchObject({
+      code: 'DRUID_SINK_TIMEOUT',
+      message: expect.stringContaining('The supervisor is gone') as string,
+    });
+    console.log('STEP crash', Math.round(performance.now()));job.crash();
+    const next = await start(id);
+    console.log('STEP 7', Math.round(performance.now()));
+    await next.committer.commit(pending.get(id)!);
+    console.log('STEP 8', Math.round(performance.now()));
+    expect(await rowsOf(id)).toBe(2 * COUNT);
+    await druid.supervisors.terminate(id);
+    console.log('STEP 9', Math.round(performance.now()));
+  });
+
+  it('is idle: it reads again when there are rows', async () => {
+    const id = 'kafka_idle';
+    const idleConfig = { enabled: true, inactiveAfterMillis: 1_000 };
+    const { committer, checkpoint } = await start(id, {
+      supervisor: { ioConfig: { period: 'PT1S', startDelay: 'PT0S', idleConfig } },
+    });
+    await committer.commit(await checkpoint(0));
+    await expect.poll(() => stateOf(id), { timeout: 100_000, interval: 100 }).toBe('IDLE');
+    await committer.commit(await checkpoint(1));
+    expect(await rowsOf(id)).toBe(2 * COUNT);
+    await druid.supervisors.terminate(id);
+  });
+});
