@@ -79,7 +79,7 @@ export class KafkaRecordError extends KafkaError {
   override readonly retryable = false;
 }
 
-/** The offset to go on from is not in the log any more, or not yet: records are lost, or the topic is another one. */
+/** The offset to go on from is not in the log any more, or not yet; or it is one of a topic that was deleted and made anew. */
 export class KafkaOffsetError extends KafkaError {
   override readonly code = 'KAFKA_OFFSET';
   override readonly retryable = false;

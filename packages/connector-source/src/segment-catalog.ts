@@ -116,7 +116,7 @@ async function typesOfColumns(
     );
     return types;
   } catch (error) {
-    if (DruidRemoteError.is(error) && !error.retryable) return undefined;
+    if (DruidRemoteError.is(error)) return undefined;
     throw error;
   }
 }

@@ -9,12 +9,12 @@
  * Invariant 2: whatever keeps the Coordinator or the Broker from telling, SQL is asked instead. So it is if the Coordinator
  *   knows of no segment at all: it leaves out, without a word, what the user may not read.
  * Invariant 3: a segment that the Broker does not name counts as not loaded. If that is wrong, its split asks again before
- *   it is read.
+ *   it is read. (It never names what is overshadowed, nor tombstones: they become no splits.)
  */
 import type { Logger } from '@millrace/core-stream';
 import type { DruidClient, PublishedSegmentInfo, SegmentCandidate } from '@millrace/druid-client';
 import type { SegmentAvailability } from './completeness.js';
-import { contains, timeRangeOf } from './druid-split.js';
+import { timeRangeOf } from './druid-split.js';
 import { judgeAvailability, partitionOf, type PublishedSegment } from './published-segment.js';
 import { listPublishedSegments } from './segment-catalog.js';
 
@@ -55,20 +55,10 @@ export function joinLocations(
   published: readonly PublishedSegmentInfo[],
   located: readonly SegmentCandidate[],
 ): PublishedSegment[] {
-  const partsOf = new Map<string, SegmentCandidate[]>();
-  for (const part of located) {
-    const key = partitionKey(part);
-    const parts = partsOf.get(key);
-    if (parts === undefined) partsOf.set(key, [part]);
-    else parts.push(part);
-  }
+  const partsInside = indexParts(located);
   return published.map((segment) => {
     const { segmentId, interval, version, partitionNumber, size, isOvershadowed, isCompacted } = segment;
-    const range = timeRangeOf(interval);
-    // Of a segment that is replaced in part the Broker names the parts that are left.
-    const types = (partsOf.get(partitionKey(segment)) ?? [])
-      .filter((part) => contains(range, timeRangeOf(part.interval)))
-      .flatMap(({ locations }) => locations.map(({ type }) => type));
+    const types = partsInside(segment).flatMap(({ locations }) => locations.map(({ type }) => type));
     return {
       id: segmentId,
       descriptor: { interval, version, partition: partitionNumber },
@@ -82,8 +72,35 @@ export function joinLocations(
   });
 }
 
-const partitionKey = (segment: { readonly version: string; readonly partitionNumber: number }): string =>
-  `${segment.partitionNumber} ${segment.version}`;
+type Placed = Pick<SegmentCandidate, 'interval' | 'version' | 'partitionNumber'>;
+
+/**
+ * Finds what the Broker names of a segment: of one that is replaced in part, the parts that are left. One version may have a
+ * segment for each hour of years.
+ */
+function indexParts(located: readonly SegmentCandidate[]): (segment: Placed) => SegmentCandidate[] {
+  const keyOf = ({ version, partitionNumber }: Placed): string => `${partitionNumber} ${version}`;
+  const startOf = ({ interval }: Placed): number => timeRangeOf(interval).startMs;
+  const byKey = new Map<string, SegmentCandidate[]>();
+  for (const part of [...located].sort((a, b) => (startOf(a) < startOf(b) ? -1 : 1))) {
+    const parts = byKey.get(keyOf(part));
+    if (parts === undefined) byKey.set(keyOf(part), [part]);
+    else parts.push(part);
+  }
+  return (segment) => {
+    const parts = byKey.get(keyOf(segment)) ?? [];
+    const { startMs, endMs } = timeRangeOf(segment.interval);
+    let [low, high] = [0, parts.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (startOf(parts[middle] as SegmentCandidate) < startMs) low = middle + 1;
+      else high = middle;
+    }
+    let end = low; // parts of one version and partition do not overlap
+    while (end < parts.length && timeRangeOf((parts[end] as SegmentCandidate).interval).endMs <= endMs) end++;
+    return parts.slice(low, end);
+  };
+}
 
 /** As `sys.segments` has it: `is_realtime` is set while no Historical is among those that serve the segment. */
 function availabilityAt(serverTypes: readonly string[]): SegmentAvailability {

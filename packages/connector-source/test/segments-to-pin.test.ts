@@ -201,6 +201,23 @@ describe('joinLocations', () => {
     );
   });
 
+  it('finds the parts among those of a thousand segments of one version', () => {
+    const hour = (i: number, minutes = 0) => new Date(Date.UTC(2024, 0, 1, i, minutes)).toISOString();
+    const hours = Array.from({ length: 1000 }, (_, i) => i);
+    const segments = hours.map((i) => segmentOf(`${hour(i)}/${hour(i + 1)}`));
+    // Every third is whole, of every third two parts are left, and every third is on no server.
+    const parts = hours.flatMap((i) => {
+      if (i % 3 === 0) return [partOf(`${hour(i)}/${hour(i + 1)}`, 'historical')];
+      if (i % 3 === 1) return [];
+      return [
+        partOf(`${hour(i, 40)}/${hour(i + 1)}`, 'indexer-executor'),
+        partOf(`${hour(i, 10)}/${hour(i, 20)}`, 'indexer-executor'),
+      ];
+    });
+    const expected = hours.map((i) => ['available', 'unavailable', 'realtime'][i % 3]);
+    expect(joinLocations(segments, parts.reverse()).map((each) => each.availability)).toEqual(expected);
+  });
+
   it.each([
     ['another interval', partOf('2024-02-01T00:00:00.000Z/2024-03-01T00:00:00.000Z', 'historical')],
     [

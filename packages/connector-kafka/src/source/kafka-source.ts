@@ -39,7 +39,10 @@ export interface KafkaSourceOptions<T> extends KafkaConnectionOptions {
   readonly partitionDiscoveryIntervalMs?: number | false;
   /** A consumer group that is told the offsets of complete checkpoints, for monitoring. The job does not read them. */
   readonly groupId?: string;
-  /** When the offset to go on from is not in the log: stop, or go on with what there is. Default `fail`. */
+  /**
+   * When the offset to go on from is not in the log, or the topic was deleted and made anew: stop, or go on with what there is.
+   * A bounded source always stops in a new topic. Default `fail`.
+   */
   readonly onOffsetOutOfRange?: 'fail' | 'earliest' | 'latest';
   /** What becomes of a record that the deserializer throws at. Default `fail`. */
   readonly onInvalidRecord?: OnInvalidRecord<T>;

@@ -8,6 +8,8 @@ import { DruidSink, type KafkaModeOptions } from '../../src/index.js';
 import { kafkaTransport } from '../../src/kafka/index.js';
 import { flights, flightSchema, recordingLogger, SinkJob, type Flight } from '../support/sink-harness.js';
 
+type Tasks = Partial<Record<'activeTasks' | 'publishingTasks', readonly { readonly id: string }[]>>;
+
 /** Rows of a checkpoint. */
 const COUNT = 100;
 
@@ -64,8 +66,13 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
 
   /** A task that it has not looked at yet would read on for its whole duration. */
   async function takeDown(id: string): Promise<void> {
-    const known = async () => (await druid.supervisors.status(id))?.['activeTasks'];
-    await expect.poll(known, { timeout: 100_000 }).toHaveLength(1);
+    const isKnown = async () => {
+      const tasks = await druid.tasks.list({ state: 'running', datasource: id });
+      const { activeTasks = [], publishingTasks = [] } = { ...(await druid.supervisors.status(id)) } as Tasks;
+      const known = [...activeTasks, ...publishingTasks].map((task) => task.id);
+      return tasks.every((task) => known.includes(task.id));
+    };
+    await expect.poll(isKnown, { timeout: 100_000 }).toBe(true);
     await druid.supervisors.terminate(id);
   }
 
@@ -83,7 +90,7 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
     await druid.supervisors.resume(id);
     await commit;
     expect(await rowsOf(id)).toBe(2 * COUNT);
-    await druid.supervisors.terminate(id);
+    await takeDown(id);
   });
 
   it('is changed: it goes on where it was; the next start sets it back', async () => {
@@ -100,7 +107,7 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
     expect(await druid.supervisors.get(id)).toMatchObject({
       spec: { ioConfig: { taskDuration: 'PT3600S' } },
     });
-    await druid.supervisors.terminate(id);
+    await takeDown(id);
   });
 
   it('is terminated: the job fails in time, and its next start makes it again', async () => {
@@ -108,9 +115,9 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
     const { job, committer, checkpoint } = await start(id, { queryableTimeoutMs: 2_000 });
     await committer.commit(await checkpoint(0));
     await takeDown(id);
-    // Its tasks read on until they are told.
-    const tasks = () => druid.tasks.list({ state: 'running', datasource: id });
-    await expect.poll(tasks, { timeout: 100_000 }).toEqual([]);
+    // Then its tasks read no more.
+    const published = `SELECT 1 FROM sys.segments WHERE datasource = '${id}' AND is_published = 1`;
+    await expect.poll(() => druid.sql.query(published), { timeout: 100_000 }).toHaveLength(1);
     await expect(committer.commit(await checkpoint(1))).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
       message: expect.stringContaining('The supervisor is gone') as string,
@@ -119,7 +126,7 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
     const next = await start(id);
     await next.committer.commit(pending.get(id)!);
     expect(await rowsOf(id)).toBe(2 * COUNT);
-    await druid.supervisors.terminate(id);
+    await takeDown(id);
   });
 
   it('is idle: it reads again when there are rows', async () => {
@@ -132,6 +139,6 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
     await expect.poll(() => stateOf(id), { timeout: 100_000, interval: 100 }).toBe('IDLE');
     await committer.commit(await checkpoint(1));
     expect(await rowsOf(id)).toBe(2 * COUNT);
-    await druid.supervisors.terminate(id);
+    await takeDown(id);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import { DruidSink, type DruidSchema, type KafkaModeOptions } from '../../src/index.js';
+import { DruidSink, type DruidRoutes, type DruidSchema, type KafkaModeOptions } from '../../src/index.js';
 import { kafkaTransport, type KafkaTransportOptions } from '../../src/kafka/index.js';
 
 interface Click {
@@ -7,6 +7,7 @@ interface Click {
 }
 
 declare const schema: DruidSchema<Click>;
+declare const routes: DruidRoutes<Click>;
 declare const options: KafkaTransportOptions;
 
 describe('types of mode kafka', () => {
@@ -15,6 +16,10 @@ describe('types of mode kafka', () => {
       const druid = { url: 'http://localhost:8888' };
       const transport = kafkaTransport(options);
       expectTypeOf(new DruidSink({ mode: 'kafka', druid, schema, transport })).toExtend<DruidSink<Click>>();
+      const deadLetters = { dataSource: 'rejected' };
+      expectTypeOf(new DruidSink({ mode: 'kafka', druid, schema: routes, transport, deadLetters })).toExtend<
+        DruidSink<Click>
+      >();
       // @ts-expect-error -- rows go to a topic
       new DruidSink<Click>({ mode: 'kafka', druid, schema });
       // @ts-expect-error -- nothing is spooled

@@ -1,146 +1,228 @@
-/** Mode `kafka` of the sink while somebody else has to do with its supervisor; with a real Kafka and a real Druid. */
-import { systemClock } from '@millrace/core-stream';
-import { DruidClient, type KafkaSupervisorSpec } from '@millrace/druid-client';
+/** Mode `kafka` of the sink with a real Kafka and a real Druid, without failures. */
+import {
+  DataGeneratorSource,
+  StreamExecutionEnvironment,
+  WatermarkStrategy,
+  type SinkWriterContext,
+} from '@millrace/core-stream';
+import { MemoryCheckpointStorage } from '@millrace/core-stream/testing';
+import { DruidClient } from '@millrace/druid-client';
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sharedDruid } from '../../../../tooling/shared-druid.js';
-import { DruidSink, type KafkaModeOptions } from '../../src/index.js';
+import {
+  druidRoutes,
+  druidSchema,
+  DruidSink,
+  type KafkaCommitDone,
+  type KafkaModeOptions,
+  type RejectedKafkaRow,
+  type RowTransport,
+} from '../../src/index.js';
 import { kafkaTransport } from '../../src/kafka/index.js';
-import { flights, flightSchema, recordingLogger, SinkJob, type Flight } from '../support/sink-harness.js';
 
-/** Rows of a checkpoint. */
-const COUNT = 100;
+interface Order {
+  readonly at: number;
+  readonly shop: string;
+  readonly amount: number;
+}
 
-describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
+const FIRST = Date.UTC(2001, 0, 1);
+const orderOf = (n: number): Order => ({ at: FIRST + n * 1000, shop: `s${n % 7}`, amount: n % 100 });
+
+/** Looks for tasks to start more often than Druid does unless told. */
+const ioConfig = { period: 'PT1S', startDelay: 'PT0S' };
+
+const schemaOf = (dataSource: string) =>
+  druidSchema<Order>()({
+    dataSource,
+    timestamp: 'at',
+    dimensions: { shop: 'string', amount: 'long' },
+    segmentGranularity: 'month',
+  });
+
+describe.skipIf(!requireRealServers())('DruidSink in mode kafka', () => {
   let kafka: KafkaBroker;
   let druid: DruidClient;
+  /** A supervisor asks its tasks for their offsets 15 s after its start: meanwhile the others are tested. */
+  let reading: Promise<KafkaCommitDone[]>;
 
   beforeAll(async () => {
     const [broker, { url }] = await Promise.all([KafkaBroker.start(), sharedDruid()]);
     kafka = broker;
     druid = new DruidClient({ url });
+    reading = run('kafka_read', { from: 0, count: 2_000 }, { waitUntil: 'published', commitIdColumn: false });
+    reading.catch(() => undefined); // the test says so
   });
   afterAll(async () => {
     druid?.close();
     await kafka?.stop();
   });
 
-  /** A run of the sink, by hand. */
-  async function start(dataSource: string, options: Partial<KafkaModeOptions<Flight>> = {}) {
-    const sink = new DruidSink<Flight>({
-      mode: 'kafka',
-      druid,
-      schema: flightSchema(dataSource),
-      transport: kafkaTransport({ bootstrapServers: kafka.bootstrapServers, topic: dataSource }),
-      // Its tasks are looked after every second, instead of every five.
-      supervisor: { ioConfig: { period: 'PT1S', startDelay: 'PT0S', ...options.supervisor?.ioConfig } },
-      supervisorPollIntervalMs: 100,
-      queryableTimeoutMs: 100_000,
-      ...options,
+  const transportOf = (topic: string): RowTransport =>
+    kafkaTransport({ bootstrapServers: kafka.bootstrapServers, topic, partitions: 3 });
+  /** A topic for each datasource. */
+  const transportOfMany = (): RowTransport =>
+    kafkaTransport({
+      bootstrapServers: kafka.bootstrapServers,
+      topic: (dataSource) => `to-${dataSource}`,
+      transactionalIdPrefix: 'kafka-routes',
+      partitions: 3,
     });
-    const logger = recordingLogger();
-    const job = new SinkJob(sink, { clock: systemClock, logger });
-    const committer = await job.committer(pending.get(dataSource));
-    const checkpoint = async (number: number) => {
-      const requests = await job.checkpoint(number, flights(COUNT, number * COUNT));
-      pending.set(dataSource, requests);
-      return requests;
-    };
-    return { job, committer, checkpoint, logger };
-  }
-  /** What the last checkpoint has prepared. */
-  const pending = new Map<string, Awaited<ReturnType<SinkJob['checkpoint']>>>();
 
-  async function rowsOf(dataSource: string): Promise<unknown> {
-    const [found] = await druid.native.timeseries({
+  async function run(
+    dataSource: string,
+    orders: { readonly from: number; readonly count: number; readonly perSecond?: number },
+    options: Partial<KafkaModeOptions<Order>> = {},
+  ): Promise<KafkaCommitDone[]> {
+    const done: KafkaCommitDone[] = [];
+    const env = StreamExecutionEnvironment.getExecutionEnvironment({ parallelism: 2 });
+    env.enableCheckpointing({ intervalMs: 500, storage: new MemoryCheckpointStorage() });
+    env
+      .fromSource(
+        new DataGeneratorSource((n) => orderOf(orders.from + n), orders.count, {
+          splits: 2,
+          ...(orders.perSecond !== undefined && { recordsPerSecond: orders.perSecond }),
+        }),
+        WatermarkStrategy.noWatermarks<Order>(),
+        'orders',
+      )
+      .sinkTo(
+        new DruidSink<Order>({
+          mode: 'kafka',
+          druid,
+          schema: schemaOf(dataSource),
+          transport: transportOf(dataSource),
+          supervisor: { atEnd: 'terminate', ioConfig },
+          onCommit: (event) => {console.log('COMMIT', dataSource, Math.round(performance.now()), event.timings);done.push(event);},
+          ...options,
+        }),
+      )
+      .uid('druid');
+    console.log('EXEC', dataSource, Math.round(performance.now()));await env.execute(dataSource);console.log('DONE', dataSource, Math.round(performance.now()));
+    return done;
+  }
+
+  const totals = (dataSource: string) =>
+    druid.native.timeseries({
       dataSource,
       intervals: ['2001/2002'],
       granularity: 'all',
+      aggregations: [
+        { type: 'count', name: 'rows' },
+        { type: 'longSum', name: 'amount', fieldName: 'amount' },
+      ],
+      context: { useCache: false },
+    });
+
+  const expected = (count: number) => ({
+    rows: count,
+    amount: Array.from({ length: count }, (_, n) => orderOf(n).amount).reduce((sum, each) => sum + each, 0),
+  });
+
+  it('has every row queryable about a second after its checkpoint, and takes its supervisor down', async () => {
+    const done = await run('kafka_orders', { from: 0, count: 20_000, perSecond: 5_000 });
+    expect(done.reduce((sum, { rows }) => sum + rows, 0)).toBe(20_000);
+    const [found] = await totals('kafka_orders');
+    expect(found?.result).toEqual(expected(20_000));
+    expect(await druid.supervisors.status('kafka_orders')).toBeUndefined();
+  });
+
+  it('goes on where it was with another specification, and suspends the supervisor', async () => {
+    await run(
+      'kafka_orders',
+      { from: 20_000, count: 2_000 },
+      { supervisor: { taskDuration: 'PT2H', atEnd: 'suspend', ioConfig } },
+    );
+    const [found] = await totals('kafka_orders');
+    expect(found?.result).toEqual(expected(22_000));
+    expect(await druid.supervisors.status('kafka_orders')).toMatchObject({ suspended: true });
+  });
+
+  it('finds rows that Druid has rejected, and hands each of them on once', async () => {
+    const rejected: RejectedKafkaRow[] = [];
+    await run(
+      'kafka_orders',
+      { from: 22_000, count: 1_000 },
+      {
+        transport: damaging(transportOf('kafka_orders'), [
+          [`{"__time":${orderOf(22_007).at},`, '{"__time":"never",'],
+          [`{"__time":${orderOf(22_008).at},`, '{"__time":,'],
+        ]),
+        onRejectedRow: (row) => rejected.push(row),
+      },
+    );
+    const [found] = await totals('kafka_orders');
+    const { rows, amount } = expected(23_000);
+    expect(found?.result).toEqual({ rows: rows - 2, amount: amount - 7 - 8 });
+    expect(rejected.map(({ reason }) => /"?amount"?[:=](\d+)/.exec(reason)?.[1]).sort()).toEqual(['7', '8']);
+  });
+
+  it('writes one stream into many datasources, and dead letters of its own and of Druid beside them', async () => {
+    const done = await run(
+      'kafka_routes',
+      { from: 0, count: 1_000 },
+      {
+        schema: druidRoutes<Order>()({
+          route: ({ shop }) =>
+            (shop === 's0' ? 'none' : Number(shop.slice(1)) % 2 === 0 ? 'even' : 'odd') as 'even',
+          schemas: { even: schemaOf('kafka_even'), odd: schemaOf('kafka_odd') },
+        }),
+        deadLetters: { dataSource: 'kafka_letters' },
+        transport: damaging(transportOfMany(), [[`{"__time":${orderOf(8).at},`, '{"__time":"never",']]),
+      },
+    );
+    const ofShops = (shops: readonly number[]) =>
+      Array.from({ length: 1_000 }, (_, n) => n).filter((n) => shops.includes(n % 7));
+    const counts = {
+      kafka_even: ofShops([2, 4, 6]),
+      kafka_odd: ofShops([1, 3, 5]),
+      kafka_letters: ofShops([0]),
+    };
+    for (const [dataSource, { length }] of Object.entries(counts)) {
+      const rows = done.filter((event) => event.dataSource === dataSource).map((event) => event.rows);
+      expect(rows.reduce((sum, each) => sum + each, 0)).toBe(length);
+    }
+    const amount = (numbers: readonly number[]) => numbers.reduce((sum, n) => sum + orderOf(n).amount, 0);
+    const { kafka_even: even, kafka_odd: odd } = counts;
+    expect((await totals('kafka_even'))[0]?.result).toEqual({ rows: even.length, amount: amount(even) });
+    expect((await totals('kafka_odd'))[0]?.result).toEqual({ rows: odd.length - 1, amount: amount(odd) - 8 });
+    const letters = await druid.native.groupBy({
+      dataSource: 'kafka_letters',
+      intervals: ['2001/2100'],
+      granularity: 'all',
+      dimensions: ['dataSource'],
       aggregations: [{ type: 'count', name: 'rows' }],
       context: { useCache: false },
     });
-    return found?.result['rows'];
-  }
-
-  /** A task that it has not looked at yet would read on for its whole duration. */
-  async function takeDown(id: string): Promise<void> {
-    const known = async () => (await druid.supervisors.status(id))?.['activeTasks'];
-    await expect.poll(known, { timeout: 100_000 }).toHaveLength(1);
-    await druid.supervisors.terminate(id);
-  }
-
-  const stateOf = async (id: string) => (await druid.supervisors.status(id))?.detailedState;
-
-  it('is suspended: rows wait in the topic until it is resumed', async () => {
-    const id = 'kafka_suspended';
-    const { committer, checkpoint, logger } = await start(id);
-    await committer.commit(await checkpoint(0));
-    await druid.supervisors.suspend(id);
-    await expect
-      .poll(() => logger.messages, { timeout: 60_000 })
-      .toContain('The supervisor does not read; rows wait in the topic');
-    const commit = committer.commit(await checkpoint(1));
-    await druid.supervisors.resume(id);
-    await commit;
-    expect(await rowsOf(id)).toBe(2 * COUNT);
-    await druid.supervisors.terminate(id);
+    expect(Object.fromEntries(letters.map(({ event }) => [event.dataSource, event.rows]))).toEqual({
+      none: ofShops([0]).length,
+      kafka_odd: 1,
+    });
   });
 
-  it('is changed: it goes on where it was; the next start sets it back', async () => {
-    const id = 'kafka_changed';
-    const { committer, checkpoint } = await start(id);
-    await committer.commit(await checkpoint(0));
-    const spec = (await druid.supervisors.get(id)) as KafkaSupervisorSpec;
-    const { spec: found } = spec;
-    const ioConfig = { ...found.ioConfig, taskDuration: 'PT2H' };
-    await druid.supervisors.submit({ ...spec, spec: { ...found, ioConfig } });
-    await committer.commit(await checkpoint(1));
-    expect(await rowsOf(id)).toBe(2 * COUNT);
-    await start(id);
-    expect(await druid.supervisors.get(id)).toMatchObject({
-      spec: { ioConfig: { taskDuration: 'PT3600S' } },
-    });
-    await druid.supervisors.terminate(id);
-  });
-
-  it('is terminated: the job fails in time, and its next start makes it again', async () => {
-    const id = 'kafka_terminated';
-    console.log('STEP 1', Math.round(performance.now()));
-    const { job, committer, checkpoint } = await start(id, { queryableTimeoutMs: 2_000 });
-    console.log('STEP 2', Math.round(performance.now()));
-    await committer.commit(await checkpoint(0));
-    console.log('STEP 3', Math.round(performance.now()));
-    await takeDown(id);
-    console.log('STEP 4', Math.round(performance.now()));
-    // Its tasks read on until they are told.
-    const tasks = () => druid.tasks.list({ state: 'running', datasource: id });
-    console.log('STEP 5', Math.round(performance.now()));
-    await expect.poll(tasks, { timeout: 100_000 }).toEqual([]);
-    console.log('STEP 6', Math.round(performance.now()));
-    await expect(committer.commit(await checkpoint(1))).rejects.toMatchObject({
-      code: 'DRUID_SINK_TIMEOUT',
-      message: expect.stringContaining('The supervisor is gone') as string,
-    });
-    console.log('STEP crash', Math.round(performance.now()));job.crash();
-    const next = await start(id);
-    console.log('STEP 7', Math.round(performance.now()));
-    await next.committer.commit(pending.get(id)!);
-    console.log('STEP 8', Math.round(performance.now()));
-    expect(await rowsOf(id)).toBe(2 * COUNT);
-    await druid.supervisors.terminate(id);
-    console.log('STEP 9', Math.round(performance.now()));
-  });
-
-  it('is idle: it reads again when there are rows', async () => {
-    const id = 'kafka_idle';
-    const idleConfig = { enabled: true, inactiveAfterMillis: 1_000 };
-    const { committer, checkpoint } = await start(id, {
-      supervisor: { ioConfig: { period: 'PT1S', startDelay: 'PT0S', idleConfig } },
-    });
-    await committer.commit(await checkpoint(0));
-    await expect.poll(() => stateOf(id), { timeout: 100_000, interval: 100 }).toBe('IDLE');
-    await committer.commit(await checkpoint(1));
-    expect(await rowsOf(id)).toBe(2 * COUNT);
-    await druid.supervisors.terminate(id);
+  it('knows by the offsets of its tasks that Druid has read all', async () => {
+    const done = await reading;
+    expect(done.reduce((sum, { rows }) => sum + rows, 0)).toBe(2_000);
+    const [found] = await totals('kafka_read');
+    expect(found?.result).toEqual(expected(2_000));
   });
 });
+
+/** Stands for rows that no Druid can parse: the encoder makes none. */
+function damaging(transport: RowTransport, damages: readonly (readonly [string, string])[]): RowTransport {
+  return {
+    ...transport,
+    async createWriter(context: SinkWriterContext) {
+      const writer = await transport.createWriter(context);
+      return {
+        ...writer,
+        write(block, writeContext) {
+          const text = Buffer.from(block.value).toString();
+          const damaged = damages.reduce((rows, [from, to]) => rows.replace(from, to), text);
+          writer.write({ ...block, value: Buffer.from(damaged) }, writeContext);
+        },
+      };
+    },
+  };
+}

@@ -33,10 +33,10 @@ afterAll(async () => {
 describe.each(provenModes)('$mode: a job whose process is killed', (proven) => {
   const deeds = new Deeds();
 
-  const prove = (seed: number, kills: number, withFaults: boolean) => {
+  const prove = async (seed: number, kills: number, withFaults: boolean) => {
     const size = { records: 3_000, writeMs: 2_000, intervalMs: 100, maxLifeMs: 700 };
     const run = { ...proven, seed, kills, ...size, withFaults } as const;
-    return expectEveryRowOnce(program, druid.url, run, deeds);
+    await expectEveryRowOnce(program, druid.url, run, deeds);
   };
 
   it.concurrent.each(seeds)(

@@ -65,7 +65,9 @@ export async function expectEveryRowOnce(
   while (!isFinished) isFinished = await job.live({ parallelism: 2 });
   deeds.add(job);
   await proxy.stop();
-  if (run.withFaults) expect(proxy.requests.filter(({ fault }) => fault).length).toBeGreaterThan(3);
+  // Through Kafka, Druid may be asked no more than for its supervisor.
+  if (run.withFaults && mode !== 'kafka')
+    expect(proxy.requests.filter(({ fault }) => fault).length).toBeGreaterThan(3);
   const expected = Object.fromEntries(outputs.map((output) => [output, totalsOf(seed, records)]));
   await untilTotalsAre(expected, () => job.totals(druidUrl));
   expect(await job.spoolFiles()).toEqual([]);

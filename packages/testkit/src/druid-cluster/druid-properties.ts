@@ -146,6 +146,9 @@ const coordinatorProperties = (): Record<string, string> => ({
   'druid.manager.segments.pollDuration': 'PT0.2S',
   'druid.coordinator.startDelay': 'PT0.2S',
   'druid.coordinator.period.indexingPeriod': 'PT5S',
+  // A Historical that loads a segment before its answer to the order waits for it never gives that answer
+  // (`SegmentLoadDropHandler.processBatch`): the Coordinator asks again after this time, five minutes by default.
+  'druid.coordinator.loadqueuepeon.http.hostTimeout': 'PT1S',
   'druid.manager.rules.pollDuration': 'PT1S',
   'druid.indexer.queue.startDelay': 'PT0S',
   'druid.indexer.storage.type': 'metadata',
