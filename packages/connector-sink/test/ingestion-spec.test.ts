@@ -96,10 +96,7 @@ describe('the ingestion task', () => {
           type: 'index_parallel',
           partitionsSpec: { type: 'dynamic' },
           maxNumConcurrentSubTasks: 1,
-          indexSpecForIntermediatePersists: {
-            dimensionCompression: 'uncompressed',
-            metricCompression: 'uncompressed',
-          },
+          indexSpecForIntermediatePersists: { dimensionCompression: 'lzf', metricCompression: 'lzf' },
           maxRowsInMemory: 10,
           maxParseExceptions: 0,
           maxSavedParseExceptions: 1,

@@ -23,8 +23,8 @@ export interface PartitionInfo {
 export interface TopicInfo {
   readonly errorCode: number;
   readonly name: string;
-  /** Another one when the topic is deleted and made anew. */
-  readonly topicId: string;
+  /** Another one when the topic is deleted and made anew; undefined where the cluster's topics have none. */
+  readonly topicId: string | undefined;
   readonly isInternal: boolean;
   readonly partitions: readonly PartitionInfo[];
 }
@@ -34,8 +34,12 @@ export interface ClusterMetadata {
   readonly topics: readonly TopicInfo[];
 }
 
-/** All zeros: topics are asked for by their names. */
+/** All zeros. */
 const NO_TOPIC_ID = Buffer.alloc(16).toString('base64url');
+
+function idOf(topicId: string): string | undefined {
+  return topicId === NO_TOPIC_ID ? undefined : topicId;
+}
 
 /** `topics` null asks for all. */
 export const metadata = kafkaApi<{ topics: readonly string[] | null; mayCreate: boolean }, ClusterMetadata>({
@@ -61,7 +65,7 @@ export const metadata = kafkaApi<{ topics: readonly string[] | null; mayCreate: 
       const topic = {
         errorCode: r.int16(),
         name: r.compactString() ?? '',
-        topicId: r.uuid(),
+        topicId: idOf(r.uuid()),
         isInternal: r.int8() !== 0,
         partitions: r.array(() => {
           const info = {

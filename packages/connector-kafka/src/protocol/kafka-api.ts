@@ -5,6 +5,8 @@ import { WireWriter } from './wire-writer.js';
 /** One request of Kafka's protocol, in one of its flexible versions. Errors in a response are data, not exceptions. */
 export interface KafkaApi<Request, Response> {
   readonly name: string;
+  readonly key: number;
+  readonly version: number;
   send(connection: Connection, request: Request): Promise<Response>;
 }
 
@@ -34,5 +36,5 @@ export function kafkaApi<Request, Response>(
     },
     (_correlationId, _key, _version, reader) => read(new WireReader(reader.buffer.buffer, reader.position)),
   );
-  return { name, send: (connection, request) => api.async(connection, request) };
+  return { name, key, version, send: (connection, request) => api.async(connection, request) };
 }

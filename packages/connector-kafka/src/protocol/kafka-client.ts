@@ -13,6 +13,7 @@ import { setMaxListeners } from 'node:events';
 import { sleep, type Clock, type Logger } from '@millrace/core-stream';
 import { AuthenticationError, Connection } from '@platformatic/kafka';
 import { KafkaConnectionError, KafkaError } from '../errors.js';
+import { brokerVersions, type BrokerVersions } from './broker-versions.js';
 import {
   findCoordinator,
   metadata,
@@ -46,6 +47,8 @@ export class KafkaClient {
   readonly #connections = new Map<string, Promise<Connection>>();
   readonly #opened = new Set<Connection>();
   readonly #coordinators = new Map<string, BrokerAddress>();
+  /** By address, until a connection to it ends. */
+  readonly #versions = new Map<string, BrokerVersions>();
   #brokers: readonly ServerAddress[] = [];
   #isClosed = false;
 
@@ -87,6 +90,14 @@ export class KafkaClient {
         },
       );
     });
+  }
+
+  /** One attempt. Whether the broker knows the request in this version. */
+  async understands(broker: ServerAddress, { key, version }: KafkaApi<never, unknown>): Promise<boolean> {
+    const at = `${broker.host}:${broker.port}`;
+    const known = this.#versions.get(at) ?? (await this.request(broker, brokerVersions, undefined));
+    this.#versions.set(at, known);
+    return (known.get(key) ?? -1) >= version;
   }
 
   /** One attempt. `topics` null asks for all. */
@@ -183,6 +194,7 @@ export class KafkaClient {
     if (this.#isClosed) return Promise.reject(new KafkaConnectionError('The connection is closed.'));
     const opening = this.#open(broker, () => {
       if (this.#connections.get(key) === opening) this.#connections.delete(key);
+      this.#versions.delete(`${broker.host}:${broker.port}`); // it may be upgraded meanwhile
     });
     this.#connections.set(key, opening);
     return opening;

@@ -1,4 +1,6 @@
 import { kafkaApi } from './kafka-api.js';
+import type { WireReader } from './wire-reader.js';
+import type { WireWriter } from './wire-writer.js';
 
 export interface FetchRequest {
   readonly maxWaitMs: number;
@@ -6,7 +8,8 @@ export interface FetchRequest {
   readonly maxBytes: number;
   readonly isReadCommitted: boolean;
   readonly topics: readonly {
-    readonly topicId: string;
+    /** Its id; its name with `fetchRecordsByName`. */
+    readonly topic: string;
     readonly partitions: readonly {
       readonly partition: number;
       readonly offset: number;
@@ -22,7 +25,8 @@ export interface AbortedTransaction {
 }
 
 export interface FetchedPartition {
-  readonly topicId: string;
+  /** As asked for. */
+  readonly topic: string;
   readonly partition: number;
   readonly errorCode: number;
   readonly highWatermark: number;
@@ -42,10 +46,29 @@ export interface FetchResponse {
   readonly partitions: readonly FetchedPartition[];
 }
 
-export const fetchRecords = kafkaApi<FetchRequest, FetchResponse>({
+/** From brokers that know topics by their ids, since Kafka 3.1: nothing comes from another topic of the same name. */
+export const fetchRecords = fetchApi(
+  13,
+  (w, topicId) => w.uuid(topicId),
+  (r) => r.uuid(),
+);
+
+/** From others. */
+export const fetchRecordsByName = fetchApi(
+  12,
+  (w, name) => w.compactString(name),
+  (r) => r.compactString() ?? '',
+);
+
+function fetchApi(
+  version: number,
+  writeTopic: (w: WireWriter, topic: string) => WireWriter,
+  readTopic: (r: WireReader) => string,
+) {
+  return kafkaApi<FetchRequest, FetchResponse>({
   name: 'Fetch',
   key: 1,
-  version: 13,
+  version,
   write: (w, { maxWaitMs, minBytes, maxBytes, isReadCommitted, topics }) =>
     w
       .int32(-1) // replica: none
@@ -55,8 +78,8 @@ export const fetchRecords = kafkaApi<FetchRequest, FetchResponse>({
       .int8(isReadCommitted ? 1 : 0)
       .int32(0) // no session: every request names all its partitions
       .int32(-1)
-      .array(topics, ({ topicId, partitions }) =>
-        w.uuid(topicId).array(partitions, ({ partition, offset, maxBytes: partitionMaxBytes }) =>
+      .array(topics, ({ topic, partitions }) =>
+        writeTopic(w, topic).array(partitions, ({ partition, offset, maxBytes: partitionMaxBytes }) =>
           w
             .int32(partition)
             .int32(-1) // leader epoch: not known
@@ -73,10 +96,10 @@ export const fetchRecords = kafkaApi<FetchRequest, FetchResponse>({
     const errorCode = r.int16();
     r.int32(); // session
     const partitions = r.array(() => {
-      const topicId = r.uuid();
+      const topic = readTopic(r);
       return r.array(() => {
         const fetched = {
-          topicId,
+          topic,
           partition: r.int32(),
           errorCode: r.int16(),
           highWatermark: r.int64(),
@@ -87,6 +110,7 @@ export const fetchRecords = kafkaApi<FetchRequest, FetchResponse>({
         r.int32(); // preferred replica
         return { ...fetched, aborted, records: r.compactBytes() ?? NO_RECORDS };
       });
+}
     });
     return { errorCode, throttleMs, partitions: partitions.flat() };
   },
@@ -95,6 +119,8 @@ export const fetchRecords = kafkaApi<FetchRequest, FetchResponse>({
 /** Instead of a time: the first offset, and the one after the last. */
 export const EARLIEST = -2;
 export const LATEST = -1;
+/** The first one that is not in remote storage alone. */
+export const EARLIEST_LOCAL = -4;
 
 export interface PartitionTime {
   readonly topic: string;
@@ -111,13 +137,16 @@ export interface ListedOffset {
   readonly offset: number;
 }
 
-export const listOffsets = kafkaApi<
-  { isReadCommitted: boolean; partitions: readonly PartitionTime[] },
-  ListedOffset[]
->({
+export const listOffsets = listOffsetsApi(6);
+
+/** Takes `EARLIEST_LOCAL`, too. Brokers without remote storage may not have it. */
+export const listLocalOffsets = listOffsetsApi(8);
+
+function listOffsetsApi(version: number) {
+  return kafkaApi<{ isReadCommitted: boolean; partitions: readonly PartitionTime[] }, ListedOffset[]>({
   name: 'ListOffsets',
   key: 2,
-  version: 6,
+  version,
   write: (w, { isReadCommitted, partitions }) =>
     w
       .int32(-1)
@@ -143,6 +172,7 @@ export const listOffsets = kafkaApi<
       .flat();
   },
 });
+}
 
 export interface PartitionOffset {
   readonly topic: string;
@@ -214,17 +244,11 @@ export const offsetCommit = kafkaApi<
 
 /** In the order in which topics are first named. */
 export function byTopic<P extends { readonly topic: string }>(partitions: readonly P[]): [string, P[]][] {
-  return grouped(partitions, ({ topic }) => topic);
-}
-
-/** In the order in which keys first come. */
-export function grouped<E>(entries: readonly E[], keyOf: (entry: E) => string): [string, E[]][] {
-  const groups = new Map<string, E[]>();
-  for (const entry of entries) {
-    const key = keyOf(entry);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [entry]);
-    else group.push(entry);
+  const topics = new Map<string, P[]>();
+  for (const entry of partitions) {
+    const ofTopic = topics.get(entry.topic);
+    if (ofTopic === undefined) topics.set(entry.topic, [entry]);
+    else ofTopic.push(entry);
   }
-  return [...groups];
+  return [...topics];
 }

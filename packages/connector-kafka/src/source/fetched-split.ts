@@ -68,11 +68,8 @@ export class FetchedSplit<T> {
     return { ...this.split, ...(topicId !== undefined && { topicId }), offset: this.position };
   }
 
-  /**
-   * Takes an answer to a fetch from `offset`. Returns the bytes it keeps. `isFirst`: it was asked for first, so that it has
-   * something if there is anything.
-   */
-  receive(fetched: FetchedPartition, offset: number, isReadCommitted: boolean, isFirst = false): number {
+  /** Takes an answer to a fetch from `offset`. Returns the bytes it keeps. */
+  receive(fetched: FetchedPartition, offset: number, isReadCommitted: boolean): number {
     if (offset !== this.fetchOffset || this.isPaused) return 0; // invariant 2
     const { highWatermark, lastStableOffset } = fetched;
     this.endOffset = isReadCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
@@ -89,10 +86,13 @@ export class FetchedSplit<T> {
       kept += byteLength;
     }
     this.bufferedBytes += kept;
-    const { stoppingOffset = -1 } = this.split;
-    const isGap = isFirst && fetched.records.length === 0 && this.endOffset >= stoppingOffset;
-    if (isGap && stoppingOffset > offset) this.skipTo(stoppingOffset); // invariant 1
     return kept;
+  }
+
+  /** Whether there should be something at `offset`, where the next fetch begins: the end of bounded reading comes later. */
+  isMissing(offset: number): boolean {
+    const { stoppingOffset = -1 } = this.split;
+    return offset === this.fetchOffset && offset < stoppingOffset && stoppingOffset <= this.endOffset;
   }
 
   /** The next record, whose fields the cursor then has; undefined where nothing is buffered, or the end is reached. */
@@ -135,8 +135,8 @@ export class FetchedSplit<T> {
     this.fetchOffset = offset;
   }
 
-  /** The topic is known by this id. */
-  identify(topicId: string): void {
+  /** The topic is known by this id, if topics have any. */
+  identify(topicId: string | undefined): void {
     this.#topicId = this.fetchTopicId = topicId;
   }
 

@@ -25,7 +25,7 @@ export interface KafkaEnumeratorState {
 }
 
 interface FoundPartition extends LedPartition {
-  readonly topicId: string;
+  readonly topicId: string | undefined;
 }
 
 export class KafkaEnumerator implements SplitEnumerator<KafkaSplit, KafkaEnumeratorState> {
@@ -115,7 +115,8 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaSplit, KafkaEnumera
     return partitions.map((found) => {
       const { topic, partition, topicId } = found;
       const splitId = splitIdOf(found);
-      const split = { splitId, topic, partition, topicId, offset: starts.get(splitId)! };
+      const identity = { splitId, topic, partition, ...(topicId !== undefined && { topicId }) };
+      const split = { ...identity, offset: starts.get(splitId)! };
       return stops === undefined ? split : { ...split, stoppingOffset: stops.get(splitId)! };
     });
   }

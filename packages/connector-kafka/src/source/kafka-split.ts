@@ -5,7 +5,7 @@ import type { TopicPartition } from '../protocol/cluster-apis.js';
 export interface KafkaSplit extends SourceSplit {
   readonly topic: string;
   readonly partition: number;
-  /** Which topic of that name the offset is of; undefined where nobody has asked yet. */
+  /** Which topic of that name the offset is of; undefined where nobody has asked yet, or topics have no ids. */
   readonly topicId?: string;
   /** Of the next record. */
   readonly offset: number;

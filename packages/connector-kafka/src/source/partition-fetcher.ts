@@ -7,15 +7,16 @@
  * 2. Nothing is fetched for a partition that is paused or has enough buffered, nor for any while `maxBufferedBytes` are: at
  *    most that, and one answer per leader, are held.
  * 3. A partition that cannot be fetched is tried again, ever more slowly, for `unavailableTimeoutMs`.
- * 4. Fetches name topics by their ids: nothing comes from a topic that was made anew under the same name, until its partition
- *    was looked up and went there, or failed.
+ * 4. Fetches name topics by their ids, where the broker knows them: nothing comes from a topic that was made anew under the
+ *    same name, until its partition was looked up and went there, or failed.
  */
 import { sleep } from '@millrace/core-stream';
 import { KafkaConnectionError, KafkaError } from '../errors.js';
 import type { BrokerAddress, TopicInfo } from '../protocol/cluster-apis.js';
 import { backOffMs, unavailable, type KafkaClient } from '../protocol/kafka-client.js';
 import { checkCode, isPassing, KafkaCode, remoteError } from '../protocol/kafka-codes.js';
-import { fetchRecords, grouped, type FetchedPartition } from '../protocol/read-apis.js';
+import { byTopic, fetchRecords, fetchRecordsByName, type FetchedPartition } from '../protocol/read-apis.js';
+import { isNothingLeft } from './compacted-end.js';
 import type { FetchedSplit } from './fetched-split.js';
 import { offsetInNewTopic, offsetInRange } from './offset-out-of-range.js';
 import type { SourceMetrics } from './source-metrics.js';
@@ -130,10 +131,11 @@ export class PartitionFetcher<T> {
       this.#fail(split, problem);
       return;
     }
-    if (split.fetchTopicId === undefined) split.identify(found.topicId);
-    else if (split.fetchTopicId !== found.topicId) {
+    const { topicId } = found;
+    if (split.fetchTopicId === undefined) split.identify(topicId);
+    else if (topicId !== undefined && split.fetchTopicId !== topicId) {
       const { client, settings } = this.#options;
-      split.moveTo(found.topicId, await offsetInNewTopic(split, found.topicId, leader, settings, client)); // invariant 4
+      split.moveTo(topicId, await offsetInNewTopic(split, topicId, leader, settings, client)); // invariant 4
     }
     split.leaderId = leader.nodeId;
     this.wake();
@@ -198,26 +200,26 @@ export class PartitionFetcher<T> {
   async #fetch(leader: BrokerAddress, ready: readonly FetchedSplit<T>[], isPartial: boolean): Promise<void> {
     const { client, settings, metrics, onChange } = this.#options;
     const { maxWaitMs, minBytes, maxBytes, maxPartitionBytes } = settings.fetch;
-    const asked = ready.map((split) => ({
-      topicId: split.fetchTopicId!, // known since its leader is
-      partition: split.split.partition,
-      offset: split.fetchOffset,
-      maxBytes: maxPartitionBytes,
-      split,
-    }));
     try {
+      const hasIds =
+        ready.every(({ fetchTopicId }) => fetchTopicId !== undefined) &&
+        (await client.understands(leader, fetchRecords));
+      const asked = ready.map((split) => ({
+        topic: hasIds ? split.fetchTopicId! : split.split.topic,
+        partition: split.split.partition,
+        offset: split.fetchOffset,
+        maxBytes: maxPartitionBytes,
+        split,
+      }));
       const response = await client.request(
         leader,
-        fetchRecords,
+        hasIds ? fetchRecords : fetchRecordsByName,
         {
           maxWaitMs: isPartial ? Math.min(maxWaitMs, SHORT_WAIT_MS) : maxWaitMs,
           minBytes,
           maxBytes,
           isReadCommitted: settings.isReadCommitted,
-          topics: grouped(asked, ({ topicId }) => topicId).map(([topicId, partitions]) => ({
-            topicId,
-            partitions,
-          })),
+          topics: byTopic(asked).map(([topic, partitions]) => ({ topic, partitions })),
         },
         'fetch',
       );
@@ -233,8 +235,13 @@ export class PartitionFetcher<T> {
         }
         entry.split.failures = 0;
         entry.split.failingSinceMs = undefined;
-        const isFirst = entry === asked[0] && response.throttleMs === 0;
-        metrics.bytesIn.inc(entry.split.receive(fetched, entry.offset, settings.isReadCommitted, isFirst));
+        const { split, offset } = entry;
+        metrics.bytesIn.inc(split.receive(fetched, offset, settings.isReadCommitted));
+        // The first one asked for has something if there is anything, unless a quota is used up.
+        const isNothing = entry === asked[0] && response.throttleMs === 0 && fetched.records.length === 0;
+        if (!isNothing || !split.isMissing(offset)) continue;
+        const isEnd = await isNothingLeft(split, offset, leader, client);
+        if (isEnd && split.isMissing(offset)) split.skipTo(split.split.stoppingOffset!);
       }
       onChange();
     } catch (error) {
@@ -242,7 +249,7 @@ export class PartitionFetcher<T> {
       // The others are looked up again, too: the broker may have another address by now.
       for (const split of this.splits.values())
         if (split.leaderId === leader.nodeId) split.leaderId = undefined;
-      for (const { split } of asked) this.#fail(split, error);
+      for (const split of ready) this.#fail(split, error);
     }
   }
 
@@ -263,6 +270,6 @@ export class PartitionFetcher<T> {
   }
 }
 
-function keyOf({ topicId, partition }: Pick<FetchedPartition, 'topicId' | 'partition'>): string {
-  return `${topicId}-${partition}`;
+function keyOf({ topic, partition }: Pick<FetchedPartition, 'topic' | 'partition'>): string {
+  return `${topic}-${partition}`;
 }

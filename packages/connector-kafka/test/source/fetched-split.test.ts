@@ -39,7 +39,7 @@ const settings = { topic: 't', partition: 0, splitId: 't-0' };
 function fetchedFrom(batches: readonly Buffer[], offset: number, count: number, highWatermark = 0) {
   const from = batches.findIndex((batch) => readBatches(batch)[0]!.lastOffset >= offset);
   const records = from < 0 ? Buffer.alloc(0) : Buffer.concat(batches.slice(from, from + count));
-  const answer = { topicId: 'a', partition: 0, errorCode: 0, lastStableOffset: -1, aborted: [] };
+  const answer = { topic: 'a', partition: 0, errorCode: 0, lastStableOffset: -1, aborted: [] };
   return { ...answer, highWatermark, records };
 }
 
@@ -79,7 +79,9 @@ describe('FetchedSplit', () => {
             if (action.kind === 'fetch') {
               const { fetchOffset } = split;
               const fetched = fetchedFrom(batches, fetchOffset, action.count, highWatermark);
-              split.receive(fetched, fetchOffset, true, action.count > 0);
+              split.receive(fetched, fetchOffset, true);
+              const isNothing = action.count > 0 && fetched.records.length === 0;
+              if (isNothing && split.isMissing(fetchOffset)) split.skipTo(stop!);
             } else if (action.kind === 'stale') {
               if (action.offset !== split.fetchOffset)
                 split.receive(fetchedFrom(batches, action.offset, 3), action.offset, true);

@@ -58,7 +58,7 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
   readonly #lastStates = new Map<string, string>();
   /** By datasource and partition the end of what is committed. */
   readonly #ends = new Map<string, Record<string, number>>();
-  /** Dead letters of rejected rows, which nobody has waited for. */
+  /** The last dead letters of rejected rows, which nobody has waited for; those before them are read earlier. */
   #uncounted: KafkaRows[] = [];
 
   constructor(options: KafkaRowCommitterOptions) {
@@ -173,7 +173,7 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     }
     // The next checkpoint's transaction may hide them for now: whoever waited for them would wait for what waits for this.
     if (letters?.takes(rejected) === true) {
-      this.#uncounted.push(...(await letters.write(written, rejected))); // invariant 2
+      this.#uncounted = await letters.write(written, rejected); // invariant 2
       return;
     }
     const { dataSource, reason } = first;

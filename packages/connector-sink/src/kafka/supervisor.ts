@@ -126,7 +126,6 @@ export class Supervisor {
         type: 'index_kafka',
       });
       const known = tasksOf(await this.#druid.supervisors.status(this.id)).map(({ id }) => id);
-      if (process.env['KM_DEBUG']) console.log('LOOK', this.id, Math.round(performance.now()), running.map((t) => t.id.slice(-8)), JSON.stringify((await this.#druid.supervisors.status(this.id))).replace(/index_kafka_\w+_/g, '').slice(0, 900));
       if (running.every(({ id }) => known.includes(id))) return;
       await sleep(clock, 250);
     } while (monotonicNow(clock) - startedMs < LOOKS_AT_TASKS_WITHIN_MS);

@@ -1,5 +1,5 @@
 /** Mode `kafka` of the sink while somebody else has to do with its supervisor; with a real Kafka and a real Druid. */
-import { systemClock } from '@millrace/core-stream';
+import { systemClock, type Clock } from '@millrace/core-stream';
 import { DruidClient, type KafkaSupervisorSpec } from '@millrace/druid-client';
 import { KafkaBroker, requireRealServers } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -41,14 +41,23 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
       ...options,
     });
     const logger = recordingLogger();
-    const job = new SinkJob(sink, { clock: systemClock, logger });
+    let aheadMs = 0;
+    let stepMs = 0;
+    const clock: Clock = {
+      now: () => systemClock.now(),
+      monotonicNow: () => performance.now() + (aheadMs += stepMs),
+      schedule: (delayMs, callback) => systemClock.schedule(delayMs, callback),
+    };
+    /** From now on every look at the clock finds that a minute has passed. */
+    const hurry = () => void (stepMs = 60_000);
+    const job = new SinkJob(sink, { clock, logger });
     const committer = await job.committer(pending.get(dataSource));
     const checkpoint = async (number: number) => {
       const requests = await job.checkpoint(number, flights(COUNT, number * COUNT));
       pending.set(dataSource, requests);
       return requests;
     };
-    return { job, committer, checkpoint, logger };
+    return { job, committer, checkpoint, logger, hurry };
   }
   /** What the last checkpoint has prepared. */
   const pending = new Map<string, Awaited<ReturnType<SinkJob['checkpoint']>>>();
@@ -112,13 +121,15 @@ describe.skipIf(!requireRealServers())('the supervisor of mode kafka', () => {
 
   it('is terminated: the job fails in time, and its next start makes it again', async () => {
     const id = 'kafka_terminated';
-    const { job, committer, checkpoint } = await start(id, { queryableTimeoutMs: 2_000 });
+    const { job, committer, checkpoint, hurry } = await start(id);
     await committer.commit(await checkpoint(0));
     await takeDown(id);
     // Then its tasks read no more.
     const published = `SELECT 1 FROM sys.segments WHERE datasource = '${id}' AND is_published = 1`;
     await expect.poll(() => druid.sql.query(published), { timeout: 100_000 }).toHaveLength(1);
-    await expect(committer.commit(await checkpoint(1))).rejects.toMatchObject({
+    const requests = await checkpoint(1);
+    hurry();
+    await expect(committer.commit(requests)).rejects.toMatchObject({
       code: 'DRUID_SINK_TIMEOUT',
       message: expect.stringContaining('The supervisor is gone') as string,
     });

@@ -6,13 +6,17 @@ import { EmbeddedDruid } from '@millrace/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Program } from '../../../../tooling/killed-program.js';
 import { Deeds, expectEveryRowOnce } from '../support/killed-runs.js';
-import { totalsOf, WritingJob, type Life, type Output } from '../support/writing-job.js';
+import { totalsOf, WritingJob, type Life, type Output, type Point } from '../support/writing-job.js';
 
 const RUNS = Number(process.env['MILLRACE_KILL_RUNS'] ?? 1);
 const FIRST_SEED = Number(process.env['MILLRACE_KILL_SEED'] ?? 1);
 const seeds = Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i);
 const RECORDS = 600;
 const outputs: readonly Output[] = ['append', 'replace', 'files'];
+const AIMS: readonly Point[] = [
+  ...(['prepared', 'manifest', 'write', 'barrier', 'durable'] as const),
+  ...(['commit', 'submitted', 'committed'] as const),
+];
 
 let druid: EmbeddedDruid;
 let program: Program;
@@ -78,12 +82,14 @@ describe('a stream into sinks of two modes, and into files', () => {
     await expectAll();
   }, 120_000);
 
+  const deeds = new Deeds();
+
   it.each(seeds)(
     'has every row once in each of them, killed at any time (seed %i)',
     async (seed) => {
       const size = { records: 2_000, writeMs: 1_000, intervalMs: 100, kills: 3, maxLifeMs: 700 };
-      const run = { mode: 'fan_out', outputs, sink: {}, seed, ...size, withFaults: seed % 2 === 0 };
-      const deeds = new Deeds();
+      const withFaults = seed % 2 === 0;
+      const run = { mode: 'fan_out', outputs, sink: {}, seed, aims: AIMS, ...size, withFaults };
       await expectEveryRowOnce(program, druid.url, run, deeds);
       expect(deeds.kills).toBeGreaterThan(0);
     },

@@ -34,7 +34,12 @@ describe('replaceTask', () => {
       spec: {
         dataSchema: { granularitySpec: { intervals: ['2001-01-01T00:00:00.000Z/2001-01-02T00:00:00.000Z'] } },
         ioConfig: { inputSource: input, appendToExisting: false },
-        tuningConfig: { maxRowsInMemory: 7, partitionsSpec: { type: 'hashed' }, maxParseExceptions: 0 },
+        tuningConfig: {
+          maxRowsInMemory: 7,
+          partitionsSpec: { type: 'hashed' },
+          maxParseExceptions: 0,
+          indexSpecForIntermediatePersists: { dimensionCompression: 'lzf', metricCompression: 'lzf' },
+        },
       },
     });
   });

@@ -347,16 +347,26 @@ describe('datasources', () => {
   });
 
   it.each([
-    ['is of another segment', JSON.stringify([metadataOf({ identifier: 'edits_else' })]), /edits_else/],
-    ['has no number at its end', JSON.stringify([metadataOf({ identifier: idOf('_x') })]), /_v_x/],
-    ['is cut off', JSON.stringify([metadataOf({}), metadataOf({})]).slice(0, -1), /closing bracket/],
-    ['is no array', '{"error":"no"}', /JSON array/],
-  ])('is an error if the list of published segments %s', async (_, text, message) => {
+    [
+      'is of another segment',
+      JSON.stringify([metadataOf({ identifier: 'edits_else' })]),
+      /edits_else/,
+      false,
+    ],
+    ['has no number at its end', JSON.stringify([metadataOf({ identifier: idOf('_x') })]), /_v_x/, false],
+    ['is cut off', JSON.stringify([metadataOf({}), metadataOf({})]).slice(0, -1), /closing bracket/, true],
+    ['is cut off in its first segment', '[{"dataSour', /closing bracket/, true],
+    ['is no array', '{"error":"no"}', /JSON array/, false],
+  ])('is an error if the list of published segments %s', async (_, text, message, retryable) => {
     const druid = await fakeDruid((_request, response) =>
       response.writeHead(200, { 'content-type': 'application/json' }).end(text),
     );
     const error = await failure(druid.client().datasources.publishedSegments('edits'));
-    expect(error).toMatchObject({ code: 'DRUID_DECODE', message: expect.stringMatching(message) as unknown });
+    expect(error).toMatchObject({
+      code: 'DRUID_DECODE',
+      message: expect.stringMatching(message) as unknown,
+      retryable,
+    });
   });
 
   it('is loaded before that', async () => {

@@ -172,6 +172,8 @@ const indexerProperties = ({ dataDir, workerCapacity, heapMb }: ClusterLayout): 
   'millrace.command': 'org.apache.druid.cli.CliIndexer',
   'millrace.after': AFTER,
   'druid.worker.capacity': String(workerCapacity),
+  // A task that has read a stream keeps its slot until it sees that its segments are loaded; a look a minute by default.
+  'druid.segment.handoff.pollDuration': 'PT1S',
   'druid.worker.globalIngestionHeapLimitBytes': String(Math.floor((heapMb * 1_048_576) / 4)),
   'druid.indexer.task.baseTaskDir': join(dataDir, 'tasks'),
 });
