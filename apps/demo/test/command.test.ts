@@ -17,7 +17,7 @@ function expectFailure({ code, stdout, stderr }: DemoRun, message: RegExp): void
   expect(stderr).not.toMatch(/^\s+at /m);
 }
 
-describe('the command', { timeout: 120_000 }, () => {
+describe('the command', { timeout: 240_000 }, () => {
   const cleanUp: (() => unknown)[] = [];
   beforeAll(buildDemo, 180_000);
   afterEach(async () => {

@@ -152,6 +152,34 @@ describe.skipIf(!requireRealServers())('isolation', () => {
     expect(await read('once', 'read_committed')).toEqual(['a1', 'a2', 'b1']);
   });
 
+  it('does not write again what was committed, and is open again only for the markers', async () => {
+    await createTopic(kafka.bootstrapServers, 'marked');
+    const client = new KafkaClient({ bootstrapServers: kafka.bootstrapServers }, contextOf());
+    const transactions = new Transactions(client);
+    await sinkTo('marked').writeOnce('a', ['a1'], contextOf());
+    const committed = (await transactions.describe('marked-a'))!;
+    await transactions.init('marked-a/committed', 60_000);
+    await transactions.addPartitions(committed, [{ topic: 'marked', partition: 0 }]); // and dies
+    await sinkTo('marked').writeOnce('a', ['a1'], contextOf());
+    expect((await transactions.describe('marked-a'))?.state).toBe('CompleteCommit');
+    client.close();
+    expect(await read('marked', 'read_committed')).toEqual(['a1']);
+  });
+
+  it('does not write again where the request to commit came only just before', async () => {
+    await createTopic(kafka.bootstrapServers, 'late');
+    await sinkTo('late').writeOnce('a', ['a1'], contextOf());
+    const client = new KafkaClient({ bootstrapServers: kafka.bootstrapServers }, contextOf());
+    const committed = (await new Transactions(client).describe('late-a'))!;
+    const describe = vi
+      .spyOn(Transactions.prototype, 'describe')
+      .mockResolvedValueOnce({ ...committed, state: 'Ongoing' }); // as the broker says until it has written it down
+    await sinkTo('late').writeOnce('a', ['a1'], contextOf());
+    describe.mockRestore();
+    client.close();
+    expect(await read('late', 'read_committed')).toEqual(['a1']);
+  });
+
   it('says that rows are lost where the broker has aborted what a checkpoint names', async () => {
     await createTopic(kafka.bootstrapServers, 'lost');
     const sink = sinkTo('lost');
@@ -190,6 +218,30 @@ describe.skipIf(!requireRealServers())('isolation', () => {
     );
     await expect(write(two, 'too late')).rejects.toMatchObject({ code: 'KAFKA_FENCED' });
     for (const closing of [next, one, two, three]) await closing.close?.();
+  });
+
+  it('makes sure of the markers when it repeats a commit that has failed', async () => {
+    await createTopic(kafka.bootstrapServers, 'repeated');
+    const sink = sinkTo('repeated');
+    const writer = await open(sink);
+    await write(writer, 'a');
+    const [committable] = writer.prepareCommit();
+    const requests = [{ checkpointId: 1, subtaskIndex: 0, committable: committable! }];
+    const committer = sink.createCommitter!(contextOf());
+    const ended = vi.spyOn(Transactions.prototype, 'ended').mockRejectedValueOnce(new Error('no answer'));
+    await expect(committer.commit(requests)).rejects.toThrow('no answer');
+    ended.mockRestore();
+    const client = new KafkaClient({ bootstrapServers: kafka.bootstrapServers }, contextOf());
+    await new Transactions(client).ended(committable!.transactionalId);
+    client.close();
+    const addPartitions = vi.spyOn(Transactions.prototype, 'addPartitions');
+    await committer.commit(requests);
+    await committer.commit(requests);
+    expect(addPartitions).toHaveBeenCalledTimes(1);
+    addPartitions.mockRestore();
+    await writer.close();
+    await committer.close?.();
+    expect(await read('repeated', 'read_committed')).toEqual(['a']);
   });
 
   it('begins anew under ids that are committed; a checkpoint from before that is refused', async () => {

@@ -23,6 +23,10 @@ import {
   type KafkaSourceOptions,
   type RejectedKafkaRecord,
 } from '../src/index.js';
+import { KafkaClient } from '../src/protocol/kafka-client.js';
+import { fetchRecords } from '../src/protocol/read-apis.js';
+import { isNothingLeft } from '../src/source/compacted-end.js';
+import { FetchedSplit } from '../src/source/fetched-split.js';
 import { consumeCommitted } from './support/java-consumer.js';
 import { addPartitions, contextOf, createTopic, deleteTopic, readAll, sendNumbers } from './support/kafka.js';
 
@@ -253,6 +257,26 @@ describe.skipIf(!requireRealServers())('KafkaSource and KafkaSink', () => {
         /Creating the topic 'wrong' was refused: INVALID_CONFIG. .*no.such.setting/,
       ) as string,
     });
+  });
+
+  it('read topics by name where brokers do not know ids; and tell what is in remote storage alone', async () => {
+    await createTopic(bootstrapServers, 'by-name');
+    await sendNumbers(bootstrapServers, 'by-name', 3, 1);
+    const understands = vi.spyOn(KafkaClient.prototype, 'understands').mockResolvedValue(false);
+    expect(await readTexts('by-name')).toEqual(['0', '1', '2']);
+    understands.mockRestore();
+    const client = new KafkaClient({ bootstrapServers }, contextOf());
+    const { brokers } = await client.metadata([]);
+    const split = new FetchedSplit<never>({
+      splitId: 'by-name-0',
+      topic: 'by-name',
+      partition: 0,
+      offset: 0,
+    });
+    expect(await isNothingLeft(split, 0, brokers[0]!, client)).toBe(true);
+    expect(await isNothingLeft(split, -1, brokers[0]!, client)).toBe(false);
+    expect(await client.understands(brokers[0]!, fetchRecords)).toBe(true);
+    client.close();
   });
 
   it('read many partitions in parallel, each once', async () => {

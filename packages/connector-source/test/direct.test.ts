@@ -275,7 +275,7 @@ it('is exactly once under any mix of replicas that miss, break off, refuse and r
     ),
     { numRuns: 20 },
   );
-}, 60_000);
+}, 240_000);
 
 describe('options', () => {
   it('refuses a path that there is not', () => {

@@ -31,7 +31,7 @@ describe('the guides', () => {
     },
   );
 
-  it('have programs whose types fit', { timeout: 60_000 }, () => {
+  it('have programs whose types fit', { timeout: 240_000 }, () => {
     const programs = snippets.map(
       ({ file, index, code }) => [join(root, `test/${file}-${index}.ts`), code] as const,
     );

@@ -48,7 +48,7 @@ function headingsOf(file: string): string[] {
 }
 
 describe('the README', () => {
-  it('has examples whose types fit', { timeout: 60_000 }, () => {
+  it('has examples whose types fit', { timeout: 240_000 }, () => {
     const programs = new Map(examples.map((code, i) => [join(root, `test/readme-${i}.ts`), completed(code)]));
     expect(programs.size).toBeGreaterThan(5);
     expect(typeErrorsOf(programs, { noUnusedLocals: false })).toEqual([]);

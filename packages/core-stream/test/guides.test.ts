@@ -11,7 +11,7 @@ const snippets = guides.flatMap(({ file, snippets: own }) =>
 );
 
 let built: TranspiledPackage;
-beforeAll(async () => void (built = await transpilePackage()), 60_000);
+beforeAll(async () => void (built = await transpilePackage()), 240_000);
 afterAll(() => built.remove());
 
 describe('the guides', () => {
@@ -23,7 +23,7 @@ describe('the guides', () => {
     expect(await runSnippet(code, built)).toBe(output);
   });
 
-  it('have programs whose types fit', { timeout: 60_000 }, () => {
+  it('have programs whose types fit', { timeout: 240_000 }, () => {
     const programs = snippets.map(
       ({ file, index, code }) => [join(import.meta.dirname, `${file}-${index}.ts`), code] as const,
     );

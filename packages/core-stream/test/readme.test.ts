@@ -10,7 +10,7 @@ const readme = await readFile(join(root, 'README.md'), 'utf8');
 const snippets = snippetsOf(readme);
 
 let built: TranspiledPackage;
-beforeAll(async () => void (built = await transpilePackage()), 60_000);
+beforeAll(async () => void (built = await transpilePackage()), 240_000);
 afterAll(() => built.remove());
 
 describe('the README', () => {

@@ -31,7 +31,7 @@ export const rows = () => native.groupBy(query);
 export const bounds = () => native.timeBoundary({ dataSource: 'edits' });
 `;
 
-it('lets a library with declarations hand on whatever the package gives', { timeout: 60_000 }, async () => {
+it('lets a library with declarations hand on whatever the package gives', { timeout: 240_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-names-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   await mkdir(join(directory, 'node_modules/@millrace'), { recursive: true });

@@ -40,12 +40,12 @@ function completed(example: string): string {
 }
 
 describe('the README', () => {
-  it('has examples whose types fit', { timeout: 60_000 }, () => {
+  it('has examples whose types fit', { timeout: 240_000 }, () => {
     const programs = new Map(examples.map((code, i) => [join(root, `test/readme-${i}.ts`), completed(code)]));
     expect(typeErrorsOf(programs, { noUnusedLocals: false })).toEqual([]);
   });
 
-  it('begins with a program that runs', { timeout: 60_000 }, async () => {
+  it('begins with a program that runs', { timeout: 240_000 }, async () => {
     const [druid, built] = await Promise.all([EmbeddedDruid.start(), buildTool()]);
     const directory = await mkdtemp(join(root, 'node_modules/.readme-'));
     try {

@@ -93,9 +93,13 @@ export class KafkaClient {
   }
 
   /** One attempt. Whether the broker knows the request in this version. */
-  async understands(broker: ServerAddress, { key, version }: KafkaApi<never, unknown>): Promise<boolean> {
+  async understands(
+    broker: ServerAddress,
+    { key, version }: KafkaApi<never, unknown>,
+    lane: Lane = 'control',
+  ): Promise<boolean> {
     const at = `${broker.host}:${broker.port}`;
-    const known = this.#versions.get(at) ?? (await this.request(broker, brokerVersions, undefined));
+    const known = this.#versions.get(at) ?? (await this.request(broker, brokerVersions, undefined, lane));
     this.#versions.set(at, known);
     return (known.get(key) ?? -1) >= version;
   }

@@ -66,55 +66,55 @@ function fetchApi(
   readTopic: (r: WireReader) => string,
 ) {
   return kafkaApi<FetchRequest, FetchResponse>({
-  name: 'Fetch',
-  key: 1,
-  version,
-  write: (w, { maxWaitMs, minBytes, maxBytes, isReadCommitted, topics }) =>
-    w
-      .int32(-1) // replica: none
-      .int32(maxWaitMs)
-      .int32(minBytes)
-      .int32(maxBytes)
-      .int8(isReadCommitted ? 1 : 0)
-      .int32(0) // no session: every request names all its partitions
-      .int32(-1)
-      .array(topics, ({ topic, partitions }) =>
-        writeTopic(w, topic).array(partitions, ({ partition, offset, maxBytes: partitionMaxBytes }) =>
-          w
-            .int32(partition)
-            .int32(-1) // leader epoch: not known
-            .int64(offset)
-            .int32(-1)
-            .int64(-1)
-            .int32(partitionMaxBytes),
-        ),
-      )
-      .array([], () => undefined)
-      .compactString(''),
-  read: (r) => {
-    const throttleMs = r.int32();
-    const errorCode = r.int16();
-    r.int32(); // session
-    const partitions = r.array(() => {
-      const topic = readTopic(r);
-      return r.array(() => {
-        const fetched = {
-          topic,
-          partition: r.int32(),
-          errorCode: r.int16(),
-          highWatermark: r.int64(),
-          lastStableOffset: r.int64(),
-        };
-        r.int64(); // log start
-        const aborted = r.array(() => ({ producerId: r.int64(), firstOffset: r.int64() }));
-        r.int32(); // preferred replica
-        return { ...fetched, aborted, records: r.compactBytes() ?? NO_RECORDS };
+    name: 'Fetch',
+    key: 1,
+    version,
+    write: (w, { maxWaitMs, minBytes, maxBytes, isReadCommitted, topics }) =>
+      w
+        .int32(-1) // replica: none
+        .int32(maxWaitMs)
+        .int32(minBytes)
+        .int32(maxBytes)
+        .int8(isReadCommitted ? 1 : 0)
+        .int32(0) // no session: every request names all its partitions
+        .int32(-1)
+        .array(topics, ({ topic, partitions }) =>
+          writeTopic(w, topic).array(partitions, ({ partition, offset, maxBytes: partitionMaxBytes }) =>
+            w
+              .int32(partition)
+              .int32(-1) // leader epoch: not known
+              .int64(offset)
+              .int32(-1)
+              .int64(-1)
+              .int32(partitionMaxBytes),
+          ),
+        )
+        .array([], () => undefined)
+        .compactString(''),
+    read: (r) => {
+      const throttleMs = r.int32();
+      const errorCode = r.int16();
+      r.int32(); // session
+      const partitions = r.array(() => {
+        const topic = readTopic(r);
+        return r.array(() => {
+          const fetched = {
+            topic,
+            partition: r.int32(),
+            errorCode: r.int16(),
+            highWatermark: r.int64(),
+            lastStableOffset: r.int64(),
+          };
+          r.int64(); // log start
+          const aborted = r.array(() => ({ producerId: r.int64(), firstOffset: r.int64() }));
+          r.int32(); // preferred replica
+          return { ...fetched, aborted, records: r.compactBytes() ?? NO_RECORDS };
+        });
       });
+      return { errorCode, throttleMs, partitions: partitions.flat() };
+    },
+  });
 }
-    });
-    return { errorCode, throttleMs, partitions: partitions.flat() };
-  },
-});
 
 /** Instead of a time: the first offset, and the one after the last. */
 export const EARLIEST = -2;
@@ -144,34 +144,34 @@ export const listLocalOffsets = listOffsetsApi(8);
 
 function listOffsetsApi(version: number) {
   return kafkaApi<{ isReadCommitted: boolean; partitions: readonly PartitionTime[] }, ListedOffset[]>({
-  name: 'ListOffsets',
-  key: 2,
-  version,
-  write: (w, { isReadCommitted, partitions }) =>
-    w
-      .int32(-1)
-      .int8(isReadCommitted ? 1 : 0)
-      .array(byTopic(partitions), ([topic, ofTopic]) =>
-        w
-          .compactString(topic)
-          .array(ofTopic, ({ partition, timestamp }) => w.int32(partition).int32(-1).int64(timestamp)),
-      ),
-  read: (r) => {
-    r.int32();
-    return r
-      .array(() => {
-        const topic = r.compactString() ?? '';
-        return r.array(() => {
-          const listed = { topic, partition: r.int32(), errorCode: r.int16() };
-          r.int64(); // timestamp
-          const offset = r.int64();
-          r.int32(); // leader epoch
-          return { ...listed, offset };
-        });
-      })
-      .flat();
-  },
-});
+    name: 'ListOffsets',
+    key: 2,
+    version,
+    write: (w, { isReadCommitted, partitions }) =>
+      w
+        .int32(-1)
+        .int8(isReadCommitted ? 1 : 0)
+        .array(byTopic(partitions), ([topic, ofTopic]) =>
+          w
+            .compactString(topic)
+            .array(ofTopic, ({ partition, timestamp }) => w.int32(partition).int32(-1).int64(timestamp)),
+        ),
+    read: (r) => {
+      r.int32();
+      return r
+        .array(() => {
+          const topic = r.compactString() ?? '';
+          return r.array(() => {
+            const listed = { topic, partition: r.int32(), errorCode: r.int16() };
+            r.int64(); // timestamp
+            const offset = r.int64();
+            r.int32(); // leader epoch
+            return { ...listed, offset };
+          });
+        })
+        .flat();
+    },
+  });
 }
 
 export interface PartitionOffset {

@@ -24,8 +24,8 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
   readonly #client: KafkaClient;
   readonly #transactions: Transactions;
   readonly #ids: TransactionalIds;
-  /** Transactions that an earlier run may have committed. */
-  #restored: ReadonlySet<string> = new Set();
+  /** Transactions that may be committed though nobody has made sure of it: by an earlier run, or a call that has failed. */
+  #inDoubt = new Set<string>();
 
   constructor(
     settings: SinkSettings & { readonly transactionalIdPrefix: string },
@@ -40,7 +40,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
   }
 
   async recover(pending: readonly CommitRequest<KafkaCommittable>[]): Promise<void> {
-    const named = (this.#restored = new Set(pending.map(({ committable }) => committable.transactionalId)));
+    const named = (this.#inDoubt = new Set(pending.map(({ committable }) => committable.transactionalId)));
     const open = await this.#transactions.listOpen();
     const left = open.filter(
       ({ transactionalId }) => isTransactionOf(this.#prefix, transactionalId) && !named.has(transactionalId),
@@ -62,10 +62,12 @@ export class KafkaCommitter implements Committer<KafkaCommittable, never> {
 
   async #commit({ committable, checkpointId }: CommitRequest<KafkaCommittable>): Promise<void> {
     const { transactionalId } = committable;
-    const isRepeated = this.#restored.has(transactionalId);
+    const isRepeated = this.#inDoubt.has(transactionalId);
+    this.#inDoubt.add(transactionalId);
     const { isCommitted, found } = await commitVisibly(this.#transactions, committable, isRepeated); // invariant 1
     this.#transactions.forget(transactionalId);
     if (!isCommitted) throw lost(committable, checkpointId, found); // invariant 3
+    this.#inDoubt.delete(transactionalId);
     this.#ids.committed(transactionalId);
   }
 }

@@ -81,15 +81,26 @@ export class Transactions {
    * Resolves with the code of what does not pass, such as that the transaction is not the one that is open, and with how
    * often it was asked.
    */
-  async commit(transaction: TransactionIdentity): Promise<{ errorCode: number; attempts: number }> {
+  commit(transaction: TransactionIdentity): Promise<{ errorCode: number; attempts: number }> {
+    return this.#end(transaction, true);
+  }
+
+  /** Aborts it, unless it was committed before, by a request that was still under way, too. It is one of the two from then on. */
+  async abortUnlessCommitted(transaction: TransactionIdentity): Promise<void> {
+    const { errorCode } = await this.#end(transaction, false);
+    if (!isFencing(errorCode))
+      this.#check(`Aborting '${transaction.transactionalId}'`, errorCode, transaction.transactionalId);
+  }
+
+  async #end(transaction: TransactionIdentity, isCommit: boolean) {
     const { transactionalId } = transaction;
-    const what = `Committing '${transactionalId}'`;
+    const what = `${isCommit ? 'Committing' : 'Aborting'} '${transactionalId}'`;
     let attempts = 0;
     return this.#client.retrying(what, async () => {
       attempts++;
       const { errorCode } = await this.#client.toCoordinator('transaction', transactionalId, endTxn, {
         ...transaction,
-        isCommit: true,
+        isCommit,
       });
       if (isPassing(errorCode)) this.#check(what, errorCode, transactionalId);
       return { errorCode, attempts };

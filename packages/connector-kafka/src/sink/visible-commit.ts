@@ -22,12 +22,14 @@ export interface CommitOutcome {
  *    before the one request to commit it: a partition that has lost its leader has another epoch.
  * 2. Otherwise the partitions are added again and it is committed again, which writes the markers. One more changes nothing.
  *
- * `isRepeated`: it may have been committed before, by whom nobody knows any more.
+ * `isRepeated`: it may have been committed before, by whom nobody knows any more. `beforeRepair`: it is committed, and will
+ * be open for a while again.
  */
 export async function commitVisibly(
   transactions: Transactions,
   transaction: KafkaCommittable,
   isRepeated: boolean,
+  beforeRepair?: () => Promise<unknown>,
 ): Promise<CommitOutcome> {
   const { transactionalId, producerId, producerEpoch, partitions = [] } = transaction;
   for (let isInDoubt = isRepeated; ; isInDoubt = false) {
@@ -41,6 +43,7 @@ export async function commitVisibly(
     const after = await transactions.leaderEpochs(transactionalId, partitions);
     const unsure = changed(partitions, isInDoubt || attempts > 1 ? undefined : before, after);
     if (unsure.length === 0) return { isCommitted: true, found }; // invariant 1
+    await beforeRepair?.();
     await transactions.addPartitions(transaction, unsure); // invariant 2
   }
 }

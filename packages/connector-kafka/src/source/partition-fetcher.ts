@@ -203,7 +203,7 @@ export class PartitionFetcher<T> {
     try {
       const hasIds =
         ready.every(({ fetchTopicId }) => fetchTopicId !== undefined) &&
-        (await client.understands(leader, fetchRecords));
+        (await client.understands(leader, fetchRecords, 'fetch'));
       const asked = ready.map((split) => ({
         topic: hasIds ? split.fetchTopicId! : split.split.topic,
         partition: split.split.partition,

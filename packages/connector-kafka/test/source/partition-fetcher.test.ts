@@ -3,7 +3,12 @@ import { ManualClock, TestMetrics, until } from '@millrace/core-stream/testing';
 import { describe, expect, it } from 'vitest';
 import type { BrokerAddress } from '../../src/protocol/cluster-apis.js';
 import type { KafkaClient } from '../../src/protocol/kafka-client.js';
-import { listOffsets, type FetchRequest } from '../../src/protocol/read-apis.js';
+import {
+  fetchRecordsByName,
+  listLocalOffsets,
+  listOffsets,
+  type FetchRequest,
+} from '../../src/protocol/read-apis.js';
 import { FetchedSplit } from '../../src/source/fetched-split.js';
 import type { KafkaSplit } from '../../src/source/kafka-split.js';
 import { PartitionFetcher } from '../../src/source/partition-fetcher.js';
@@ -18,14 +23,16 @@ const UNKNOWN_TOPIC_ID = 100;
 
 /**
  * Partitions 0 and 2 are led by broker 0, 1 and 3 by broker 1. `answer`: an error code for every partition asked for.
- * `topicIds`: those that the topic has had, the last one being the present one; offsets are listed as 7.
+ * `topicIds`: those that the topic has had, the last one being the present one; offsets are listed as 7. `broker`: its
+ * versions, where partitions end, and where remote storage does.
  */
 function open(
   partitions: number,
   answer: (broker: number, asked: number[]) => number | Promise<number>,
-  topicIds = ['a'],
+  topicIds: (string | undefined)[] = ['a'],
   more: Partial<SourceSettings> = {},
   split: Partial<KafkaSplit> = {},
+  broker = { isOld: false, highWatermark: 0, firstLocalOffset: 0 },
 ) {
   const clock = new ManualClock();
   const stop = new AbortController();
@@ -47,16 +54,21 @@ function open(
           },
         ],
       }),
+    understands: () => Promise.resolve(!broker.isOld),
     request: async ({ nodeId }: BrokerAddress, api: unknown, request: FetchRequest) => {
-      if (api === listOffsets) return [{ topic: 't', partition: 0, errorCode: 0, offset: 7 }];
-      const [{ topicId, partitions: ofTopic }] = request.topics as [FetchRequest['topics'][0]];
+      const listed = { topic: 't', partition: 0, errorCode: 0 };
+      if (api === listOffsets) return [{ ...listed, offset: 7 }];
+      if (api === listLocalOffsets) return [{ ...listed, offset: broker.firstLocalOffset }];
+      const [{ topic, partitions: ofTopic }] = request.topics as [FetchRequest['topics'][0]];
       const asked = ofTopic.map(({ partition }) => partition);
-      const errorCode = topicId === topicIds.at(-1) ? await answer(nodeId, asked) : UNKNOWN_TOPIC_ID;
-      const empty = { highWatermark: 0, lastStableOffset: 0, aborted: [], records: Buffer.alloc(0) };
+      const present = api === fetchRecordsByName ? 't' : topicIds.at(-1);
+      const errorCode = topic === present ? await answer(nodeId, asked) : UNKNOWN_TOPIC_ID;
+      const { highWatermark } = broker;
+      const empty = { highWatermark, lastStableOffset: highWatermark, aborted: [], records: Buffer.alloc(0) };
       return {
         errorCode: 0,
         throttleMs: 0,
-        partitions: asked.map((partition) => ({ ...empty, topicId, partition, errorCode })),
+        partitions: asked.map((partition) => ({ ...empty, topic, partition, errorCode })),
       };
     },
   } as unknown as KafkaClient;
@@ -127,6 +139,31 @@ describe('PartitionFetcher', () => {
       () => clock.advance(50),
     );
     expect(fetcher.failure).toBeUndefined();
+    await close();
+  });
+
+  it.each([
+    ['a broker that does not know ids', 'a', true],
+    ['a topic that has none', undefined, false],
+  ])('fetches by name from %s', async (_, topicId, isOld) => {
+    const answers = () => new Promise<number>((resolve) => setImmediate(resolve, 0));
+    const broker = { isOld, highWatermark: 3, firstLocalOffset: 0 };
+    const { splits, fetcher, close } = open(1, answers, [topicId], {}, {}, broker);
+    await until(() => splits[0]!.endOffset >= 0 || fetcher.failure !== undefined);
+    expect(splits[0]!.endOffset).toBe(3);
+    await close();
+  });
+
+  it('ends bounded reading where compaction has left nothing, but not where remote storage is slow', async () => {
+    let count = 0;
+    const answers = () => new Promise<number>((resolve) => setImmediate(resolve, (count++, 0)));
+    const broker = { isOld: false, highWatermark: 90, firstLocalOffset: 50 };
+    const { splits, close } = open(1, answers, ['a'], {}, { stoppingOffset: 90 }, broker);
+    await until(() => count > 3);
+    expect([splits[0]!.next(), splits[0]!.position]).toEqual([undefined, 0]);
+    broker.firstLocalOffset = 0;
+    await until(() => splits[0]!.hasBuffered);
+    expect([splits[0]!.next(), splits[0]!.position]).toEqual([undefined, 90]);
     await close();
   });
 

@@ -23,7 +23,7 @@ let program: Program;
 
 beforeAll(async () => {
   [program, druid] = await Promise.all([WritingJob.prepareProgram(), EmbeddedDruid.start()]);
-}, 60_000);
+}, 240_000);
 afterAll(async () => {
   await druid?.stop();
   await program?.remove();

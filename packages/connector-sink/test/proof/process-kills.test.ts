@@ -24,7 +24,7 @@ beforeAll(async () => {
     WritingJob.prepareProgram(),
     EmbeddedDruid.start({ ingestDelayMs: 60 }),
   ]);
-}, 60_000);
+}, 240_000);
 afterAll(async () => {
   await druid?.stop();
   await program?.remove();

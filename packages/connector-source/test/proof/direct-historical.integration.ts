@@ -51,6 +51,8 @@ describe.skipIf(!requireRealServers()).each([setting])(
     let historical: DruidHistorical;
     let options: DruidClientOptions;
     let druid: DruidClient;
+    /** Of the rows that both datasources have. */
+    let all: string;
     const jobs: TestJob<Row>[] = [];
 
     beforeAll(async () => {
@@ -67,6 +69,7 @@ describe.skipIf(!requireRealServers()).each([setting])(
       await Promise.all(['one', 'two'].map((dataSource) => append(druid, dataSource, rows, ingest)));
       await untilReplicas('one', 1);
       await untilReplicas('two', 2);
+      all = await hashOfExport('one');
     });
 
     afterAll(async () => {
@@ -138,7 +141,6 @@ describe.skipIf(!requireRealServers()).each([setting])(
       );
 
     it('costs no row and repeats none: with another replica at once, else when it is back', async () => {
-      const all = await hashOfExport('one');
       expect(await hashOfExport('two')).toBe(all);
       const someOrigins = await hashOfExport('one', `origin <> 'o3'`);
       const withOne = await Promise.all(paths.map((path) => standingStill(sourceOf('one', path))));
@@ -175,9 +177,14 @@ describe.skipIf(!requireRealServers()).each([setting])(
     });
 
     it('is read again directly when it is back', async () => {
+      // A Broker forgets the table, even after the Historical is back, when it notices that the one before is gone.
+      const isKnown = `SELECT 1 FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = 'one'`;
+      while ((await druid.sql.query(isKnown)).length === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
       const job = start(sourceOf('one', 'direct'));
       await job.run(undefined, 500);
-      expect(hashOfRows(job)).toBe(await hashOfExport('one'));
+      expect(hashOfRows(job)).toBe(all);
       expect([count(job, 'numDirectScans'), count(job, 'numBrokerScans')]).toEqual([4, 0]);
     });
 
@@ -198,7 +205,7 @@ describe.skipIf(!requireRealServers()).each([setting])(
       const job = start(source);
       await job.run(undefined, 500);
       expect(new Set(asked)).toEqual(new Set([cluster.urls.historical]));
-      expect(hashOfRows(job)).toBe(await hashOfExport('two'));
+      expect(hashOfRows(job)).toBe(all);
       expect([count(job, 'numDirectScans'), count(job, 'numBrokerScans')]).toEqual([4, 4]);
     });
   },

@@ -22,7 +22,7 @@ import { HastyClock } from '../support/test-job.js';
 
 const seedCount = Number(process.env['MILLRACE_KILL_SEEDS'] ?? 4);
 const kills = 8;
-vi.setConfig({ testTimeout: 20_000 + 5000 * seedCount });
+vi.setConfig({ testTimeout: 60_000 + 5000 * seedCount });
 const columns = { __time: 'timestamp', page: 'string', added: 'long' } as const;
 
 let servers: { stop(): Promise<void> }[] = [];

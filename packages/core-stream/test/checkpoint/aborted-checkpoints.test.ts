@@ -178,6 +178,6 @@ describe('exactly once', () => {
       expect(sum.crashes).toBeGreaterThan(2);
       expect(sum.unaligned).toBeGreaterThan(2);
     },
-    60_000,
+    240_000,
   );
 });

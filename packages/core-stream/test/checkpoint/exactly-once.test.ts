@@ -229,6 +229,6 @@ describe('exactly once, end to end', () => {
       expect(rescales).toBeGreaterThan(0);
       expect(points.size).toBeGreaterThan(5);
     },
-    60_000,
+    240_000,
   );
 });

@@ -144,7 +144,7 @@ describe('the ownership of a storage', () => {
       await visit(await replay([]), [], undefined, changes);
       expect(checked.size).toBeGreaterThan(20);
     },
-    60_000,
+    240_000,
   );
 
   it('lease invariants 1 to 4: three processes have one history, in random orders', async () => {
@@ -191,7 +191,7 @@ describe('the ownership of a storage', () => {
     };
     await visit([]);
     expect(seen.size).toBeGreaterThan(50);
-  }, 60_000);
+  }, 240_000);
 
   const dead = { ...processOn('A'), isAlive: () => Promise.resolve(false) };
   const alive = { ...dead, isAlive: () => Promise.resolve(true) };

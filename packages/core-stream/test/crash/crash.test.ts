@@ -26,7 +26,7 @@ type Backend = 'heap' | 'disk';
 const program = join(import.meta.dirname, 'crashing-job.mjs');
 
 let built: TranspiledPackage;
-beforeAll(async () => void (built = await transpilePackage()), 60_000);
+beforeAll(async () => void (built = await transpilePackage()), 240_000);
 afterAll(() => built.remove());
 
 /** What a process may be at when it is killed: what is short would hardly ever be hit by chance. */

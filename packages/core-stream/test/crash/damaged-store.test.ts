@@ -12,7 +12,7 @@ import { transpilePackage, type TranspiledPackage } from '../support/transpiled-
 let built: TranspiledPackage;
 beforeAll(async () => {
   built = await transpilePackage();
-}, 60_000);
+}, 240_000);
 afterAll(() => built.remove());
 
 const jobId = 'job';
@@ -61,4 +61,4 @@ it('disk state backend invariant 1: ends one process only, the next one fills it
   expect(await openInChild(directory, first.run!)).not.toBe(0); // SIGSEGV
   await openAgain(backend, first.run!, messages);
   expect(messages.slice(1)).toEqual(['state on disk is filled from the checkpoint']);
-}, 60_000);
+}, 240_000);

@@ -9,7 +9,7 @@ import { transpilePackage, type TranspiledPackage } from '../support/transpiled-
 const RECORDS = 4000;
 
 let built: TranspiledPackage;
-beforeAll(async () => void (built = await transpilePackage()), 60_000);
+beforeAll(async () => void (built = await transpilePackage()), 240_000);
 afterAll(() => built.remove());
 
 const program = join(import.meta.dirname, 'file-sink-job.mjs');

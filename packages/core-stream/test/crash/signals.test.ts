@@ -11,7 +11,7 @@ const RECORDS = 1_000;
 const program = join(import.meta.dirname, 'signalled-job.mjs');
 
 let built: TranspiledPackage;
-beforeAll(async () => void (built = await transpilePackage()), 60_000);
+beforeAll(async () => void (built = await transpilePackage()), 240_000);
 afterAll(() => built.remove());
 
 let directory: string;

@@ -12,7 +12,7 @@ const KEYS = 17;
 const program = join(import.meta.dirname, 'upsert-sink-job.mjs');
 
 let built: TranspiledPackage;
-beforeAll(async () => void (built = await transpilePackage()), 60_000);
+beforeAll(async () => void (built = await transpilePackage()), 240_000);
 afterAll(() => built.remove());
 
 describe('an upsert sink whose process is killed', () => {

@@ -153,7 +153,7 @@ function build(
 
 it(
   'are added to windows that allow it, and go to the late output otherwise, also over restarts',
-  { timeout: Math.max(20_000, RUNS * 1000) },
+  { timeout: Math.max(240_000, RUNS * 1000) },
   async () => {
     await fc.assert(
       fc.asyncProperty(drawn, async (input) => {

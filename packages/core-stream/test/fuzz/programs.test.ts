@@ -13,7 +13,7 @@ import { build, makeSources, programs, resolve } from './program.js';
 /** More runs, and other ones: for a search in the background. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 60);
 const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) };
-const TIMEOUT_MS = Math.max(30_000, RUNS * 1000);
+const TIMEOUT_MS = Math.max(240_000, RUNS * 1000);
 
 const settings = fc.record({
   parallelism: fc.integer({ min: 1, max: 3 }),

@@ -90,7 +90,7 @@ function hasInFlight(storage: MemoryStorage): boolean {
 }
 
 describe('a random program whose checkpoints overtake', () => {
-  it('gives its results exactly once', { timeout: Math.max(60_000, RUNS * 2000) }, async () => {
+  it('gives its results exactly once', { timeout: Math.max(240_000, RUNS * 2000) }, async () => {
     let restored = 0;
     await fc.assert(
       fc.asyncProperty(programs, settings, async (spec, options) => {

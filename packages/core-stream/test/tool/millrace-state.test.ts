@@ -62,7 +62,7 @@ beforeAll(async () => {
   const { client } = await startPhase(job, 0, { parallelism: 1, version: 1 }, start);
   await client.triggerSavepoint(savepoint);
   await client.stop();
-}, 60_000);
+}, 240_000);
 afterAll(async () => {
   await built.remove();
   rmSync(directory, { recursive: true, force: true });

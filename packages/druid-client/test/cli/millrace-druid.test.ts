@@ -11,7 +11,7 @@ import { runTool } from './run-tool.js';
 let tool: BuiltTool;
 beforeAll(async () => {
   tool = await buildTool();
-}, 60_000);
+}, 240_000);
 afterAll(() => tool.remove());
 
 /** A Druid whose one result has no end, until somebody cancels it. */

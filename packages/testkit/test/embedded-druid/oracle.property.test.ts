@@ -84,7 +84,7 @@ describe('EmbeddedDruid against a naive oracle', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  }, 240_000);
 
   it('scan gives every row once, and the segments in sys.segments add up to them', async () => {
     await fc.assert(
@@ -121,7 +121,7 @@ describe('EmbeddedDruid against a naive oracle', () => {
       }),
       { numRuns: 15 },
     );
-  }, 60_000);
+  }, 240_000);
 
   it('timeseries and rollup add up like the oracle', async () => {
     await fc.assert(
@@ -166,5 +166,5 @@ describe('EmbeddedDruid against a naive oracle', () => {
       }),
       { numRuns: 20 },
     );
-  }, 60_000);
+  }, 240_000);
 });
