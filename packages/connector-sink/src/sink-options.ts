@@ -3,12 +3,11 @@ import type { CommitDone } from './commit/commit-event.js';
 import type { RejectedRow } from './commit/rejected-rows.js';
 import type { DruidSchema } from './schema/druid-schema.js';
 import { oneOf, positive, reject, whole } from './option-checks.js';
-import { resolveSchemaConflict, type RowOptions } from './row-options.js';
+import { resolveCommitIdColumn, resolveSchemaConflict, type RowOptions } from './row-options.js';
 import { commitSize } from './spool/commit-size.js';
 import type { DeadLetterOptions } from './spool/dead-letters.js';
 import type { DruidRoutes } from './spool/record-routes.js';
 import { spoolEncoding, type SpoolCompression } from './spool/spool-encoding.js';
-import { schemasOf } from './spool/spool-target.js';
 import type { InvalidRecord } from './spool/invalid-records.js';
 
 /** Options of {@link DruidSink} in mode `append`. */
@@ -87,18 +86,9 @@ export type ResolvedSinkOptions<T> = ReturnType<typeof resolveSinkOptions<T>>;
 /** @throws DruidSinkConfigError (`DRUID_SINK_CONFIG`) */
 export function resolveSinkOptions<T>(options: DruidSinkOptions<T>) {
   const { schema } = options;
-  const commitIdColumn = options.commitIdColumn === false ? null : (options.commitIdColumn ?? '__commit_id');
+  const commitIdColumn = resolveCommitIdColumn(options);
   if (options.spoolDirectory === '')
     reject('spoolDirectory', "''", 'name a directory that survives a restart');
-  const columns = schemasOf(schema).flatMap(({ dimensions, metrics }) => [...dimensions, ...metrics]);
-  const taken = columns.some(({ name }) => name === commitIdColumn);
-  if (commitIdColumn === '' || commitIdColumn === '__time' || taken) {
-    reject(
-      'commitIdColumn',
-      `'${String(commitIdColumn)}'`,
-      'choose a name that the schema does not use, or false',
-    );
-  }
   const inlineMaxBytes = positive('inlineMaxBytes', options.inlineMaxBytes, 64 * KIB, 0);
   if (inlineMaxBytes > INLINE_LIMIT)
     reject('inlineMaxBytes', inlineMaxBytes, `it must not exceed ${INLINE_LIMIT}`);

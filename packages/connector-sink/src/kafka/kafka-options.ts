@@ -1,6 +1,6 @@
 import type { DruidClient, DruidClientOptions } from '@millrace/druid-client';
 import { oneOf, positive, reject, whole } from '../option-checks.js';
-import { resolveSchemaConflict, type RowOptions } from '../row-options.js';
+import { resolveCommitIdColumn, resolveSchemaConflict, type RowOptions } from '../row-options.js';
 import type { DruidSchema } from '../schema/druid-schema.js';
 import type { DeadLetterOptions } from '../spool/dead-letters.js';
 import type { InvalidRecord } from '../spool/invalid-records.js';
@@ -90,20 +90,14 @@ export function resolveKafkaOptions<T>(options: KafkaModeOptions<T>) {
     'published',
     'queryable',
   ]);
-  const commitIdColumn = options.commitIdColumn === false ? null : (options.commitIdColumn ?? '__commit_id');
-  const schemas = schemasOf(schema);
-  const taken = schemas.some(({ dimensions, metrics }) =>
-    [...dimensions, ...metrics].some(({ name }) => name === commitIdColumn),
-  );
-  if (commitIdColumn === '' || commitIdColumn === '__time' || taken)
-    reject('commitIdColumn', `'${String(commitIdColumn)}'`, 'choose a name that the schema does not use');
+  const commitIdColumn = resolveCommitIdColumn(options);
   if (waitUntil === 'queryable' && commitIdColumn === null)
     reject(
       'commitIdColumn',
       'false',
       "rows cannot be counted without; wait until 'published', or leave it on",
     );
-  const isCountable = schemas.every(
+  const isCountable = schemasOf(schema).every(
     ({ rollup, metrics }) => !rollup || metrics.some(({ spec }) => spec.type === 'count'),
   );
   if (waitUntil === 'queryable' && !isCountable)

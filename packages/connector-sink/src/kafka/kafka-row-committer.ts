@@ -17,6 +17,7 @@ import {
   type Histogram,
 } from '@millrace/core-stream';
 import { DruidSinkRecordError } from '../errors.js';
+import { notOurs } from '../spool/open-rows.js';
 import type { KafkaRows, KafkaRowsCommittable } from './kafka-committable.js';
 import type { ResolvedKafkaOptions } from './kafka-options.js';
 import type { JobProgress } from './kafka-row-writer.js';
@@ -81,8 +82,13 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
           });
   }
 
-  /** @throws DruidSinkConfigError, DruidSinkConnectionError, and what the transport throws */
-  async recover(pending: readonly CommitRequest<KafkaRowsCommittable>[]): Promise<void> {
+  /** @throws DruidSinkCheckpointError, DruidSinkConfigError, DruidSinkConnectionError, and what the transport throws */
+  async recover(
+    pending: readonly CommitRequest<KafkaRowsCommittable>[],
+    writerStates: readonly never[],
+  ): Promise<void> {
+    // Rows of another mode's open files would be left behind without a word.
+    if (writerStates.length > 0 || !pending.every(isKafkaRequest)) throw notOurs();
     this.#options.progress.unconfirmed += pending.length;
     const { transport, prepare } = this.#options;
     await transport.recover?.(pending.map(transportRequest), []);
@@ -217,6 +223,11 @@ export class KafkaRowCommitter implements Committer<KafkaRowsCommittable, never>
     if (isHealthy && state !== 'SUSPENDED') logger.info('The supervisor has another state', fields);
     else logger.warn('The supervisor does not read; rows wait in the topic', fields);
   }
+}
+
+function isKafkaRequest({ committable }: CommitRequest<KafkaRowsCommittable>): boolean {
+  const { version, transport, parts } = committable as Partial<KafkaRowsCommittable>;
+  return version === 1 && transport !== undefined && Array.isArray(parts);
 }
 
 function transportRequest({

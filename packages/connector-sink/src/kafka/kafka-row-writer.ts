@@ -21,7 +21,7 @@ import { RowsOfTopic, type OwnPartitions } from './rows-of-topic.js';
 
 /** What the writers of a run tell its committer. */
 export interface JobProgress {
-  /** Whose input has ended. */
+  /** Whose input has ended, with all rows prepared. */
   readonly endedSubtasks: Set<number>;
   /** Committables that are prepared and not committed. */
   unconfirmed: number;
@@ -50,6 +50,7 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
   readonly #row: EncodedRow = { text: '', time: 0 };
   #commitId: string | null = null;
   #rowEnd = '}';
+  #hasEnded = false;
   /** Of the transaction that is open. */
   #begunMs: number | undefined;
 
@@ -85,11 +86,11 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
   async flush(endOfInput: boolean): Promise<void> {
     for (const rows of this.#topics) this.#send(rows, { timestamp: undefined, currentWatermark: -Infinity });
     await this.#options.transport.flush(endOfInput);
-    if (endOfInput) this.#options.progress.endedSubtasks.add(this.#options.subtaskIndex);
+    this.#hasEnded ||= endOfInput;
   }
 
   async prepareCommit(checkpointId: number, isSavepoint: boolean): Promise<readonly KafkaRowsCommittable[]> {
-    const { transport, progress } = this.#options;
+    const { transport, progress, subtaskIndex } = this.#options;
     const prepared = (await transport.prepareCommit?.(checkpointId, isSavepoint)) ?? [];
     const committables = prepared.map((transaction): KafkaRowsCommittable => ({
       version: 1,
@@ -98,6 +99,8 @@ export class KafkaRowWriter<T> implements SinkWriter<T, KafkaRowsCommittable, ne
       begunMs: this.#begunMs,
     }));
     progress.unconfirmed += committables.length;
+    // Not before: a commit that ends between the end of input and its barrier would find nothing left to do.
+    if (this.#hasEnded) progress.endedSubtasks.add(subtaskIndex);
     this.#begin();
     return committables;
   }

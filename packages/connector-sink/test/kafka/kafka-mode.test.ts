@@ -10,6 +10,10 @@ import { FakeDruid, FakeTransport } from './support/fake-kafka.js';
 
 const anyContext = { timestamp: undefined, currentWatermark: -Infinity };
 
+function contextOf(sink: KafkaMode<Flight>, subtaskIndex = 0) {
+  return new SinkJob(sink as unknown as DruidSink<Flight>).context(subtaskIndex);
+}
+
 function setUp(options: Partial<KafkaModeOptions<Flight>> = {}, transport = new FakeTransport()) {
   const druid = new FakeDruid();
   const sink = new KafkaMode<Flight>({
@@ -25,7 +29,7 @@ function setUp(options: Partial<KafkaModeOptions<Flight>> = {}, transport = new 
   const committer = async (pending: Awaited<ReturnType<typeof checkpoint>> = []) => {
     const made = await sink.createCommitter(job.context());
     onTestFinished(() => made.close());
-    await made.recover(pending);
+    await made.recover(pending, []);
     return made;
   };
   /** One checkpoint of all three writers. */
@@ -154,6 +158,29 @@ describe('DruidSink in mode kafka', () => {
     expect(druid.calls).toContain('suspend');
   });
 
+  it('leaves the supervisor up while the rows of ended writers are not prepared yet (invariant 3)', async () => {
+    const { druid, sink, committer, checkpoint, show } = setUp({ supervisor: { atEnd: 'suspend' } });
+    const made = await committer();
+    const before = await checkpoint();
+    const writers = await Promise.all(
+      [0, 1, 2].map((subtask) => sink.createWriter(contextOf(sink, subtask))),
+    );
+    for (const writer of writers) {
+      writer.write(flights(1)[0]!, anyContext);
+      await writer.flush(true);
+    }
+    show(before);
+    await made.commit(before); // ends between the end of input and the barrier behind it
+    expect(druid.calls).not.toContain('suspend');
+    const prepared = await Promise.all(writers.map((writer) => writer.prepareCommit(2, false)));
+    const last = prepared.flatMap((committables, subtaskIndex) =>
+      committables.map((committable) => ({ checkpointId: 2, subtaskIndex, committable })),
+    );
+    show(last);
+    await made.commit(last);
+    expect(druid.calls).toContain('suspend');
+  });
+
   it('takes the supervisor down when it knows its tasks: others would read on', async () => {
     const { druid, committer, checkpoint, show } = setUp({ supervisor: { atEnd: 'terminate' } });
     const made = await committer();
@@ -217,7 +244,7 @@ describe('DruidSink in mode kafka', () => {
     druid.status = { ...druid.status, aggregateLag: 11 };
     const made = await committer();
     await made.commit(await checkpoint());
-    const writer = await sink.createWriter(new SinkJob(sink as unknown as DruidSink<Flight>).context());
+    const writer = await sink.createWriter(contextOf(sink));
     await expect.poll(() => writer.backPressure() !== undefined).toBe(true);
     druid.status = { ...druid.status, aggregateLag: 3 };
     await writer.backPressure();
@@ -234,7 +261,7 @@ describe('DruidSink in mode kafka', () => {
     druid.status = { ...druid.status, aggregateLag: 100_000, activeTasks: [{ currentOffsets: { 0: 9 } }] };
     const made = await committer();
     await made.commit(await checkpoint());
-    const writer = await sink.createWriter(new SinkJob(sink as unknown as DruidSink<Flight>).context());
+    const writer = await sink.createWriter(contextOf(sink));
     await expect.poll(() => writer.backPressure() !== undefined).toBe(true);
     druid.status = { ...druid.status, activeTasks: [{ currentOffsets: read }] };
     await writer.backPressure();
@@ -252,8 +279,25 @@ describe('DruidSink in mode kafka', () => {
     [{ queryableTimeoutMs: 800_000 }, /'queryableTimeoutMs' .* is 800000: .* 900000 ms/],
     [{ maxLagRecords: -1 }, /'maxLagRecords'/],
     [{ commitIdColumn: 'origin' }, /'commitIdColumn'/],
+    [{ commitIdColumn: 'reason', deadLetters: { dataSource: 'dead' } }, /'commitIdColumn' .* is 'reason'/],
   ])('refuses %j', (options, message) => {
     expect(() => setUp(options as Partial<KafkaModeOptions<Flight>>)).toThrow(message);
+  });
+
+  it('refuses states of another mode, and commits nothing', async () => {
+    const { sink, transport, checkpoint, committer } = setUp();
+    await committer();
+    const [request] = await checkpoint();
+    const file = { version: 1, file: 'sink/job/s0-id.ndjson', sha256: 'ab' };
+    const recovered = async (committable: unknown, states: unknown[]) => {
+      const made = await sink.createCommitter(contextOf(sink));
+      onTestFinished(() => made.close());
+      const pending = [request!, { ...request!, committable: committable as KafkaRowsCommittable }];
+      await made.recover(pending, states as never[]);
+    };
+    await expect(recovered(file, [])).rejects.toThrow('in another mode');
+    await expect(recovered(request!.committable, [file])).rejects.toThrow('in another mode');
+    expect(transport.committed).toEqual([]);
   });
 
   it('cannot count merged rows without a count metric', () => {

@@ -34,7 +34,7 @@ function setUp(options: Partial<KafkaModeOptions<Flight>> = {}, transport = new 
   const committer = async (pending: Awaited<ReturnType<typeof checkpoint>> = []) => {
     const made = await sink.createCommitter(job.context());
     onTestFinished(() => made.close());
-    await made.recover(pending);
+    await made.recover(pending, []);
     return made;
   };
   /** One checkpoint of one writer. */

@@ -160,11 +160,13 @@ describe('KafkaRowWriter', () => {
     expect(isOver).toBe(true);
   });
 
-  it('tells the committer that its input has ended', async () => {
+  it('tells the committer that its input has ended, with its last rows', async () => {
     const { writer, progress } = await setUp();
     await writer.flush(false);
-    expect([...progress.endedSubtasks]).toEqual([]);
+    await writer.prepareCommit(1, false);
     await writer.flush(true);
+    expect([...progress.endedSubtasks]).toEqual([]);
+    await writer.prepareCommit(2, false);
     expect([...progress.endedSubtasks]).toEqual([1]);
   });
 });
