@@ -24,7 +24,7 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '1000000' },
     parallelism: { type: 'string', default: '1,2' },
     runs: { type: 'string', default: '3' },
-    'warm-ups': { type: 'string', default: '5' },
+    'warm-ups': { type: 'string', default: '10' },
     path: { type: 'string', multiple: true },
     json: { type: 'boolean', default: false },
   },
