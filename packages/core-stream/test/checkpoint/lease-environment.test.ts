@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { processEnvironment } from '../../src/checkpoint/lease-environment.js';
 
@@ -40,6 +41,8 @@ describe('the process as a lease knows it', () => {
         const [line] = (await once(parent.stdout, 'data')) as [Buffer];
         const child = { host: 'here', pid: Number(line.toString()), processStart: undefined };
         expect(await processEnvironment.isAlive(child)).toBeUndefined();
+        // Until then the shell may still ask for it.
+        await expect.poll(() => readFile(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n');
         process.kill(child.pid, 'SIGKILL');
         await expect.poll(() => processEnvironment.isAlive(child)).toBe(false);
         expect(process.kill(child.pid, 0)).toBe(true); // its number is not free
