@@ -12,7 +12,7 @@ import { createTopic, sendNumbers } from './support/kafka.js';
 import { runUntilKilled, type Kill } from './support/killed-process.js';
 import { transpilePackages, type TranspiledPackages } from './support/transpiled-packages.js';
 
-const KILLS = Number(process.env['MILLRACE_KAFKA_KILLS'] ?? 20);
+const KILLS = Number(process.env['MILLRACE_KAFKA_KILLS'] ?? 12);
 /** Enough that a job lives through as many kills. */
 const RECORDS = 2_000 * KILLS;
 const KEYS = 17;

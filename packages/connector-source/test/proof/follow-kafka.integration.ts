@@ -13,7 +13,7 @@ import { KafkaFeed, startSupervisor } from '../support/kafka-feed.js';
 
 /** How long Kafka is fed; minutes show more. */
 const { MILLRACE_FOLLOW_SECONDS: asked } = process.env;
-const producingMs = 1000 * Number(asked ?? 60);
+const producingMs = 1000 * Number(asked ?? 45);
 /** A slow machine is without a reader of Kafka for longer than the lateness when tasks take turns: that is for those who ask. */
 const taskDuration = asked === undefined ? 'PT1H' : 'PT1M';
 const dataSource = 'clicks';
